@@ -1,0 +1,64 @@
+"""Every error and warning of ours: one tree, each message one readable sentence with the remedy.
+
+Importing this module costs nothing; every other module may.
+"""
+
+from __future__ import annotations
+
+
+class ThanoError(Exception):
+    """Anything that this package refuses or cannot do. Its text says what, where, and how to mend it."""
+
+
+class DialectError(ThanoError):
+    """A statement of ours that cannot be read, with its place in the text.
+
+    Attributes:
+        problem: the sentence without the place.
+        line: line of the place, from 1.
+        column: column of the place in characters, from 1.
+    """
+
+    def __init__(self, problem: str, sql: str, offset: int) -> None:
+        """Point at the character `offset` of `sql`."""
+        self.problem = problem
+        self.line = sql.count("\n", 0, offset) + 1
+        line_start = sql.rfind("\n", 0, offset) + 1
+        self.column = offset - line_start + 1
+        line_text = sql[line_start:].split("\n", 1)[0].rstrip("\r")
+        # A tab before the caret stays a tab, so that the two lines keep their alignment.
+        caret = "".join("\t" if char == "\t" else " " for char in line_text[: self.column - 1]) + "^"
+        super().__init__(f"{problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}")
+
+
+class ModelError(ThanoError):
+    """A model that is unknown, cannot be had, or cannot be loaded."""
+
+
+class RegistryError(ModelError):
+    """A change of the models on disk that is refused: the name is taken, unknown, or not a name."""
+
+
+class ModelInUseError(RegistryError):
+    """Another process is making the same model at this moment."""
+
+
+class AudioError(ThanoError):
+    """A clip that cannot be read, where the statement asked to stop at the first one (`on_error='fail'`)."""
+
+
+class Cancelled(ThanoError):  # noqa: N818 - not a failure: the user asked to stop
+    """The statement was interrupted while the engine was at work."""
+
+
+class ThanoWarning(UserWarning):
+    """What is off but not wrong: ignored options, failed clips, a model that stands in for another."""
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """` Did you mean 'x'?` with the nearest of `known`, or an empty text where none is near."""
+    import difflib
+
+    folded = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
+    return f" Did you mean '{folded[near[0]]}'?" if near else ""
