@@ -1,0 +1,119 @@
+"""From a clip to mono samples at the model's rate, block by block.
+
+Only the result is ever whole in memory: three hours of 48 kHz stereo pass through a buffer of a few hundred kilobytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
+from thano_duckdb.audio.opening import OpenSound, open_sound
+from thano_duckdb.audio.source import AudioSource, as_source
+
+__all__ = ["AudioFailure", "AudioSource", "Waveform", "as_source", "decode"]
+
+# A header may lie about the length: no more samples than these for each byte of the file are reserved on its word.
+_MAX_RESERVED_PER_BYTE = 64
+
+_INT16_SCALE = 1 / 32768
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A decoded clip.
+
+    Attributes:
+        samples: (n_samples,) float32, mono, at the rate that was asked for; full scale is 1.0.
+        duration_s: length of the source.
+    """
+
+    samples: NDArray[np.float32]
+    duration_s: float
+
+
+def decode(source: AudioSource, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
+    """Read a clip: any format and rate that libsndfile reads, channels averaged, resampled by soxr (its HQ quality).
+
+    A file that ends before its header says is a failure, as is one with damaged data: half a text would look whole.
+    A header of a program that could not know the length (streams, pipes) promises nothing, and all there is is read.
+
+    Returns:
+        The samples, or the reason why there are none. Never raises for bad audio. Safe in threads.
+    """
+    try:
+        with open_sound(source) as sound:
+            return _waveform(sound, sample_rate_hz)
+    except UnreadableAudioError as error:
+        return error.failure
+    except MemoryError:
+        return AudioFailure("There is not enough memory to decode it; cut it in parts first.")
+
+
+def _waveform(sound: OpenSound, sample_rate_hz: int) -> Waveform:
+    rate_hz = sound.rate_hz
+    n_expected = math.ceil((sound.n_frames or 0) * sample_rate_hz / rate_hz) + 1
+    samples = _GrowingSamples(min(n_expected, _MAX_RESERVED_PER_BYTE * sound.raw.n_bytes))
+    resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
+    n_frames = 0
+    for block in sound.blocks():
+        n_frames += len(block)
+        if resampler is None:
+            _mix_to_mono(block, out=samples.extend(len(block)))
+        else:
+            mono = _mix_to_mono(block, out=np.empty(len(block), np.float32))
+            samples.append(resampler.resample_chunk(mono))
+    if resampler is not None:
+        samples.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+    whole = samples.finish()
+    if not len(whole):
+        raise UnreadableAudioError(f"It holds no audio ({n_frames} samples).")
+    return Waveform(whole, n_frames / rate_hz)
+
+
+def _mix_to_mono(block: NDArray[np.int16] | NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels of `block` (frames, channels), written to `out` (frames,); full scale is 1.0.
+
+    Raises:
+        UnreadableAudioError: a sample is NaN or infinite.
+    """
+    n_channels = block.shape[1]
+    is_integer = block.dtype == np.int16
+    scale = np.float32((_INT16_SCALE if is_integer else 1.0) / n_channels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.multiply(block[:, 0], scale, out=out)
+        for channel in range(1, n_channels):
+            out += block[:, channel] * scale
+    if not is_integer and not np.isfinite(out).all():
+        raise UnreadableAudioError("It holds samples that are not numbers (NaN or infinite); the file is damaged.")
+    return out
+
+
+class _GrowingSamples:
+    """A float32 array that grows in place: a list of blocks would need twice the memory to join them."""
+
+    def __init__(self, n_reserved: int) -> None:
+        self._samples = np.empty(n_reserved, np.float32)
+        self._n = 0
+
+    def extend(self, n_more: int) -> NDArray[np.float32]:
+        """Room for `n_more` samples at the end, to be filled before the next call."""
+        end = self._n + n_more
+        if end > len(self._samples):
+            self._samples.resize(max(end, len(self._samples) * 3 // 2), refcheck=False)
+        room = self._samples[self._n : end]
+        self._n = end
+        return room
+
+    def append(self, more: NDArray[np.float32]) -> None:
+        self.extend(len(more))[:] = more
+
+    def finish(self) -> NDArray[np.float32]:
+        """The samples, without the room that was not used."""
+        self._samples.resize(self._n, refcheck=False)
+        return self._samples

@@ -1,0 +1,25 @@
+"""A clip that cannot be read is a value, not an exception: one bad file must not stop a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AudioFailure:
+    """Why a clip gives no audio.
+
+    Attributes:
+        reason: one sentence that says what is wrong and, where there is a way, how to mend it.
+    """
+
+    reason: str
+
+
+class UnreadableAudioError(Exception):
+    """How the stages inside this package hand a reason up to `decode` and `probe`, which turn it into a failure."""
+
+    def __init__(self, reason: str) -> None:
+        """Carry the `reason` of the coming `AudioFailure`."""
+        super().__init__(reason)
+        self.failure = AudioFailure(reason)

@@ -1,0 +1,128 @@
+"""The bytes of a clip, before anything is known about them: an open file, or bytes in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from thano_duckdb.audio.failure import UnreadableAudioError
+from thano_duckdb.audio.remote import fetch
+from thano_duckdb.audio.source import AudioSource
+
+_MAX_SHOWN = 400  # characters of a path in a reason
+
+
+class RawAudio(Protocol):
+    """What the stages after this one need of the bytes."""
+
+    @property
+    def handle(self) -> int | io.BytesIO:
+        """What libsndfile opens: a file descriptor or a file object."""
+
+    @property
+    def n_bytes(self) -> int:
+        """The size."""
+
+    def read_at(self, offset: int, n_bytes: int) -> bytes:
+        """`n_bytes` from `offset`, fewer at the end; moves nothing."""
+
+    def position(self) -> int:
+        """How far libsndfile has read, in bytes."""
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A regular file. libsndfile gets the descriptor, not the name: it would believe the extension."""
+
+    handle: int
+    n_bytes: int
+
+    def read_at(self, offset: int, n_bytes: int) -> bytes:
+        """As `RawAudio`."""
+        return os.pread(self.handle, n_bytes, offset)
+
+    def position(self) -> int:
+        """As `RawAudio`."""
+        return os.lseek(self.handle, 0, os.SEEK_CUR)
+
+
+class _Memory(io.BytesIO):
+    """Bytes whose `seek` never raises: libsndfile follows the offsets of a broken header wherever they lead."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        super().__init__(data)
+        self._n_bytes = len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._n_bytes}[whence]
+        return super().seek(max(0, base + offset))
+
+
+class InMemory:
+    """A BLOB, or what a URL gave."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        """Wrap `data`; bytes are not copied."""
+        self._data = data
+        self.handle = _Memory(data)
+        self.n_bytes = len(data)
+
+    def read_at(self, offset: int, n_bytes: int) -> bytes:
+        """As `RawAudio`."""
+        return bytes(self._data[offset : offset + n_bytes])
+
+    def position(self) -> int:
+        """As `RawAudio`."""
+        return self.handle.tell()
+
+
+@contextmanager
+def open_raw(source: AudioSource) -> Iterator[RawAudio]:
+    """The bytes of `source`: an open regular file, or in memory for a BLOB or a URL.
+
+    Raises:
+        UnreadableAudioError: missing, not a regular file, not permitted, not to be fetched, or empty.
+    """
+    if source.data is not None or source.is_url:
+        data = source.data if source.data is not None else fetch(source.location)
+        if not data:
+            raise UnreadableAudioError("It is empty (0 bytes).")
+        yield InMemory(data)
+        return
+    descriptor = _open_regular_file(source)
+    try:
+        n_bytes = os.fstat(descriptor).st_size
+        if not n_bytes:
+            raise UnreadableAudioError("The file is empty (0 bytes).")
+        yield OpenFile(descriptor, n_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def _open_regular_file(source: AudioSource) -> int:
+    """A descriptor of the file at the path. Nothing but a regular file is opened: a pipe would hang."""
+    if not source.location:
+        raise UnreadableAudioError("The path is empty.")
+    try:
+        path = source.path
+        shown = str(path) if len(str(path)) <= _MAX_SHOWN else f"{str(path)[:_MAX_SHOWN]}..."
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise UnreadableAudioError(f"{shown} is a directory, not an audio file.")
+        if not stat.S_ISREG(mode):
+            raise UnreadableAudioError(f"{shown} is a pipe, a socket or a device; only regular files are read.")
+        # O_NONBLOCK has no effect on a regular file, and keeps one that was swapped for a pipe just now from hanging.
+        return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnreadableAudioError(f"No such file: {shown}") from error
+    except PermissionError as error:
+        raise UnreadableAudioError(f"No permission to read {shown}") from error
+    except OSError as error:
+        raise UnreadableAudioError(f"{shown} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # "embedded null byte", or a character that no file name can hold
+        raise UnreadableAudioError(f"This is not a path: {error}.") from error

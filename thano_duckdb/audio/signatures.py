@@ -1,0 +1,69 @@
+"""What bytes are that libsndfile does not know, so that the reason can say how to mend it."""
+
+from __future__ import annotations
+
+HEAD_BYTES = 512
+
+TEXT_FILE = "It is a text file, not audio."
+
+_READ_BY_LIBSNDFILE = (
+    *(b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"dns.", b"NIST_1A", b"caff", b"ID3"),
+    *(b"Creative Voice File", b"2BIT", b"fap ", b" paf", b"PVF1", b"MATLAB 5.0"),
+)
+
+_CONVERT = "convert it first, for example: ffmpeg -i in.{suffix} out.flac"
+
+
+def describe(head: bytes) -> str | None:
+    """One sentence on what the first bytes of a file are, given that libsndfile cannot open it.
+
+    Args:
+        head: the first `HEAD_BYTES` bytes.
+
+    Returns:
+        The reason; None for a container that libsndfile reads: then the file is damaged.
+    """
+    if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
+        return "It is a SPHERE file compressed by shorten, which libsndfile does not read; unpack it first: sph2pipe"
+    if head.startswith(_READ_BY_LIBSNDFILE):
+        return None
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "It is an HTML page, not audio; the address may lead to a login or error page."
+    if head[4:8] == b"ftyp":
+        return f"It is an MP4 or M4A file, which libsndfile does not read; {_CONVERT.format(suffix='m4a')}"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return f"It is a WebM or Matroska file, which libsndfile does not read; {_CONVERT.format(suffix='webm')}"
+    if head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
+        return f"It is a WMA file, which libsndfile does not read; {_CONVERT.format(suffix='wma')}"
+    if head.startswith(b"#!AMR"):
+        return f"It is an AMR file, which libsndfile does not read; {_CONVERT.format(suffix='amr')}"
+    if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
+        return f"It is an AAC file, which libsndfile does not read; {_CONVERT.format(suffix='aac')}"
+    if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "It is a compressed archive, not audio; unpack it first."
+    if _is_text(head):
+        return TEXT_FILE
+    return "It is not audio that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, au, w64, sph and others)."
+
+
+def is_utf16_text(head: bytes) -> bool:
+    """Whether `head` is text in UTF-16 with a byte order mark."""
+    if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
+    return _is_printable(head[: len(head) // 2 * 2].decode("utf-16", "replace"))
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether `head` is text in UTF-8; a character cut at its end does not count."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return _is_printable(text)
+
+
+def _is_printable(text: str) -> bool:
+    return all(char.isprintable() or char in "\t\r\n\f\ufeff" for char in text)
