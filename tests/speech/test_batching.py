@@ -1,0 +1,43 @@
+"""Properties of batches over any lengths and limits."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thano_duckdb.speech.batching import plan_batches
+
+lengths = st.lists(st.integers(1, 1_000), max_size=60)
+limits = st.none() | st.integers(1, 8)
+
+
+@given(lengths, limits, st.integers(1, 5_000))
+def test_every_clip_is_in_one_batch_within_the_limits(
+    n_samples: list[int], max_clips: int | None, max_batch_samples: int
+) -> None:
+    batches = plan_batches(n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(n_samples)))
+    for batch in batches:
+        cost = len(batch) * max(n_samples[index] for index in batch)
+        assert cost <= max_batch_samples or len(batch) == 1
+        assert max_clips is None or len(batch) <= max_clips
+
+
+@given(lengths, limits, st.integers(1, 5_000))
+def test_batches_hold_neighbours_in_length_the_longest_first(
+    n_samples: list[int], max_clips: int | None, max_batch_samples: int
+) -> None:
+    batches = plan_batches(n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
+    in_turn = [n_samples[index] for batch in batches for index in batch]
+    assert in_turn == sorted(n_samples, reverse=True)
+
+
+@given(st.lists(st.integers(1, 1_000), min_size=1, max_size=60), limits, st.integers(1, 5_000))
+def test_no_two_batches_in_turn_could_have_been_one(
+    n_samples: list[int], max_clips: int | None, max_batch_samples: int
+) -> None:
+    batches = plan_batches(n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
+    for batch in batches[:-1]:
+        one_more = len(batch) + 1
+        is_full = max_clips is not None and one_more > max_clips
+        assert is_full or one_more * n_samples[batch[0]] > max_batch_samples

@@ -1,0 +1,68 @@
+"""Choices for machines that this one is not: torch's answers about the hardware are replaced."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.device import choose_device
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: tuple[int, int] | None = None, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device=None: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device", "precision", "chosen"),
+    [
+        (None, False, "auto", "auto", "cpu in float32"),
+        (None, False, "cpu", "bfloat16", "cpu in bfloat16"),
+        ((9, 0), False, "auto", "auto", "cuda in bfloat16"),
+        ((8, 0), False, "cuda:0", "float32", "cuda:0 in float32"),
+        ((7, 5), False, "auto", "auto", "cuda in float32"),
+        ((7, 5), False, "cuda", "float16", "cuda in float16"),
+        ((9, 0), False, "cpu", "auto", "cpu in float32"),
+        (None, True, "auto", "auto", "mps in float32"),
+    ],
+)
+def test_the_best_device_and_type_are_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+    cuda: tuple[int, int] | None,
+    mps: bool,
+    device: str,
+    precision: str,
+    chosen: str,
+) -> None:
+    pretend(monkeypatch, cuda=cuda, mps=mps)
+    assert str(choose_device(device, precision)) == chosen
+
+
+def test_a_gpu_gets_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, cuda=(9, 0))
+    assert choose_device("auto", "auto").max_batch_samples > 10 * choose_device("cpu", "auto").max_batch_samples
+
+
+@pytest.mark.parametrize(
+    ("cuda", "device", "precision", "message"),
+    [
+        (None, "cuda", "auto", "'cuda' asks for an NVIDIA GPU"),
+        (None, "mps", "auto", "'mps' asks for an Apple GPU"),
+        ((9, 0), "cuda:3", "auto", r"torch sees 1 NVIDIA GPU"),
+        (None, "gpu", "auto", "'gpu' is unknown"),
+        (None, "meta", "auto", "'meta' is unknown"),
+        (None, "cpu", "int8", "'int8' is not supported yet"),
+        (None, "cpu", "half", "'half' is unknown"),
+        (None, "cpu", "float16", "'float16' needs a GPU"),
+        ((7, 5), "cuda", "bfloat16", "does not compute in bfloat16"),
+    ],
+)
+def test_what_is_not_there_or_does_not_fit_is_refused(
+    monkeypatch: pytest.MonkeyPatch, cuda: tuple[int, int] | None, device: str, precision: str, message: str
+) -> None:
+    pretend(monkeypatch, cuda=cuda)
+    with pytest.raises(ModelError, match=message):
+        choose_device(device, precision)

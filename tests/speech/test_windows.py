@@ -1,0 +1,94 @@
+"""Windows of any encoder join into exactly the frames of the clip."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thano_duckdb.speech.windows import (
+    CONTEXT_S,
+    SAMPLE_RATE_HZ,
+    SINGLE_PASS_MAX_S,
+    WINDOW_MAX_S,
+    FrameGrid,
+    plan_windows,
+)
+
+stacks = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 5)), min_size=1, max_size=7).filter(
+    lambda layers: FrameGrid.of_convolutions(*zip(*layers, strict=True)).stride <= 2_000
+)
+WAV2VEC2 = ((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
+
+
+def conv_lengths(n_samples: int, layers: list[tuple[int, int]]) -> int:
+    """The formula of torch's Conv1d, layer by layer."""
+    for kernel, stride in layers:
+        if n_samples < kernel:
+            return 0
+        n_samples = (n_samples - kernel) // stride + 1
+    return n_samples
+
+
+def test_the_grid_of_wav2vec2_is_25_ms_every_20_ms() -> None:
+    assert FrameGrid.of_convolutions(*WAV2VEC2) == FrameGrid(receptive_field=400, stride=320)
+
+
+@given(stacks, st.integers(1, 3_000_000))
+def test_the_grid_counts_frames_as_the_convolutions_do(layers: list[tuple[int, int]], n_samples: int) -> None:
+    grid = FrameGrid.of_convolutions(*zip(*layers, strict=True))
+    assert grid.n_frames(n_samples) == conv_lengths(n_samples, layers)
+
+
+@given(stacks, st.integers(1, 200 * SAMPLE_RATE_HZ))
+def test_cores_are_all_frames_of_the_clip_once_and_in_order(layers: list[tuple[int, int]], n_samples: int) -> None:
+    grid = FrameGrid.of_convolutions(*zip(*layers, strict=True))
+    n_samples += grid.receptive_field
+    kept: list[int] = []
+    for window in plan_windows(n_samples, grid):
+        assert window.start % grid.stride == 0
+        assert 0 <= window.start < window.stop <= n_samples
+        assert 0 <= window.core_start < window.core_stop <= conv_lengths(window.stop - window.start, layers)
+        first = window.start // grid.stride
+        kept.extend(range(first + window.core_start, first + window.core_stop))
+    assert kept == list(range(conv_lengths(n_samples, layers)))
+
+
+@given(st.integers(int(SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ) + 1, 4_000 * SAMPLE_RATE_HZ))
+def test_windows_of_long_clips_are_short_enough_and_hear_their_surroundings(n_samples: int) -> None:
+    grid = FrameGrid.of_convolutions(*WAV2VEC2)
+    windows = plan_windows(n_samples, grid)
+    context = round(CONTEXT_S / grid.frame_s)
+    for number, window in enumerate(windows):
+        assert (window.stop - window.start) / SAMPLE_RATE_HZ <= WINDOW_MAX_S + grid.receptive_field / SAMPLE_RATE_HZ
+        n_frames = grid.n_frames(window.stop - window.start)
+        assert window.core_start == (0 if number == 0 else context)
+        assert n_frames - window.core_stop == (0 if number == len(windows) - 1 else context)
+    cores = [window.core_stop - window.core_start for window in windows]
+    assert max(cores) - min(cores) <= 1
+
+
+def test_a_clip_of_forty_seconds_is_one_window() -> None:
+    grid = FrameGrid.of_convolutions(*WAV2VEC2)
+    forty_s = int(SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ)
+    assert len(plan_windows(forty_s, grid)) == 1
+    assert plan_windows(forty_s, grid)[0].stop == forty_s
+    assert len(plan_windows(forty_s + 1, grid)) == 2
+
+
+@pytest.mark.parametrize(("kernels", "strides"), [WAV2VEC2, ((20, 8, 4, 4, 3), (10, 4, 4, 2, 1)), ((3, 2), (7, 5))])
+def test_frames_of_windows_are_those_of_the_whole_clip(kernels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    grid = FrameGrid.of_convolutions(kernels, strides)
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv1d(1, 1, kernel, step) for kernel, step in zip(kernels, strides, strict=True)]
+    encoder = torch.nn.Sequential(*layers).double()
+    clip = torch.randn(1, 1, 45 * SAMPLE_RATE_HZ + 123, dtype=torch.float64)
+    with torch.no_grad():
+        whole = encoder(clip)
+        joined = [
+            encoder(clip[..., window.start : window.stop])[..., window.core_start : window.core_stop]
+            for window in plan_windows(clip.shape[-1], grid)
+        ]
+    assert len(joined) > 1
+    torch.testing.assert_close(torch.cat(joined, dim=-1), whole)

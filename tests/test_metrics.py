@@ -1,0 +1,86 @@
+"""Word and character errors, against jiwer."""
+
+from __future__ import annotations
+
+import jiwer
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Utterance
+from thano_duckdb.speech.metrics import EditCounts, character_errors, error_rate, word_errors
+
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "the", "cat's", "ünï", "한국"]), min_size=1, max_size=12).map(
+    " ".join
+)
+HYPOTHESES = st.one_of(st.just(""), WORDS)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(WORDS, HYPOTHESES), min_size=1, max_size=6))
+def test_words_are_counted_as_by_jiwer(pairs: list[tuple[str, str]]) -> None:
+    references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    counts = word_errors(references, hypotheses)
+    for (reference, hypothesis), count in zip(pairs, counts, strict=True):
+        expected = jiwer.process_words(reference, hypothesis)
+        assert count == EditCounts(
+            expected.substitutions, expected.deletions, expected.insertions, expected.hits, len(reference.split())
+        )
+    assert error_rate(counts) == jiwer.wer(references, hypotheses)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(WORDS, HYPOTHESES), min_size=1, max_size=6))
+def test_characters_are_counted_as_by_jiwer(pairs: list[tuple[str, str]]) -> None:
+    references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    counts = character_errors(references, hypotheses)
+    for (reference, hypothesis), count in zip(pairs, counts, strict=True):
+        expected = jiwer.process_characters(reference, hypothesis)
+        assert count == EditCounts(
+            expected.substitutions, expected.deletions, expected.insertions, expected.hits, len(reference)
+        )
+    assert error_rate(counts) == jiwer.cer(references, hypotheses)
+
+
+def test_real_transcripts(an4_test: list[Utterance]) -> None:
+    """Each text against the next one of the corpus: as wrong as can be, and real."""
+    references = [utterance.text for utterance in an4_test]
+    hypotheses = [*references[1:], references[0]]
+    assert error_rate(word_errors(references, hypotheses)) == jiwer.wer(references, hypotheses)
+    assert error_rate(character_errors(references, hypotheses)) == jiwer.cer(references, hypotheses)
+    assert error_rate(word_errors(references, references)) == 0
+
+
+def test_texts_are_compared_normalised_unless_told_otherwise() -> None:
+    assert word_errors(["Hello, WORLD!"], ["hello world"]) == [EditCounts(0, 0, 0, 2, 2)]
+    assert word_errors(["Hello, WORLD!"], ["hello world"], normalized=False) == [EditCounts(2, 0, 0, 0, 2)]
+    assert character_errors(["Ab."], ["ab"]) == [EditCounts(0, 0, 0, 2, 2)]
+    assert character_errors(["Ab."], ["ab"], normalized=False) == [EditCounts(1, 1, 0, 1, 3)]
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("aB. '"), min_size=1).filter(str.strip), st.text(st.sampled_from("aB. '")))
+def test_texts_as_they_are(reference: str, hypothesis: str) -> None:
+    (count,) = word_errors([reference], [hypothesis], normalized=False)
+    assert error_rate([count]) == jiwer.wer(reference, hypothesis)
+    (count,) = character_errors([reference], [hypothesis], normalized=False)
+    assert error_rate([count]) == jiwer.cer(reference, hypothesis)
+
+
+def test_nothing_on_a_side() -> None:
+    assert word_errors(["a", None, None, ""], [None, "a", None, "a b"]) == [None, None, None, EditCounts(0, 0, 2, 0, 0)]
+    assert character_errors(["a b"], [""]) == [EditCounts(0, 3, 0, 0, 3)]
+    assert word_errors([], []) == []
+
+
+def test_the_rate_is_pooled() -> None:
+    counts = word_errors(["a b c d", "a", "", None], ["a b c d", "x y", "z", "a"])
+    assert error_rate(counts) == 3 / 5
+    assert error_rate([None]) is None
+    assert error_rate(word_errors([""], ["a"])) is None
+    assert error_rate([]) is None
+
+
+def test_as_many_hypotheses_as_references() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        word_errors(["a", "b"], ["a"])

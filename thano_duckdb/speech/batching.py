@@ -1,0 +1,32 @@
+"""Which clips go through the model together. Pure: lengths in, indices out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def plan_batches(n_samples: Sequence[int], *, max_clips: int | None, max_batch_samples: int) -> list[list[int]]:
+    """Batches of clips of like length, so that little of a batch is padding.
+
+    A batch costs what it makes the model compute: its clips times its longest clip.
+
+    Args:
+        n_samples: length of each clip.
+        max_clips: clips in a batch at most; None for no such limit.
+        max_batch_samples: cost of a batch at most; a clip longer than that is a batch of its own.
+
+    Returns:
+        Indices into `n_samples`, each exactly once, the longest clips first (so that a device whose memory is too
+        small says so at once).
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for index in sorted(range(len(n_samples)), key=lambda i: (-n_samples[i], i)):
+        batch = batches[-1] if batches else []
+        fits = (len(batch) + 1) * longest <= max_batch_samples and (max_clips is None or len(batch) < max_clips)
+        if batch and fits:
+            batch.append(index)
+        else:
+            batches.append([index])
+            longest = n_samples[index]
+    return batches

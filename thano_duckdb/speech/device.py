@@ -1,0 +1,102 @@
+"""Where the model runs and in which numbers: the one place that knows CPUs from GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+CPU_BATCH_S = 24
+GPU_BATCH_S = 640
+"""Padded seconds of audio in a batch. A GPU is filled only by hundreds; out of memory halves it."""
+
+_OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory")
+
+
+class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who goes on with smaller batches
+    """The device has no room for this batch."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and the floating-point type that the model computes in there, never by autocast."""
+
+    torch_device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def max_batch_samples(self) -> int:
+        """Cost of a batch (see `plan_batches`) to begin with."""
+        return (CPU_BATCH_S if self.torch_device.type == "cpu" else GPU_BATCH_S) * SAMPLE_RATE_HZ
+
+    def release_memory(self) -> None:
+        """Give back what torch keeps for later, after running out of memory."""
+        if self.torch_device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.torch_device.type == "mps":
+            torch.mps.empty_cache()
+
+    def __str__(self) -> str:
+        return f"{self.torch_device} in {str(self.dtype).removeprefix('torch.')}"
+
+
+def choose_device(device: str, precision: str) -> Device:
+    """The device and type for what the user asked.
+
+    Args:
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, .., or `mps`.
+        precision: `auto` (bfloat16 on a GPU that computes in it, else float32), `float32`, `bfloat16`, `float16`.
+
+    Raises:
+        ModelError: unknown, not on this machine, or a pair that does not go together.
+    """
+    place = _torch_device(device)
+    if precision == "auto":
+        return Device(place, torch.bfloat16 if _has_native_bfloat16(place) else torch.float32)
+    if precision == "int8":
+        raise ModelError("precision 'int8' is not supported yet: use 'auto', 'float32', 'bfloat16' or 'float16'")
+    if precision not in PRECISIONS:
+        raise ModelError(f"precision {precision!r} is unknown: use 'auto', 'float32', 'bfloat16' or 'float16'")
+    if precision == "float16" and place.type == "cpu":
+        raise ModelError("precision 'float16' needs a GPU: use 'auto' or 'float32' on the CPU")
+    if precision == "bfloat16" and place.type == "cuda" and not _has_native_bfloat16(place):
+        raise ModelError(f"{place} does not compute in bfloat16: use precision 'auto', 'float32' or 'float16'")
+    return Device(place, PRECISIONS[precision])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine, had no memory left; torch says so in several ways."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS)
+    )
+
+
+def _torch_device(device: str) -> torch.device:
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        place = None
+    if place is None or place.type not in ("cpu", "cuda", "mps"):
+        raise ModelError(f"device {device!r} is unknown: use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'")
+    if place.type == "cuda" and not has_cuda:
+        raise ModelError(f"device {device!r} asks for an NVIDIA GPU, and torch sees none: use device 'auto' or 'cpu'")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"device {device!r} is not there: torch sees {torch.cuda.device_count()} NVIDIA GPU(s)")
+    if place.type == "mps" and not has_mps:
+        raise ModelError("device 'mps' asks for an Apple GPU, and torch sees none: use device 'auto' or 'cpu'")
+    return place
+
+
+def _has_native_bfloat16(place: torch.device) -> bool:
+    if place.type != "cuda":
+        return False
+    major, _minor = torch.cuda.get_device_capability(place)
+    return major >= 8  # Ampere; older ones emulate it, slowly. ROCm devices report 9 and more.

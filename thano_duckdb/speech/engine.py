@@ -1,0 +1,216 @@
+"""Clips in, transcripts out, in the same order: the one entrance to recognition.
+
+Threads decode ahead of the model. Decoded clips are gathered in pools of a fixed number of bytes, a pool's windows are
+sorted by length and go through the model in batches, and meanwhile the threads decode the next pool. So memory does
+not grow with the number of clips, and the batches, hence the rounding errors, are the same in every run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
+from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.monitor import Monitor
+from thano_duckdb.speech.batch_runner import BatchRunner
+from thano_duckdb.speech.ctc import greedy_decode
+from thano_duckdb.speech.features import Features
+from thano_duckdb.speech.memo import Memo
+from thano_duckdb.speech.model import AcousticModel, FrameScores
+from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.transcript import Transcript
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, plan_windows
+
+POOL_BYTES = 256 * 1024 * 1024
+"""Decoded audio from which batches are made; over an hour, so that sorting leaves little padding."""
+FIRST_POOL_PART = 8
+"""The first pool is an eighth, so that the model starts early; each is twice the one before, up to `POOL_BYTES`."""
+DECODE_THREADS = min(16, max(4, os.cpu_count() or 1))
+CLIP_BYTES = 4096
+"""About what a decoded clip takes beside its samples."""
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A distinct clip of a call, and the rows that want it."""
+
+    source: AudioSource
+    key: Hashable | None  # for the memo; None: not to be kept
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    clip: _Clip
+    reason: str
+    duration_s: float | None = None
+
+
+@dataclass
+class _Utterance:
+    """A decoded clip on its way through the model."""
+
+    clip: _Clip
+    duration_s: float
+    features: Features
+    windows: list[Window]
+    outcomes: dict[int, FrameScores | str] = field(default_factory=dict)  # by window
+
+    def inputs(self) -> Iterator[Features]:
+        """What goes through the model for each window; the samples are not copied."""
+        for window in self.windows:
+            yield Features(self.features.samples[window.start : window.stop], self.features.moments)
+
+
+class Engine:
+    """A model with all that surrounds it. Any number of threads may call it at the same time."""
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        memo: Memo,
+        *,
+        decoder: Callable[[AudioSource], Waveform | AudioFailure] = decode,
+    ) -> None:
+        """An engine of `model` that keeps its transcripts in `memo` and reads clips with `decoder`."""
+        self.model = model
+        self._memo = memo
+        self._decoder = decoder
+        self._runner = BatchRunner(model)
+
+    def transcribe(
+        self, values: Sequence[str | bytes | None], *, max_clips: int | None, monitor: Monitor
+    ) -> list[Transcript | None]:
+        """The transcript of each clip.
+
+        Args:
+            values: paths or URLs (str), contents of files (bytes), or None.
+            max_clips: clips in a batch at most; None leaves it to the device.
+            monitor: receives progress and failures, from this thread; a clip that occurs twice fails once.
+
+        Returns:
+            As many as `values`, in their order; None for None. A clip that cannot be transcribed has its reason in
+            `error` and costs no other clip anything.
+
+        Raises:
+            Cancelled: `monitor` says so. What was transcribed until then stays in the memo.
+        """
+        transcripts: list[Transcript | None] = [None] * len(values)
+
+        def deliver(clip: _Clip, transcript: Transcript) -> None:
+            for row in clip.rows:
+                transcripts[row] = transcript
+            if transcript.error is not None:
+                monitor.clip_failed(clip.source.location, transcript.error)
+            audio_s = 0.0 if transcript.error is not None else transcript.duration_s or 0.0
+            monitor.clips_done(len(clip.rows), len(clip.rows) * audio_s)
+
+        clips = self._distinct_clips(values)
+        monitor.clips_received(sum(len(clip.rows) for clip in clips))
+        unknown = []
+        for clip in clips:
+            known = self._memo.get(clip.key) if clip.key is not None else None
+            if known is None:
+                unknown.append(clip)
+            else:
+                deliver(clip, known)
+        if unknown:
+            # Closed at once where the monitor raises, so that the decode threads end with the call.
+            with contextlib.closing(self._transcribe(unknown, max_clips, monitor)) as finished:
+                for clip, transcript in finished:
+                    if clip.key is not None:
+                        self._memo.put(clip.key, transcript)
+                    deliver(clip, transcript)
+        return transcripts
+
+    def _distinct_clips(self, values: Sequence[str | bytes | None]) -> list[_Clip]:
+        clips: dict[Hashable, _Clip] = {}
+        for row, value in enumerate(values):
+            if value is None:
+                continue
+            source = as_source(value)
+            content = source.memo_key()
+            key = None if content is None else (self.model.fingerprint, content)
+            clips.setdefault(key or source.location, _Clip(source, key)).rows.append(row)
+        return list(clips.values())
+
+    def _transcribe(
+        self, clips: Sequence[_Clip], max_clips: int | None, monitor: Monitor
+    ) -> Generator[tuple[_Clip, Transcript]]:
+        with ReadAhead(
+            self._read,
+            clips,
+            n_bytes=_n_bytes,
+            max_bytes=2 * POOL_BYTES,
+            n_threads=min(DECODE_THREADS, len(clips)),
+            monitor=monitor,
+        ) as readings:
+            pool: list[_Utterance] = []
+            pool_bytes, enough_bytes = 0, POOL_BYTES // FIRST_POOL_PART
+            for reading in readings:
+                if isinstance(reading, _Unreadable):
+                    readings.release(_n_bytes(reading))
+                    yield reading.clip, Transcript.failed(reading.reason, reading.duration_s)
+                    continue
+                pool.append(reading)
+                pool_bytes += _n_bytes(reading)
+                if pool_bytes >= enough_bytes:
+                    yield from self._recognise(pool, max_clips, monitor)
+                    pool.clear()
+                    readings.release(pool_bytes)
+                    pool_bytes, enough_bytes = 0, min(2 * enough_bytes, POOL_BYTES)
+            yield from self._recognise(pool, max_clips, monitor)
+
+    def _read(self, clip: _Clip) -> _Utterance | _Unreadable:
+        """Decode a clip and prepare it for the model; runs on a decode thread."""
+        waveform = self._decoder(clip.source)
+        if isinstance(waveform, AudioFailure):
+            return _Unreadable(clip, waveform.reason)
+        n_samples, n_needed = len(waveform.samples), self.model.grid.receptive_field
+        if n_samples < n_needed:
+            return _Unreadable(
+                clip,
+                f"It is too short: {n_samples} samples, the model needs at least {n_needed} "
+                f"({1000 * n_needed / SAMPLE_RATE_HZ:g} ms).",
+                waveform.duration_s,
+            )
+        windows = plan_windows(n_samples, self.model.grid)
+        return _Utterance(clip, waveform.duration_s, self.model.features(waveform.samples), windows)
+
+    def _recognise(
+        self, pool: Sequence[_Utterance], max_clips: int | None, monitor: Monitor
+    ) -> Iterator[tuple[_Clip, Transcript]]:
+        """The transcripts of decoded clips, each as soon as its last window is through the model."""
+        inputs, origins = [], []
+        for utterance in pool:
+            for number, window in enumerate(utterance.inputs()):
+                inputs.append(window)
+                origins.append((utterance, number))
+        for index, outcome in self._runner.run(inputs, max_clips=max_clips, monitor=monitor):
+            utterance, number = origins[index]
+            utterance.outcomes[number] = outcome
+            if len(utterance.outcomes) == len(utterance.windows):
+                yield utterance.clip, self._join(utterance)
+
+    def _join(self, utterance: _Utterance) -> Transcript:
+        ids, log_probs = [], []
+        for number, window in enumerate(utterance.windows):
+            outcome = utterance.outcomes[number]
+            if isinstance(outcome, str):
+                return Transcript.failed(outcome, utterance.duration_s)
+            core = slice(window.core_start, window.core_stop)
+            ids.append(outcome.ids[core])
+            log_probs.append(outcome.log_probs[core])
+        hypothesis = greedy_decode(
+            np.concatenate(ids), np.concatenate(log_probs), self.model.vocabulary, stride=self.model.grid.stride
+        )
+        return Transcript(hypothesis.text, hypothesis.confidence, utterance.duration_s, hypothesis.words, None)
+
+
+def _n_bytes(reading: _Utterance | _Unreadable) -> int:
+    return CLIP_BYTES + (reading.features.samples.nbytes if isinstance(reading, _Utterance) else 0)

@@ -1,0 +1,108 @@
+"""Reading in threads, ahead of whoever uses what was read, within a number of bytes.
+
+The results come in the order of the items, so that a run is the same every time whatever the threads do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from thano_duckdb.monitor import Monitor
+from thano_duckdb.speech.threads import CallThreads, result_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ReadAhead(Generic[Item, Result]):
+    """Reads items in threads of its own and iterates over the results; use it as a context manager.
+
+    A read starts only while the results that wait or were not released yet, and the reads under way, each counted as
+    large as the largest so far, stay below `max_bytes`. One read is always allowed, so nothing ever waits for ever.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        n_bytes: Callable[[Result], int],
+        max_bytes: int,
+        n_threads: int,
+        monitor: Monitor,
+    ) -> None:
+        """Read `items` by calls of `read`, whose results are `n_bytes(result)` large."""
+        self._read = read
+        self._items = iter(items)
+        self._n_bytes = n_bytes
+        self._max_bytes = max_bytes
+        self._n_threads = n_threads
+        self._monitor = monitor
+        self._threads = CallThreads(n_threads, "thano-decode")
+        self._lock = threading.Lock()
+        self._results: deque[Future[Result]] = deque()
+        self._n_reading = 0
+        self._held_bytes = 0
+        self._largest_bytes = 0
+        self._is_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._is_open = False
+        self._threads.__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[Result]:
+        """The results, in the order of the items.
+
+        Raises:
+            Cancelled: the monitor says so.
+            Exception: whatever `read` raised for an item, when it is that item's turn.
+        """
+        while True:
+            self._start_reads()
+            if not self._results:
+                return
+            yield result_of(self._results.popleft(), self._monitor)
+
+    def release(self, n_bytes: int) -> None:
+        """`n_bytes` of results are no longer needed."""
+        with self._lock:
+            self._held_bytes -= n_bytes
+        self._start_reads()
+
+    def _start_reads(self) -> None:
+        with self._lock:
+            while self._is_open and self._n_reading < self._n_threads and (self._has_room() or not self._results):
+                try:
+                    item = next(self._items)
+                except StopIteration:
+                    return
+                self._n_reading += 1
+                self._results.append(self._threads.submit(self._read_one, item))
+
+    def _has_room(self) -> bool:
+        return self._held_bytes + (self._n_reading + 1) * self._largest_bytes <= self._max_bytes
+
+    def _read_one(self, item: Item) -> Result:
+        """Runs on a thread. What is counted here is counted before the result can be had."""
+        size = 0
+        try:
+            result = self._read(item)
+            size = self._n_bytes(result)
+            return result
+        finally:
+            with self._lock:
+                self._n_reading -= 1
+                self._held_bytes += size
+                self._largest_bytes = max(self._largest_bytes, size)
+            self._start_reads()

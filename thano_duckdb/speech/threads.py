@@ -1,0 +1,53 @@
+"""Threads for the length of one call, in which a user who wants to stop is never kept waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from thano_duckdb.monitor import Monitor
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+POLL_S = 0.1
+"""How often a wait asks whether the user wants to stop."""
+FAREWELL_S = 0.3
+"""How long the end of a call waits for what still runs; after that it is left to end by itself."""
+
+
+class CallThreads(ThreadPoolExecutor):
+    """A `ThreadPoolExecutor` whose end does not wait for work that hangs, such as a read from a dead server."""
+
+    def __init__(self, n_threads: int, name: str) -> None:
+        super().__init__(n_threads, thread_name_prefix=name)
+        self._under_way: set[Future[object]] = set()
+
+    def submit(  # type: ignore[override]
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Future[Result]:
+        """See `ThreadPoolExecutor`."""
+        future = super().submit(work, *args, **kwargs)
+        self._under_way.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(self._under_way.discard)
+        return future
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=False, cancel_futures=True)
+        self.shutdown(wait=not wait(set(self._under_way), FAREWELL_S).not_done)
+
+
+def result_of(future: Future[Result], monitor: Monitor) -> Result:
+    """The result of `future`, once it is there.
+
+    Raises:
+        Cancelled: `monitor` says so before.
+        Exception: whatever the work raised.
+    """
+    while not wait([future], POLL_S).done:
+        monitor.raise_if_cancelled()
+    return future.result()
