@@ -1,0 +1,1 @@
+"""Timed claims, each a ratio measured in one run. See README.md."""

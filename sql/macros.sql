@@ -1,0 +1,99 @@
+-- The SQL face of the functions that thano_duckdb registers, installed by load() in the connection's temporary schema:
+-- nothing is written into the database file.
+--
+-- The functions whose names begin with _thano_ are the registered ones. They get, beside their arguments, what a
+-- function cannot ask for itself: whether the database may touch files and the network, and which connection calls.
+
+CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
+    _thano_transcribe(
+        model, audio, options,
+        current_setting('enable_external_access'), getvariable('thano_connection')
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
+    _thano_audio_info(audio, current_setting('enable_external_access'));
+
+-- Error rates pooled over the rows of a group: GROUP BY speaker works. NULL on either side leaves a row out.
+CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
+    (
+        sum(thano_word_errors(reference, hypothesis).substitutions)
+        + sum(thano_word_errors(reference, hypothesis).deletions)
+        + sum(thano_word_errors(reference, hypothesis).insertions)
+    ) / nullif(sum(thano_word_errors(reference, hypothesis).length), 0);
+
+CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
+    (
+        sum(thano_char_errors(reference, hypothesis).substitutions)
+        + sum(thano_char_errors(reference, hypothesis).deletions)
+        + sum(thano_char_errors(reference, hypothesis).insertions)
+    ) / nullif(sum(thano_char_errors(reference, hypothesis).length), 0);
+
+-- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
+CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
+    SELECT src.*, thano_transcribe(model, src[audio_col], options).text AS predicted
+    FROM query_table(source) AS src;
+
+-- The registry. What changes it does so once, whenever it is read: UPLOAD MODEL and its kin read it at once.
+CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
+    SELECT unnest(_thano_models(getvariable('thano_connection')), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
+    SELECT unnest(_thano_datasets(getvariable('thano_connection')), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') AS TABLE
+    SELECT unnest(
+        _thano_upload_model(
+            name, folder, options,
+            current_setting('enable_external_access'), getvariable('thano_connection')
+        ),
+        recursive := true
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_delete_model(name) AS TABLE
+    SELECT unnest(_thano_delete_model(name, getvariable('thano_connection')), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
+    SELECT unnest(
+        _thano_get_model(
+            name, options,
+            current_setting('enable_external_access'), getvariable('thano_connection')
+        ),
+        recursive := true
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
+    SELECT unnest(_thano_get_dataset(name, options, getvariable('thano_connection')), recursive := true);
+
+-- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
+CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
+    SELECT file AS audio_path, unnest(thano_audio_info(file))
+    FROM glob(
+        CASE
+            WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$') THEN location
+            ELSE rtrim(location, '/\') || '/**'
+        END
+    )
+    WHERE regexp_matches(lower(file), '\.(wav|flac|ogg|oga|opus|mp3|sph|aif|aiff|aifc|au|snd|caf|w64|rf64)$')
+    ORDER BY file;
+
+-- A LibriSpeech tree (speaker/chapter/speaker-chapter.trans.txt) as a table.
+-- Format: the README of https://www.openslr.org/12
+CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
+    SELECT
+        parse_dirpath(filename) || '/' || utterance_id || '.flac' AS audio_path,
+        text,
+        split_part(utterance_id, '-', 1) AS speaker,
+        split_part(utterance_id, '-', 2) AS chapter,
+        utterance_id
+    FROM (
+        SELECT
+            filename,
+            split_part(line, ' ', 1) AS utterance_id,
+            trim(substr(line, strpos(line, ' ') + 1)) AS text
+        FROM (
+            SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
+            FROM read_text(rtrim(root, '/\') || '/**/*.trans.txt')
+        )
+        WHERE line <> ''
+    )
+    ORDER BY utterance_id;

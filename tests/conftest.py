@@ -1,0 +1,91 @@
+"""Fixtures that every test may use: where the shared speech lies, and rows of its manifests."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+
+# Set before torch is first imported: the suite runs beside others on small machines.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A row of a manifest, its path made absolute."""
+
+    audio_path: str
+    text: str
+    speaker: str
+    split: str
+    duration_s: float
+
+
+def utterances(corpus: Path, split: str) -> list[Utterance]:
+    """The rows of one split of a corpus folder, in the order of its manifest."""
+    with (corpus / "manifest.csv").open(encoding="utf-8", newline="") as manifest:
+        return [
+            Utterance(
+                str(corpus / row["audio_path"]), row["text"], row["speaker"], row["split"], float(row["duration"])
+            )
+            for row in csv.DictReader(manifest)
+            if row["split"] == split
+        ]
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.exists():
+        pytest.skip(f"the shared folder ../shared/{name} is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def an4() -> Path:
+    """The folder of the an4 corpus (84 speakers; 948 train and 130 test clips)."""
+    return _shared("data/an4")
+
+
+@pytest.fixture(scope="session")
+def an4_test(an4: Path) -> list[Utterance]:
+    """The 130 test utterances of an4."""
+    return utterances(an4, "test")
+
+
+@pytest.fixture(scope="session")
+def an4_clip(an4_test: list[Utterance]) -> str:
+    """The path of one utterance."""
+    return an4_test[0].audio_path
+
+
+@pytest.fixture(scope="session")
+def an4_model() -> Path:
+    """The folder of a small Wav2Vec2 CTC checkpoint trained on an4."""
+    return _shared("models/an4-small")
+
+
+@pytest.fixture
+def con() -> Iterator[thano_duckdb.Connection]:
+    """A connection in memory, closed afterwards."""
+    with thano_duckdb.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def an4_con(con: thano_duckdb.Connection, an4_test: list[Utterance]) -> thano_duckdb.Connection:
+    """A connection with a table `an4` of the test utterances: id, audio_path, text, speaker."""
+    con.execute("CREATE TABLE an4 (id INTEGER, audio_path VARCHAR, text VARCHAR, speaker VARCHAR)")
+    con.executemany(
+        "INSERT INTO an4 VALUES (?, ?, ?, ?)",
+        [[row, clip.audio_path, clip.text, clip.speaker] for row, clip in enumerate(an4_test)],
+    )
+    return con

@@ -1,0 +1,280 @@
+"""The connection in Python: DuckDB's whole API, with our statements in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+import thano_duckdb
+from thano_duckdb import DialectError, ModelError, ThanoWarning
+
+MODULE_FRAME = pd.DataFrame({"n": [1, 2]})
+
+
+# DuckDB's own SQL and API
+
+
+def test_plain_sql_is_duckdbs(con: thano_duckdb.Connection) -> None:
+    relation = con.sql("SELECT i, i * 2 AS twice FROM range(5) t(i)")
+    assert isinstance(relation, duckdb.DuckDBPyRelation)
+    assert relation.filter("i > 2").project("twice").fetchall() == [(6,), (8,)]
+    assert len(relation) == 5
+    assert relation.columns == ["i", "twice"]
+    assert next(iter(relation.iter_rows())) == (0, 0)
+    assert con.execute("SELECT 42").fetchall() == [(42,)]
+    assert con.query("SELECT 1 AS a").df()["a"].tolist() == [1]
+    assert con.from_query("SELECT 1").fetchall() == [(1,)]
+    assert con.values([1, 2]).fetchall() == [(1, 2)]
+
+
+def test_ddl_runs_at_once_and_description_and_rowcount_are_there(con: thano_duckdb.Connection) -> None:
+    con.sql("CREATE TABLE t AS SELECT 1 AS a")
+    con.execute("SELECT a FROM t")
+    assert [column[0] for column in con.description] == ["a"]
+    con.begin()
+    con.execute("INSERT INTO t VALUES (2)")
+    con.rollback()
+    assert con.table("t").fetchall() == [(1,)]
+
+
+def test_relations_join_plain_relations_and_are_found_by_their_variable(con: thano_duckdb.Connection) -> None:
+    numbers = con.sql("SELECT i FROM range(3) t(i)")
+    squares = con.sql("SELECT i, i * i AS square FROM numbers")
+    assert numbers.join(squares, "i").order("i").fetchall() == [(0, 0), (1, 1), (2, 4)]
+    assert con.execute("SELECT sum(square) FROM squares").fetchall() == [(5,)]
+
+
+def test_the_callers_data_frames_are_found_whatever_they_are_called(con: thano_duckdb.Connection) -> None:
+    query = pd.DataFrame({"n": [10]})
+    text = pd.DataFrame({"n": [20]})
+    self = pd.DataFrame({"n": [30]})
+    assert con.sql("SELECT n FROM query UNION ALL SELECT n FROM text UNION ALL SELECT n FROM self").fetchall() == [
+        (10,),
+        (20,),
+        (30,),
+    ]
+    assert con.execute("SELECT count(*) FROM MODULE_FRAME").fetchall() == [(2,)]
+    assert len(query) + len(text) + len(self) == 3
+
+
+def test_parameters(con: thano_duckdb.Connection) -> None:
+    assert con.execute("SELECT ? + ?", [1, 2]).fetchall() == [(3,)]
+    assert con.sql("SELECT $a AS a", params={"a": "x"}).fetchall() == [("x",)]
+    con.execute("CREATE TABLE t (a INTEGER)")
+    con.executemany("INSERT INTO t VALUES (?)", [[1], [2]])
+    assert con.table("t").fetchall() == [(1,), (2,)]
+
+
+def test_statement_objects_run(con: thano_duckdb.Connection) -> None:
+    first, second = con.extract_statements("SELECT 1; SELECT 2")
+    assert con.execute(second).fetchall() == [(2,)]
+    assert con.sql(first).fetchall() == [(1,)]
+
+
+def test_duckdbs_errors_stay_duckdbs(con: thano_duckdb.Connection) -> None:
+    with pytest.raises(duckdb.ParserException):
+        con.sql("SELEC 1")
+    with pytest.raises(duckdb.CatalogException, match="nothing_here"):
+        con.execute("SELECT * FROM nothing_here")
+    with pytest.raises(AttributeError):
+        _ = con.no_such_method
+
+
+# Our statements
+
+
+def test_predict_keeps_the_columns_and_adds_the_text(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    rows = an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT id, audio_path FROM an4 ORDER BY id LIMIT 3")
+    assert rows.columns == ["id", "audio_path", "predicted"]
+    assert [row[0] for row in rows.fetchall()] == [0, 1, 2]
+    assert all(isinstance(row[2], str) and row[2] for row in rows.fetchall())
+
+
+def test_predict_stands_wherever_a_query_may(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
+    predict = f"PREDICT USING '{an4_model}' AS SELECT id, audio_path FROM an4 WHERE id < 3"
+    expected = an4_con.sql(f"SELECT id, predicted FROM ({predict}) ORDER BY id").fetchall()
+    an4_con.execute(f"CREATE TABLE made AS {predict}")
+    an4_con.execute(f"CREATE VIEW seen AS {predict}")
+    an4_con.execute(f"COPY ({predict}) TO '{tmp_path / 'out.parquet'}'")
+    an4_con.execute("CREATE TABLE filled (id INTEGER, audio_path VARCHAR, predicted VARCHAR)")
+    an4_con.execute(f"INSERT INTO filled {predict}")
+    for source in ("made", "seen", "filled", f"'{tmp_path / 'out.parquet'}'"):
+        assert an4_con.execute(f"SELECT id, predicted FROM {source} ORDER BY id").fetchall() == expected
+    assert an4_con.execute(f"WITH p AS ({predict}) SELECT count(*) FROM p").fetchall() == [(3,)]
+    twice = f"{predict} AND id = 0"
+    assert len(an4_con.sql(f"({twice}) UNION ALL ({twice})")) == 2
+    assert an4_con.sql(f"EXPLAIN {predict}").fetchall()[0][0] == "physical_plan"
+
+
+def test_predict_takes_prepared_parameters(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    predict = f"PREDICT USING '{an4_model}' AS SELECT id, audio_path FROM an4 WHERE id = "
+    expected = an4_con.sql(predict + "5").fetchall()
+    assert an4_con.execute(predict + "?", [5]).fetchall() == expected
+    assert an4_con.sql(predict + "$id", params={"id": 5}).fetchall() == expected
+
+
+def test_predict_over_the_callers_data_frame(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    clips = an4_con.table("an4").limit(2).df()
+    found = an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM clips").df()
+    assert found["audio_path"].tolist() == clips["audio_path"].tolist()
+    assert found["predicted"].notna().all()
+
+
+def test_a_missing_column_is_named_with_its_place(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    with pytest.raises(DialectError, match="audio_pth") as caught:
+        an4_con.sql(f"PREDICT USING '{an4_model}'\nOPTIONS (audio_col='audio_pth') AS SELECT * FROM an4")
+    assert (caught.value.line, caught.value.column) == (2, 20)
+    assert "Did you mean 'audio_path'?" in str(caught.value)
+
+
+def test_an_unknown_model_is_named_with_its_place_before_anything_runs(an4_con: thano_duckdb.Connection) -> None:
+    with pytest.raises(DialectError, match="Wav2Vec2Em") as caught:
+        an4_con.sql("PREDICT USING Wav2Vec2Em AS SELECT * FROM an4")
+    assert (caught.value.line, caught.value.column) == (1, 15)
+    assert "Did you mean 'Wav2Vec2En'?" in str(caught.value)
+    with pytest.raises(ModelError, match="nowhere"):
+        an4_con.sql("SELECT thano_transcribe('nowhere', audio_path) FROM an4").fetchall()
+
+
+def test_options_of_training_are_ignored_with_a_warning(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    with pytest.warns(ThanoWarning, match="epochs") as caught:
+        an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (epochs=1) AS SELECT * FROM an4 LIMIT 1").fetchall()
+    assert caught[0].filename == __file__
+
+
+def test_failed_clips_are_counted_once_a_statement(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    an4_con.execute("CREATE TABLE clips AS SELECT audio_path FROM an4 WHERE id < 2")
+    an4_con.execute("INSERT INTO clips SELECT 'lost_' || i || '.wav' FROM range(3) t(i)")
+    predict = f"PREDICT USING '{an4_model}' AS SELECT * FROM clips"
+    with pytest.warns(ThanoWarning) as caught:
+        an4_con.execute(f"CREATE TABLE made AS {predict}")
+    assert len(caught) == 1
+    assert "3 clips" in str(caught[0].message)
+    assert "lost_0.wav" in str(caught[0].message)
+    relation = an4_con.sql(predict)
+    for _ in range(2):  # a relation runs again on each read
+        with pytest.warns(ThanoWarning, match="3 clips"):
+            assert [row[1] is None for row in relation.fetchall()] == [False, False, True, True, True]
+    with warnings.catch_warnings(record=True) as caught_while_fetching:
+        warnings.simplefilter("always")
+        an4_con.execute(predict)
+        while an4_con.fetchone():
+            pass
+    assert len(caught_while_fetching) == 1
+
+
+def test_on_error_fail_stops_the_statement(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    statement = f"PREDICT USING '{an4_model}' OPTIONS (on_error='fail') AS SELECT 'lost.wav' AS audio_path"
+    with pytest.raises(thano_duckdb.AudioError, match=r"lost\.wav"):
+        an4_con.sql(statement).fetchall()
+    assert an4_con.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_models_come_and_go_by_sql(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+    with thano_duckdb.connect(tmp_path / "my.duckdb") as own:
+        uploaded = own.sql(f"UPLOAD MODEL spelling FROM '{an4_model}'")
+        assert uploaded.fetchall() == uploaded.fetchall()  # read twice, uploaded once
+        assert own.sql("SELECT name, version FROM (LIST MODEL)").fetchall() == [("spelling", 1)]
+        assert "Wav2Vec2En" in [row[0] for row in own.sql("LIST THANOSQL MODEL").fetchall()]
+        with pytest.raises(ModelError, match="overwrite"):
+            own.execute(f"UPLOAD MODEL spelling FROM '{an4_model}'")
+        own.execute(f"UPLOAD MODEL Spelling OPTIONS (overwrite=True) FROM '{an4_model}'")
+        assert own.sql("SELECT version FROM (LIST MODEL) ORDER BY version").fetchall() == [(1,), (2,)]
+    with thano_duckdb.connect(tmp_path / "my.duckdb") as later:  # a later process finds it by its name
+        for name in ("spelling", "SPELLING", "spelling@1"):
+            rows = later.sql(f"PREDICT USING {name} AS SELECT '{an4_clip}' AS audio_path").fetchall()
+            assert rows[0][1]
+        later.sql("DELETE MODEL spelling")
+        assert later.sql("LIST MODEL").fetchall() == []
+        with pytest.raises(ModelError, match="spelling"):
+            later.sql("DELETE MODEL spelling")
+
+
+def test_an_executed_upload_gives_its_row_and_blocks_nothing(an4_model: Path, tmp_path: Path) -> None:
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        assert con.execute(f"UPLOAD MODEL a FROM '{an4_model}'").fetchall()[0][:3] == ("a", 1, "uploaded")
+        con.execute(f"UPLOAD MODEL b FROM '{an4_model}'")
+        assert [row[0] for row in con.sql("LIST MODEL").fetchall()] == ["a", "b"]
+        con.execute(f"UPLOAD MODEL c FROM '{an4_model}'")
+        assert con.values([1]).fetchall() == [(1,)]
+
+
+def test_views_work_in_a_later_process_and_the_file_holds_nothing_of_ours(
+    an4_model: Path, an4_clip: str, tmp_path: Path
+) -> None:
+    database = tmp_path / "my.duckdb"
+    with thano_duckdb.connect(database) as first:
+        first.execute(f"CREATE VIEW v AS PREDICT USING '{an4_model}' AS SELECT '{an4_clip}' AS audio_path")
+        expected = first.sql("FROM v").fetchall()
+    with thano_duckdb.connect(database, read_only=True) as second:
+        assert second.sql("FROM v").fetchall() == expected
+    with duckdb.connect(database) as plain:
+        ours = "SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE '%thano%'"
+        assert plain.execute(ours).fetchall() == [(0,)]
+
+
+# Threads, life and death
+
+
+def test_two_threads_with_a_cursor_each(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    statement = f"PREDICT USING '{an4_model}' AS SELECT id, audio_path FROM an4 WHERE id % 2 = "
+    expected = [an4_con.sql(statement + str(half)).fetchall() for half in (0, 1)]
+    found: dict[int, list[tuple[object, ...]]] = {}
+
+    def work(half: int) -> None:
+        with an4_con.cursor() as cursor:
+            found[half] = cursor.execute(statement + str(half)).fetchall()
+
+    threads = [threading.Thread(target=work, args=(half,)) for half in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[0], found[1]] == expected
+
+
+def test_failures_in_one_thread_do_not_count_in_another(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    with an4_con.cursor() as other, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        an4_con.execute(f"PREDICT USING '{an4_model}' AS SELECT 'a.wav' AS audio_path")
+        other.execute(f"PREDICT USING '{an4_model}' AS SELECT 'b' || i || '.wav' AS audio_path FROM range(2) t(i)")
+        an4_con.fetchall()
+        other.fetchall()
+    assert ["a.wav" in str(warning.message) for warning in caught] == [True, False]
+
+
+def test_two_connections_have_their_own_models(an4_model: Path, tmp_path: Path) -> None:
+    with (
+        thano_duckdb.connect(model_home=tmp_path / "one") as one,
+        thano_duckdb.connect(model_home=tmp_path / "two") as two,
+    ):
+        one.execute(f"UPLOAD MODEL mine FROM '{an4_model}'")
+        assert len(one.sql("LIST MODEL")) == 1
+        assert len(two.sql("LIST MODEL")) == 0
+
+
+QUIET_EXIT = """
+import sys, threading, thano_duckdb
+con = thano_duckdb.connect()
+rows = con.sql("PREDICT USING '{model}' AS SELECT '{clip}' AS audio_path").fetchall()
+cursor = con.cursor()
+{close}
+assert threading.enumerate() == [threading.main_thread()], threading.enumerate()
+print(rows[0][1])
+"""
+
+
+@pytest.mark.parametrize("close", ["cursor.close(); con.close()", "", "del con, cursor"])
+def test_the_end_is_silent(close: str, an4_model: Path, an4_clip: str) -> None:
+    script = QUIET_EXIT.format(model=an4_model, clip=an4_clip, close=close)
+    run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert run.stderr == ""
+    assert run.returncode == 0
+    assert run.stdout.strip()

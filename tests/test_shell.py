@@ -1,0 +1,89 @@
+"""`python -m thano_duckdb`: what it prints, its exit codes, Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+SHELL = [sys.executable, "-m", "thano_duckdb"]
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*SHELL, *arguments], capture_output=True, text=True, input=stdin, check=False)
+
+
+def test_tables_are_printed_as_duckdb_prints_them() -> None:
+    shell = run("-c", "SELECT 1 AS a, 'é' AS b; CREATE TABLE t AS SELECT 3 AS c; FROM t")
+    with duckdb.connect() as con:
+        assert str(con.sql("SELECT 1 AS a, 'é' AS b")).strip() in shell.stdout
+        assert str(con.sql("SELECT 3::INTEGER AS c")).strip() in shell.stdout
+    assert (shell.returncode, shell.stderr) == (0, "")
+
+
+def test_predict_from_a_file_into_a_database(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+    script, database = tmp_path / "job.sql", tmp_path / "my.duckdb"
+    script.write_text(
+        f"-- a script\nCREATE TABLE clips AS SELECT '{an4_clip}' AS audio_path; -- ;\n"
+        f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM clips;\n"
+    )
+    assert run(str(database), "-f", str(script)).returncode == 0
+    shell = run(str(database), "-c", "SELECT predicted FROM heard")
+    with duckdb.connect(database) as con:
+        (text,) = con.execute("SELECT predicted FROM heard").fetchall()[0]
+    assert text
+    assert text in shell.stdout
+
+
+def test_statements_from_standard_input() -> None:
+    assert "42" in run(stdin="SELECT 40 + 2;").stdout
+
+
+def test_an_error_names_its_line_in_the_script_and_stops_it(tmp_path: Path) -> None:
+    script = tmp_path / "job.sql"
+    script.write_text("SELECT 'before';\n\nPREDICT USING m OPTIONS (audio_cl='x') AS SELECT 1;\nSELECT 'after';\n")
+    shell = run("-f", str(script))
+    assert shell.returncode == 1
+    assert "before" in shell.stdout
+    assert "after" not in shell.stdout
+    assert "line 3, column 26" in shell.stderr
+    assert "Did you mean 'audio_col'?" in shell.stderr
+    assert "Traceback" not in shell.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "phrase"),
+    [
+        (["-f", "no_such_file.sql"], 1, "no_such_file.sql"),
+        (["-c", "SELECT * FROM nothing_here"], 1, "nothing_here"),
+        (["no/such/folder/my.duckdb", "-c", "SELECT 1"], 1, "my.duckdb"),
+        (["--no-such-option"], 2, "usage"),
+    ],
+)
+def test_failures_have_exit_codes_and_one_message(arguments: list[str], code: int, phrase: str) -> None:
+    shell = run(*arguments)
+    assert shell.returncode == code
+    assert phrase in shell.stderr
+    assert "Traceback" not in shell.stderr
+
+
+def test_warnings_are_sentences_on_standard_error(an4_model: Path) -> None:
+    shell = run("-c", f"PREDICT USING '{an4_model}' AS SELECT 'lost.wav' AS audio_path")
+    assert shell.returncode == 0
+    assert shell.stderr.startswith("Warning: 1 clip could not be transcribed")
+
+
+def test_ctrl_c_ends_the_shell_with_130() -> None:
+    endless = "SELECT 'begun'; SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5"
+    with subprocess.Popen([*SHELL, "-c", endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        while "begun" not in shell.stdout.readline():
+            pass
+        shell.send_signal(signal.SIGINT)
+        assert shell.wait(timeout=30) == 130
+        assert shell.stderr.read() == "Interrupted.\n"

@@ -1,0 +1,40 @@
+"""Every worked example under sql/ runs from its first statement to its last."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+from tests.conftest import REPOSITORY, Utterance
+from thano_duckdb.dialect import split_statements
+
+EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name != "macros.sql")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, an4_test: list[Utterance], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with `recordings`: eight utterances and their manifest."""
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    with (recordings / "manifest.csv").open("w", newline="") as file:
+        manifest = csv.writer(file)
+        manifest.writerow(["audio_path", "text", "speaker"])
+        for clip in an4_test[:4] + an4_test[-4:]:
+            shutil.copy(clip.audio_path, recordings)
+            manifest.writerow([Path(clip.audio_path).name, clip.text, clip.speaker])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_example_runs(example: Path, workspace: Path, an4_model: Path) -> None:
+    with thano_duckdb.connect(model_home=workspace / "models") as con:
+        con.execute(f"UPLOAD MODEL my_model FROM '{an4_model}'")
+        results = [con.sql(statement) for statement in split_statements(example.read_text())]
+        rows = [relation.fetchall() for relation in results if relation is not None]
+    assert len(rows) >= 3
+    assert rows[-1]

@@ -1,0 +1,7 @@
+"""`python -m thano_duckdb`."""
+
+import sys
+
+from .shell import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""The user's frame: where warnings point, and whose variables DuckDB scans.
+
+DuckDB finds `SELECT * FROM my_dataframe` among the variables of the frame that calls it, which behind our connection
+would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import duckdb
+
+from .errors import ThanoWarning
+
+T = TypeVar("T")
+
+_NOT_THE_USERS = (
+    str(Path(__file__).parent),
+    str(Path(duckdb.__file__).parent),
+    "<thano_duckdb",
+)
+_CONTEXTLIB = "contextlib.py"
+_CALL = compile("_thano_duckdb_call()", "<thano_duckdb: called in the user's frame>", "eval")
+
+
+def user_frame() -> FrameType | None:
+    """The nearest frame that is neither ours nor DuckDB's, or None on a thread that the user did not start."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_NOT_THE_USERS) and not file.endswith(_CONTEXTLIB):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def call_in_user_frame(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """`function(*args, **kwargs)`, with the user's local and global variables in the calling frame."""
+    frame = user_frame()
+    if frame is None:
+        return function(*args, **kwargs)
+    # `partial` is written in C and has no frame: the function is called straight from the evaluated text.
+    local = {**frame.f_locals, "_thano_duckdb_call": functools.partial(function, *args, **kwargs)}
+    result: T = eval(_CALL, frame.f_globals, local)
+    return result
+
+
+def warn(message: str) -> None:
+    """Warn with our own class, pointing at the user's line."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(message, ThanoWarning, stacklevel=2)
+        return
+    warnings.warn_explicit(
+        message,
+        ThanoWarning,
+        filename=frame.f_code.co_filename,
+        lineno=frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )

@@ -1,0 +1,85 @@
+"""How a Python function over Arrow arrays becomes a function of DuckDB.
+
+DuckDB calls with `ChunkedArray`s of at most 2,048 rows, constants repeated, and wants one array of as many rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
+
+from thano_duckdb.errors import ThanoError
+from thano_duckdb.session import find_session
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of ours as DuckDB registers it.
+
+    Attributes:
+        name: its name in SQL.
+        body: takes one `ChunkedArray` per argument, returns an array of as many rows.
+        returns: its SQL type.
+        changes_something: DuckDB must call it once per row, neither twice nor never.
+    """
+
+    name: str
+    body: Callable[..., pa.Array]
+    returns: str
+    changes_something: bool = False
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Register it on the connection's database, for any number and type of arguments and for NULLs."""
+        create_function: Any = connection.create_function  # whose type does not know of None
+        create_function(
+            self.name,
+            self.body,
+            None,
+            connection.sqltype(self.returns),
+            type=ARROW,
+            null_handling=SPECIAL,
+            side_effects=self.changes_something,
+        )
+
+
+def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
+    """A body that calls `function(session, *arguments)` row by row; the last argument names the connection.
+
+    For functions that act on one thing at a time (the registry's), not for those over many rows.
+    """
+
+    def body(*columns: pa.ChunkedArray) -> pa.Array:
+        *arguments, connections = (column.to_pylist() for column in columns)
+        session = find_session(connections[0])
+        rows = zip(*arguments, strict=True) if arguments else ((),) * len(connections)
+        return pa.array([function(session, *row) for row in rows], type=returns)
+
+    return body
+
+
+def parse_options(text: str | None, known: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """The options of a call as JSON text, checked against `known`.
+
+    Raises:
+        ThanoError: not a JSON object, an unknown name, or a value of another type.
+    """
+    if not text:
+        return {}
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ThanoError(f"the options {text!r} are not JSON ({error}); write e.g. '{{\"batch_size\": 8}}'") from None
+    if not isinstance(options, dict):
+        raise ThanoError(f"the options {text!r} must be a JSON object, e.g. '{{\"batch_size\": 8}}'")
+    for name, value in options.items():
+        if name not in known:
+            raise ThanoError(f"unknown option '{name}'; there are {', '.join(sorted(known))}")
+        if not isinstance(value, known[name]) or (isinstance(value, bool) and known[name] is not bool):
+            raise ThanoError(f"option '{name}' cannot be {value!r}")
+    return options

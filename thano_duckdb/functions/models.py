@@ -1,0 +1,113 @@
+"""The registry in SQL: `thano_models()`, `thano_datasets()`, and what UPLOAD, DELETE and GET become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from thano_duckdb import hub
+from thano_duckdb.errors import ModelError, ThanoError
+from thano_duckdb.registry import ModelEntry
+from thano_duckdb.session import Session
+
+from .arrow import Function, parse_options, per_row
+
+MODEL = pa.struct(
+    [
+        pa.field("name", pa.string()),
+        pa.field("version", pa.int32()),
+        pa.field("kind", pa.string()),
+        pa.field("base", pa.string()),
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+        pa.field("path", pa.string()),
+        pa.field("description", pa.string()),
+    ]
+)
+MODEL_SQL = (
+    "STRUCT(name VARCHAR, version INTEGER, kind VARCHAR, base VARCHAR, created TIMESTAMPTZ,"
+    " path VARCHAR, description VARCHAR)"
+)
+DATASET = pa.struct([pa.field("name", pa.string()), pa.field("data_type", pa.string())])
+DATASET_SQL = "STRUCT(name VARCHAR, data_type VARCHAR)"
+
+
+def list_models(session: Session) -> list[dict[str, Any]]:
+    """The registry's models, every version, then the built-in names."""
+    built_in = (_built_in_row(name, model) for model in hub.BUILT_IN for name in model.names)
+    return [*(_row(entry) for entry in session.registry.entries()), *built_in]
+
+
+def _row(entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "kind": entry.kind,
+        "base": entry.base,
+        "created": entry.created,
+        "path": str(entry.path),
+        "description": entry.description,
+    }
+
+
+def _built_in_row(name: str, model: hub.BuiltIn) -> dict[str, Any]:
+    return {"name": name, "kind": "built-in", "base": f"hf://{model.repo_id}", "description": model.description}
+
+
+def list_datasets(session: Session) -> list[dict[str, Any]]:
+    """The data sets that GET THANOSQL DATASET knows: none is shipped with this version."""
+    return []
+
+
+def upload_model(
+    session: Session, name: str, folder: str, options: str | None, external_access: bool
+) -> list[dict[str, Any]]:
+    """UPLOAD MODEL: copy a checkpoint folder into the registry."""
+    if not external_access:
+        raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
+    chosen = parse_options(options, {"overwrite": bool, "framework": str})
+    if chosen.get("framework", "pytorch") != "pytorch":
+        raise ModelError(f"a model of the framework '{chosen['framework']}' cannot be read; 'pytorch' can")
+    return [_row(session.registry.upload(name, hub.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
+
+
+def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
+    """DELETE MODEL: every version of a name, or one (`name@2`). The rows are what went."""
+    return [_row(entry) for entry in session.registry.delete(name)]
+
+
+def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
+    """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
+    chosen = parse_options(options, {"model_name": str, "overwrite": bool})
+    resolved = hub.resolve(name, session.registry, allow_external=external_access)
+    wanted = chosen.get("model_name")
+    built_in = hub.built_in(wanted or name)
+    if built_in is not None and built_in is hub.built_in(name):
+        return [{**_built_in_row(wanted or name, built_in), "path": str(resolved.folder)}]
+    overwrite = chosen.get("overwrite", False)
+    return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
+
+
+def get_dataset(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
+    """GET THANOSQL DATASET: lay out a data set in the working folder."""
+    parse_options(options, {"overwrite": bool})
+    raise ThanoError(
+        f"there is no data set '{name}' in this version; for LibriSpeech unpack an archive of https://www.openslr.org/12"
+        " and read it with SELECT * FROM thano_librispeech('LibriSpeech/test-clean')"
+    )
+
+
+def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType, row_sql: str) -> Function:
+    """One that gives rows: a list, which the table macro of the same name unnests."""
+    return Function(name, per_row(body, pa.list_(row)), f"{row_sql}[]", changes_something=True)
+
+
+FUNCTIONS = (
+    _function("_thano_models", list_models, MODEL, MODEL_SQL),
+    _function("_thano_datasets", list_datasets, DATASET, DATASET_SQL),
+    _function("_thano_upload_model", upload_model, MODEL, MODEL_SQL),
+    _function("_thano_delete_model", delete_model, MODEL, MODEL_SQL),
+    _function("_thano_get_model", get_model, MODEL, MODEL_SQL),
+    _function("_thano_get_dataset", get_dataset, DATASET, DATASET_SQL),
+)

@@ -1,0 +1,67 @@
+"""`thano_normalize`, `thano_word_errors`, `thano_char_errors`: the text functions, without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from thano_duckdb.errors import ThanoError
+from thano_duckdb.speech import metrics
+from thano_duckdb.speech.metrics import EditCounts
+from thano_duckdb.speech.text import normalize
+
+from .arrow import Function
+
+EDIT_COUNTS = pa.struct(
+    [
+        pa.field("substitutions", pa.int64()),
+        pa.field("deletions", pa.int64()),
+        pa.field("insertions", pa.int64()),
+        pa.field("hits", pa.int64()),
+        pa.field("length", pa.int64()),
+    ]
+)
+
+
+def _strings(column: pa.ChunkedArray, what: str) -> pa.Array:
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), pa.string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise ThanoError(f"{what} must be VARCHAR, not {column.type}")
+    return pa.concat_arrays([chunk.cast(pa.string()) for chunk in column.chunks])
+
+
+def _normalize(texts: pa.ChunkedArray) -> pa.Array:
+    return normalize(_strings(texts, "the text"))
+
+
+def _errors(
+    count: Callable[[Sequence[str | None], Sequence[str | None]], list[EditCounts | None]],
+) -> Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Array]:
+    def body(references: pa.ChunkedArray, hypotheses: pa.ChunkedArray) -> pa.Array:
+        counts = count(
+            _strings(references, "the reference").to_pylist(), _strings(hypotheses, "the hypothesis").to_pylist()
+        )
+        return pa.array([None if one is None else _fields(one) for one in counts], type=EDIT_COUNTS)
+
+    return body
+
+
+def _fields(counts: EditCounts) -> dict[str, int]:
+    return {
+        "substitutions": counts.substitutions,
+        "deletions": counts.deletions,
+        "insertions": counts.insertions,
+        "hits": counts.hits,
+        "length": counts.length,
+    }
+
+
+_COUNTS = "STRUCT(substitutions BIGINT, deletions BIGINT, insertions BIGINT, hits BIGINT, length BIGINT)"
+
+FUNCTIONS = (
+    Function("thano_normalize", _normalize, "VARCHAR"),
+    Function("thano_word_errors", _errors(metrics.word_errors), _COUNTS),
+    Function("thano_char_errors", _errors(metrics.character_errors), _COUNTS),
+)

@@ -1,0 +1,174 @@
+"""`thano_transcribe(model, audio [, options])`: a struct of text, confidence, duration, words and error per clip."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from thano_duckdb import hub
+from thano_duckdb.errors import ThanoError
+from thano_duckdb.monitor import Monitor
+from thano_duckdb.progress import Progress
+from thano_duckdb.session import Session, find_session
+from thano_duckdb.statement import FailFast, Statement
+
+from .arrow import Function, parse_options
+from .clips import clips
+
+if TYPE_CHECKING:
+    from thano_duckdb.speech.engine import Engine
+    from thano_duckdb.speech.transcript import Transcript
+
+WORD = pa.struct(
+    [
+        pa.field("word", pa.string()),
+        pa.field("start", pa.float64()),
+        pa.field("end", pa.float64()),
+        pa.field("confidence", pa.float64()),
+    ]
+)
+TRANSCRIPT = pa.struct(
+    [
+        pa.field("text", pa.string()),
+        pa.field("confidence", pa.float64()),
+        pa.field("duration", pa.float64()),
+        pa.field("words", pa.list_(WORD)),
+        pa.field("error", pa.string()),
+    ]
+)
+OPTIONS: dict[str, type | tuple[type, ...]] = {"batch_size": int, "device": str, "on_error": str, "precision": str}
+
+
+def transcribe(
+    models: pa.ChunkedArray,
+    audio: pa.ChunkedArray,
+    options: pa.ChunkedArray,
+    external_access: pa.ChunkedArray,
+    connections: pa.ChunkedArray,
+) -> pa.Array:
+    """Transcripts of one DuckDB vector.
+
+    Args:
+        models: model name per row (one group of rows is run for each).
+        audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
+        options: JSON text or NULL per row.
+        external_access: whether paths and URLs may be read.
+        connections: the connection that calls.
+
+    Returns:
+        `TRANSCRIPT` structs, as many and in the order of the rows.
+
+    Raises:
+        ThanoError: the model or the options are wrong, files may not be read, or `on_error='fail'` and a clip failed.
+    """
+    session = find_session(connections[0].as_py())
+    allow_external = external_access[0].as_py()
+    with _monitored(session) as statement:
+        values = clips(audio, allow_files=allow_external)
+        transcripts: list[Transcript | None] = [None] * len(values)
+        for (model, text), rows in _groups(models, options).items():
+            if model is None:
+                continue
+            chosen = parse_options(text, OPTIONS)
+            engine = _engine(session, model, chosen, allow_external=allow_external)
+            found = engine.transcribe(
+                [values[row] for row in rows],
+                max_clips=_batch_size(chosen),
+                monitor=_monitor(statement, chosen),
+            )
+            for row, transcript in zip(rows, found, strict=True):
+                transcripts[row] = transcript
+        return to_arrow(transcripts)
+
+
+def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
+    """The rows of each model and its options; almost always one group."""
+    groups: dict[tuple[str | None, str | None], list[int]] = {}
+    for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
+    from thano_duckdb.speech.models import load_engine
+
+    resolved = hub.resolve(model, session.registry, allow_external=allow_external)
+    return load_engine(
+        resolved.folder,
+        device=options.get("device", session.settings.device),
+        precision=options.get("precision", session.settings.precision),
+    )
+
+
+def _batch_size(options: dict[str, Any]) -> int | None:
+    size: int | None = options.get("batch_size")
+    if size is not None and size < 1:
+        raise ThanoError(f"option 'batch_size' is {size}; it must be at least 1")
+    return size
+
+
+def _monitor(statement: Statement, options: dict[str, Any]) -> Monitor:
+    on_error = options.get("on_error", "null")
+    if on_error not in ("null", "fail"):
+        raise ThanoError(f"option 'on_error' is '{on_error}'; it must be 'null' or 'fail'")
+    return FailFast(statement) if on_error == "fail" else statement
+
+
+@contextlib.contextmanager
+def _monitored(session: Session) -> Iterator[Statement]:
+    """The statement that runs, or, where none is known (plain DuckDB), one that lasts as long as this call."""
+    if session.statement is not None:
+        yield session.statement
+        return
+    alone = Statement(Progress(shown=False))
+    yield alone
+    alone.finish()
+
+
+def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
+    """`TRANSCRIPT` structs; None gives NULL."""
+    there = [transcript for transcript in transcripts if transcript is not None]
+    words = [word for transcript in there for word in transcript.words or ()]
+    ends: list[int | None] = [0]
+    for transcript in there:
+        ends.append((ends[-1] or 0) + len(transcript.words or ()))
+    word_lists = pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.StructArray.from_arrays(
+            [
+                pa.array([word.word for word in words], pa.string()),
+                pa.array([word.start_s for word in words], pa.float64()),
+                pa.array([word.end_s for word in words], pa.float64()),
+                pa.array([word.confidence for word in words], pa.float64()),
+            ],
+            fields=list(WORD),
+        ),
+        mask=pa.array([transcript.words is None for transcript in there], pa.bool_()),
+    )
+    structs = pa.StructArray.from_arrays(
+        [
+            pa.array([transcript.text for transcript in there], pa.string()),
+            pa.array([transcript.confidence for transcript in there], pa.float64()),
+            pa.array([transcript.duration_s for transcript in there], pa.float64()),
+            word_lists,
+            pa.array([transcript.error for transcript in there], pa.string()),
+        ],
+        fields=list(TRANSCRIPT),
+    )
+    if len(there) == len(transcripts):
+        return structs
+    positions = iter(range(len(there)))
+    return structs.take(pa.array([None if t is None else next(positions) for t in transcripts], pa.int64()))
+
+
+FUNCTIONS = (
+    Function(
+        "_thano_transcribe",
+        transcribe,
+        'STRUCT("text" VARCHAR, confidence DOUBLE, duration DOUBLE,'
+        ' words STRUCT(word VARCHAR, "start" DOUBLE, "end" DOUBLE, confidence DOUBLE)[], error VARCHAR)',
+    ),
+)

@@ -1,0 +1,136 @@
+"""Where models are made before they are published, and what keeps processes out of each other's way.
+
+home/.lock                     held for the moment of a change, never while a model is made
+home/.staging/<name>/          a model in the making
+home/.staging/<name>.lock      held by its process for as long as it lives: the kernel frees it, however it ends
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from thano_duckdb.errors import ModelInUseError, RegistryError
+
+LOCK_TIMEOUT_S = 30
+
+# A build that was stopped is kept so that the same statement can resume it, but not for ever.
+KEEP_STOPPED_BUILD_S = 14 * 24 * 3600
+
+_BUILD_PREFIX = "build-"
+
+
+class Staging:
+    """The staging folder of one model home."""
+
+    def __init__(self, home: Path) -> None:
+        """Look at `home`; nothing is written yet."""
+        self._home = home
+        self._folder = home / ".staging"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one to change the home, with errors in our words; the home is made if it is not there.
+
+        Raises:
+            RegistryError: the home cannot be written, the disk is full, or another process does not let go.
+        """
+        with self.explained():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(self._home / ".lock", timeout=LOCK_TIMEOUT_S):
+                yield
+
+    @contextlib.contextmanager
+    def stage(self, key: str | None) -> Iterator[Path]:
+        """As `Registry.stage`."""
+        name = uuid.uuid4().hex if key is None else _BUILD_PREFIX + key
+        folder = self._folder / name
+        owner = self._owner_lock(name)
+        with self.locked():
+            self._clean()
+            try:
+                owner.acquire(timeout=0)
+            except filelock.Timeout:
+                raise ModelInUseError("the same model is being built by another process; wait until it ends") from None
+            folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            if key is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            owner.release()
+
+    def bury(self, folder: Path) -> Path:
+        """Move what is to be deleted out of sight, in one step. Call it locked.
+
+        Returns:
+            Its grave, to be removed at leisure; `stage` removes it later if the process dies before.
+        """
+        grave = self._folder / uuid.uuid4().hex
+        os.rename(folder, grave)
+        return grave
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say in our words why the home cannot be changed."""
+        try:
+            yield
+        except filelock.Timeout as error:
+            raise RegistryError(f"another process has kept the model home {self._home} locked; try again") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RegistryError(
+                    f"there is no space left for a model in {self._home}; the models there are unharmed. Free some, or "
+                    f"set THANO_HOME (or model_home=) to a folder on another disk"
+                ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+                raise RegistryError(
+                    f"the model home {self._home} cannot be written ({error.strerror}); set THANO_HOME (or "
+                    f"model_home=) to a folder of yours"
+                ) from error
+            raise RegistryError(f"a change in the model home {self._home} failed: {error}") from error
+
+    def _owner_lock(self, name: str) -> filelock.BaseFileLock:
+        return filelock.FileLock(self._folder / f"{name}.lock", thread_local=False)
+
+    def _clean(self) -> None:
+        """Remove what dead processes left. Called locked: nobody is between taking its lock and making its folder."""
+        for name in {child.name.removesuffix(".lock") for child in self._folder.iterdir()}:
+            folder = self._folder / name
+            if name.startswith(_BUILD_PREFIX) and folder.exists():
+                age_s = time.time() - folder.stat().st_mtime
+                if age_s < KEEP_STOPPED_BUILD_S:
+                    continue
+            owner = self._owner_lock(name)
+            try:
+                owner.acquire(timeout=0)
+            except filelock.Timeout:
+                continue  # its process lives
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(owner.lock_file).unlink(missing_ok=True)
+            owner.release()
+
+
+def sync_tree(folder: Path) -> None:
+    """Force a folder and all in it to disk, so that a rename after it cannot overtake its content."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            sync(Path(root, name))
+        sync(Path(root))
+
+
+def sync(path: Path) -> None:
+    """Force a file or the entries of a folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,98 @@
+"""One statement while it runs: what our functions tell of it, its interrupt, and its last word."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from .caller import warn
+from .errors import AudioError, Cancelled
+from .progress import Progress
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that gives NULL."""
+
+    location: str
+    reason: str
+
+
+class Statement:
+    """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
+
+    def __init__(self, progress: Progress) -> None:
+        """`progress` is shown while the statement runs."""
+        self._progress = progress
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._first_failure: Failure | None = None
+        self._failed: set[int] = set()
+        self._n_reported = 0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the user has asked to stop."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask the engine to stop; safe in a signal handler."""
+        self._cancelled.set()
+
+    def raise_if_cancelled(self) -> None:
+        """See `Monitor`."""
+        if self._cancelled.is_set():
+            raise Cancelled("interrupted; what was transcribed until now is kept for the next run in this process")
+
+    def clips_received(self, n_clips: int) -> None:
+        """See `Monitor`."""
+        self._progress.received(n_clips)
+
+    def clips_done(self, n_clips: int, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.done(n_clips, audio_s)
+
+    def clip_failed(self, location: str, reason: str) -> None:
+        """See `Monitor`. A clip that DuckDB asks for twice counts once."""
+        with self._lock:
+            self._first_failure = self._first_failure or Failure(location, reason)
+            self._failed.add(hash(location))
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a clip has failed that `finish` has not told yet."""
+        return len(self._failed) > self._n_reported
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._progress.close()
+
+    def finish(self) -> None:
+        """Close, and warn once of the clips that failed since the last call."""
+        self.close()
+        if not self.has_failures or self._first_failure is None:
+            return
+        n_failed, self._n_reported = len(self._failed), len(self._failed)
+        first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
+        warn(
+            f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
+            f" {first.reason}{'; ...' if n_failed > 1 else ''}). OPTIONS (include='error') shows each reason."
+        )
+
+
+class FailFast:
+    """A monitor that stops the statement at the first clip that fails (`on_error='fail'`)."""
+
+    def __init__(self, statement: Statement) -> None:
+        """Everything but failures goes on to `statement`."""
+        self.raise_if_cancelled = statement.raise_if_cancelled
+        self.clips_received = statement.clips_received
+        self.clips_done = statement.clips_done
+
+    def clip_failed(self, location: str, reason: str) -> None:
+        """See `Monitor`.
+
+        Raises:
+            AudioError: always.
+        """
+        raise AudioError(f"{location}: {reason} (the statement says on_error='fail'; 'null' would go on)")
