@@ -1,0 +1,41 @@
+"""A DuckDB with stand-ins for our functions, and the golden pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import settings
+
+# Examples are quick, but a busy machine is not: no limit of time for each.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+STUBS = Path(__file__).with_name("stubs.sql").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that runs rewritten SQL: `stubs.sql` holds the functions and small tables."""
+    with duckdb.connect() as connection:
+        connection.execute(STUBS)
+        yield connection
+
+
+@pytest.fixture
+def data_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the small files that COPY statements of the tests name."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "thanosql-dataset" / "librispeech_data"
+    folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT 'a.wav' AS audio_path, 'one' AS text")
+        for name in ("librispeech_train.csv", "librispeech_test.csv", "train.tsv", "train.csv.gz"):
+            connection.execute(f"COPY t TO '{folder / name}' (FORMAT csv)")
+        for name in ("train.parquet", "train.pqt"):
+            connection.execute(f"COPY t TO '{folder / name}' (FORMAT parquet)")
+        for name in ("train.json", "train.jsonl", "train.ndjson.gz"):
+            connection.execute(f"COPY t TO '{folder / name}' (FORMAT json)")
+    return folder

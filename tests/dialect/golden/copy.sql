@@ -1,0 +1,54 @@
+-- case: fails where the table exists
+COPY t OPTIONS (if_exists='fail') FROM 'thanosql-dataset/librispeech_data/train.parquet'
+-- becomes
+CREATE TABLE t AS SELECT * FROM read_parquet('thanosql-dataset/librispeech_data/train.parquet')
+
+-- case: nothing said
+COPY t OPTIONS () FROM 'thanosql-dataset/librispeech_data/train.pqt';
+-- becomes
+CREATE TABLE t AS SELECT * FROM read_parquet('thanosql-dataset/librispeech_data/train.pqt');
+
+-- case: overwrite is False
+COPY t OPTIONS (overwrite=False) FROM 'thanosql-dataset/librispeech_data/train.tsv'
+-- becomes
+CREATE TABLE t AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/train.tsv')
+
+-- case: replace, in a schema, with quotes
+COPY archive."my t" OPTIONS (if_exists=Replace) FROM "thanosql-dataset/librispeech_data/train.json"
+-- becomes
+CREATE OR REPLACE TABLE archive."my t" AS SELECT * FROM read_json('thanosql-dataset/librispeech_data/train.json')
+
+-- case: append
+COPY archive . t OPTIONS (if_exists='append') FROM 'thanosql-dataset/librispeech_data/train.jsonl'
+-- becomes
+CREATE TABLE IF NOT EXISTS archive.t AS SELECT * FROM read_json('thanosql-dataset/librispeech_data/train.jsonl') LIMIT 0; INSERT INTO archive.t BY NAME SELECT * FROM read_json('thanosql-dataset/librispeech_data/train.jsonl')
+
+-- case: compressed
+COPY options OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/train.csv.gz'
+-- becomes
+CREATE OR REPLACE TABLE options AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/train.csv.gz')
+
+-- case: compressed json
+COPY t OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/train.ndjson.gz'
+-- becomes
+CREATE OR REPLACE TABLE t AS SELECT * FROM read_json('thanosql-dataset/librispeech_data/train.ndjson.gz')
+
+-- case: a pattern
+COPY t OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/librispeech_*.csv'
+-- becomes
+CREATE OR REPLACE TABLE t AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/librispeech_*.csv')
+
+-- case: a folder of audio
+COPY clips OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data'
+-- becomes
+CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('thanosql-dataset/librispeech_data')
+
+-- case: a folder with a point in its name
+COPY clips OPTIONS (overwrite=True) FROM 'librispeech.v1/'
+-- becomes
+CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('librispeech.v1/')
+
+-- case: audio files
+COPY clips OPTIONS (if_exists='append') FROM 'it''s/*.FLAC'
+-- becomes
+CREATE TABLE IF NOT EXISTS clips AS SELECT * FROM thano_audio('it''s/*.FLAC') LIMIT 0; INSERT INTO clips BY NAME SELECT * FROM thano_audio('it''s/*.FLAC')

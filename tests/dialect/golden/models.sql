@@ -1,0 +1,64 @@
+-- case: models
+LIST MODEL
+-- becomes
+SELECT * FROM thano_models() WHERE kind <> 'built-in'
+
+-- case: models, and the built-in ones
+LIST THANOSQL MODEL;
+-- becomes
+SELECT * FROM thano_models();
+
+-- case: data sets
+list thanosql dataset
+-- becomes
+SELECT * FROM thano_datasets()
+
+-- case: tables
+LIST TABLE
+-- becomes
+SELECT table_name FROM duckdb_tables() WHERE NOT internal
+
+-- case: ordered
+LIST MODEL ORDER BY name LIMIT 10
+-- becomes
+SELECT * FROM thano_models() WHERE kind <> 'built-in' ORDER BY name LIMIT 10
+
+-- case: within a query
+SELECT name FROM (LIST MODEL) WHERE version > 1
+-- becomes
+SELECT name FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in') WHERE version > 1
+
+-- case: kept
+CREATE TABLE models AS LIST MODEL
+-- becomes
+CREATE TABLE models AS SELECT * FROM thano_models() WHERE kind <> 'built-in'
+
+-- case: set operations
+SELECT name FROM (LIST MODEL) AS m UNION ALL (SELECT table_name FROM (LIST TABLE))
+-- becomes
+SELECT name FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in') AS m UNION ALL (SELECT table_name FROM (SELECT table_name FROM duckdb_tables() WHERE NOT internal))
+
+-- case: without options
+GET THANOSQL MODEL wav2vec2
+-- becomes
+SELECT * FROM thano_get_model('wav2vec2', '{}')
+
+-- case: from the hub
+GET THANOSQL MODEL 'hf://facebook/hubert-large-ls960-ft' OPTIONS (model_name=hubert)
+-- becomes
+SELECT * FROM thano_get_model('hf://facebook/hubert-large-ls960-ft', '{"model_name": "hubert"}')
+
+-- case: a data set
+GET THANOSQL DATASET librispeech_data
+-- becomes
+SELECT * FROM thano_get_dataset('librispeech_data', '{}')
+
+-- case: a folder
+UPLOAD MODEL my-model.v2 FROM "models/it's mine"
+-- becomes
+SELECT * FROM thano_upload_model('my-model.v2', 'models/it''s mine', '{}')
+
+-- case: a quoted name
+DELETE MODEL 'my-model.v2';
+-- becomes
+SELECT * FROM thano_delete_model('my-model.v2');

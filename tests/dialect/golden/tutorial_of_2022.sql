@@ -1,0 +1,88 @@
+-- case: the table of the first tutorial
+COPY librispeech_train OPTIONS(overwrite =True) FROM "thanosql-dataset/librispeech_data/librispeech_train.csv"
+-- becomes
+CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/librispeech_train.csv')
+
+-- case: the second table
+COPY librispeech_test
+OPTIONS(overwrite =True)
+FROM "thanosql-dataset/librispeech_data/librispeech_test.csv"
+-- becomes
+CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/librispeech_test.csv')
+
+
+
+-- case: listening
+PRINT AUDIO AS
+SELECT audio_path FROM librispeech_train LIMIT 5
+-- becomes
+SELECT src.*, thano_audio_info(src."audio_path") AS audio_info FROM (
+SELECT audio_path FROM librispeech_train LIMIT 5) AS src
+
+-- case: a built-in model, with options of training that have no effect
+PREDICT USING tutorial_audio_recognition
+OPTIONS (
+    audio_col='audio_path',
+    text_col='text',
+    epochs=1,
+    batch_size=4
+    )
+AS
+SELECT *
+FROM librispeech_test
+LIMIT 100
+-- becomes
+SELECT src.*, thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+
+
+
+
+
+
+
+SELECT *
+FROM librispeech_test
+LIMIT 100) AS src
+
+-- case: building
+BUILD MODEL my_speech_recognition_model
+USING Wav2Vec2En
+OPTIONS (
+    audio_col='audio_path',
+    text_col='text',
+    epochs=1,
+    batch_size=4,
+    overwrite =True
+    )
+AS
+SELECT *
+FROM librispeech_train
+-- refused: BUILD MODEL is not available yet in this version
+
+-- case: the built model
+PREDICT USING my_speech_recognition_model
+OPTIONS (
+    audio_col='audio_path',
+    text_col='text',
+    epochs=1,
+    batch_size=4
+    )
+AS
+SELECT *
+FROM librispeech_test
+-- becomes
+SELECT src.*, thano_transcribe('my_speech_recognition_model', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+
+
+
+
+
+
+
+SELECT *
+FROM librispeech_test) AS src
+
+-- case: of May 2022, without OPTIONS
+PREDICT USING my_asr_model AS SELECT * FROM librispeech_test
+-- becomes
+SELECT src.*, thano_transcribe('my_asr_model', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src

@@ -1,0 +1,60 @@
+-- case: the data set
+GET THANOSQL DATASET librispeech_data OPTIONS (overwrite=True)
+-- becomes
+SELECT * FROM thano_get_dataset('librispeech_data', '{"overwrite": true}')
+
+-- case: the table
+COPY librispeech_train OPTIONS (if_exists='replace') FROM 'thanosql-dataset/librispeech_data/librispeech_train.csv'
+-- becomes
+CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/librispeech_train.csv')
+
+-- case: the model
+GET THANOSQL MODEL wav2vec2 OPTIONS (model_name='tutorial_audio_recognition', overwrite=True)
+-- becomes
+SELECT * FROM thano_get_model('wav2vec2', '{"model_name": "tutorial_audio_recognition", "overwrite": true}')
+
+-- case: listening
+PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3
+-- becomes
+SELECT src.*, thano_audio_info(src."audio_path") AS audio_info FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
+
+-- case: predicting
+PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', batch_size=8) AS SELECT * FROM librispeech_train
+-- becomes
+SELECT src.*, thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 8}').text AS "predicted" FROM (SELECT * FROM librispeech_train) AS src
+
+-- case: building
+BUILD MODEL my_speech_recognition_model USING Wav2Vec2En OPTIONS (audio_col='audio_path', text_col='text', max_epochs=1, batch_size=4, overwrite= True) AS SELECT * FROM librispeech_train
+-- refused: BUILD MODEL is not available yet in this version
+
+-- case: predicting with the built model
+PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path', result_col='predict_result') AS SELECT * FROM librispeech_test
+-- becomes
+SELECT src.*, thano_transcribe('my_speech_recognition_model', src."audio_path").text AS "predict_result" FROM (SELECT * FROM librispeech_test) AS src
+
+-- case: Whisper
+PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='auto', task='translate', result_col='predict_result') AS SELECT * FROM korean_voice
+-- refused: PREDICT has no option 'language': it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language.
+
+-- case: going on
+FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
+-- refused: FIT MODEL is not available yet in this version
+
+-- case: judging
+EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test
+-- refused: EVALUATE is not available yet in this version
+
+-- case: uploading
+UPLOAD MODEL my_upload OPTIONS (framework='pytorch', overwrite=True) FROM 'trained_model'
+-- becomes
+SELECT * FROM thano_upload_model('my_upload', 'trained_model', '{"overwrite": true}')
+
+-- case: deleting
+DELETE MODEL mymodel
+-- becomes
+SELECT * FROM thano_delete_model('mymodel')
+
+-- case: the list within a query
+SELECT * FROM (LIST THANOSQL MODEL)
+-- becomes
+SELECT * FROM (SELECT * FROM thano_models())

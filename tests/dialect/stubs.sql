@@ -1,0 +1,32 @@
+-- Stand-ins for the functions that the package registers: the same names, arguments and columns, no model.
+CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
+    'text': CASE WHEN audio IS NOT NULL THEN model || ' hears ' || audio END,
+    'confidence': 0.9,
+    'duration': 1.5,
+    'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
+    'error': options
+};
+CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
+CREATE MACRO thano_models() AS TABLE
+    SELECT * FROM (
+        VALUES
+            ('Wav2Vec2En', NULL, 'built-in', NULL, NULL, NULL, 'English'),
+            ('mine', 2, 'built', 'Wav2Vec2En', now(), '/models/mine', NULL)
+    ) AS t (name, version, kind, base, created, path, description);
+CREATE MACRO thano_datasets() AS TABLE SELECT 'librispeech_data' AS name, 'audio' AS data_type;
+CREATE MACRO thano_audio(location) AS TABLE SELECT location || '/a.wav' AS audio_path, 1.5 AS duration;
+CREATE MACRO thano_get_model(name, options) AS TABLE SELECT name AS name, options AS options;
+CREATE MACRO thano_get_dataset(name, options) AS TABLE SELECT name AS name, options AS options;
+CREATE MACRO thano_upload_model(name, folder, options) AS TABLE
+    SELECT name AS name, folder AS folder, options AS options;
+CREATE MACRO thano_delete_model(name) AS TABLE SELECT name AS name, [1, 2] AS versions;
+
+CREATE TABLE librispeech_test (audio_path VARCHAR, text VARCHAR, speaker VARCHAR);
+INSERT INTO librispeech_test VALUES
+    ('a.wav', 'one', 'ann'), ('b.wav', 'two', 'bob'), (NULL, 'three', 'ann'), ('d.wav', 'four', 'dan');
+CREATE TABLE librispeech_train AS FROM librispeech_test;
+CREATE TABLE korean_voice AS FROM librispeech_test;
+CREATE TABLE calls (id INTEGER, recording VARCHAR, "my audio" VARCHAR);
+INSERT INTO calls VALUES (1, 'x.wav', 'y.wav');
+CREATE TABLE heard (audio_path VARCHAR, text VARCHAR, speaker VARCHAR, predicted VARCHAR);
+CREATE SCHEMA archive;

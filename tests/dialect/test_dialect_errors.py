@@ -1,0 +1,171 @@
+"""Bad text of ours gets one sentence that points at the place: `@@` marks it."""
+
+from __future__ import annotations
+
+import pytest
+
+from thano_duckdb.dialect import rewrite
+from thano_duckdb.errors import DialectError
+
+ERRORS = [
+    # What is missing
+    ("PREDICT USING@@", "A model is missing after USING"),
+    ("PREDICT USING @@AS SELECT 1", "A model is missing after USING"),
+    ("PREDICT USING @@OPTIONS (batch_size=1) AS SELECT 1", "A model is missing after USING"),
+    ("PREDICT USING m@@", "OPTIONS (..) or AS and a query"),
+    ("PREDICT USING m@@; SELECT 1", "not the end of the statement"),
+    ("PREDICT USING m @@SELECT 1", "AS is missing before the query of PREDICT"),
+    ("PREDICT USING m OPTIONS (batch_size=1)\n  @@FROM t", "AS is missing before the query of PREDICT"),
+    ("PREDICT USING m AS@@", "The query of PREDICT is missing"),
+    ("SELECT * FROM (PREDICT USING m AS@@)", "The query of PREDICT is missing"),
+    (
+        "PREDICT USING m AS @@librispeech_test",
+        "'librispeech_test' does not begin one. For a whole table write FROM table",
+    ),
+    ("PREDICT USING m AS @@DELETE FROM t", "'DELETE' does not begin one"),
+    ("BUILD MODEL @@USING b AS SELECT 1", "The model's name is missing after BUILD MODEL"),
+    ("BUILD MODEL m @@AS SELECT 1", "BUILD MODEL name is followed by USING and a model, not 'AS'"),
+    ("FIT MODEL m@@", "FIT MODEL name is followed by USING"),
+    ("DELETE MODEL@@", "The model's name is missing after DELETE MODEL"),
+    ("UPLOAD MODEL m@@", "followed by FROM and the model's folder"),
+    ("UPLOAD MODEL m FROM @@folder", "The folder is written in quotes"),
+    ("UPLOAD MODEL m FROM @@''", "The folder is empty"),
+    ("COPY t OPTIONS () @@'x.csv'", "followed by FROM and a file"),
+    ("COPY t OPTIONS () FROM @@x.csv", "The file is written in quotes"),
+    ("COPY t OPTIONS @@FROM 'x'", "OPTIONS is followed by ("),
+    ("GET THANOSQL @@wav2vec2", "GET THANOSQL is followed by MODEL or DATASET, not 'wav2vec2'"),
+    ("LIST THANOSQL @@TABLES", "LIST THANOSQL is followed by MODEL or DATASET"),
+    # What is never closed, or closes nothing
+    ("PREDICT USING m OPTIONS @@(batch_size=1", "This ( is never closed"),
+    ("PREDICT USING m OPTIONS (include=@@['words'", "This [ is never closed"),
+    ("PREDICT USING m OPTIONS (batch_size=1 @@AS SELECT 1", "a comma or ), not 'AS'"),
+    ("PREDICT USING m AS @@(SELECT 1", "This ( is never closed"),
+    ("PREDICT USING m AS SELECT f@@(1, (2) ; SELECT 3", "This ( is never closed"),
+    ("SELECT * FROM @@(PREDICT USING m AS SELECT 1", "This ( is never closed"),
+    ("PREDICT USING m AS SELECT 1@@)", "This ) has no ( before it"),
+    ("PREDICT USING m AS SELECT @@'abc", "This string is never closed"),
+    ("PREDICT USING m OPTIONS (audio_col=@@'abc) AS SELECT 1", "This string is never closed"),
+    ('PREDICT USING @@"abc AS SELECT 1', "This name is never closed"),
+    ("PREDICT USING m AS SELECT 1 @@/* /* */ abc", "This comment is never closed"),
+    ("PREDICT USING m @@/* AS SELECT 1", "This comment is never closed"),
+    ("PREDICT USING m AS SELECT @@$$abc", "This string is never closed"),
+    # Options
+    (
+        "PREDICT USING m OPTIONS (@@audio_cool='x') AS SELECT 1",
+        "PREDICT has no option 'audio_cool'. Did you mean 'audio_col'?",
+    ),
+    ("BUILD MODEL m USING b OPTIONS (@@max_epoch=1) AS SELECT 1", "Did you mean 'max_epochs'?"),
+    ("PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1", "PRINT AUDIO has no option 'epochs'. It takes audio_col."),
+    ("DELETE MODEL m OPTIONS (@@overwrite=True)", "DELETE MODEL has no option 'overwrite'. It takes none."),
+    ("EVALUATE USING m OPTIONS (@@target_col='x') AS SELECT 1", "EVALUATE has no option 'target_col'"),
+    ("PREDICT USING m OPTIONS (@@language='ko') AS SELECT 1", "belongs to Whisper models, which are not supported"),
+    ("PREDICT USING m OPTIONS (@@task='translate') AS SELECT 1", "belongs to Whisper models, which are not supported"),
+    ("PREDICT USING m OPTIONS (@@table_name='x') AS SELECT 1", "CREATE TABLE name AS"),
+    ("PREDICT USING m OPTIONS (audio_col @@'x') AS SELECT 1", "The option 'audio_col' is followed by = and a value"),
+    ("PREDICT USING m OPTIONS (batch_size@@=>1) AS SELECT 1", "The option 'batch_size' is followed by = and a value"),
+    ("PREDICT USING m OPTIONS (audio_col=@@) AS SELECT 1", "The option 'audio_col' has no value"),
+    ("PREDICT USING m OPTIONS (@@'audio_col'='x') AS SELECT 1", "is not the name of an option"),
+    ("PREDICT USING m OPTIONS (@@, batch_size=1) AS SELECT 1", "is not the name of an option"),
+    ("PREDICT USING m OPTIONS (batch_size=1 @@device='cpu') AS SELECT 1", "a comma or )"),
+    ("PREDICT USING m OPTIONS (audio_col=src@@.path) AS SELECT 1", "stands in quotes"),
+    (
+        "PREDICT USING m OPTIONS (batch_size=1, @@BATCH_SIZE=2) AS SELECT 1",
+        "'batch_size' and 'BATCH_SIZE' is given twice",
+    ),
+    (
+        "BUILD MODEL m USING b OPTIONS (epochs=1, @@max_epochs=1) AS SELECT 1",
+        "'epochs' and 'max_epochs' is given twice",
+    ),
+    ("PREDICT USING m OPTIONS (batch_size=@@0) AS SELECT 1", "must be a whole number of at least 1, not 0"),
+    ("PREDICT USING m OPTIONS (batch_size=@@-1) AS SELECT 1", "must be a whole number of at least 1, not -1"),
+    ("PREDICT USING m OPTIONS (batch_size=@@8.5) AS SELECT 1", "must be a whole number of at least 1, not 8.5"),
+    ("PREDICT USING m OPTIONS (batch_size=@@'8') AS SELECT 1", "must be a whole number of at least 1, not '8'"),
+    ("PREDICT USING m OPTIONS (batch_size=@@True) AS SELECT 1", "must be a whole number of at least 1, not True"),
+    ("PREDICT USING m OPTIONS (batch_size=@@[1]) AS SELECT 1", "must be a whole number of at least 1, not [1]"),
+    ("PREDICT USING m OPTIONS (batch_size=@@" + "9" * 5000 + ") AS SELECT 1", "must be a whole number of at least 1"),
+    ("BUILD MODEL m USING b OPTIONS (learning_rate=@@0) AS SELECT 1", "must be a number above 0, not 0"),
+    ("BUILD MODEL m USING b OPTIONS (learning_rate=@@1e999) AS SELECT 1", "must be a number above 0"),
+    ("BUILD MODEL m USING b OPTIONS (validation_split=@@1) AS SELECT 1", "a number of at least 0 and below 1, not 1"),
+    ("BUILD MODEL m USING b OPTIONS (warmup_ratio=@@1.5) AS SELECT 1", "of at least 0 and at most 1, not 1.5"),
+    ("COPY t OPTIONS (overwrite=@@'yes') FROM 'x.csv'", "must be True or False, not 'yes'"),
+    ("COPY t OPTIONS (overwrite=@@1) FROM 'x.csv'", "must be True or False, not 1"),
+    ("COPY t OPTIONS (if_exists=@@'replaced') FROM 'x.csv'", "Did you mean 'replace'?"),
+    ("PREDICT USING m OPTIONS (audio_col=@@1) AS SELECT 1", "must be the name of a column of the query, not 1"),
+    ("PREDICT USING m OPTIONS (audio_col=@@'') AS SELECT 1", "must be the name of a column of the query, not ''"),
+    ("PREDICT USING m OPTIONS (include=@@['words', 'wrods']) AS SELECT 1", "Did you mean 'words'?"),
+    ("PREDICT USING m OPTIONS (include=@@['words', Words]) AS SELECT 1", "one or a list of"),
+    ("PREDICT USING m OPTIONS (result_col='Error', include=@@error) AS SELECT 1", "name the same column"),
+    ("UPLOAD MODEL m OPTIONS (framework=@@'tensorflow') FROM 'x'", "must be 'pytorch', not 'tensorflow'"),
+    ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal: a parameter cannot stand here"),
+    ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal: a parameter cannot stand here"),
+    ("PREDICT USING m OPTIONS (audio_col=@@E'a\\'b') AS SELECT 1", "a text in quotes"),
+    ("PREDICT USING m OPTIONS (audio_col=@@(1)) AS SELECT 1", "a text in quotes"),
+    ("PREDICT USING m OPTIONS (batch_size=@@-x) AS SELECT 1", "this is not a number"),
+    ("COPY t OPTIONS (@@overwrite=True, if_exists='replace') FROM 'x.csv'", "give one of them"),
+    ("PREDICT USING m @@OPTION (batch_size=1) AS SELECT 1", "Did you mean 'OPTIONS'?"),
+    # Names
+    ("PREDICT USING @@hf://owner/name AS SELECT 1", "a path or an address in quotes"),
+    ("PREDICT USING @@./model AS SELECT 1", "a path or an address in quotes"),
+    ("PREDICT USING @@m@two AS SELECT 1", "write name or name@2"),
+    ("PREDICT USING @@m@2@3 AS SELECT 1", "write name or name@2"),
+    ("PREDICT USING @@'' AS SELECT 1", "The model is empty"),
+    ("PREDICT USING @@$model AS SELECT 1", "a parameter cannot stand after USING"),
+    ("PREDICT USING @@? AS SELECT 1", "a parameter cannot stand after USING"),
+    ("BUILD MODEL @@'a/b' USING c AS SELECT 1", "names are identifiers, not paths"),
+    ("BUILD MODEL @@../b USING c AS SELECT 1", "names are identifiers, not paths"),
+    ("BUILD MODEL @@m@2 USING c AS SELECT 1", "names are identifiers, not paths"),
+    ("UPLOAD MODEL @@'.hidden' FROM 'x'", "names are identifiers, not paths"),
+    ("DELETE MODEL @@'..'", "names are identifiers, not paths"),
+    ("GET THANOSQL MODEL m OPTIONS (model_name=@@'a b')", "names are identifiers, not paths"),
+    ("COPY t OPTIONS () FROM @@$1", "a parameter cannot stand here"),
+    # Files
+    ("COPY t OPTIONS () FROM @@'x.pkl'", "A pickle can run code when it is read: export"),
+    ("COPY t OPTIONS () FROM @@'x.XLSX'", "save the sheet as csv"),
+    ("COPY t OPTIONS () FROM @@'x.docx'", "COPY does not read '.docx' files"),
+    ("COPY t OPTIONS () FROM 'x.csv' @@(FORMAT csv)", "do not go together"),
+    ("COPY t OPTIONS () @@TO 'x.csv'", "DuckDB's COPY table TO 'file'"),
+    # What is too much
+    ("DELETE MODEL m @@n", "The statement ends here, and 'n' is too much"),
+    ("GET THANOSQL DATASET d @@AS SELECT 1", "The statement ends here"),
+    ("LIST MODEL @@WHERE name = 'x'", "SELECT .. FROM (LIST MODEL) .."),
+    ("LIST THANOSQL MODEL @@OPTIONS (x=1)", "SELECT .. FROM (LIST THANOSQL MODEL) .."),
+    # What stands alone
+    ("SELECT * FROM (@@BUILD MODEL m USING b AS SELECT 1)", "BUILD MODEL stands alone"),
+    ("CREATE TABLE t AS @@FIT MODEL m USING b AS SELECT 1", "FIT MODEL stands alone"),
+    ("SELECT * FROM (@@PRINT AUDIO AS SELECT 1)", "PRINT AUDIO stands alone"),
+    ("EXPLAIN @@COPY t OPTIONS () FROM 'x.csv'", "COPY stands alone"),
+    ("WITH a AS (@@GET THANOSQL MODEL m) SELECT 1", "GET THANOSQL stands alone"),
+    ("WITH a AS (SELECT 1) @@DELETE MODEL m", "DELETE MODEL stands alone"),
+    ("SELECT 1 UNION ALL @@UPLOAD MODEL m FROM 'x'", "UPLOAD MODEL stands alone"),
+    ("SELECT * FROM (@@DELETE MODEL m)", "DELETE MODEL stands alone"),
+    ("PREDICT USING m AS SELECT * FROM (@@BUILD MODEL m USING b AS SELECT 1)", "BUILD MODEL stands alone"),
+    # What is not there
+    ("@@BUILD MODEL m USING b AS SELECT 1", "BUILD MODEL is not available yet in this version"),
+    ("SELECT 1;\n@@FIT MODEL m USING b AS SELECT 1", "FIT MODEL is not available yet in this version"),
+    ("SELECT * FROM (@@EVALUATE USING m OPTIONS (by=speaker) AS SELECT 1)", "EVALUATE is not available yet"),
+    ("@@SEARCH AUDIO USING m OPTIONS (search_input='x', top_k=3) AS SELECT 1", "SEARCH AUDIO is not supported yet"),
+    ("FROM (@@CONVERT USING m AS SELECT 1)", "CONVERT is not supported yet"),
+    ("SEARCH @@IMAGE USING m AS SELECT 1", "SEARCH IMAGE is not supported"),
+    ("PRINT @@IMAGE AS SELECT 1", "PRINT IMAGE is not supported"),
+    ("PRINT @@VIDEO OPTIONS (video_col='x') AS SELECT 1", "PRINT VIDEO is not supported"),
+    # Places
+    (
+        "SELECT 'é\n''';\n-- 한국어\n\tPREDICT USING m OPTIONS (\r\n\t\t/* ü\n*/ @@x=1) AS SELECT 1",
+        "no option 'x'",
+    ),
+    ("SELECT '한국어 é';\n\n/* ü */ PREDICT USING m OPTIONS (audio_col='é', @@x=1) AS SELECT 1", "no option 'x'"),
+    ("SELECT 1; PREDICT USING m AS SELECT 2; PREDICT USING n @@FROM t", "AS is missing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("marked", "phrase"), ERRORS, ids=[f"{phrase[:30]}-{number}" for number, (_, phrase) in enumerate(ERRORS)]
+)
+def test_an_error_says_what_and_points_at_the_place(marked: str, phrase: str) -> None:
+    before, _, after = marked.partition("@@")
+    with pytest.raises(DialectError) as refusal:
+        rewrite(before + after)
+    error = refusal.value
+    assert phrase in error.problem
+    assert (error.line, error.column) == (before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+    assert "\n" not in error.problem

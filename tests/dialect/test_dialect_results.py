@@ -1,0 +1,144 @@
+"""What rewritten statements give when DuckDB runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pytest
+
+from thano_duckdb.dialect import rewrite
+
+Database = duckdb.DuckDBPyConnection
+
+
+def run(database: Database, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    return database.execute(rewrite(sql), parameters or None).fetchall()
+
+
+def columns(database: Database, sql: str) -> list[str]:
+    return [column[0] for column in database.execute(rewrite(sql)).description or []]
+
+
+def test_predict_gives_every_row_and_column_and_the_text(database: Database) -> None:
+    sql = "PREDICT USING m AS SELECT * FROM librispeech_test"
+    assert columns(database, sql) == ["audio_path", "text", "speaker", "predicted"]
+    assert [row[3] for row in run(database, sql)] == ["m hears a.wav", "m hears b.wav", None, "m hears d.wav"]
+
+
+def test_included_columns_follow_the_result_in_the_order_asked_for(database: Database) -> None:
+    sql = "PREDICT USING m OPTIONS (result_col='said', include=[error, confidence]) AS SELECT 'x' AS audio_path"
+    assert columns(database, sql) == ["audio_path", "said", "error", "confidence"]
+
+
+def test_what_the_engine_needs_reaches_it_as_json_and_nothing_else(database: Database) -> None:
+    options = "include=error, on_error=FAIL, batch_size=8, epochs=2, text_col='x'"
+    sql = f"PREDICT USING m OPTIONS ({options}) AS FROM librispeech_test"
+    assert run(database, f"SELECT DISTINCT error FROM ({sql})") == [('{"batch_size": 8, "on_error": "fail"}',)]
+
+
+def test_predict_over_predict_keeps_both_texts(database: Database) -> None:
+    sql = "PREDICT USING m AS PREDICT USING n AS SELECT audio_path FROM librispeech_test WHERE speaker = 'bob'"
+    assert columns(database, sql) == ["audio_path", "predicted", "predicted"]
+    assert run(database, sql) == [("b.wav", "n hears b.wav", "m hears b.wav")]
+
+
+def test_a_union_behind_predict_is_predicted_too(database: Database) -> None:
+    union = "SELECT 'x' AS audio_path UNION ALL SELECT 'y'"
+    assert run(database, f"PREDICT USING m AS {union}") == [("x", "m hears x"), ("y", "m hears y")]
+    assert run(database, "(PREDICT USING m AS SELECT 'x' AS audio_path) UNION ALL SELECT 'y', NULL") == [
+        ("x", "m hears x"),
+        ("y", None),
+    ]
+
+
+def test_limit_and_order_of_the_query_hold(database: Database) -> None:
+    sql = "PREDICT USING m AS SELECT audio_path FROM librispeech_test ORDER BY 1 DESC NULLS LAST LIMIT 1"
+    assert run(database, sql) == [("d.wav", "m hears d.wav")]
+
+
+@pytest.mark.parametrize("place", ["?", "$1"])
+def test_parameters_within_the_query_are_duckdbs(database: Database, place: str) -> None:
+    sql = f"PREDICT USING m AS SELECT audio_path FROM librispeech_test WHERE speaker = {place}"
+    assert run(database, sql, "bob") == [("b.wav", "m hears b.wav")]
+
+
+def test_a_result_can_be_kept_read_again_and_added_to(database: Database) -> None:
+    run(
+        database,
+        "CREATE TABLE kept AS PREDICT USING m AS SELECT audio_path FROM librispeech_test WHERE speaker = 'bob'",
+    )
+    run(database, "INSERT INTO kept PREDICT USING n AS SELECT recording AS audio_path FROM calls")
+    run(database, "CREATE VIEW again AS PREDICT USING k OPTIONS (result_col='again') AS FROM kept")
+    assert run(database, "FROM again") == [
+        ("b.wav", "m hears b.wav", "k hears b.wav"),
+        ("x.wav", "n hears x.wav", "k hears x.wav"),
+    ]
+
+
+def test_list_model_leaves_the_built_in_ones_out(database: Database) -> None:
+    assert run(database, "SELECT name FROM (LIST MODEL)") == [("mine",)]
+    assert run(database, "SELECT name FROM (LIST THANOSQL MODEL)") == [("Wav2Vec2En",), ("mine",)]
+    assert ("calls",) in run(database, "LIST TABLE")
+
+
+def test_a_table_called_list_keeps_its_aliases(database: Database) -> None:
+    database.execute("CREATE TABLE list AS SELECT 7 AS n")
+    assert run(database, "SELECT model.n FROM list model") == [(7,)]
+    assert run(database, "SELECT model.n FROM (list AS model)") == [(7,)]
+    assert run(database, "SELECT model.n FROM (list model JOIN calls ON true)") == [(7,)]
+
+
+def test_what_is_sent_to_the_registry(database: Database) -> None:
+    get = "GET THANOSQL MODEL 'hf://a/b' OPTIONS (overwrite=true, model_name='mine')"
+    assert run(database, get) == [("hf://a/b", '{"model_name": "mine", "overwrite": true}')]
+    assert run(database, "UPLOAD MODEL mine FROM 'C:\\models\\it''s'") == [("mine", "C:\\models\\it's", "{}")]
+    assert run(database, "DELETE MODEL mine") == [("mine", [1, 2])]
+
+
+CSV = "'thanosql-dataset/librispeech_data/librispeech_train.csv'"
+
+
+@pytest.mark.usefixtures("data_files")
+def test_copy_refuses_replaces_or_appends(database: Database) -> None:
+    run(database, f"COPY t OPTIONS () FROM {CSV}")
+    for options in ("", "if_exists='fail'", "overwrite=False"):
+        with pytest.raises(duckdb.CatalogException, match="already exists"):
+            run(database, f"COPY t OPTIONS ({options}) FROM {CSV}")
+    run(database, f"COPY t OPTIONS (if_exists='append') FROM {CSV}")
+    assert run(database, "FROM t") == [("a.wav", "one")] * 2
+    run(database, f"COPY t OPTIONS (overwrite=True) FROM {CSV}")
+    assert run(database, "FROM t") == [("a.wav", "one")]
+
+
+@pytest.mark.usefixtures("data_files")
+def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: Database) -> None:
+    run(database, f"COPY fresh OPTIONS (if_exists='append') FROM {CSV}")
+    assert run(database, "FROM fresh") == [("a.wav", "one")]
+    run(database, "CREATE TABLE turned (text VARCHAR, audio_path VARCHAR)")
+    run(database, f"COPY turned OPTIONS (if_exists='append') FROM {CSV}")
+    assert run(database, "FROM turned") == [("one", "a.wav")]
+
+
+@pytest.mark.parametrize(
+    ("file", "reader"),
+    [
+        ("a.csv", "read_csv"),
+        ("a.TSV", "read_csv"),
+        ("a.txt", "read_csv"),
+        ("a.csv.zst", "read_csv"),
+        ("dir.v1/*.parquet", "read_parquet"),
+        ("a.pqt", "read_parquet"),
+        ("a.ndjson.gz", "read_json"),
+        ("https://host/a.csv?token=1.x", "read_csv"),
+        ("s3://bucket/**/*.parquet", "read_parquet"),
+        ("file?.csv", "read_csv"),
+        ("clips", "thano_audio"),
+        ("C:\\clips.v1\\", "thano_audio"),
+        ("clips/*", "thano_audio"),
+        ("a.wav", "thano_audio"),
+        ("clips/*.Flac", "thano_audio"),
+    ],
+)
+def test_copy_reads_a_file_by_its_name(file: str, reader: str) -> None:
+    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}('{file}')"

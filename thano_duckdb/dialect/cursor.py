@@ -1,0 +1,188 @@
+"""Reads keywords, names and files of a statement of ours, token by token, and points at what is wrong."""
+
+from __future__ import annotations
+
+import re
+
+from duckdb import token_type
+
+from thano_duckdb.errors import DialectError, did_you_mean
+
+from .lexer import Token, Tokens
+from .nodes import Name
+from .quoting import brief
+from .span import Span
+
+_NAME = re.compile(r"[\w-][\w.-]*")
+_MODEL = re.compile(rf"{_NAME.pattern}(@\d+)?")
+_QUOTES = ("'", '"')
+
+
+class Cursor:
+    """A position among the tokens of a text, with what may be read there.
+
+    Attributes:
+        tokens: the tokens.
+        index: the next one.
+    """
+
+    def __init__(self, tokens: Tokens, index: int) -> None:
+        self.tokens = tokens
+        self.index = index
+        self._start = tokens.starts[index]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the statement ends here."""
+        return self.index >= len(self.tokens) or self.tokens.texts[self.index] == ";"
+
+    @property
+    def token(self) -> Token:
+        """The next token.
+
+        Raises:
+            DialectError: the statement ends here.
+        """
+        if self.at_end:
+            raise self.error("The statement ends too early")
+        return self.tokens[self.index]
+
+    @property
+    def word(self) -> str:
+        """The next token in lower case, to compare with a keyword; empty at the end."""
+        return "" if self.at_end else self.tokens.word(self.index)
+
+    @property
+    def here(self) -> int:
+        """The place of the next token, or the end of what is before."""
+        return self.tokens.end(self.index - 1) if self.at_end else self.tokens.starts[self.index]
+
+    @property
+    def shown(self) -> str:
+        """The next token as messages show it."""
+        return "the end of the statement" if self.at_end else brief(self.tokens.texts[self.index])
+
+    def error(self, problem: str, offset: int | None = None) -> DialectError:
+        """What to raise for a problem at `offset`, by default at the next token."""
+        if self.tokens.is_open and offset is None and self.index >= len(self.tokens) - 1:
+            return never_closed(self.tokens)
+        return DialectError(problem, self.tokens.sql, self.here if offset is None else offset)
+
+    def skip(self, count: int = 1) -> None:
+        """Go on by `count` tokens."""
+        self.index += count
+
+    def span(self) -> Span:
+        """From where this cursor began to the end of the last token read."""
+        return Span(self._start, self.tokens.end(self.index - 1))
+
+    def expect(self, keyword: str, problem: str) -> None:
+        """Read a keyword or sign.
+
+        Raises:
+            DialectError: something else stands here.
+        """
+        if self.word != keyword.lower():
+            near = did_you_mean(self.word, [keyword]) if self.word.isidentifier() else ""
+            raise self.error(f"{problem}, not {self.shown}.{near}")
+        self.skip()
+
+    def model(self, after: str) -> Name:
+        """Read the model after the keyword `after`: a name, `name@2`, or anything in quotes (a folder, `hf://owner/name`).
+
+        Raises:
+            DialectError: there is none, or it is not written as one.
+        """
+        if not self.at_end and self.is_quoted():
+            return self.quoted("model")
+        name = self._glued("A model", after)
+        if not _MODEL.fullmatch(name.text):
+            problem = f"{brief(name.text)} is not a model's name"
+            wanted = (
+                "write name or name@2 (2 is its version), and a path or an address in quotes: USING 'hf://owner/name'"
+            )
+            raise self.error(f"{problem}: {wanted}", name.span.start)
+        return name
+
+    def name(self, what: str, after: str) -> Name:
+        """Read a name that names a folder of ours, bare or in quotes.
+
+        Raises:
+            DialectError: there is none, or it is not an identifier.
+        """
+        quoted = not self.at_end and self.is_quoted()
+        name = self.quoted(what) if quoted else self._glued(f"The {what}'s name", after)
+        check_name(name.text, self.tokens.sql, name.span.start)
+        return name
+
+    def table(self) -> Name:
+        """Read the name of a table, with its schema and catalog where they are given; its text stays as written."""
+        start = self.index
+        self.skip()
+        while self.word == ".":
+            self.skip(2)
+        self.index = min(self.index, len(self.tokens))
+        text = "".join(self.tokens.texts[start : self.index])
+        return Name(text, Span(self.tokens.starts[start], self.tokens.end(self.index - 1)))
+
+    def quoted(self, what: str) -> Name:
+        """Read a text in quotes, such as a path.
+
+        Raises:
+            DialectError: it is not in plain quotes, never closed, or empty.
+        """
+        if self.at_end or not self.is_quoted():
+            raise self.error(f"The {what} is written in quotes ('..'), not as {self.shown}")
+        token = self.token
+        text = self.string()
+        if not text:
+            raise self.error(f"The {what} is empty", token.start)
+        return Name(text, Span(token.start, token.end))
+
+    def is_quoted(self) -> bool:
+        """Whether a text in plain quotes of either kind is next; not E'..' and its like, nor $$..$$."""
+        return self.token.text.startswith(_QUOTES)
+
+    def _glued(self, what: str, after: str) -> Name:
+        """All tokens without a space between them: DuckDB's lexer cuts my-model.v2@3 in seven."""
+        before_options = self.word == "options" and self.tokens.word(self.index + 1) == "("
+        if self.at_end or before_options or self.word in ("(", ")", "using", "as", "from"):
+            raise self.error(f"{what} is missing after {after}")
+        if self.word in ("?", "$"):
+            raise self.error(f"{what} is written in the text: a parameter cannot stand after {after}")
+        start = end = self.here
+        while not self.at_end and self.here == end and self.word not in ("(", ")"):
+            end = self.token.end
+            self.skip()
+        return Name(self.tokens.sql[start:end], Span(start, end))
+
+    def string(self) -> str:
+        """Read a text in quotes; a quote within it is doubled, and a backslash is a backslash.
+
+        Raises:
+            DialectError: it is never closed.
+        """
+        token = self.token
+        if self.tokens.is_open and self.index == len(self.tokens) - 1:
+            raise never_closed(self.tokens)
+        self.skip()
+        quote = token.text[0]
+        return token.text[1:-1].replace(quote * 2, quote)
+
+
+def never_closed(tokens: Tokens) -> DialectError:
+    """What to raise for the string, quoted name or comment that swallows the end of the text."""
+    last = tokens[len(tokens) - 1]
+    what = "comment" if last.kind is token_type.comment else "name" if last.text.startswith('"') else "string"
+    return DialectError(f"This {what} is never closed", tokens.sql, last.start)
+
+
+def check_name(name: str, sql: str, offset: int) -> None:
+    """Refuse what could not name a folder of ours.
+
+    Raises:
+        DialectError: `name` is not an identifier; it points at `offset`.
+    """
+    if not _NAME.fullmatch(name):
+        rule = "names are identifiers, not paths (letters, digits, _, - and ., the first not a .)"
+        raise DialectError(f"{brief(name)} is not a name: {rule}", sql, offset)

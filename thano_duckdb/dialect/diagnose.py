@@ -1,0 +1,85 @@
+"""What DuckDB or the engine refuses at run time, told in the words and at the place of the user's text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from thano_duckdb.errors import DialectError, did_you_mean
+
+from .lexer import lex
+from .nodes import Predict, QueryNode
+from .option import Kind
+from .options import OPTIONS
+from .rewrite import Plan
+
+
+def missing_column(
+    plan: Plan, sql: str, column: str, columns_of: Callable[[str], Sequence[str]]
+) -> DialectError | None:
+    """The error for a column that DuckDB does not find.
+
+    Args:
+        plan: of `sql`.
+        sql: the text as the user wrote it.
+        column: the name that DuckDB misses.
+        columns_of: gives the columns of a query as the user wrote it; none where they cannot be told.
+
+    Returns:
+        An error at the option that names the column, or at the statement's keywords where the default holds; None
+        where no statement of ours names it, or its query has it.
+    """
+    # DuckDB looks into the inner query first.
+    for statement in sorted(_over_queries(plan), key=lambda node: (node.span.end, -node.span.start)):
+        option = _reads(statement, column)
+        if option is None:
+            continue
+        known = list(columns_of(statement.query_text))
+        if column.casefold() in (name.casefold() for name in known):
+            continue
+        place, name = statement.options.place(option), statement.statement
+        problem = f"{name} reads the column '{column}', which its query does not have."
+        problem += did_you_mean(column, known) or (f" It has {', '.join(known)}." if known else "")
+        if place is None:
+            problem += f" OPTIONS ({option}='..') names another."
+        return DialectError(problem, sql, (place or statement.keyword).start)
+    return _made_later(plan, sql, column)
+
+
+def unknown_model(plan: Plan, sql: str, model: str, problem: str) -> DialectError | None:
+    """The error for a model that cannot be had, at the place where the text names it; None where it does not."""
+    for statement in plan.statements:
+        named = getattr(statement, "model", None)
+        if named is not None and named.text == model:
+            return DialectError(problem, sql, named.span.start)
+    return None
+
+
+def _over_queries(plan: Plan) -> list[QueryNode]:
+    return [statement for statement in plan.statements if isinstance(statement, QueryNode)]
+
+
+def _reads(statement: QueryNode, column: str) -> str | None:
+    """The option by which a statement reads a column."""
+    for option in OPTIONS:
+        if option.kind is Kind.COLUMN and statement.statement in option.used_by:
+            name = statement.options.text(option.name)
+            if name is not None and name.casefold() == column.casefold():
+                return option.name
+    return None
+
+
+def _made_later(plan: Plan, sql: str, column: str) -> DialectError | None:
+    """The error for a query that uses what the PREDICT around it makes."""
+    for statement in plan.statements:
+        if not isinstance(statement, Predict):
+            continue
+        made = [statement.options.text("result_col") or "", *statement.options.texts("include")]
+        if column.casefold() not in (name.casefold() for name in made):
+            continue
+        tokens = lex(sql)
+        for start, text in zip(tokens.starts, tokens.texts, strict=True):
+            inside = statement.query.start <= start < statement.query.end
+            if inside and text.strip('"').casefold() == column.casefold():
+                problem = f"PREDICT makes the column '{column}' from its query, which cannot use it yet:"
+                return DialectError(f"{problem} write SELECT .. FROM (PREDICT ..) WHERE {column} ..", sql, start)
+    return None
