@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import thano_duckdb.registry
 from tests.checkpoints import make_checkpoint, marker_of
 from thano_duckdb.errors import ModelError, RegistryError, ThanoWarning
 from thano_duckdb.registry import ModelEntry, Registry, model_home
@@ -437,6 +438,24 @@ def test_staging_of_a_living_process_is_left_alone(registry: Registry) -> None:
     entry = registry.find("m")
     assert entry is not None
     assert marker_of(entry.path) == 4
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_another_is_faster_by_a_moment(registry: Registry, overwrite: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(folder: Path) -> None:
+        monkeypatch.undo()
+        build(registry, "M", 1)
+        sync_tree(folder)
+
+    sync_tree = thano_duckdb.registry.sync_tree
+    monkeypatch.setattr(thano_duckdb.registry, "sync_tree", overtaken)
+    if overwrite:
+        assert build(registry, "m", 2, overwrite=True).version == 2
+    else:
+        with pytest.raises(RegistryError, match="'M' exists already"):
+            build(registry, "m", 2)
+    assert [marker_of(entry.path) for entry in registry.entries()] == [1, 2][: 1 + overwrite]
+    assert leftovers(registry) == []
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -94,6 +94,7 @@ class Connection:
         """Take over `raw`, which `close` closes."""
         self._raw = raw
         self._settings = settings
+        raw.execute("SET enable_progress_bar = false")  # it moves once in 2,048 clips: ours takes its place
         self._session = install(raw, settings)
         self._open: Statement | None = None
         """The statement of the last `execute`, while rows of it may be left."""

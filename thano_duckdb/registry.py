@@ -207,8 +207,7 @@ class Registry:
         with self.stage() as staging:
             with self._staging.explained():
                 for path in needed_files(folder):
-                    if path.name != LINEAGE_FILE:
-                        shutil.copyfile(path, staging / path.name)
+                    shutil.copyfile(path, staging / path.name)
             check_checkpoint(staging)  # the folder may have changed while it was copied
             return self.publish(
                 staging,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from .caller import warn
@@ -24,6 +25,7 @@ class Statement:
     def __init__(self, progress: Progress) -> None:
         """`progress` is shown while the statement runs."""
         self._progress = progress
+        self._begun_s = time.monotonic()
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._first_failure: Failure | None = None
@@ -34,6 +36,11 @@ class Statement:
     def cancelled(self) -> bool:
         """Whether the user has asked to stop."""
         return self._cancelled.is_set()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the statement has run."""
+        return time.monotonic() - self._begun_s
 
     def cancel(self) -> None:
         """Ask the engine to stop; safe in a signal handler."""

@@ -139,6 +139,14 @@ def test_an_mp3_without_its_xing_header() -> None:
     assert decoded.duration_s == pytest.approx(6, abs=0.15)
 
 
+def test_an_mp3_whose_length_is_guessed_too_high() -> None:
+    """A quiet beginning has a low rate: libsndfile then takes the file for longer than it is."""
+    sound = hiss(8)
+    sound[:64_000] *= 1e-4
+    decoded = waveform(_without_first_frame(encode(sound, "MP3", bitrate_mode="VARIABLE")))
+    assert decoded.duration_s == pytest.approx(8, abs=0.15)
+
+
 def _without_first_frame(mp3: bytes) -> bytes:
     """The first frame of an MPEG-2 layer III file holds the Xing or Info header, and no sound."""
     header = struct.unpack(">I", mp3[:4])[0]

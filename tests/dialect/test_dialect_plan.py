@@ -44,6 +44,7 @@ from thano_duckdb.dialect import (
         "CREATE TABLE t(print audio AS (x + 1), search audio USING COMPRESSION rle, build model)",
         "SELECT x::UNION(list model)",
         "FROM (delete model)",
+        "FROM (search audio JOIN t USING (x))",
         "FROM (copy AS options) x",
         "WITH predict AS (SELECT 1), evaluate(build) AS (SELECT 2) FROM predict USING SAMPLE 10",
         "COPY t FROM 'x.csv'",

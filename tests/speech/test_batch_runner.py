@@ -85,6 +85,7 @@ def test_out_of_memory_halves_the_batches_until_they_fit(
     runner = BatchRunner(model)
     assert same(run(runner, inputs), expected)
     assert room / 2 < max(costs) <= room
+    assert len(costs) < len(inputs) - 3  # not clip by clip
     assert n_refused <= 5  # 12 clips of up to 32,000 samples, halved
 
     n_refused = 0
@@ -134,8 +135,9 @@ def test_a_model_that_fails_on_silence_too_is_an_error(
 def test_a_bug_is_not_taken_for_a_bad_clip(
     model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_batch: Sequence[Features]) -> None:
-        raise KeyError("a bug")
+    def fail(batch: Sequence[Features]) -> None:
+        if any(clip is inputs[5] for clip in batch):
+            raise KeyError("a bug")
 
     replace_forward(monkeypatch, fail)
     with pytest.raises(KeyError):
@@ -147,6 +149,16 @@ def test_scores_that_are_not_numbers_are_a_failure(model: AcousticModel, inputs:
     outcomes = run(BatchRunner(model), [inputs[0], poisoned, inputs[2]])
     assert outcomes[1] == "The model's scores (cpu in float32) are not numbers."
     assert same([outcomes[0], outcomes[2]], run(BatchRunner(model), [inputs[0], inputs[2]]))
+
+
+def test_a_model_that_mixes_padding_in_gets_one_clip_at_a_time(
+    loaded: Callable[[str], AcousticModel], noises: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    model = loaded("conformer")
+    replace_forward(monkeypatch, lambda batch: sizes.append(len(batch)))
+    run(BatchRunner(model), [model.features(clip) for clip in noises[:4]], max_clips=3)
+    assert sizes == [1, 1, 1, 1]
 
 
 def test_between_batches_the_user_may_stop(model: AcousticModel, inputs: list[Features]) -> None:

@@ -286,6 +286,27 @@ def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
     assert decoder.live_bytes == 0
 
 
+def test_the_next_pool_is_decoded_while_the_model_computes(
+    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip_bytes, pool_bytes = 400_000, 4_000_000
+    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
+    decoder = Patient(clip_bytes // 4)
+    ahead: list[bool] = []
+
+    class Watching(Transparent):
+        def forward(self, batch: Sequence[Any], _monitor: Monitor) -> list[FrameScores]:
+            deadline_s = time.monotonic() + 5
+            while decoder.live_bytes < 1.5 * pool_bytes and time.monotonic() < deadline_s and len(ahead) < 5:
+                time.sleep(0.001)
+            ahead.append(decoder.live_bytes >= 1.5 * pool_bytes)
+            return super().forward(batch, _monitor)
+
+    engine = Engine(Watching(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    transcribe(engine, [f"clip {number}" for number in range(100)])
+    assert ahead[:5] == [True] * 5
+
+
 def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(
     loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,12 +345,12 @@ def test_what_was_transcribed_before_an_interrupt_is_kept(
                 self.cancelled.set()
 
     monitor = StopAfterFour()
-    n_threads = threading.active_count()
+    before = set(threading.enumerate())
     engine = Engine(loaded("wav2vec2-group"), Memo())
     with pytest.raises(Cancelled):
         transcribe(engine, paths, max_clips=1, monitor=monitor)
     assert monitor.n_done == 4
-    assert threading.active_count() == n_threads
+    assert set(threading.enumerate()) <= before
     n_computed = 0
     forward = engine.model.forward
 
@@ -384,11 +405,12 @@ def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], Acousti
         def clip_failed(self, location: str, reason: str) -> None:
             raise AudioError(f"{location}: {reason}")
 
-    n_threads = threading.active_count()
+    before = set(threading.enumerate())
     engine = Engine(loaded("wav2vec2-layer"), Memo(), decoder=library_of(noises))
-    with pytest.raises(AudioError, match=r"missing\.wav: There is no such file"):
+    with pytest.raises(AudioError, match=r"missing\.wav: There is no such file") as stopped:
         transcribe(engine, ["clip 0", "missing.wav", *names(noises)], monitor=Strict())
-    assert threading.active_count() == n_threads
+    assert set(threading.enumerate()) <= before  # though the error still holds the frames of the call
+    assert stopped.tb is not None
 
 
 def test_a_bug_in_a_decoder_is_no_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:

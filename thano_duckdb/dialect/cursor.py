@@ -32,9 +32,16 @@ class Cursor:
         self._start = tokens.starts[index]
 
     @property
+    def word(self) -> str:
+        """The next token in lower case, to compare with a keyword; empty where the statement ends."""
+        words = self.tokens.words
+        word = words[self.index] if self.index < len(words) else ""
+        return "" if word == ";" else word
+
+    @property
     def at_end(self) -> bool:
         """Whether the statement ends here."""
-        return self.index >= len(self.tokens) or self.tokens.texts[self.index] == ";"
+        return not self.word
 
     @property
     def token(self) -> Token:
@@ -46,11 +53,6 @@ class Cursor:
         if self.at_end:
             raise self.error("The statement ends too early")
         return self.tokens[self.index]
-
-    @property
-    def word(self) -> str:
-        """The next token in lower case, to compare with a keyword; empty at the end."""
-        return "" if self.at_end else self.tokens.word(self.index)
 
     @property
     def here(self) -> int:
@@ -93,7 +95,7 @@ class Cursor:
         Raises:
             DialectError: there is none, or it is not written as one.
         """
-        if not self.at_end and self.is_quoted():
+        if self.is_quoted():
             return self.quoted("model")
         name = self._glued("A model", after)
         if not _MODEL.fullmatch(name.text):
@@ -110,8 +112,7 @@ class Cursor:
         Raises:
             DialectError: there is none, or it is not an identifier.
         """
-        quoted = not self.at_end and self.is_quoted()
-        name = self.quoted(what) if quoted else self._glued(f"The {what}'s name", after)
+        name = self.quoted(what) if self.is_quoted() else self._glued(f"The {what}'s name", after)
         check_name(name.text, self.tokens.sql, name.span.start)
         return name
 
@@ -131,7 +132,7 @@ class Cursor:
         Raises:
             DialectError: it is not in plain quotes, never closed, or empty.
         """
-        if self.at_end or not self.is_quoted():
+        if not self.is_quoted():
             raise self.error(f"The {what} is written in quotes ('..'), not as {self.shown}")
         token = self.token
         text = self.string()
@@ -141,7 +142,7 @@ class Cursor:
 
     def is_quoted(self) -> bool:
         """Whether a text in plain quotes of either kind is next; not E'..' and its like, nor $$..$$."""
-        return self.token.text.startswith(_QUOTES)
+        return self.word.startswith(_QUOTES)
 
     def _glued(self, what: str, after: str) -> Name:
         """All tokens without a space between them: DuckDB's lexer cuts my-model.v2@3 in seven."""

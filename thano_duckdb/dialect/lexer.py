@@ -43,6 +43,7 @@ class Tokens:
     Attributes:
         sql: the text.
         texts: text of each token.
+        words: the same in lower case, to compare with keywords.
         starts: place of each token's first character.
         kinds: DuckDB's kind of each token. Bare names and `"quoted"` ones are both identifiers.
         is_open: the text ends within a string, a quoted name or a comment, which is then the last token.
@@ -50,6 +51,7 @@ class Tokens:
 
     sql: str
     texts: list[str]
+    words: list[str]
     starts: list[int]
     kinds: list[token_type]
     is_open: bool
@@ -61,8 +63,8 @@ class Tokens:
         return Token(self.kinds[index], self.texts[index], self.starts[index])
 
     def word(self, index: int) -> str:
-        """The token in lower case to compare with a keyword; empty beyond the end."""
-        return self.texts[index].lower() if 0 <= index < len(self.texts) else ""
+        """The token in lower case; empty beyond either end."""
+        return self.words[index] if 0 <= index < len(self.words) else ""
 
     def end(self, index: int) -> int:
         """The place after the last character of a token; 0 for -1."""
@@ -74,21 +76,22 @@ def lex(sql: str) -> Tokens:
     try:
         data = sql.encode()
     except UnicodeEncodeError:  # a lone surrogate: not text, and DuckDB will say so
-        return Tokens(sql, [], [], [], is_open=False)
+        return Tokens(sql, [], [], [], [], is_open=False)
     marks = duckdb.tokenize(sql if sql.isascii() else sql.translate(_AS_BLANKS))
     starts = [offset for offset, _ in marks]
+    kinds = [kind for _, kind in marks]
     if not sql.isascii():
         starts = _characters(data, starts)
-    tokens = Tokens(sql, [], [], [], is_open=bool(marks) and _is_open(sql[starts[-1] :]))
-    last = len(marks) - 1
-    for index, (start, (_, kind)) in enumerate(zip(starts, marks, strict=True)):
-        if kind is token_type.comment and not (index == last and tokens.is_open):
-            continue
-        end = starts[index + 1] if index < last else len(sql)
-        tokens.texts.append(sql[start:end].rstrip(SPACES))
-        tokens.starts.append(start)
-        tokens.kinds.append(kind)
-    return tokens
+    texts = [sql[start:end].rstrip(SPACES) for start, end in zip(starts, [*starts[1:], len(sql)], strict=False)]
+    is_open = bool(texts) and _is_open(sql[starts[-1] :])
+    if token_type.comment in kinds:
+        kept = [index for index, kind in enumerate(kinds) if kind is not token_type.comment]
+        if is_open and kinds[-1] is token_type.comment:
+            kept.append(len(kinds) - 1)
+        texts = [texts[index] for index in kept]
+        starts = [starts[index] for index in kept]
+        kinds = [kinds[index] for index in kept]
+    return Tokens(sql, texts, [text.lower() for text in texts], starts, kinds, is_open)
 
 
 def _characters(data: bytes, offsets: list[int]) -> list[int]:

@@ -77,6 +77,7 @@ _BEFORE_QUERY = frozenset({"(", ",", "=", "<", ">", "<=", ">=", "<>", "!=", "=="
     {"from", "join", "in", "as", "all", "any", "some", "except", "intersect", "using", "materialized"}
 )
 _SET_OPERATIONS = frozenset({"union", "intersect", "except"})
+_OF_INTEREST = _SET_OPERATIONS | {"(", ")", ";"}
 _BEFORE_STATEMENT = frozenset({"explain", "analyze"})
 _BEFORE_DESCRIBED = frozenset({"describe", "desc", "summarize", "show"})
 
@@ -90,22 +91,26 @@ class _Scanner:
         self.scopes: list[_Scope] = []
 
     def run(self) -> tuple[Node, ...]:
-        texts = self.tokens.texts
+        words = self.tokens.words
         self.scopes = [_Scope(-1, 0, alone=True)]
-        index, n_tokens = 0, len(texts)
+        index, n_tokens = 0, len(words)
         while index < n_tokens:
-            text = texts[index]
-            if text == "(":
+            word = words[index]
+            if word == "(":
                 self._open(index)
-            elif text == ")":
+                index += 1
+            elif word == ")":
                 self._close(index)
-            elif text == ";":
+                index += 1
+            elif word == ";":
                 self._end_statement(index)
                 self.scopes = [_Scope(-1, index + 1, alone=True)]
-            elif self.scopes[-1].at is not _At.BODY or len(text) > 4:  # the shortest word of interest there is UNION
-                index = self._word(index, text.lower())
-                continue
-            index += 1
+                index += 1
+            else:
+                index = self._word(index, word)
+            if self.scopes[-1].at is _At.BODY:  # most of a text: nothing else is of interest there
+                while index < n_tokens and words[index] not in _OF_INTEREST:
+                    index += 1
         self._end_statement(n_tokens)
         return tuple(self.nodes)
 

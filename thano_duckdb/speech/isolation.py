@@ -96,7 +96,7 @@ class ClipIsolation:
             return  # not the layer that reads the waveform
         self._first, self._norm = conv, ClipNorm(norm.num_groups, norm.num_channels, norm.eps)
         self._norm.weight, self._norm.bias = norm.weight, norm.bias
-        pass
+        layer.layer_norm = self._norm
 
     def _zero_padded_frames(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if self._frame_mask is None:
