@@ -33,6 +33,34 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
     SELECT src.*, thano_transcribe(model, src[audio_col], options).text AS predicted
     FROM query_table(source) AS src;
 
+-- What EVALUATE says of a group of rows, as a list of metric and score.
+CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript, grouped := false) AS
+    _thano_scores(
+        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        grouped, getvariable('thano_connection')
+    );
+
+-- EVALUATE without the dialect.
+CREATE OR REPLACE TEMP MACRO thano_evaluate(
+    model, source, audio_col := 'audio_path', text_col := 'text', options := NULL
+) AS TABLE
+    SELECT unnest(
+        thano_scores(src[text_col], thano_transcribe(model, src[audio_col], options)),
+        recursive := true
+    )
+    FROM query_table(source) AS src;
+
+-- BUILD and FIT: the rows come as one list, and a struct of figures for each epoch goes out.
+CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
+    _thano_build(
+        name, base, options, examples,
+        current_setting('enable_external_access'), getvariable('thano_connection')
+    );
+
+-- The figures of the epochs that made a model.
+CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
+    SELECT unnest(_thano_training(model, getvariable('thano_connection')), recursive := true);
+
 -- The registry. What changes it does so once, whenever it is read: UPLOAD MODEL and its kin read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(_thano_models(getvariable('thano_connection')), recursive := true);

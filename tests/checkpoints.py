@@ -1,12 +1,15 @@
-"""A folder that passes for a model: a few files in Hugging Face format, as small as can be."""
+"""Folders that pass for models, a few files in Hugging Face format as small as can be, and registries of them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
+
+from thano_duckdb.registry import ModelEntry, Registry
 
 
 def make_checkpoint(folder: Path, marker: int = 0) -> Path:
@@ -21,9 +24,24 @@ def make_checkpoint(folder: Path, marker: int = 0) -> Path:
 
 def marker_of(folder: Path) -> int:
     """The marker in the weights of a stand-in, read whole."""
-    from safetensors.numpy import load_file
-
     weight = load_file(folder / "model.safetensors")["weight"]
     assert weight.shape == (1000,)
     assert len(set(weight.tolist())) == 1
     return int(weight[0])
+
+
+def names(registry: Registry) -> list[str]:
+    """What is listed, as `name@version`."""
+    return [f"{entry.name}@{entry.version}" for entry in registry.entries()]
+
+
+def build(registry: Registry, name: str, marker: int, *, overwrite: bool = False, **about: Any) -> ModelEntry:
+    """Publish a stand-in."""
+    with registry.stage() as staging:
+        make_checkpoint(staging, marker)
+        return registry.publish(staging, name, kind="built", base="Wav2Vec2En", overwrite=overwrite, **about)
+
+
+def leftovers(registry: Registry) -> list[str]:
+    """Folders in the staging folder."""
+    return [path.name for path in (registry.home / ".staging").iterdir() if path.is_dir()]

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import thano_duckdb
 
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A machine that is busy with something else must not fail a property.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"

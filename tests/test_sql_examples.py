@@ -15,17 +15,24 @@ from thano_duckdb.dialect import split_statements
 EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name != "macros.sql")
 
 
+def write_manifest(path: Path, clips: list[Utterance], folder: str) -> None:
+    with path.open("w", newline="") as file:
+        manifest = csv.writer(file)
+        manifest.writerow(["audio_path", "text", "speaker"])
+        manifest.writerows([folder + Path(clip.audio_path).name, clip.text, clip.speaker] for clip in clips)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, an4_test: list[Utterance], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with `recordings`: eight utterances and their manifest."""
     recordings = tmp_path / "recordings"
     recordings.mkdir()
-    with (recordings / "manifest.csv").open("w", newline="") as file:
-        manifest = csv.writer(file)
-        manifest.writerow(["audio_path", "text", "speaker"])
-        for clip in an4_test[:4] + an4_test[-4:]:
-            shutil.copy(clip.audio_path, recordings)
-            manifest.writerow([Path(clip.audio_path).name, clip.text, clip.speaker])
+    clips = an4_test[:4] + an4_test[-4:]
+    for clip in clips:
+        shutil.copy(clip.audio_path, recordings)
+    write_manifest(recordings / "manifest.csv", clips, "")
+    write_manifest(recordings / "train.csv", clips[::2], "recordings/")
+    write_manifest(recordings / "test.csv", clips[1::2], "recordings/")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

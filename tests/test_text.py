@@ -16,7 +16,7 @@ from thano_duckdb.speech.text import normalize
 
 
 def one(text: str | None) -> str | None:
-    (result,) = normalize(pa.array([text], pa.string())).to_pylist()
+    result: str | None = normalize(pa.array([text], pa.string()))[0].as_py()
     return result
 
 

@@ -21,7 +21,7 @@ import duckdb
 
 from . import errors, hub
 from .caller import call_in_user_frame, warn
-from .dialect import Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
+from .dialect import Build, Evaluate, Fit, Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
 from .errors import ModelError, ThanoError
 from .functions.install import install
 from .interrupts import on_interrupt
@@ -238,14 +238,14 @@ class Connection:
         except duckdb.Error as error:
             statement.close()
             if statement.cancelled:
-                raise KeyboardInterrupt from None
+                raise KeyboardInterrupt(statement.farewell) from None
             ours = self._ours(request, error)
             if ours is None:
                 raise
             raise ours from None
         if statement.cancelled:
             statement.close()
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(statement.farewell)
 
     def _ours(self, request: _Request, error: duckdb.Error) -> Exception | None:
         """The error of ours behind one of DuckDB's, or None."""
@@ -267,10 +267,11 @@ class Connection:
     def _new_statement(self, request: _Request) -> Statement:
         shown = self._settings.progress
         return Statement(
+            request.source,
             Progress(
                 shown=is_watched() if shown == "auto" else bool(shown),
                 count_rows=functools.partial(self._count_rows, request),
-            )
+            ),
         )
 
     def _count_rows(self, request: _Request) -> int | None:
@@ -298,7 +299,7 @@ class Connection:
 
     def _check_model(self, found: Plan, query: str, statement: Node) -> None:
         """Refuse a model that cannot be meant, at its place in the text and before anything runs."""
-        if not isinstance(statement, Predict):
+        if not isinstance(statement, Predict | Evaluate | Build | Fit) or statement.options["from_scratch"]:
             return
         try:
             hub.check(statement.model.text, self._session.registry)

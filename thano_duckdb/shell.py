@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
             return _run(connection, arguments.scripts or [])
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(_farewell(interrupt), file=sys.stderr)
         return 130
     except (duckdb.Error, OSError, ThanoError) as error:
         print(_message(error), file=sys.stderr)
@@ -101,8 +101,8 @@ def _converse(connection: Connection) -> None:
     while (text := _typed()) is not None:
         try:
             _run_script(connection, text)
-        except KeyboardInterrupt:
-            print("Interrupted.", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            print(_farewell(interrupt), file=sys.stderr)
         except (duckdb.Error, OSError, ThanoError) as error:
             print(_message(error), file=sys.stderr)
 
@@ -122,6 +122,10 @@ def _typed() -> str | None:
         if line.strip() or lines:
             lines.append(line)
     return "\n".join(lines)
+
+
+def _farewell(interrupt: KeyboardInterrupt) -> str:
+    return str(interrupt) or "Interrupted."
 
 
 def _message(error: Exception) -> str:

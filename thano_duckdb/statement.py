@@ -22,8 +22,11 @@ class Failure:
 class Statement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, progress: Progress) -> None:
-        """`progress` is shown while the statement runs."""
+    def __init__(self, source: str, progress: Progress) -> None:
+        """`source` is its text as the user wrote it; `progress` is shown while it runs."""
+        self.source = source
+        self.farewell = "Interrupted."
+        """What to say to a user who pressed Ctrl-C."""
         self._progress = progress
         self._begun_s = time.monotonic()
         self._cancelled = threading.Event()
@@ -49,7 +52,8 @@ class Statement:
     def raise_if_cancelled(self) -> None:
         """See `Monitor`."""
         if self._cancelled.is_set():
-            raise Cancelled("interrupted; what was transcribed until now is kept for the next run in this process")
+            self.farewell = "Interrupted. What was transcribed is kept: the same statement goes on from there."
+            raise Cancelled(self.farewell)
 
     def clips_received(self, n_clips: int) -> None:
         """See `Monitor`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -151,7 +152,7 @@ def test_an_empty_wav_with_more_chunks_is_empty() -> None:
 
 
 UNCOMPRESSED = ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "VOC", "CAF"]
-COMPRESSED = [
+COMPRESSED: list[tuple[str, str | None]] = [
     ("FLAC", "PCM_16"),
     ("OGG", "VORBIS"),
     ("OGG", "OPUS"),
@@ -161,7 +162,7 @@ COMPRESSED = [
 ]
 
 
-@pytest.mark.parametrize(("container", "subtype"), [(name, "PCM_16") for name in UNCOMPRESSED] + COMPRESSED)
+@pytest.mark.parametrize(("container", "subtype"), [*((name, "PCM_16") for name in UNCOMPRESSED), *COMPRESSED])
 @pytest.mark.parametrize("fraction", [0.5, 0.97])
 def test_cut_short(container: str, subtype: str | None, fraction: float, tmp_path: Path) -> None:
     whole = encode(hum(6), container, subtype)
@@ -279,3 +280,13 @@ def test_no_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("thano_duckdb.audio.decode._mix_to_mono", no_memory)
     assert "not enough memory" in reason(encode(hum(1), "WAV"))
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "a.wav").write_bytes(encode(hum(1), "WAV"))
+    monkeypatch.setattr("os.pread", failing)
+    assert "Input/output error" in reason(tmp_path / "a.wav")
+    assert isinstance(probe(as_source(str(tmp_path / "a.wav"))), AudioFailure)

@@ -94,8 +94,7 @@ def test_a_server_that_never_answers(server: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_protocols() -> None:
-    with fsspec.open("memory://clips/a.flac", "wb") as file:
-        file.write(CLIP)
+    fsspec.filesystem("memory").pipe_file("/clips/a.flac", CLIP)
     assert waveform("memory://clips/a.flac").duration_s == 2
     assert reason("memory://clips/b.flac") == "There is nothing at this memory:// address."
     assert reason("nonsense://a.wav").startswith("The protocol nonsense:// is not known")

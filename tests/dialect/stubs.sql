@@ -7,6 +7,10 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
     'error': options
 };
 CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
+CREATE MACRO thano_scores(reference, transcript, grouped := false) AS
+    [{'metric': if(grouped, 'wer of a group', 'wer'), 'score': count(reference) - count(transcript.text)}];
+CREATE MACRO thano_build(name, base, options, examples) AS
+    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
 CREATE MACRO thano_models() AS TABLE
     SELECT * FROM (
         VALUES

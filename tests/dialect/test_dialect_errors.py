@@ -140,9 +140,6 @@ ERRORS = [
     ("SELECT * FROM (@@DELETE MODEL m)", "DELETE MODEL stands alone"),
     ("PREDICT USING m AS SELECT * FROM (@@BUILD MODEL m USING b AS SELECT 1)", "BUILD MODEL stands alone"),
     # What is not there
-    ("@@BUILD MODEL m USING b AS SELECT 1", "BUILD MODEL is not available yet in this version"),
-    ("SELECT 1;\n@@FIT MODEL m USING b AS SELECT 1", "FIT MODEL is not available yet in this version"),
-    ("SELECT * FROM (@@EVALUATE USING m OPTIONS (by=speaker) AS SELECT 1)", "EVALUATE is not available yet"),
     ("@@SEARCH AUDIO USING m OPTIONS (search_input='x', top_k=3) AS SELECT 1", "SEARCH AUDIO is not supported yet"),
     ("FROM (@@CONVERT USING m AS SELECT 1)", "CONVERT is not supported yet"),
     ("SEARCH @@IMAGE USING m AS SELECT 1", "SEARCH IMAGE is not supported"),

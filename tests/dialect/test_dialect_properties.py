@@ -142,6 +142,8 @@ def test_paths_survive_quoting(parser: duckdb.DuckDBPyConnection, path: str) -> 
 
 
 @given(st.one_of(sql_texts.SOUP, st.text(max_size=30), sql_texts.predictions()))
+@example("$/* a */ 1")
+@example("$--a\n$() $#$/* b")
 def test_tokens_are_slices_of_the_text_with_nothing_but_spaces_and_comments_between(sql: str) -> None:
     tokens = lex(sql)
     before = 0

@@ -51,8 +51,6 @@ def decode(source: AudioSource, *, sample_rate_hz: int = 16_000) -> Waveform | A
             return _waveform(sound, sample_rate_hz)
     except UnreadableAudioError as error:
         return error.failure
-    except MemoryError:
-        return AudioFailure("There is not enough memory to decode it; cut it in parts first.")
 
 
 def _waveform(sound: OpenSound, sample_rate_hz: int) -> Waveform:

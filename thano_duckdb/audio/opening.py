@@ -100,20 +100,25 @@ class OpenSound:
 
 @contextmanager
 def open_sound(source: AudioSource) -> Iterator[OpenSound]:
-    """Open a clip and judge its header.
+    """Open a clip and judge its header. Whatever fails while it is open has a reason as well.
 
     Raises:
         UnreadableAudioError: with the reason.
     """
-    with open_raw(source) as raw:
-        if is_utf16_text(head := raw.read_at(0, HEAD_BYTES)):  # its first bytes are those of an MPEG frame
-            raise UnreadableAudioError(TEXT_FILE)
-        mp3_bytes = headers.mp3_stream_bytes(raw)
-        if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
-            promised, held = mp3_bytes
-            raise UnreadableAudioError(cut_short_to(held / promised))
-        with _open_libsndfile(raw, head) as file:
-            yield OpenSound(file, raw, _judged_n_frames(file, raw, has_mp3_length=mp3_bytes is not None))
+    try:
+        with open_raw(source) as raw:
+            if is_utf16_text(head := raw.read_at(0, HEAD_BYTES)):  # its first bytes are those of an MPEG frame
+                raise UnreadableAudioError(TEXT_FILE)
+            mp3_bytes = headers.mp3_stream_bytes(raw)
+            if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
+                promised, held = mp3_bytes
+                raise UnreadableAudioError(cut_short_to(held / promised))
+            with _open_libsndfile(raw, head) as file:
+                yield OpenSound(file, raw, _judged_n_frames(file, raw, has_mp3_length=mp3_bytes is not None))
+    except MemoryError as error:
+        raise UnreadableAudioError("There is not enough memory to decode it; cut it in parts first.") from error
+    except (OSError, soundfile.SoundFileError) as error:  # a disk that fails, or a network drive that went away
+        raise UnreadableAudioError(f"It cannot be read to its end: {error}.") from error
 
 
 @contextmanager

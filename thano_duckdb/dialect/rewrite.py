@@ -28,7 +28,8 @@ from .nodes import (
     Search,
     Upload,
 )
-from .options import Options
+from .option import Kind
+from .options import OPTIONS, Options
 from .parser import parse
 from .quoting import identifier, json_literal, literal
 from .span import Span
@@ -127,19 +128,14 @@ def _predict(statement: Predict) -> tuple[str, str]:
         if field in (name.lower() for name in columns):
             raise statement.error("result_col and include name the same column", options.place("include"))
         columns[field] = field
-    engine = options.only_given("batch_size", "device", "on_error", "precision")
-    arguments = [literal(statement.model.text), _column(statement, "audio_col")]
-    if engine:
-        arguments.append(json_literal(engine))
-    call = f"thano_transcribe({', '.join(arguments)})"
+    call = _transcript(statement)
     results = ", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in columns.items())
     return f"SELECT src.*, {results} FROM (", ") AS src"
 
 
 @sql_around.register
 def _print_audio(statement: PrintAudio) -> tuple[str, str]:
-    call = f"thano_audio_info({_column(statement, 'audio_col')})"
-    return f"SELECT src.*, {call} AS audio_info FROM (", ") AS src"
+    return f"SELECT src.*, unnest(thano_audio_info({_column(statement, 'audio_col')})) FROM (", ") AS src"
 
 
 @sql_around.register
@@ -187,17 +183,41 @@ def _delete(statement: Delete) -> tuple[str, str]:
     return f"SELECT * FROM thano_delete_model({literal(statement.name.text)})", ""
 
 
+@sql_around.register
+def _evaluate(statement: Evaluate) -> tuple[str, str]:
+    options = statement.options
+    group = f"src.{identifier(by)}" if (by := options.text("by")) else None
+    arguments = f"{_column(statement, 'text_col')}, {_transcript(statement)}"
+    if group is None:
+        return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
+    scores = f"unnest(thano_scores({arguments}, grouped := true), recursive := true)"
+    return f"SELECT {group}, {scores} FROM (", f") AS src GROUP BY {group} ORDER BY {group}"
+
+
 @sql_around.register(Build)
 @sql_around.register(Fit)
-@sql_around.register(Evaluate)
-def _not_yet(statement: Node) -> tuple[str, str]:
-    raise statement.error(f"{statement.statement} is not available yet in this version")
+def _build(statement: Build | Fit) -> tuple[str, str]:
+    # One list of structs, so that audio and text cannot drift apart.
+    row = f"{{'audio': {_column(statement, 'audio_col')}, 'text': {_column(statement, 'text_col')}}}"
+    options = json_literal(
+        statement.options.only_given(*(option.name for option in OPTIONS if option.kind is not Kind.COLUMN))
+    )
+    names = f"{literal(statement.name.text)}, {literal(statement.model.text)}, {options}"
+    return f"SELECT unnest(thano_build({names}, list({row})), recursive := true) FROM (", ") AS src"
 
 
 @sql_around.register(Search)
 @sql_around.register(Convert)
 def _unsupported(statement: Node) -> tuple[str, str]:
     raise statement.error(f"{statement.statement} is not supported yet")
+
+
+def _transcript(statement: Predict | Evaluate) -> str:
+    """The call that transcribes a row."""
+    arguments = [literal(statement.model.text), _column(statement, "audio_col")]
+    if engine := statement.options.only_given("batch_size", "device", "on_error", "precision"):
+        arguments.append(json_literal(engine))
+    return f"thano_transcribe({', '.join(arguments)})"
 
 
 def _column(statement: QueryNode, option: str) -> str:

@@ -16,13 +16,15 @@ import duckdb
 
 from thano_duckdb.session import Session, Settings, open_session
 
-from . import audio_info, models, text, transcribe
+from . import audio_info, build, evaluate, models, text, transcribe
 from .arrow import Function
 
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
     *audio_info.FUNCTIONS,
     *text.FUNCTIONS,
+    *evaluate.FUNCTIONS,
+    *build.FUNCTIONS,
     *models.FUNCTIONS,
 )
 

@@ -123,7 +123,7 @@ def _monitored(session: Session) -> Iterator[Statement]:
     if session.statement is not None:
         yield session.statement
         return
-    alone = Statement(Progress(shown=False))
+    alone = Statement("", Progress(shown=False))
     yield alone
     alone.finish()
 

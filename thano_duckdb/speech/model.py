@@ -45,7 +45,7 @@ class FrameScores:
 
 
 class AcousticModel:
-    """A loaded  Any thread may call it; one forward pass runs at a time.
+    """A loaded checkpoint. Any thread may call it; one forward pass runs at a time.
 
     Attributes:
         network: the Hugging Face model, in evaluation mode.

@@ -16,7 +16,7 @@ CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv('thanosql-dat
 PRINT AUDIO AS
 SELECT audio_path FROM librispeech_train LIMIT 5
 -- becomes
-SELECT src.*, thano_audio_info(src."audio_path") AS audio_info FROM (
+SELECT src.*, unnest(thano_audio_info(src."audio_path")) FROM (
 SELECT audio_path FROM librispeech_train LIMIT 5) AS src
 
 -- case: a built-in model, with options of training that have no effect
@@ -57,7 +57,19 @@ OPTIONS (
 AS
 SELECT *
 FROM librispeech_train
--- refused: BUILD MODEL is not available yet in this version
+-- becomes
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (
+
+
+
+
+
+
+
+
+
+SELECT *
+FROM librispeech_train) AS src
 
 -- case: the built model
 PREDICT USING my_speech_recognition_model

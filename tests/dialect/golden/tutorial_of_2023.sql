@@ -16,7 +16,7 @@ SELECT * FROM thano_get_model('wav2vec2', '{"model_name": "tutorial_audio_recogn
 -- case: listening
 PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3
 -- becomes
-SELECT src.*, thano_audio_info(src."audio_path") AS audio_info FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
+SELECT src.*, unnest(thano_audio_info(src."audio_path")) FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
 
 -- case: predicting
 PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', batch_size=8) AS SELECT * FROM librispeech_train
@@ -25,7 +25,8 @@ SELECT src.*, thano_transcribe('tutorial_audio_recognition', src."audio_path", '
 
 -- case: building
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2En OPTIONS (audio_col='audio_path', text_col='text', max_epochs=1, batch_size=4, overwrite= True) AS SELECT * FROM librispeech_train
--- refused: BUILD MODEL is not available yet in this version
+-- becomes
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
 
 -- case: predicting with the built model
 PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path', result_col='predict_result') AS SELECT * FROM librispeech_test
@@ -38,11 +39,13 @@ PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='
 
 -- case: going on
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
--- refused: FIT MODEL is not available yet in this version
+-- becomes
+SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
 
 -- case: judging
 EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test
--- refused: EVALUATE is not available yet in this version
+-- becomes
+SELECT unnest(thano_scores(src."text", thano_transcribe('my_speech_recognition_model', src."audio_path")), recursive := true) FROM (SELECT * FROM librispeech_test) AS src
 
 -- case: uploading
 UPLOAD MODEL my_upload OPTIONS (framework='pytorch', overwrite=True) FROM 'trained_model'

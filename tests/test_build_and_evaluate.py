@@ -1,0 +1,144 @@
+"""BUILD, FIT and EVALUATE as a user types them; how training works is tested under training/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jiwer
+import pytest
+import soundfile
+import transformers
+
+import thano_duckdb
+from tests.conftest import Utterance
+from tests.speech.oracles import HuggingFace
+from thano_duckdb import DialectError, ThanoError, ThanoWarning
+
+COLUMNS = [
+    "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
+    "seconds",
+]  # fmt: skip
+BUILD = "BUILD MODEL mine USING '{base}' OPTIONS (epochs=2, batch_size=4, validation_split=0.25) AS {query}"
+QUERY = "SELECT audio_path, text FROM an4 WHERE id < 8"
+
+
+def test_build_gives_a_row_an_epoch_and_a_model_that_lasts(
+    an4_con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance], tmp_path: Path
+) -> None:
+    clips = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
+    statement = BUILD.format(base=an4_model, query="SELECT * FROM clips")
+    with thano_duckdb.connect(tmp_path / "my.duckdb") as con:
+        epochs = con.sql(statement)
+        assert epochs.columns == COLUMNS
+        rows = epochs.fetchall()
+        assert [row[:3] for row in rows] == [("mine", 1, 1), ("mine", 1, 2)]
+        assert epochs.fetchall() == rows  # read twice, built once
+        assert con.sql("FROM thano_training('mine')").fetchall() == rows
+        ((lineage,),) = con.sql("SELECT kind FROM (LIST MODEL)").fetchall()
+        assert lineage == "built"
+        with pytest.raises(ThanoError, match="overwrite"):
+            con.execute(statement)
+    assert len(clips) == 8
+    with thano_duckdb.connect(tmp_path / "my.duckdb") as later:
+        ((_, text),) = later.sql(f"PREDICT USING mine AS SELECT '{an4_test[9].audio_path}' AS audio_path").fetchall()
+        ((folder,),) = later.sql("SELECT path FROM (LIST MODEL)").fetchall()
+    samples, _ = soundfile.read(an4_test[9].audio_path, dtype="float32")
+    assert HuggingFace.load(Path(folder)).text(samples) == text
+    assert isinstance(transformers.Wav2Vec2ForCTC.from_pretrained(folder), transformers.Wav2Vec2ForCTC)
+
+
+def test_fit_goes_on_from_a_model_that_was_built(
+    an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path
+) -> None:
+    rows = an4_con.sql(QUERY).df()
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        con.execute(f"BUILD MODEL first USING '{an4_model}' OPTIONS (epochs=1) AS SELECT * FROM rows")
+        con.execute("FIT MODEL second USING first OPTIONS (epochs=1) AS SELECT * FROM rows")
+        assert con.sql("SELECT name, base FROM (LIST MODEL) ORDER BY name").fetchall() == [
+            ("first", str(an4_model)),
+            ("second", "first@1"),
+        ]
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "query", "phrase"),
+    [
+        ("text_col='txt'", "FROM an4", "Did you mean 'text'"),
+        ("epochs=0", "FROM an4", "at least 1"),
+        ("epochs=1", "FROM an4 WHERE false", "no row"),
+        ("epochs=1", "SELECT 'lost.wav' AS audio_path, 'a' AS text", "no row"),
+    ],
+)
+def test_a_build_that_cannot_be_is_refused_before_any_training(
+    an4_con: thano_duckdb.Connection, an4_model: Path, options: str, query: str, phrase: str
+) -> None:
+    with pytest.raises(ThanoError, match=phrase):
+        an4_con.execute(f"BUILD MODEL never USING '{an4_model}' OPTIONS ({options}) AS {query}")
+    assert "never" not in [row[0] for row in an4_con.sql("LIST MODEL").fetchall()]
+
+
+def test_an_unknown_base_is_named_with_its_place(an4_con: thano_duckdb.Connection) -> None:
+    with pytest.raises(DialectError, match="Did you mean 'Wav2Vec2En'") as caught:
+        an4_con.execute("BUILD MODEL m USING Wav2Vec2Em AS FROM an4")
+    assert (caught.value.line, caught.value.column) == (1, 21)
+
+
+# EVALUATE
+
+
+def test_evaluate_is_jiwer_over_predict(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    found = an4_con.sql(f"EVALUATE USING '{an4_model}' AS SELECT * FROM an4")
+    assert found.columns == ["metric", "score"]
+    scores = dict(found.fetchall())
+    pairs = an4_con.sql(f"SELECT text, predicted FROM (PREDICT USING '{an4_model}' AS FROM an4)").fetchall()
+    references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    words = jiwer.process_words(references, hypotheses)
+    assert scores["wer"] == words.wer
+    assert scores["cer"] == jiwer.cer(references, hypotheses)
+    assert (scores["clips"], scores["failed"]) == (130, 0)
+    assert scores["words"] == words.hits + words.substitutions + words.deletions
+    assert scores["audio_hours"] == pytest.approx(
+        sum(soundfile.info(row[0]).duration for row in an4_con.sql("SELECT audio_path FROM an4").fetchall()) / 3600
+    )
+    assert scores["speed"] > 0
+
+
+def test_evaluate_by_a_column_gives_each_group_its_interval(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    found = an4_con.sql(
+        f"PIVOT (EVALUATE USING '{an4_model}' OPTIONS (by='speaker') AS FROM an4) ON metric USING first(score)"
+    )
+    rows = found.df()
+    assert len(rows) == 10
+    assert (rows["wer_low"] <= rows["wer"]).all()
+    assert (rows["wer"] <= rows["wer_high"]).all()
+    by_macro = an4_con.sql(
+        f"SELECT speaker, thano_wer(text, predicted) FROM (PREDICT USING '{an4_model}' AS FROM an4) GROUP BY speaker"
+    )
+    assert dict(zip(rows["speaker"], rows["wer"], strict=True)) == dict(by_macro.fetchall())
+
+
+def test_evaluate_is_the_macro_too(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    by_statement = dict(an4_con.sql(f"EVALUATE USING '{an4_model}' AS FROM an4").fetchall())
+    by_macro = dict(an4_con.sql(f"FROM thano_evaluate('{an4_model}', 'an4')").fetchall())
+    del by_statement["speed"], by_macro["speed"]
+    assert by_macro == by_statement
+
+
+def test_clips_that_fail_are_counted_and_spoil_no_rate(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    rows = "SELECT audio_path, text FROM an4 WHERE id < 5"
+    expected = dict(an4_con.sql(f"EVALUATE USING '{an4_model}' AS {rows}").fetchall())
+    with pytest.warns(ThanoWarning, match="1 clip"):
+        found = dict(
+            an4_con.sql(f"EVALUATE USING '{an4_model}' AS {rows} UNION ALL SELECT 'lost.wav', 'hello'").fetchall()
+        )
+    assert found["failed"] == 1
+    assert (found["wer"], found["clips"]) == (expected["wer"], 5)
+
+
+@pytest.mark.parametrize(("options", "phrase"), [("text_col='txt'", "'text'"), ("by='speakr'", "'speaker'")])
+def test_columns_of_evaluate_are_checked(
+    an4_con: thano_duckdb.Connection, an4_model: Path, options: str, phrase: str
+) -> None:
+    with pytest.raises(DialectError, match=f"Did you mean {phrase}"):
+        an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS ({options}) AS FROM an4")

@@ -1,0 +1,150 @@
+"""What the tests of training share: networks of a few thousand weights, clips of tones, and a monitor that notes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from thano_duckdb.errors import Cancelled
+from thano_duckdb.registry import Registry
+from thano_duckdb.speech.training import tiny
+from thano_duckdb.speech.training.build import Base, BuildResult, build_model
+from thano_duckdb.speech.training.options import EpochMetrics, Example, TrainingOptions
+from thano_duckdb.speech.training.progress import SilentTrainingMonitor, StepProgress
+
+RATE_HZ = 16_000
+TEXTS = ("GO", "YES NO", "STOP", "RUBOUT", "HELLO ALL", "ENTER SIX")
+
+
+def write_clips(folder: Path, texts: Sequence[str] = TEXTS) -> list[Example]:
+    """A clip of noisy tones of its own length for each text."""
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    examples = []
+    for index, text in enumerate(texts):
+        time_s = np.arange(int((0.6 + 0.13 * index) * RATE_HZ)) / RATE_HZ
+        samples = 0.3 * np.sin(2 * np.pi * (200 + 90 * index) * time_s) + 0.05 * random.standard_normal(len(time_s))
+        path = folder / f"clip{index}.wav"
+        soundfile.write(path, samples.astype(np.float32), RATE_HZ, subtype="PCM_16")
+        examples.append(Example(str(path), text))
+    return examples
+
+
+def write_model(folder: Path, norm: str = "group", dropout: float = 0.1) -> Path:
+    """A Wav2Vec2 checkpoint of about 8,000 random weights with the alphabet of Wav2Vec2TinyEn."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    tiny.write_tiny(folder)
+    config = Wav2Vec2Config(
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        conv_dim=[12, 12, 12],
+        conv_kernel=[20, 8, 4],
+        conv_stride=[10, 8, 4],
+        conv_bias=norm == "layer",
+        num_feat_extract_layers=3,
+        feat_extract_norm=norm,
+        do_stable_layer_norm=norm == "layer",
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        hidden_dropout=dropout,
+        attention_dropout=dropout,
+        activation_dropout=dropout,
+        feat_proj_dropout=dropout,
+        final_dropout=dropout,
+        layerdrop=0.0,
+        mask_time_length=4,
+        mask_feature_prob=0.1,
+        mask_feature_length=2,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        Wav2Vec2ForCTC(config).save_pretrained(folder)
+    return folder
+
+
+class NotingMonitor(SilentTrainingMonitor):
+    """Notes what it is told; with `stop_after`, asks to stop in the first step after that epoch."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.epochs: list[EpochMetrics] = []
+        self.steps: list[StepProgress] = []
+        self.sentences: list[str] = []
+        self._stop_after = stop_after
+
+    def raise_if_cancelled(self) -> None:
+        if self._stop_after is not None and len(self.epochs) >= self._stop_after:
+            raise Cancelled("stopped by the test")
+
+    def warned(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+    def step_done(self, progress: StepProgress) -> None:
+        self.steps.append(progress)
+
+    def epoch_done(self, metrics: EpochMetrics) -> None:
+        self.epochs.append(metrics)
+
+
+def run_build(
+    home: Path,
+    base: Path,
+    examples: Sequence[Example],
+    options: TrainingOptions,
+    *,
+    name: str = "model",
+    monitor: NotingMonitor | None = None,
+) -> BuildResult:
+    """Build a model in a home."""
+    return build_model(name, Base(str(base), base), options, examples, Registry(home), monitor or NotingMonitor())
+
+
+def run_build_and_die(
+    home: Path, base: Path, examples: Sequence[Example], options: TrainingOptions, where: str
+) -> None:
+    """Build in a process of its own that the kernel kills at a given point."""
+    import torch
+
+    import thano_duckdb.registry as registry
+    from thano_duckdb.speech.training import build_folder
+    from thano_duckdb.speech.training.ctc_trainer import CtcTrainer
+
+    torch.set_num_threads(1)
+
+    def die(*_args: object, **_kwargs: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    match where:
+        case "in a step of the second epoch":
+            step = CtcTrainer.training_step
+
+            def die_later(self: CtcTrainer, *args: object, **kwargs: object) -> object:
+                return die() if self.metrics else step(self, *args, **kwargs)
+
+            CtcTrainer.training_step = die_later
+        case "while the second checkpoint is written":
+            save = CtcTrainer._save_optimizer_and_scheduler
+
+            def die_second(self: CtcTrainer, folder: str) -> None:
+                if len(self.metrics) == 2:
+                    die()
+                save(self, folder)
+
+            CtcTrainer._save_optimizer_and_scheduler = die_second
+        case "before the first checkpoint is complete":
+            build_folder.sync_tree = die
+        case "before the model is published":
+            registry.sync_tree = die
+        case "after the model is published":
+            build_folder.BuildFolder.forget = die
+    run_build(home, base, examples, options)

@@ -1,0 +1,52 @@
+"""Decoded clips: the same whether they were kept in memory or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thano_duckdb.audio.decode import AudioFailure, Waveform
+from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.speech.training.audio_store import AudioStore
+
+SOURCE = as_source("a clip")
+
+
+def decoder(samples: np.ndarray, calls: list[AudioSource]):  # type: ignore[no-untyped-def]
+    def decode(source: AudioSource) -> Waveform:
+        calls.append(source)
+        return Waveform(samples, len(samples) / 16_000)
+
+    return decode
+
+
+@pytest.mark.parametrize("loudness", [1e-4, 0.9, 3.0])
+def test_a_clip_is_decoded_once_and_keeps_16_bits_however_quiet(loudness: float) -> None:
+    samples = (loudness * np.random.default_rng(0).uniform(-1, 1, 5000)).astype(np.float32)
+    calls: list[AudioSource] = []
+    store = AudioStore(decoder=decoder(samples, calls))
+    first, second = store.read("a", SOURCE), store.read("a", SOURCE)
+    assert isinstance(first, np.ndarray)
+    assert first.dtype == np.float32
+    np.testing.assert_allclose(first, samples, atol=loudness / 32767)
+    np.testing.assert_array_equal(first, second)
+    assert len(calls) == 1
+
+
+def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
+    calls: list[AudioSource] = []
+    store = AudioStore(max_bytes=15_000, decoder=decoder(samples, calls))
+    kept, not_kept = store.read("a", SOURCE), store.read("b", SOURCE)
+    assert len(calls) == 2
+    np.testing.assert_array_equal(kept, not_kept)
+    store.read("a", SOURCE), store.read("b", SOURCE)
+    assert len(calls) == 3
+
+
+def test_silence_and_failures_come_as_they_are() -> None:
+    calls: list[AudioSource] = []
+    silence = AudioStore(decoder=decoder(np.zeros(10, np.float32), calls)).read("a", SOURCE)
+    np.testing.assert_array_equal(silence, np.zeros(10))
+    failure = AudioFailure("It is not there.")
+    assert AudioStore(decoder=lambda _source: failure).read("a", SOURCE) == failure

@@ -1,0 +1,231 @@
+"""A build from rows to a model that is there, is found, and says where it comes from."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import AutoProcessor, Wav2Vec2ForCTC
+
+from thano_duckdb.errors import AudioError, RegistryError, ThanoError
+from thano_duckdb.registry import Registry
+from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.training.build import Base, build_model
+from thano_duckdb.speech.training.options import Example, TrainingOptions
+
+from .kit import NotingMonitor, run_build
+
+if TYPE_CHECKING:
+    from tests.conftest import Utterance
+
+
+def test_published_model_loads_in_plain_transformers_and_gives_the_engines_texts(
+    tmp_path: Path, an4_model: Path, an4_test: list[Utterance]
+) -> None:
+    rows = [Example(clip.audio_path, clip.text) for clip in an4_test[:6]]
+    result = run_build(tmp_path, an4_model, rows, TrainingOptions(epochs=1, batch_size=3))
+    assert Registry(tmp_path).find("MODEL") == result.entry
+
+    plain, loading = Wav2Vec2ForCTC.from_pretrained(result.entry.path, output_loading_info=True)
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+    processor = AutoProcessor.from_pretrained(result.entry.path)
+    texts = []
+    for row in rows:
+        samples, rate_hz = soundfile.read(row.audio, dtype="float32")
+        inputs = processor(samples, sampling_rate=rate_hz, return_tensors="pt")
+        with torch.inference_mode():
+            text = processor.batch_decode(plain(inputs.input_values).logits.argmax(-1))[0]
+        texts.append(" ".join(text.split()))
+    engine = load_engine(result.entry.path, device="cpu")
+    transcripts = engine.transcribe([row.audio for row in rows], max_clips=3, monitor=NotingMonitor())
+    assert [each.text for each in transcripts if each] == texts
+    assert all(texts)
+
+
+def test_the_loss_falls_and_the_network_learns_its_rows(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    options = TrainingOptions(
+        epochs=30, learning_rate=1e-2, freeze_feature_encoder=False, batch_size=3, mask_time_prob=0
+    )
+    metrics = run_build(tmp_path, small_model, clips, options).metrics
+    assert [each.epoch for each in metrics] == list(range(1, 31))
+    assert metrics[-1].train_loss < 0.5 * metrics[0].train_loss
+
+
+def test_rows_in_any_order_and_any_random_state_give_the_same_model(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    options = TrainingOptions(epochs=2, validation_split=0.3, seed=7, batch_size=2)
+    first = run_build(tmp_path / "a", small_model, clips, options)
+    torch.manual_seed(99)
+    second = run_build(tmp_path / "b", small_model, clips[::-1], options)
+    assert _curve(first) == pytest.approx(_curve(second), rel=1e-5)
+    other = run_build(tmp_path / "c", small_model, clips, TrainingOptions(epochs=2, validation_split=0.3, seed=8))
+    assert _curve(first) != pytest.approx(_curve(other), rel=1e-5)
+
+
+def test_random_numbers_of_the_process_go_on_as_if_nothing_was_built(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    def numbers() -> list[float]:
+        return [random.random(), float(np.random.random()), float(torch.rand(()))]
+
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    expected = numbers()
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
+    assert numbers() == expected
+
+
+def test_held_out_rows_are_judged_after_each_epoch(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+    monitor = NotingMonitor()
+    result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, validation_split=0.5), monitor=monitor)
+    assert monitor.epochs == list(result.metrics)
+    for each in result.metrics:
+        assert each.eval_loss is not None
+        assert each.eval_loss > 0
+        assert each.wer is not None
+        assert each.cer is not None
+    rows = result.entry.lineage["rows"]
+    assert (rows["train"], rows["validation"]) == (3, 3)
+
+
+def test_gradient_accumulation_makes_fewer_steps_of_the_same_rows(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    monitor = NotingMonitor()
+    options = TrainingOptions(epochs=1, batch_size=1, gradient_accumulation=4, learning_rate=1e-4)
+    metrics = run_build(tmp_path, small_model, clips, options, monitor=monitor).metrics
+    plain = run_build(tmp_path / "plain", small_model, clips, TrainingOptions(epochs=1, batch_size=1)).metrics
+    assert metrics[0].audio_hours == plain[0].audio_hours
+    # At so low a rate the weights hardly move: the loss must not depend on how the steps are cut.
+    assert metrics[0].train_loss == pytest.approx(plain[0].train_loss, rel=0.02)
+
+
+def test_from_scratch_needs_no_weights_and_takes_the_shape_of_the_base(tmp_path: Path, clips: list[Example]) -> None:
+    options = TrainingOptions(epochs=1, from_scratch=True, batch_size=6)
+    entry = build_model("tiny", Base("Wav2Vec2TinyEn", None), options, clips, Registry(tmp_path), NotingMonitor()).entry
+    config = Wav2Vec2ForCTC.from_pretrained(entry.path).config
+    assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (160, 4, 32)
+    assert entry.base == "Wav2Vec2TinyEn"
+
+
+def test_lineage_says_how_the_model_was_made(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+    result = build_model(
+        "model",
+        Base("small", small_model),
+        TrainingOptions(epochs=1, seed=3),
+        clips,
+        Registry(tmp_path),
+        NotingMonitor(),
+        sql="BUILD MODEL model",
+    )
+    found = Registry(tmp_path).find("model")
+    assert found is not None
+    assert found.kind == "built"
+    assert found.base == "small"
+    lineage = found.lineage
+    assert lineage["sql"] == "BUILD MODEL model"
+    assert lineage["options"]["seed"] == 3
+    assert lineage["metrics"][0]["train_loss"] == result.metrics[0].train_loss
+    assert lineage["libraries"]["torch"] == torch.__version__.split("+")[0]
+    assert lineage["rows"]["train"] == len(clips)
+
+
+def test_a_built_model_is_trained_further_as_a_new_version(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    first = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1)).entry
+    options = TrainingOptions(epochs=1, overwrite=True)
+    second = build_model(
+        "model", Base("model@1", first.path), options, clips, Registry(tmp_path), NotingMonitor()
+    ).entry
+    assert (first.version, second.version, second.base) == (1, 2, "model@1")
+
+
+def test_a_taken_name_is_refused_before_anything_is_read(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
+    with pytest.raises(RegistryError, match="overwrite=True"):
+        run_build(tmp_path, small_model, [Example("nowhere.wav", "YES")], TrainingOptions(epochs=1))
+
+
+def test_unusable_rows_are_skipped_counted_and_named_once(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    bad = [
+        Example(None, "YES"),
+        Example(clips[0].audio, None),
+        Example(clips[1].audio, "   "),
+        Example(str(tmp_path / "missing.wav"), "NO"),
+        Example(b"not a sound", "NO"),
+        Example(clips[0].audio, "A" * 20),  # 0.6 s are 29 frames; 20 labels and 19 blanks between them are 39
+    ]
+    monitor = NotingMonitor()
+    metrics = run_build(tmp_path, small_model, [*clips, *bad], TrainingOptions(epochs=1), monitor=monitor).metrics
+    assert metrics[0].skipped == len(bad)
+    (sentence,) = monitor.sentences
+    assert sentence.startswith("6 rows were skipped in training (")
+
+
+def test_a_clip_with_as_many_frames_as_its_text_needs_is_used(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    rows = [Example(clips[0].audio, "A" * 15)]  # 15 labels and 14 blanks
+    assert run_build(tmp_path, small_model, rows, TrainingOptions(epochs=1)).metrics[0].skipped == 0
+    with pytest.raises(ThanoError, match="29 frames, the text needs 31"):
+        run_build(tmp_path, small_model, [Example(clips[0].audio, "A" * 16)], TrainingOptions(epochs=1), name="other")
+
+
+def test_no_usable_row_is_an_error_before_any_training(tmp_path: Path, small_model: Path) -> None:
+    with pytest.raises(ThanoError, match=r"gives no row to train on$"):
+        run_build(tmp_path, small_model, [], TrainingOptions(epochs=1))
+    with pytest.raises(ThanoError, match=r"none of 1 row could be used \(nowhere.wav"):
+        run_build(tmp_path, small_model, [Example("nowhere.wav", "YES")], TrainingOptions(epochs=1))
+    assert Registry(tmp_path).entries() == []
+
+
+def test_on_error_fail_stops_at_an_unreadable_clip(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+    with pytest.raises(AudioError, match=r"nowhere\.wav"):
+        run_build(
+            tmp_path, small_model, [*clips, Example("nowhere.wav", "YES")], TrainingOptions(epochs=1, on_error="fail")
+        )
+
+
+def test_a_diverging_training_is_an_error_not_a_model(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+    options = TrainingOptions(epochs=3, learning_rate=1e30, warmup_ratio=0, freeze_feature_encoder=False)
+    with pytest.raises(ThanoError, match="smaller learning_rate"):
+        run_build(tmp_path, small_model, clips, options)
+    assert Registry(tmp_path).entries() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("warmup_ratio", 1.1),
+        ("validation_split", 1.0),
+        ("seed", -1),
+        ("mask_time_prob", -0.1),
+        ("gradient_accumulation", 0),
+        ("on_error", "ignore"),
+    ],
+)
+def test_an_option_out_of_range_is_named(name: str, value: object) -> None:
+    with pytest.raises(ThanoError, match=f"option '{name}' is {value!r}; it must be"):
+        TrainingOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def _curve(result: object) -> list[float]:
+    return [value for each in result.metrics for value in (each.train_loss, each.eval_loss)]  # type: ignore[attr-defined]

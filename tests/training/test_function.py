@@ -1,0 +1,95 @@
+"""`_thano_build` as DuckDB calls it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import thano_duckdb
+from thano_duckdb.errors import ThanoWarning
+from thano_duckdb.functions.build import FUNCTIONS
+from thano_duckdb.speech.training.options import Example
+
+COLUMNS = (
+    "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
+    "seconds",
+)  # fmt: skip
+
+
+@pytest.fixture
+def raw(tmp_path: Path, clips: list[Example]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A plain connection with `_thano_build` and a table of rows."""
+    with duckdb.connect() as connection:
+        thano_duckdb.load(connection, model_home=tmp_path / "home")
+        names = connection.execute("SELECT DISTINCT function_name FROM duckdb_functions()").fetchall()
+        for function in FUNCTIONS:
+            if (function.name,) not in names:
+                function.register(connection)
+        connection.execute("CREATE TABLE rows (audio_path VARCHAR, audio BLOB, words VARCHAR)")
+        connection.executemany(
+            "INSERT INTO rows VALUES (?, ?, ?)",
+            [[clip.audio, Path(str(clip.audio)).read_bytes(), clip.text] for clip in clips],
+        )
+        yield connection
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    base: object,
+    audio: str = "audio_path",
+    where: str = "true",
+    **options: object,
+) -> duckdb.DuckDBPyConnection:
+    return connection.execute(
+        f"""SELECT unnest(_thano_build('mine', ?, ?, list({{'audio': {audio}, 'text': words}}),
+            current_setting('enable_external_access'), getvariable('thano_connection')), recursive := true)
+            FROM rows WHERE {where}""",
+        [str(base), json.dumps({"device": "cpu", **options})],
+    )
+
+
+def test_one_row_an_epoch_and_a_model_that_is_found(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+    epochs = build(raw, small_model, epochs=2, validation_split=0.5)
+    assert tuple(column[0] for column in epochs.description or ()) == COLUMNS
+    rows = epochs.fetchall()
+    assert [row[:3] for row in rows] == [("mine", 1, 1), ("mine", 1, 2)]
+    assert all(value is not None for row in rows for value in row)
+    assert raw.execute("SELECT version, kind FROM thano_models() WHERE name = 'mine'").fetchall() == [(1, "built")]
+    clip = raw.execute("SELECT thano_transcribe('mine', audio_path).error FROM rows LIMIT 1").fetchone()
+    assert clip == (None,)
+
+
+def test_blobs_train_like_files_and_without_access_to_files(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+    raw.execute("SELECT * FROM thano_models()")
+    (loss,) = {row[3] for row in build(raw, small_model, epochs=1).fetchall()}
+    raw.execute("SET enable_external_access = false")
+    with pytest.raises(duckdb.Error, match="may not read files"):
+        build(raw, "mine", overwrite=True)
+    (row,) = build(raw, "mine", audio="audio", epochs=1, overwrite=True).fetchall()
+    assert row[:2] == ("mine", 2)
+    assert row[3] == pytest.approx(loss, rel=0.5)
+
+
+def test_errors_come_before_any_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+    for problem, call in {
+        "gives no row to train on": lambda: build(raw, small_model, where="false"),
+        "unknown option 'epoch'": lambda: build(raw, small_model, epoch=1),
+        "option 'epochs' is 0; it must be at least 1": lambda: build(raw, small_model, epochs=0),
+        "there is no model 'nobody'": lambda: build(raw, "nobody"),
+        "not int": lambda: build(raw, small_model, audio="42"),
+    }.items():
+        with pytest.raises(duckdb.Error, match=problem):
+            call()
+    assert raw.execute("SELECT count(*) FROM thano_models() WHERE kind = 'built'").fetchone() == (0,)
+
+
+def test_skipped_rows_are_warned_of_once(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+    raw.execute("INSERT INTO rows VALUES ('nowhere.wav', NULL, 'YES'), (NULL, NULL, 'NO')")
+    with pytest.warns(ThanoWarning, match="2 rows were skipped") as caught:
+        (row,) = build(raw, small_model, epochs=1).fetchall()
+    assert len(caught) == 1
+    assert row[COLUMNS.index("skipped")] == 2

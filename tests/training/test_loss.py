@@ -1,0 +1,101 @@
+"""What a step of training computes, against Hugging Face's model on each clip alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+from thano_duckdb.speech.training.audio_store import AudioStore
+from thano_duckdb.speech.training.corpus import prepare_corpus
+from thano_duckdb.speech.training.evaluation import StaticPlan
+from thano_duckdb.speech.training.labels import Alphabet
+from thano_duckdb.speech.training.loader import BatchLoader
+from thano_duckdb.speech.training.network import load_network
+from thano_duckdb.speech.training.options import Example, TrainingOptions
+from thano_duckdb.speech.training.progress import SilentTrainingMonitor
+
+from .kit import RATE_HZ, write_model
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
+    norm: str, tmp_path: Path, clips: list[Example]
+) -> None:
+    folder = write_model(tmp_path / "model", norm, dropout=0.0)
+    options = TrainingOptions(freeze_feature_encoder=False, mask_time_prob=0.0)
+    network = load_network(folder, options)
+    network.module.config.mask_feature_prob = 0.0
+    network.module.train()
+    monitor, store = SilentTrainingMonitor(), AudioStore()
+    corpus = prepare_corpus(
+        clips,
+        Alphabet(network.vocabulary),
+        network.grid,
+        store,
+        validation_split=0,
+        seed=0,
+        fail_on_error=True,
+        monitor=monitor,
+    )
+    plan = StaticPlan([range(len(corpus.train))])
+    (batch,) = BatchLoader(corpus.train, plan, network, store, seed=None, monitor=monitor)
+    loss = network.run(batch).loss
+    loss.backward()
+    ours = {name: weight.grad for name, weight in network.module.named_parameters() if weight.grad is not None}
+
+    alone = Wav2Vec2ForCTC.from_pretrained(folder, ctc_loss_reduction="mean", dtype=torch.float32).train()
+    alone.config.mask_time_prob = alone.config.mask_feature_prob = 0.0
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    ids = {char: index for index, char in enumerate(network.vocabulary.tokens)} | {" ": 4}
+    losses = []
+    for clip in clips:
+        samples, _rate = soundfile.read(clip.audio, dtype="float32")
+        values = extractor(samples, sampling_rate=RATE_HZ, return_tensors="pt").input_values
+        labels = torch.tensor([[ids[char] for char in clip.text]])
+        losses.append(alone(values, labels=labels).loss)
+    torch.stack(losses).mean().backward()
+
+    assert loss.item() == pytest.approx(np.mean([each.item() for each in losses]), rel=1e-4)
+    theirs = {name: weight.grad for name, weight in alone.named_parameters() if weight.grad is not None}
+    assert ours.keys() == theirs.keys()
+    assert "wav2vec2.feature_extractor.conv_layers.0.conv.weight" in ours
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
+
+
+def test_frozen_feature_encoder_gets_no_gradient(small_model: Path) -> None:
+    network = load_network(small_model, TrainingOptions())
+    frozen = {name for name, weight in network.module.named_parameters() if not weight.requires_grad}
+    assert frozen == {name for name, _ in network.module.named_parameters() if "feature_extractor" in name}
+
+
+def test_the_user_is_asked_within_the_forward_and_the_backward_pass(small_model: Path) -> None:
+    network = load_network(small_model, TrainingOptions(freeze_feature_encoder=False))
+    monitor = CountingMonitor()
+    network.monitor = monitor
+    values = torch.randn(1, 8000)
+    batch = {
+        "input_values": values,
+        "sample_mask": None,
+        "frame_mask": None,
+        "labels": torch.tensor([[5, 6]]),
+        "moments": [network.features(values[0].numpy()).moments],
+    }
+    n_layers = sum(isinstance(each, (torch.nn.Conv1d, torch.nn.Linear)) for each in network.module.modules())
+    loss = network.run(batch).loss
+    assert monitor.n_asked >= n_layers
+    monitor.n_asked = 0
+    loss.backward()
+    assert monitor.n_asked >= n_layers
+
+
+class CountingMonitor(SilentTrainingMonitor):
+    n_asked = 0
+
+    def raise_if_cancelled(self) -> None:
+        self.n_asked += 1

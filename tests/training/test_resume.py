@@ -1,0 +1,147 @@
+"""A build that is stopped, however, harms nothing and goes on."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
+from thano_duckdb.registry import Registry
+from thano_duckdb.speech.training.build import BuildResult
+from thano_duckdb.speech.training.build_folder import BuildFolder
+from thano_duckdb.speech.training.options import Example, TrainingOptions
+
+from .kit import NotingMonitor, run_build, run_build_and_die
+
+OPTIONS = TrainingOptions(
+    epochs=4, batch_size=2, learning_rate=3e-3, validation_split=0.3, freeze_feature_encoder=False, augment=True
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, small_model: Path, clips: list[Example]) -> BuildResult:
+    return run_build(tmp_path_factory.mktemp("uninterrupted"), small_model, clips, OPTIONS)
+
+
+def test_an_interrupted_build_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, small_model: Path, clips: list[Example], uninterrupted: BuildResult
+) -> None:
+    with pytest.raises(Cancelled, match="the same statement goes on after epoch 2 of 4"):
+        run_build(tmp_path, small_model, clips, OPTIONS, monitor=NotingMonitor(stop_after=2))
+    assert Registry(tmp_path).entries() == []
+    monitor = NotingMonitor()
+    resumed = run_build(tmp_path, small_model, clips[::-1], OPTIONS, monitor=monitor)
+    assert [each.epoch for each in monitor.epochs] == [3, 4]
+    _assert_same(resumed, uninterrupted)
+
+
+@pytest.mark.parametrize("change", ["rows", "options", "resume=False"])
+def test_a_build_that_differs_starts_anew(tmp_path: Path, small_model: Path, clips: list[Example], change: str) -> None:
+    with pytest.raises(Cancelled):
+        run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2), monitor=NotingMonitor(stop_after=1))
+    rows = clips[1:] if change == "rows" else clips
+    options = TrainingOptions(epochs=2, seed=int(change == "options"), resume=change != "resume=False")
+    monitor = NotingMonitor()
+    run_build(tmp_path, small_model, rows, options, monitor=monitor)
+    assert [each.epoch for each in monitor.epochs] == [1, 2]
+
+
+def test_nothing_is_left_of_a_build_that_was_published(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
+    again = TrainingOptions(epochs=1, overwrite=True)
+    monitor = NotingMonitor()
+    assert run_build(tmp_path, small_model, clips, again, monitor=monitor).entry.version == 2
+    assert len(monitor.epochs) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "first_epoch_again", "is_published"),
+    [
+        ("before the first checkpoint is complete", 1, False),
+        ("in a step of the second epoch", 2, False),
+        ("while the second checkpoint is written", 2, False),
+        ("before the model is published", 5, False),
+        ("after the model is published", 1, True),
+    ],
+)
+def test_a_killed_build_leaves_the_old_model_and_goes_on(
+    where: str,
+    first_epoch_again: int,
+    is_published: bool,
+    tmp_path: Path,
+    small_model: Path,
+    clips: list[Example],
+    uninterrupted: BuildResult,
+) -> None:
+    registry = Registry(tmp_path)
+    registry.upload("model", small_model)
+    options = TrainingOptions(**{**OPTIONS.influential(), "overwrite": True})
+    _die_in_a_process(tmp_path, small_model, clips, options, where)
+
+    entries = registry.entries()
+    assert [each.version for each in entries] == ([1, 2] if is_published else [1])
+    assert load_file(entries[0].path / "model.safetensors").keys()
+    monitor = NotingMonitor()
+    resumed = run_build(tmp_path, small_model, clips, options, monitor=monitor)
+    assert [each.epoch for each in monitor.epochs] == list(range(first_epoch_again, 5))
+    assert resumed.entry.version == len(entries) + 1
+    _assert_same(resumed, uninterrupted)
+
+
+def test_a_second_build_of_a_name_is_refused_and_told_who_builds(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
+    class Second(NotingMonitor):
+        def epoch_done(self, metrics: object) -> None:
+            context = multiprocessing.get_context("forkserver")
+            with context.Pool(1) as pool, pytest.raises(RegistryError, match=f"process {os.getpid()}"):
+                pool.apply(run_build, (tmp_path, small_model, clips, TrainingOptions(epochs=2)))
+
+    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1), monitor=Second())
+    assert [each.version for each in Registry(tmp_path).entries()] == [1]
+
+
+def _die_in_a_process(home: Path, base: Path, clips: list[Example], options: TrainingOptions, where: str) -> None:
+    # A server that has imported torch forks, before any thread runs in it, a process for each build.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["thano_duckdb.speech.training.run", "transformers.models.wav2vec2"])
+    process = context.Process(target=run_build_and_die, args=(home, base, clips, options, where))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _assert_same(result: BuildResult, expected: BuildResult) -> None:
+    for ours, theirs in zip(result.metrics, expected.metrics, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
+        assert ours.eval_loss == pytest.approx(theirs.eval_loss, rel=1e-4)
+        assert ours.learning_rate == theirs.learning_rate
+    weights, wanted = (load_file(each.entry.path / "model.safetensors") for each in (result, expected))
+    assert weights.keys() == wanted.keys()
+    for name, weight in wanted.items():
+        assert weights[name] == pytest.approx(weight, rel=1e-3, abs=1e-5), name
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_only_its_epoch(
+    tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_from_the_second_epoch(self: BuildFolder, written: Path, epoch: int) -> None:
+        if epoch > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit(self, written, epoch)
+
+    commit = BuildFolder.commit
+    options = TrainingOptions(epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(BuildFolder, "commit", full_from_the_second_epoch)
+        with pytest.raises(ThanoError, match=r"No space left on device.*goes on after epoch 1"):
+            run_build(tmp_path, small_model, clips, options)
+    monitor = NotingMonitor()
+    run_build(tmp_path, small_model, clips, options, monitor=monitor)
+    assert [each.epoch for each in monitor.epochs] == [2]
