@@ -7,11 +7,14 @@ from pathlib import Path
 import duckdb
 import jiwer
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb import AudioError, ThanoError, ThanoWarning
+from thano_duckdb.functions.arrow import Function, sql_type
+from thano_duckdb.functions.install import FUNCTIONS
 
 
 def test_transcribe_gives_text_confidence_duration_and_words(
@@ -157,6 +160,13 @@ def test_thano_librispeech_reads_a_tree(con: thano_duckdb.Connection, tmp_path: 
         (str(chapter / "84-121123-0001.flac"), "BUT IN LESS", "84", "121123", "84-121123-0001"),
     ]
     assert Path(rows[0][0]).exists()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_arrow_types_are_named_as_duckdb_names_them(function: Function) -> None:
+    with duckdb.connect() as con:
+        (expected,) = con.from_arrow(pa.table({"a": pa.array([], function.returns)})).types
+        assert con.sqltype(sql_type(function.returns)) == expected
 
 
 # Plain DuckDB

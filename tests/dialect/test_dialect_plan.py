@@ -91,7 +91,7 @@ def test_nodes_say_where_they_stand() -> None:
     assert (tables.what, tables.span.of(sql)) == ("TABLE", "LIST TABLE")
 
 
-def test_statements_that_come_later_are_read_whole() -> None:
+def test_statements_of_training_are_read_whole() -> None:
     sql = """
         WITH a AS (FROM t)
         BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (

@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.model import AcousticModel
 
 from .oracles import MODELS, write_settings
+
+# Whoever shares the machine may take all of it for a while.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="package", autouse=True)

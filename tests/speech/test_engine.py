@@ -138,9 +138,7 @@ def test_four_threads_get_the_texts_of_one(loaded: Callable[[str], AcousticModel
             assert texts(call.result()) == [expected[number] for number in order]
 
 
-def test_bad_clips_cost_the_others_nothing(
-    loaded: Callable[[str], AcousticModel], noises: Clips, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_clips_cost_the_others_nothing(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
     clips = [*noises[:4], np.zeros(10, np.float32)]
     engine = Engine(loaded("wav2vec2-group"), Memo(), decoder=library_of(clips))
     good = transcribe(engine, names(noises[:4]))

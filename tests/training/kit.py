@@ -35,13 +35,21 @@ def write_clips(folder: Path, texts: Sequence[str] = TEXTS) -> list[Example]:
     return examples
 
 
-def write_model(folder: Path, norm: str = "group", dropout: float = 0.1) -> Path:
-    """A Wav2Vec2 checkpoint of about 8,000 random weights with the alphabet of Wav2Vec2TinyEn."""
+def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path:
+    """A checkpoint of about 10,000 random weights with the alphabet of Wav2Vec2TinyEn.
+
+    Args:
+        folder: where it is written.
+        kind: a Wav2Vec2 with the norm `group` or `layer`, or a `data2vec`.
+        dropout: everywhere.
+    """
     import torch
-    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+    from transformers import AutoModelForCTC, Data2VecAudioConfig, Wav2Vec2Config
 
     tiny.write_tiny(folder)
-    config = Wav2Vec2Config(
+    make_config = Data2VecAudioConfig if kind == "data2vec" else Wav2Vec2Config
+    own = {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5} if kind == "data2vec" else _of_wav2vec2(kind)
+    config = make_config(
         vocab_size=32,
         hidden_size=16,
         intermediate_size=32,
@@ -50,11 +58,8 @@ def write_model(folder: Path, norm: str = "group", dropout: float = 0.1) -> Path
         conv_dim=[12, 12, 12],
         conv_kernel=[20, 8, 4],
         conv_stride=[10, 8, 4],
-        conv_bias=norm == "layer",
+        conv_bias=kind == "layer",
         num_feat_extract_layers=3,
-        feat_extract_norm=norm,
-        do_stable_layer_norm=norm == "layer",
-        num_conv_pos_embeddings=8,
         num_conv_pos_embedding_groups=2,
         hidden_dropout=dropout,
         attention_dropout=dropout,
@@ -66,11 +71,16 @@ def write_model(folder: Path, norm: str = "group", dropout: float = 0.1) -> Path
         mask_feature_prob=0.1,
         mask_feature_length=2,
         pad_token_id=0,
+        **own,
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        Wav2Vec2ForCTC(config).save_pretrained(folder)
+        AutoModelForCTC.from_config(config).save_pretrained(folder)
     return folder
+
+
+def _of_wav2vec2(norm: str) -> dict[str, object]:
+    return {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer", "num_conv_pos_embeddings": 8}
 
 
 class NotingMonitor(SilentTrainingMonitor):

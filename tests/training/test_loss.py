@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+from transformers import AutoModelForCTC, Wav2Vec2FeatureExtractor
 
 from thano_duckdb.speech.training.audio_store import AudioStore
 from thano_duckdb.speech.training.corpus import prepare_corpus
@@ -22,11 +22,11 @@ from thano_duckdb.speech.training.progress import SilentTrainingMonitor
 from .kit import RATE_HZ, write_model
 
 
-@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
 def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
-    norm: str, tmp_path: Path, clips: list[Example]
+    kind: str, tmp_path: Path, clips: list[Example]
 ) -> None:
-    folder = write_model(tmp_path / "model", norm, dropout=0.0)
+    folder = write_model(tmp_path / "model", kind, dropout=0.0)
     options = TrainingOptions(freeze_feature_encoder=False, mask_time_prob=0.0)
     network = load_network(folder, options)
     network.module.config.mask_feature_prob = 0.0
@@ -48,7 +48,7 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
     loss.backward()
     ours = {name: weight.grad for name, weight in network.module.named_parameters() if weight.grad is not None}
 
-    alone = Wav2Vec2ForCTC.from_pretrained(folder, ctc_loss_reduction="mean", dtype=torch.float32).train()
+    alone = AutoModelForCTC.from_pretrained(folder, ctc_loss_reduction="mean", dtype=torch.float32).train()
     alone.config.mask_time_prob = alone.config.mask_feature_prob = 0.0
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     ids = {char: index for index, char in enumerate(network.vocabulary.tokens)} | {" ": 4}
@@ -63,9 +63,9 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
     assert loss.item() == pytest.approx(np.mean([each.item() for each in losses]), rel=1e-4)
     theirs = {name: weight.grad for name, weight in alone.named_parameters() if weight.grad is not None}
     assert ours.keys() == theirs.keys()
-    assert "wav2vec2.feature_extractor.conv_layers.0.conv.weight" in ours
+    assert any("feature_extractor.conv_layers.0.conv.weight" in name for name in ours)
     for name, gradient in theirs.items():
-        torch.testing.assert_close(ours[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
+        assert (ours[name] - gradient).norm() <= 0.01 * gradient.norm() + 1e-6, name
 
 
 def test_frozen_feature_encoder_gets_no_gradient(small_model: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_build_that_differs_starts_anew(tmp_path: Path, small_model: Path, cli
 
 def test_nothing_is_left_of_a_build_that_was_published(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
     run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
+    assert not list(tmp_path.glob(".staging/**/*.safetensors"))
     again = TrainingOptions(epochs=1, overwrite=True)
     monitor = NotingMonitor()
     assert run_build(tmp_path, small_model, clips, again, monitor=monitor).entry.version == 2

@@ -25,13 +25,13 @@ class Function:
     Attributes:
         name: its name in SQL.
         body: takes one `ChunkedArray` per argument, returns an array of as many rows.
-        returns: its SQL type.
+        returns: the type of that array.
         changes_something: DuckDB must call it once per row, neither twice nor never.
     """
 
     name: str
     body: Callable[..., pa.Array]
-    returns: str
+    returns: pa.DataType
     changes_something: bool = False
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -41,11 +41,33 @@ class Function:
             self.name,
             self.body,
             None,
-            connection.sqltype(self.returns),
+            connection.sqltype(sql_type(self.returns)),
             type=ARROW,
             null_handling=SPECIAL,
             side_effects=self.changes_something,
         )
+
+
+_SQL_TYPES = {
+    "string": "VARCHAR",
+    "double": "DOUBLE",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
+}
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """What DuckDB calls an Arrow type.
+
+    `DuckDBPyConnection.from_arrow` would tell too, and costs half a second of imports.
+    """
+    if pa.types.is_list(kind):
+        return f"{sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        fields = (f'"{field.name}" {sql_type(field.type)}' for field in kind)
+        return f"STRUCT({', '.join(fields)})"
+    return _SQL_TYPES[str(kind)]
 
 
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:

@@ -54,11 +54,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (
-    Function(
-        "_thano_audio_info",
-        audio_info,
-        "STRUCT(duration DOUBLE, sample_rate INTEGER, channels INTEGER, frames BIGINT,"
-        " format VARCHAR, subtype VARCHAR, error VARCHAR)",
-    ),
-)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO),)

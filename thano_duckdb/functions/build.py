@@ -40,10 +40,7 @@ EPOCH = pa.struct(
         pa.field("seconds", pa.float64()),
     ]
 )
-EPOCHS_SQL = (
-    "STRUCT(model VARCHAR, version INTEGER, epoch INTEGER, train_loss DOUBLE, eval_loss DOUBLE, wer DOUBLE,"
-    " cer DOUBLE, learning_rate DOUBLE, audio_hours DOUBLE, skipped BIGINT, seconds DOUBLE)[]"
-)
+EPOCHS = pa.list_(EPOCH)
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     "epochs": int,
     "batch_size": int,
@@ -197,6 +194,6 @@ def training(session: Session, model: str) -> list[dict[str, Any]]:
 
 
 FUNCTIONS = (
-    Function("_thano_build", per_row(build, pa.list_(EPOCH)), EPOCHS_SQL, changes_something=True),
-    Function("_thano_training", per_row(training, pa.list_(EPOCH)), EPOCHS_SQL, changes_something=True),
+    Function("_thano_build", per_row(build, EPOCHS), EPOCHS, changes_something=True),
+    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, changes_something=True),
 )

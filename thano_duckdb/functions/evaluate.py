@@ -11,7 +11,7 @@ from thano_duckdb.speech.evaluation import Judged, scores
 
 from .arrow import Function, per_row
 
-SCORE = pa.struct([pa.field("metric", pa.string()), pa.field("score", pa.float64())])
+SCORES = pa.list_(pa.struct([pa.field("metric", pa.string()), pa.field("score", pa.float64())]))
 
 
 def judge(session: Session, rows: list[dict[str, Any]] | None, grouped: bool) -> list[dict[str, Any]]:
@@ -28,10 +28,4 @@ def judge(session: Session, rows: list[dict[str, Any]] | None, grouped: bool) ->
     return [{"metric": metric, "score": score} for metric, score in found.items()]
 
 
-FUNCTIONS = (
-    Function(
-        "_thano_scores",
-        per_row(judge, pa.list_(SCORE)),
-        "STRUCT(metric VARCHAR, score DOUBLE)[]",
-    ),
-)
+FUNCTIONS = (Function("_thano_scores", per_row(judge, SCORES), SCORES),)

@@ -25,12 +25,7 @@ MODEL = pa.struct(
         pa.field("description", pa.string()),
     ]
 )
-MODEL_SQL = (
-    "STRUCT(name VARCHAR, version INTEGER, kind VARCHAR, base VARCHAR, created TIMESTAMPTZ,"
-    " path VARCHAR, description VARCHAR)"
-)
 DATASET = pa.struct([pa.field("name", pa.string()), pa.field("data_type", pa.string())])
-DATASET_SQL = "STRUCT(name VARCHAR, data_type VARCHAR)"
 
 
 def list_models(session: Session) -> list[dict[str, Any]]:
@@ -98,16 +93,16 @@ def get_dataset(session: Session, name: str, options: str | None) -> list[dict[s
     )
 
 
-def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType, row_sql: str) -> Function:
+def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType) -> Function:
     """One that gives rows: a list, which the table macro of the same name unnests."""
-    return Function(name, per_row(body, pa.list_(row)), f"{row_sql}[]", changes_something=True)
+    return Function(name, per_row(body, pa.list_(row)), pa.list_(row), changes_something=True)
 
 
 FUNCTIONS = (
-    _function("_thano_models", list_models, MODEL, MODEL_SQL),
-    _function("_thano_datasets", list_datasets, DATASET, DATASET_SQL),
-    _function("_thano_upload_model", upload_model, MODEL, MODEL_SQL),
-    _function("_thano_delete_model", delete_model, MODEL, MODEL_SQL),
-    _function("_thano_get_model", get_model, MODEL, MODEL_SQL),
-    _function("_thano_get_dataset", get_dataset, DATASET, DATASET_SQL),
+    _function("_thano_models", list_models, MODEL),
+    _function("_thano_datasets", list_datasets, DATASET),
+    _function("_thano_upload_model", upload_model, MODEL),
+    _function("_thano_delete_model", delete_model, MODEL),
+    _function("_thano_get_model", get_model, MODEL),
+    _function("_thano_get_dataset", get_dataset, DATASET),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -43,25 +44,13 @@ def _errors(
         counts = count(
             _strings(references, "the reference").to_pylist(), _strings(hypotheses, "the hypothesis").to_pylist()
         )
-        return pa.array([None if one is None else _fields(one) for one in counts], type=EDIT_COUNTS)
+        return pa.array([None if one is None else dataclasses.asdict(one) for one in counts], type=EDIT_COUNTS)
 
     return body
 
 
-def _fields(counts: EditCounts) -> dict[str, int]:
-    return {
-        "substitutions": counts.substitutions,
-        "deletions": counts.deletions,
-        "insertions": counts.insertions,
-        "hits": counts.hits,
-        "length": counts.length,
-    }
-
-
-_COUNTS = "STRUCT(substitutions BIGINT, deletions BIGINT, insertions BIGINT, hits BIGINT, length BIGINT)"
-
 FUNCTIONS = (
-    Function("thano_normalize", _normalize, "VARCHAR"),
-    Function("thano_word_errors", _errors(metrics.word_errors), _COUNTS),
-    Function("thano_char_errors", _errors(metrics.character_errors), _COUNTS),
+    Function("thano_normalize", _normalize, pa.string()),
+    Function("thano_word_errors", _errors(metrics.word_errors), EDIT_COUNTS),
+    Function("thano_char_errors", _errors(metrics.character_errors), EDIT_COUNTS),
 )

@@ -164,11 +164,4 @@ def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
     return structs.take(pa.array([None if t is None else next(positions) for t in transcripts], pa.int64()))
 
 
-FUNCTIONS = (
-    Function(
-        "_thano_transcribe",
-        transcribe,
-        'STRUCT("text" VARCHAR, confidence DOUBLE, duration DOUBLE,'
-        ' words STRUCT(word VARCHAR, "start" DOUBLE, "end" DOUBLE, confidence DOUBLE)[], error VARCHAR)',
-    ),
-)
+FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT),)

@@ -78,10 +78,10 @@ class ClipIsolation:
             moments: of each clip of the batch.
             frame_mask: (batch, frames), True for the frames of the clip; None where no clip is padded.
         """
-        self._frame_mask = frame_mask
-        if self._norm is not None and self._first is not None:
-            self._norm.clip_mean, self._norm.clip_variance = channel_statistics(self._first, moments)
         try:
+            self._frame_mask = frame_mask
+            if self._norm is not None and self._first is not None:
+                self._norm.clip_mean, self._norm.clip_variance = channel_statistics(self._first, moments)
             yield
         finally:
             self._frame_mask = None
