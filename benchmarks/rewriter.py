@@ -1,17 +1,15 @@
-"""How long the rewriter takes: `python benchmarks/rewriter.py`.
+"""How long the rewriter takes: `python -m benchmarks rewriter`.
 
 Timed: `thano_duckdb.dialect.plan(text)`, from the text to DuckDB SQL, the best of several runs in one process.
-Not timed: importing, and DuckDB's own parsing of what comes out.
+Not timed: importing, DuckDB's own parsing of what comes out, and Python's garbage collector, which `timeit` halts (with
+it a script of 1 MB takes up to half as long again).
 """
 
 from __future__ import annotations
 
-import platform
-import sys
-import time
+import timeit
 
-import duckdb
-
+from benchmarks.report import report
 from thano_duckdb.dialect import plan
 
 PREDICT = (
@@ -37,32 +35,30 @@ def script(statement: str, size: int) -> str:
     return text[: text.rindex(";") + 1]
 
 
-def best_s(text: str, n_runs: int = 5) -> float:
+def best_s(text: str) -> float:
     """The shortest of several runs, in seconds; short texts are run many times over."""
     n_times = max(1, (1 << 16) // len(text))
-    times_s = []
-    for _ in range(n_runs):
-        start = time.perf_counter()
-        for _ in range(n_times):
-            plan(text)
-        times_s.append((time.perf_counter() - start) / n_times)
-    return min(times_s)
+    return min(timeit.repeat(lambda: plan(text), number=n_times, repeat=5)) / n_times
 
 
 def main() -> None:
-    """Print the table: milliseconds a text, and what a byte of 1 MB costs beside one of 64 KB."""
-    print(f"Python {platform.python_version()}, DuckDB {duckdb.__version__}, {platform.machine()}, {sys.platform}")
-    print(f"{'milliseconds for a script of':30}" + "".join(f"{size >> 10:>9} KB" for size in SIZES) + "   1 MB/64 KB")
+    """Report milliseconds for each text and size, for a KB of it, and that beside a KB of the 64 KB text."""
+    rows: list[dict[str, object]] = []
     for name, statement in TEXTS.items():
-        cost_ms, per_kb_ms = [], {}
-        for size in SIZES:
-            text = script(statement, size)
-            duration_ms = best_s(text) * 1000
-            cost_ms.append(duration_ms)
-            per_kb_ms[size] = duration_ms / (len(text) / 1024)
-        ratio = per_kb_ms[1 << 20] / per_kb_ms[1 << 16]
-        print(f"{name:30}" + "".join(f"{cost:12.3f}" for cost in cost_ms) + f"{ratio:13.2f}")
-        print(f"{'  for each KB':30}" + "".join(f"{per_kb_ms[size]:12.3f}" for size in SIZES))
+        texts = {size: script(statement, size) for size in SIZES}
+        duration_ms = {size: best_s(text) * 1000 for size, text in texts.items()}
+        per_kb_ms = {size: duration_ms[size] / (len(text) / 1024) for size, text in texts.items()}
+        rows += [
+            {
+                "text": name,
+                "size_kb": size >> 10,
+                "duration_ms": round(duration_ms[size], 3),
+                "per_kb_ms": round(per_kb_ms[size], 4),
+                "ratio_to_64_kb": round(per_kb_ms[size] / per_kb_ms[1 << 16], 2),
+            }
+            for size in SIZES
+        ]
+    report("rewriter", rows)
 
 
 if __name__ == "__main__":

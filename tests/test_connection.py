@@ -134,6 +134,13 @@ def test_a_missing_column_is_named_with_its_place(an4_con: thano_duckdb.Connecti
     assert "Did you mean 'audio_path'?" in str(caught.value)
 
 
+def test_a_query_that_uses_its_own_predict_is_told_how(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    with pytest.raises(DialectError, match=r"SELECT .. FROM \(PREDICT ..\) WHERE predicted"):
+        an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 WHERE predicted = 'YES'")
+    with pytest.raises(duckdb.BinderException, match="nothing_here"):
+        an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 WHERE nothing_here = 'YES'")
+
+
 def test_an_unknown_model_is_named_with_its_place_before_anything_runs(an4_con: thano_duckdb.Connection) -> None:
     with pytest.raises(DialectError, match="Wav2Vec2Em") as caught:
         an4_con.sql("PREDICT USING Wav2Vec2Em AS SELECT * FROM an4")

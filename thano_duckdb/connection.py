@@ -328,4 +328,6 @@ class Connection:
 _NOTHING = _Request("", "", None)
 # DuckDB passes on the text of what a function raises, not the exception.
 _RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
-_UNKNOWN_COLUMN = re.compile(r'"src" does not have a column named "(?P<column>.*?)"')
+_UNKNOWN_COLUMN = re.compile(
+    r'(?:"src" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
+)
