@@ -24,6 +24,11 @@ def test_every_macro_is_documented() -> None:
     macros = (REPOSITORY / "sql" / "macros.sql").read_text(encoding="utf-8")
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) | {"thano_normalize", "thano_word_errors"}
     behind_statements = {
-        "thano_build", "thano_scores", "thano_upload_model", "thano_delete_model", "thano_get_model", "thano_get_dataset",
-    }  # fmt: skip
+        "thano_build",
+        "thano_scores",
+        "thano_upload_model",
+        "thano_delete_model",
+        "thano_get_model",
+        "thano_get_dataset",
+    }
     assert {name for name in names if f"`{name}(" not in README} == behind_statements

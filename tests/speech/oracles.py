@@ -1,9 +1,9 @@
-"""What tests of the engine compare with: small random models, Hugging Face on one clip alone, simple CTC."""
+"""What tests of the engine work with: small random models, Hugging Face on one clip alone, simple CTC, stubs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,8 +14,16 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.audio.decode import AudioFailure, Waveform
+from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.monitor import Monitor, SilentMonitor
+from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
+from thano_duckdb.speech.transcript import Transcript
+
+Clips = Sequence[NDArray[np.float32]]
+Decoder = Callable[[AudioSource], Waveform | AudioFailure]
+RATE_HZ = 16_000
 
 LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
 
@@ -113,3 +121,36 @@ class RecordingMonitor(SilentMonitor):
 
     def clip_failed(self, location: str, reason: str) -> None:
         self.failures.append((location, reason))
+
+
+def library_of(clips: Clips) -> Decoder:
+    """Reads `clip 3` from memory; any other location is missing."""
+
+    def read(source: AudioSource) -> Waveform | AudioFailure:
+        kind, _, number = source.location.partition(" ")
+        if kind != "clip":
+            return AudioFailure("There is no such file.")
+        return Waveform(clips[int(number)], len(clips[int(number)]) / RATE_HZ)
+
+    return read
+
+
+def names(clips: Clips) -> list[str]:
+    """The locations of all clips of a library."""
+    return [f"clip {number}" for number in range(len(clips))]
+
+
+def transcribe(
+    engine: Engine,
+    values: Sequence[str | bytes | None],
+    *,
+    max_clips: int | None = None,
+    monitor: Monitor | None = None,
+) -> list[Transcript | None]:
+    """Call the engine, silently unless told otherwise."""
+    return engine.transcribe(values, max_clips=max_clips, monitor=monitor or SilentMonitor())
+
+
+def texts(transcripts: Sequence[Transcript | None]) -> list[str | None]:
+    """Their texts."""
+    return [transcript and transcript.text for transcript in transcripts]

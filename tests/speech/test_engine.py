@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,55 +13,17 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import transformers
-from numpy.typing import NDArray
 
-from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
+from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import AudioSource
-from thano_duckdb.errors import AudioError, Cancelled
-from thano_duckdb.monitor import Monitor, SilentMonitor
+from thano_duckdb.monitor import Monitor
 from thano_duckdb.speech import engine as engine_module
-from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.model import AcousticModel, FrameScores
 from thano_duckdb.speech.transcript import Transcript
 
-from .oracles import HuggingFace, RecordingMonitor, simple_text, write_settings
-
-Clips = Sequence[NDArray[np.float32]]
-Decoder = Callable[[AudioSource], Waveform | AudioFailure]
-RATE_HZ = 16_000
-
-
-def library_of(clips: Clips) -> Decoder:
-    """Reads `clip 3` from memory; any other location is missing."""
-
-    def read(source: AudioSource) -> Waveform | AudioFailure:
-        kind, _, number = source.location.partition(" ")
-        if kind != "clip":
-            return AudioFailure("There is no such file.")
-        return Waveform(clips[int(number)], len(clips[int(number)]) / RATE_HZ)
-
-    return read
-
-
-def names(clips: Clips) -> list[str]:
-    return [f"clip {number}" for number in range(len(clips))]
-
-
-def transcribe(
-    engine: Engine,
-    values: Sequence[str | bytes | None],
-    *,
-    max_clips: int | None = None,
-    monitor: Monitor | None = None,
-) -> list[Transcript | None]:
-    return engine.transcribe(values, max_clips=max_clips, monitor=monitor or SilentMonitor())
-
-
-def texts(transcripts: Sequence[Transcript | None]) -> list[str | None]:
-    return [transcript and transcript.text for transcript in transcripts]
+from .oracles import RATE_HZ, Clips, HuggingFace, RecordingMonitor, library_of, names, simple_text, texts, transcribe
 
 
 def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:
@@ -228,187 +187,6 @@ def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path
     n_whole = int(np.searchsorted(np.cumsum([len(samples) for samples in spoken]), len(clip)))
     reference = " ".join(utterance.text for utterance in an4_test[:n_whole])
     assert jiwer.cer(reference, found.text) < jiwer.cer(reference, plain.text(clip)) + 0.02  # not worse than one pass
-
-
-class Patient:
-    """A decoder of long clips that counts the bytes that are alive."""
-
-    def __init__(self, n_samples: int) -> None:
-        self._n_samples = n_samples
-        self._lock = threading.Lock()
-        self.live_bytes = 0
-        self.most_bytes = 0
-
-    def __call__(self, _source: AudioSource) -> Waveform:
-        samples = np.zeros(self._n_samples, np.float32)
-        with self._lock:
-            self.live_bytes += samples.nbytes
-            self.most_bytes = max(self.most_bytes, self.live_bytes)
-        weakref.finalize(samples, self._forget, samples.nbytes)
-        return Waveform(samples, self._n_samples / RATE_HZ)
-
-    def _forget(self, n_bytes: int) -> None:
-        with self._lock:
-            self.live_bytes -= n_bytes
-
-
-class Transparent:
-    """Stands for a model that computes nothing and keeps the samples as they are."""
-
-    def __init__(self, model: AcousticModel) -> None:
-        self.grid, self.vocabulary, self.device = model.grid, model.vocabulary, model.device
-        self.fingerprint, self.max_clips, self.max_batch_samples = "transparent", None, 10**9
-
-    def features(self, samples: NDArray[np.float32]) -> Any:
-        from thano_duckdb.speech.features import Features
-
-        return Features(samples, None)
-
-    def forward(self, batch: Sequence[Any], _monitor: Monitor) -> list[FrameScores]:
-        counts = [self.grid.n_frames(len(clip.samples)) for clip in batch]
-        return [FrameScores(np.full(count, 5, np.uint16), np.zeros(count, np.float32)) for count in counts]
-
-
-@pytest.mark.parametrize("n_clips", [60, 240])
-def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch, n_clips: int
-) -> None:
-    clip_bytes, pool_bytes = 400_000, 4_000_000
-    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-    decoder = Patient(clip_bytes // 4)
-    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
-    found = transcribe(engine, [f"clip {number}" for number in range(n_clips)])
-    assert {transcript and transcript.text for transcript in found} == {"A"}
-    slack = (engine_module.DECODE_THREADS + 2) * clip_bytes
-    assert pool_bytes < decoder.most_bytes <= 2 * pool_bytes + slack
-    assert decoder.live_bytes == 0
-
-
-def test_the_next_pool_is_decoded_while_the_model_computes(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clip_bytes, pool_bytes = 400_000, 4_000_000
-    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-    decoder = Patient(clip_bytes // 4)
-    ahead: list[bool] = []
-
-    class Watching(Transparent):
-        def forward(self, batch: Sequence[Any], _monitor: Monitor) -> list[FrameScores]:
-            deadline_s = time.monotonic() + 5
-            while decoder.live_bytes < 1.5 * pool_bytes and time.monotonic() < deadline_s and len(ahead) < 5:
-                time.sleep(0.001)
-            ahead.append(decoder.live_bytes >= 1.5 * pool_bytes)
-            return super().forward(batch, _monitor)
-
-    engine = Engine(Watching(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
-    transcribe(engine, [f"clip {number}" for number in range(100)])
-    assert ahead[:5] == [True] * 5
-
-
-def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clip_bytes = 3_000_000  # larger than a pool
-    monkeypatch.setattr(engine_module, "POOL_BYTES", 1_000_000)
-    monkeypatch.setattr(engine_module, "DECODE_THREADS", 2)
-    decoder = Patient(clip_bytes // 4)
-    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
-    transcribe(engine, [f"clip {number}" for number in range(12)])
-    assert decoder.most_bytes <= 4 * clip_bytes
-
-
-class Stopping(RecordingMonitor):
-    """Is cancelled from outside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cancelled = threading.Event()
-
-    def raise_if_cancelled(self) -> None:
-        if self.cancelled.is_set():
-            raise Cancelled("stop")
-
-
-def test_what_was_transcribed_before_an_interrupt_is_kept(
-    loaded: Callable[[str], AcousticModel], noises: Clips, tmp_path: Path
-) -> None:
-    paths = [str(tmp_path / f"{number}.wav") for number in range(len(noises))]
-    for path, clip in zip(paths, noises, strict=True):
-        soundfile.write(path, clip, RATE_HZ)
-
-    class StopAfterFour(Stopping):
-        def clips_done(self, n_clips: int, audio_s: float) -> None:
-            super().clips_done(n_clips, audio_s)
-            if self.n_done == 4:
-                self.cancelled.set()
-
-    monitor = StopAfterFour()
-    before = set(threading.enumerate())
-    engine = Engine(loaded("wav2vec2-group"), Memo())
-    with pytest.raises(Cancelled):
-        transcribe(engine, paths, max_clips=1, monitor=monitor)
-    assert monitor.n_done == 4
-    assert set(threading.enumerate()) <= before
-    n_computed = 0
-    forward = engine.model.forward
-
-    def counting(batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
-        nonlocal n_computed
-        n_computed += len(batch)
-        return forward(batch, monitor)
-
-    engine.model.forward = counting  # type: ignore[method-assign]
-    try:
-        assert None not in texts(transcribe(engine, paths))
-    finally:
-        del engine.model.forward  # type: ignore[method-assign]
-    assert n_computed == len(noises) - 4
-
-
-def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Path) -> None:
-    write_settings(tmp_path)
-    with torch.device("meta"):
-        network = transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config())  # the size of wav2vec2-base
-    network = network.to_empty(device="cpu")
-    for parameter in network.parameters():
-        torch.nn.init.zeros_(parameter)
-    model = AcousticModel(network, folder=tmp_path, device=choose_device("cpu", "float32"))
-    clip = np.random.default_rng(0).normal(0, 0.1, 20 * RATE_HZ).astype(np.float32)
-    begun = threading.Event()
-
-    class Waiting(Stopping):
-        def raise_if_cancelled(self) -> None:
-            if threading.current_thread() is threading.main_thread():
-                begun.set()
-            super().raise_if_cancelled()
-
-    monitor, stopped_s = Waiting(), []
-
-    def stop() -> None:
-        begun.wait(30)
-        time.sleep(0.3)  # into the pass, which takes seconds
-        stopped_s.append(time.monotonic())
-        monitor.cancelled.set()
-
-    presser = threading.Thread(target=stop)
-    presser.start()
-    with pytest.raises(Cancelled):
-        transcribe(Engine(model, Memo(), decoder=library_of([clip])), ["clip 0"], monitor=monitor)
-    presser.join()
-    assert time.monotonic() - stopped_s[0] < 1.0
-
-
-def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
-    class Strict(SilentMonitor):
-        def clip_failed(self, location: str, reason: str) -> None:
-            raise AudioError(f"{location}: {reason}")
-
-    before = set(threading.enumerate())
-    engine = Engine(loaded("wav2vec2-layer"), Memo(), decoder=library_of(noises))
-    with pytest.raises(AudioError, match=r"missing\.wav: There is no such file") as stopped:
-        transcribe(engine, ["clip 0", "missing.wav", *names(noises)], monitor=Strict())
-    assert set(threading.enumerate()) <= before  # though the error still holds the frames of the call
-    assert stopped.tb is not None
 
 
 def test_a_bug_in_a_decoder_is_no_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:

@@ -1,0 +1,105 @@
+"""What reaches the network, and what is said of it on held-out rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
+from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.training.audio_store import AudioStore
+from thano_duckdb.speech.training.corpus import Utterance, prepare_corpus
+from thano_duckdb.speech.training.evaluation import StaticPlan, evaluate
+from thano_duckdb.speech.training.labels import Alphabet
+from thano_duckdb.speech.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader
+from thano_duckdb.speech.training.network import CtcNetwork, load_network
+from thano_duckdb.speech.training.options import Example, TrainingOptions
+from thano_duckdb.speech.training.progress import SilentTrainingMonitor
+
+if TYPE_CHECKING:
+    from tests.conftest import Utterance as Clip
+
+MONITOR = SilentTrainingMonitor()
+
+
+def utterances(rows: list[Example], network: CtcNetwork, store: AudioStore) -> tuple[Utterance, ...]:
+    return prepare_corpus(
+        rows,
+        Alphabet(network.vocabulary),
+        network.grid,
+        store,
+        validation_split=0,
+        seed=0,
+        fail_on_error=True,
+        monitor=MONITOR,
+    ).train
+
+
+def lengths(batch: Batch) -> list[int]:
+    n_clips, n_padded = batch["input_values"].shape
+    mask = batch["sample_mask"]
+    return [n_padded] * n_clips if mask is None else mask.sum(1).tolist()
+
+
+def test_a_batch_is_padded_alike_in_samples_frames_and_labels(small_model: Path, clips: list[Example]) -> None:
+    network, store = load_network(small_model, TrainingOptions()), AudioStore()
+    rows = utterances(clips, network, store)
+    (batch,) = BatchLoader(rows, StaticPlan([range(len(rows))]), network, store, seed=None, monitor=MONITOR)
+    assert lengths(batch) == [row.n_samples for row in rows]
+    assert batch["input_values"].shape[1] % PAD_TO_SAMPLES == 0
+    assert batch["frame_mask"].sum(1).tolist() == [network.grid.n_frames(row.n_samples) for row in rows]
+    for values, labels, row in zip(batch["input_values"], batch["labels"], rows, strict=True):
+        assert not values[row.n_samples :].any()
+        assert labels[labels != IGNORED_LABEL].tolist() == list(row.labels.ids)
+
+
+def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: list[Example]) -> None:
+    network, store = load_network(small_model, TrainingOptions()), AudioStore()
+    rows = utterances(clips, network, store)
+    loader = BatchLoader(rows, StaticPlan([range(len(rows))]), network, store, seed=0, monitor=MONITOR)
+    heard = []
+    for epoch in (0, 1, 0):
+        loader.set_epoch(epoch)
+        (batch,) = loader
+        heard.append(lengths(batch))
+        for n_samples, row in zip(heard[-1], rows, strict=True):
+            assert round(row.n_samples / n_samples, 2) in (0.9, 1.0, 1.1)
+    assert heard[0] == heard[2] != heard[1]
+
+
+def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list[Example]) -> None:
+    network, store = load_network(small_model, TrainingOptions()), AudioStore()
+    rows = utterances([Example(clips[0].audio, "A" * 15)], network, store)  # 29 frames, all of them needed
+    loader = BatchLoader(rows, StaticPlan([[0]]), network, store, seed=0, monitor=MONITOR)
+    for epoch in range(12):
+        loader.set_epoch(epoch)
+        (batch,) = loader
+        (n_samples,) = lengths(batch)
+        assert network.grid.n_frames(n_samples) >= rows[0].labels.n_frames_needed
+
+
+def test_held_out_rows_are_judged_as_the_engine_transcribes_them(an4_model: Path, an4_test: list[Clip]) -> None:
+    network, store = load_network(an4_model, TrainingOptions()), AudioStore()
+    rows = utterances([Example(each.audio_path, each.text) for each in an4_test[::13]], network, store)
+    order = [[0, 3, 4], [1], [2, *range(5, len(rows))]]
+    loader = BatchLoader(rows, StaticPlan(order), network, store, seed=None, monitor=MONITOR)
+    network.module.train()
+    judged = evaluate(network, loader, order, rows, call=network.module, to_device=lambda batch: batch)
+    assert network.module.training
+
+    engine = load_engine(an4_model, device="cpu")
+    paths = [row.source.location for row in rows]
+    hypotheses = [each.text for each in engine.transcribe(paths, max_clips=1, monitor=MONITOR) if each]
+    references = [row.text for row in rows]
+    assert judged.wer == error_rate(word_errors(references, hypotheses))
+    assert judged.cer == error_rate(character_errors(references, hypotheses))
+    with torch.inference_mode():
+        alone = []
+        network.module.eval()
+        for index in range(len(rows)):
+            (batch,) = BatchLoader(rows, StaticPlan([[index]]), network, store, seed=None, monitor=MONITOR)
+            alone.append(float(network.run(batch).loss))
+    assert judged.loss == pytest.approx(sum(alone) / len(alone), rel=1e-4)
