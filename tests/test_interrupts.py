@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +102,32 @@ def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
         con.execute("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5")
     timer.join()
     assert con.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
+    an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thano_duckdb.speech.training.ctc_trainer import CtcTrainer
+
+    rows = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
+    statement = f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=3, batch_size=4) AS SELECT * FROM rows"
+    with thano_duckdb.connect(model_home=tmp_path / "uninterrupted") as con:
+        expected = [row[2:4] for row in con.sql(statement).fetchall()]  # epoch, train_loss
+
+    step = CtcTrainer.training_step
+
+    def step_of_a_user_in_doubt(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
+        if len(self.metrics) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(CtcTrainer, "training_step", step_of_a_user_in_doubt)
+    with thano_duckdb.connect(model_home=tmp_path / "home") as con:
+        with pytest.raises(KeyboardInterrupt, match=r"(?i)the same statement.*epoch 1"):
+            con.execute(statement)
+        assert con.sql("LIST MODEL").fetchall() == []
+        monkeypatch.undo()
+        resumed = con.sql(statement).fetchall()
+    assert [row[2] for row in resumed] == [1, 2, 3]
+    assert [row[2:4] for row in resumed] == [(epoch, pytest.approx(loss, rel=1e-4)) for epoch, loss in expected]
+    assert len(rows) == 8

@@ -9,6 +9,7 @@ from .connection import Connection, connect
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
 from .functions import load
+from .plots import plot_training
 
 __version__ = "0.1.0"
 
@@ -23,5 +24,6 @@ __all__ = [
     "__version__",
     "connect",
     "load",
+    "plot_training",
     "rewrite",
 ]
