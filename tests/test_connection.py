@@ -213,6 +213,16 @@ def test_an_executed_upload_gives_its_row_and_blocks_nothing(an4_model: Path, tm
         assert con.values([1]).fetchall() == [(1,)]
 
 
+def test_a_text_may_make_a_model_and_use_it(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        rows = con.sql(f"UPLOAD MODEL a FROM '{an4_model}'; PREDICT USING a AS SELECT '{an4_clip}' AS audio_path")
+        assert rows.fetchall()[0][1]
+        assert len(con.sql("LIST MODEL")) == 1
+        with pytest.raises(DialectError, match="there is no model 'b'") as caught:
+            con.sql(f"UPLOAD MODEL c FROM '{an4_model}';\nPREDICT USING b AS SELECT '{an4_clip}' AS audio_path")
+        assert caught.value.line == 2
+
+
 def test_views_work_in_a_later_process_and_the_file_holds_nothing_of_ours(
     an4_model: Path, an4_clip: str, tmp_path: Path
 ) -> None:

@@ -122,7 +122,7 @@ def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Reg
 
 def test_unknown_names(here: Path, registry: Registry) -> None:
     assert "Did you mean 'Wav2Vec2En'?" in refused("Wav2Vec2Em", registry)
-    assert "LIST MODEL" in refused("xyzzy", registry)
+    assert "LIST THANOSQL MODEL" in refused("xyzzy", registry)
     assert "later version" in refused("wav2vec2tinyen", registry)
     for not_a_name in ("", "a b", "x;y"):
         assert "neither the name of a model nor a folder" in refused(not_a_name, registry)

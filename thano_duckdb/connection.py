@@ -21,7 +21,7 @@ import duckdb
 
 from . import errors, hub
 from .caller import call_in_user_frame, warn
-from .dialect import Build, Evaluate, Fit, Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
+from .dialect import Evaluate, Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
 from .errors import ModelError, ThanoError
 from .functions.install import install
 from .interrupts import on_interrupt
@@ -251,11 +251,23 @@ class Connection:
         """The error of ours behind one of DuckDB's, or None."""
         if raised := _RAISED_BY_FUNCTION.search(str(error)):
             kind = getattr(errors, raised["kind"], None)
-            return kind(raised["message"]) if isinstance(kind, type) and issubclass(kind, ThanoError) else None
+            if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
+                return None
+            return self._placed(request, kind(raised["message"]))
         named = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
         if named is None or request.plan is None:
             return None
         return missing_column(request.plan, request.source, named["column"], self._columns_of)
+
+    @staticmethod
+    def _placed(request: _Request, error: ThanoError) -> ThanoError:
+        """An error about a model that the text names, at its place in it."""
+        if request.plan is not None and isinstance(error, ModelError):
+            for statement in request.plan.statements:
+                named = getattr(statement, "model", None)
+                if named is not None and f"'{named.text}'" in str(error):
+                    return unknown_model(request.plan, request.source, named.text, str(error)) or error
+        return error
 
     def _columns_of(self, query: str) -> list[str]:
         """The columns of a query within the user's text; none where DuckDB cannot say (parameters, CTEs)."""
@@ -293,18 +305,18 @@ class Connection:
         found = plan(query)
         for sentence in found.warnings:
             warn(sentence)
-        for statement in found.statements:
-            self._check_model(found, query, statement)
+        if not found.runs_now:  # what makes a model may come before what uses it
+            for statement in found.statements:
+                self._check_model(found, query, statement)
         return _Request(query, found.sql, None if found.is_plain else found)
 
     def _check_model(self, found: Plan, query: str, statement: Node) -> None:
         """Refuse a model that cannot be meant, at its place in the text and before anything runs."""
-        if not isinstance(statement, Predict | Evaluate | Build | Fit) or statement.options["from_scratch"]:
-            return
-        try:
-            hub.check(statement.model.text, self._session.registry)
-        except ModelError as error:
-            raise unknown_model(found, query, statement.model.text, str(error)) or error from None
+        if isinstance(statement, Predict | Evaluate):
+            try:
+                hub.check(statement.model.text, self._session.registry)
+            except ModelError as error:
+                raise unknown_model(found, query, statement.model.text, str(error)) or error from None
 
     def _gives_rows(self, request: _Request) -> bool:
         """Whether rows of the last statement are left to fetch."""

@@ -161,8 +161,8 @@ def _unknown(spec: str, registry: Registry) -> ModelError:
     if not is_name(split_version(spec)[0]):
         return ModelError(f"'{spec}' is neither the name of a model nor a folder")
     return ModelError(
-        f"there is no model '{spec}'.{did_you_mean(spec, known)} LIST MODEL shows all names; a folder is written "
-        f"'./folder', a model on the Hugging Face hub 'hf://owner/name'"
+        f"there is no model '{spec}'.{did_you_mean(spec, known)} LIST THANOSQL MODEL shows all names; a folder is "
+        f"written './folder', a model on the Hugging Face hub 'hf://owner/name'"
     )
 
 
