@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 
-ALL = ("rewriter", "start", "overhead", "memory")
+ALL = ("rewriter", "start", "overhead", "training", "memory")
 
 
 def main() -> int:

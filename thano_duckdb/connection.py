@@ -23,7 +23,6 @@ from . import errors, hub
 from .caller import call_in_user_frame, warn
 from .dialect import Evaluate, Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
 from .errors import ModelError, ThanoError
-from .functions.install import install
 from .interrupts import on_interrupt
 from .progress import Progress, is_watched
 from .relation import Relation, adopt, relation_class
@@ -92,6 +91,10 @@ class Connection:
 
     def __init__(self, raw: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         """Take over `raw`, which `close` closes."""
+        from .functions.install import (
+            install,  # brings pyarrow and numpy, which take longer to import than all the rest
+        )
+
         self._raw = raw
         self._settings = settings
         raw.execute("SET enable_progress_bar = false")  # it moves once in 2,048 clips: ours takes its place

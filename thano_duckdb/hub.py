@@ -154,8 +154,8 @@ def _from_folder(spec: str) -> ResolvedModel:
 def _unknown(spec: str, registry: Registry) -> ModelError:
     if spec.casefold() == _COMING.casefold():
         return ModelError(
-            f"the model '{_COMING}' comes with a later version of this package; until then use "
-            f"'{BUILT_IN[0].names[0]}', a folder, or hf://owner/name"
+            f"the weights of '{_COMING}' come with a later version of this package; until then use "
+            f"'{BUILT_IN[0].names[0]}', a folder, or hf://owner/name, or BUILD from its shape with from_scratch=True"
         )
     known = sorted({entry.name for entry in registry.entries()}) + [name for model in BUILT_IN for name in model.names]
     if not is_name(split_version(spec)[0]):

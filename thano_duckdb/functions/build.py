@@ -137,7 +137,7 @@ def _farewell(session: Session) -> Iterator[None]:
         yield
     except Cancelled as error:
         if session.statement is not None:
-            session.statement.farewell = f"Interrupted: {error}"
+            session.statement.farewell = f"{str(error)[:1].upper()}{str(error)[1:]}."
         raise
 
 

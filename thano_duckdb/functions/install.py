@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import threading
-import weakref
 from importlib.resources.abc import Traversable
-from pathlib import Path
 
 import duckdb
 
@@ -29,34 +27,6 @@ FUNCTIONS: tuple[Function, ...] = (
 )
 
 _registering = threading.Lock()
-
-
-def load(
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    model_home: str | Path | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    progress: bool | str = "auto",
-) -> duckdb.DuckDBPyConnection:
-    """Install the functions and table macros on a plain DuckDB connection, which stays what it is.
-
-    The statements of the dialect need `thano_duckdb.connect`; `thano_transcribe`, `thano_wer`, `thano_predict` and
-    the others work in ordinary SQL. A cursor of the connection is a connection of its own: load it too.
-
-    Args:
-        connection: where to install; loading it again changes the settings.
-        model_home: folder of the models that UPLOAD and BUILD make.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda' or 'mps'.
-        precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
-        progress: show a bar on long statements; 'auto' means on a terminal or in a notebook.
-
-    Returns:
-        The same connection.
-    """
-    settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
-    _loaded[connection] = install(connection, settings)
-    return connection
 
 
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
@@ -81,7 +51,3 @@ def sql_folder() -> Traversable:
     package = importlib.resources.files("thano_duckdb")
     inside = package.joinpath("sql")
     return inside if inside.is_dir() else package.joinpath("..", "sql")
-
-
-# A plain connection takes no attributes, and its session must live as long as it does.
-_loaded: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()

@@ -1,5 +1,4 @@
-"""Training: from rows of audio and text to a published model.
+"""Training: from rows of audio and text to a published model. `build.build_model` is the way in.
 
-`options`, `labels`, `corpus`, `batches`, `augment`, `audio_store`, `tiny`, `progress` and `build_folder` work without
-torch; `network`, `loader`, `ctc_trainer` and `run` import it; `build.build_model` is the way in.
+`network`, `loader`, `evaluation`, `ctc_trainer` and `run` import torch; the others work without it.
 """
