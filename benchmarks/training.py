@@ -13,12 +13,14 @@ from unittest import mock
 import numpy as np
 import torch
 import transformers
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import thano_duckdb
 from benchmarks.corpus import MODEL, an4_test
 from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
+from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.training.loader import BatchLoader
 
 N_CLIPS = 120
@@ -115,6 +117,14 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {"input_values": torch.from_numpy(values), "attention_mask": torch.from_numpy(mask), "labels": labels}
 
 
+class _LengthGrouped(transformers.Trainer):
+    """`train_sampling_strategy="group_by_length"`, which by itself looks for lengths only in `datasets`."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        lengths = [row["length"] for row in self.train_dataset.rows]
+        return LengthGroupedSampler(BATCH_SIZE, lengths=lengths)
+
+
 class _EpochTimes(transformers.TrainerCallback):
     def __init__(self) -> None:
         self.begun_s: list[float] = []
@@ -130,13 +140,13 @@ class _EpochTimes(transformers.TrainerCallback):
 def _hugging_face(paths: list[str]) -> float:
     """Audio seconds a second of the second epoch of a plain Trainer."""
     data, times = _PlainDataset(paths), _EpochTimes()
-    network = transformers.Wav2Vec2ForCTC.from_pretrained(MODEL, dtype=torch.float32)
+    with quiet_transformers():
+        network = transformers.Wav2Vec2ForCTC.from_pretrained(MODEL, dtype=torch.float32)
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=str(Path(folder)),
             num_train_epochs=2,
             per_device_train_batch_size=BATCH_SIZE,
-            train_sampling_strategy="group_by_length",
             learning_rate=1e-4,
             use_cpu=True,
             save_strategy="no",
@@ -144,8 +154,6 @@ def _hugging_face(paths: list[str]) -> float:
             report_to=[],
             disable_tqdm=True,
         )
-        trainer = transformers.Trainer(
-            network, arguments, data_collator=_collate, train_dataset=data, callbacks=[times]
-        )
+        trainer = _LengthGrouped(network, arguments, data_collator=_collate, train_dataset=data, callbacks=[times])
         trainer.train()
     return sum(row["length"] for row in data.rows) / 16_000 / times.seconds[1]

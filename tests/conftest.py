@@ -17,7 +17,7 @@ import thano_duckdb
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # A machine that is busy with something else must not fail a property.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Any, Self
 
 import duckdb
 
-from . import errors, hub
+from . import hub
 from .caller import call_in_user_frame, warn
-from .dialect import Evaluate, Node, Plan, Predict, missing_column, plan, rewrite, unknown_model
-from .errors import ModelError, ThanoError
+from .dialect import Evaluate, Node, Plan, Predict, plan, rewrite, unknown_model
+from .errors import ModelError
+from .explain import explain
 from .interrupts import on_interrupt
 from .progress import Progress, is_watched
 from .relation import Relation, adopt, relation_class
@@ -242,35 +242,13 @@ class Connection:
             statement.close()
             if statement.cancelled:
                 raise KeyboardInterrupt(statement.farewell) from None
-            ours = self._ours(request, error)
-            if ours is None:
+            explained = explain(error, request.plan, request.source, self._columns_of)
+            if explained is None:
                 raise
-            raise ours from None
+            raise explained from None
         if statement.cancelled:
             statement.close()
             raise KeyboardInterrupt(statement.farewell)
-
-    def _ours(self, request: _Request, error: duckdb.Error) -> Exception | None:
-        """The error of ours behind one of DuckDB's, or None."""
-        if raised := _RAISED_BY_FUNCTION.search(str(error)):
-            kind = getattr(errors, raised["kind"], None)
-            if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
-                return None
-            return self._placed(request, kind(raised["message"]))
-        named = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
-        if named is None or request.plan is None:
-            return None
-        return missing_column(request.plan, request.source, named["column"], self._columns_of)
-
-    @staticmethod
-    def _placed(request: _Request, error: ThanoError) -> ThanoError:
-        """An error about a model that the text names, at its place in it."""
-        if request.plan is not None and isinstance(error, ModelError):
-            for statement in request.plan.statements:
-                named = getattr(statement, "model", None)
-                if named is not None and f"'{named.text}'" in str(error):
-                    return unknown_model(request.plan, request.source, named.text, str(error)) or error
-        return error
 
     def _columns_of(self, query: str) -> list[str]:
         """The columns of a query within the user's text; none where DuckDB cannot say (parameters, CTEs)."""
@@ -341,8 +319,3 @@ class Connection:
 
 
 _NOTHING = _Request("", "", None)
-# DuckDB passes on the text of what a function raises, not the exception.
-_RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
-_UNKNOWN_COLUMN = re.compile(
-    r'(?:"src" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
-)

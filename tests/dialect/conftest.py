@@ -7,11 +7,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, settings
-
-# Examples are quick, but a busy machine is not: no limits of time.
-settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("no deadline")
 
 STUBS = Path(__file__).with_name("stubs.sql").read_text(encoding="utf-8")
 
