@@ -149,6 +149,7 @@ def _hugging_face(paths: list[str]) -> float:
             per_device_train_batch_size=BATCH_SIZE,
             learning_rate=1e-4,
             use_cpu=True,
+            remove_unused_columns=False,
             save_strategy="no",
             logging_strategy="no",
             report_to=[],
