@@ -208,3 +208,19 @@ def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], Acousti
         transcribe(engine, ["clip 0", "missing.wav", *names(noises)], monitor=Strict())
     assert set(threading.enumerate()) <= before  # though the error still holds the frames of the call
     assert stopped.tb is not None
+
+
+@pytest.mark.parametrize(("above_bytes", "n_trims"), [(0, 1), (engine_module.TRIM_ABOVE_BYTES, 0)])
+def test_a_call_that_decoded_much_gives_its_memory_back(
+    loaded: Callable[[str], AcousticModel],
+    noises: list[NDArray[np.float32]],
+    monkeypatch: pytest.MonkeyPatch,
+    above_bytes: int,
+    n_trims: int,
+) -> None:
+    trims: list[None] = []
+    monkeypatch.setattr(engine_module, "TRIM_ABOVE_BYTES", above_bytes)
+    monkeypatch.setattr(engine_module, "trim", lambda: trims.append(None))
+    model = Engine(loaded("wav2vec2-layer"), Memo(), decoder=lambda _: Waveform(noises[1], 2.0))
+    model.transcribe(["a.wav", "b.wav"], max_clips=None, monitor=SilentMonitor())
+    assert len(trims) == n_trims

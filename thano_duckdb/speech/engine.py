@@ -20,6 +20,7 @@ from thano_duckdb.monitor import Monitor
 from thano_duckdb.speech.batch_runner import BatchRunner
 from thano_duckdb.speech.ctc import greedy_decode
 from thano_duckdb.speech.features import Features
+from thano_duckdb.speech.heap import trim
 from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.model import AcousticModel, FrameScores
 from thano_duckdb.speech.readahead import ReadAhead
@@ -31,6 +32,8 @@ POOL_BYTES = 256 * 1024 * 1024
 FIRST_POOL_PART = 8
 """The first pool is an eighth, so that the model starts early; each is twice the one before, up to `POOL_BYTES`."""
 DECODE_THREADS = min(16, max(4, os.cpu_count() or 1))
+TRIM_ABOVE_BYTES = POOL_BYTES // 8
+"""A call that decoded more gives back the memory that it freed, which takes some milliseconds."""
 CLIP_BYTES = 4096
 """About what a decoded clip takes beside its samples."""
 
@@ -151,6 +154,7 @@ class Engine:
             monitor=monitor,
         ) as readings:
             pool: list[_Utterance] = []
+            all_bytes = 0
             pool_bytes, enough_bytes = 0, POOL_BYTES // FIRST_POOL_PART
             for reading in readings:
                 if isinstance(reading, _Unreadable):
@@ -159,12 +163,16 @@ class Engine:
                     continue
                 pool.append(reading)
                 pool_bytes += _n_bytes(reading)
+                all_bytes += _n_bytes(reading)
                 if pool_bytes >= enough_bytes:
                     yield from self._recognise(pool, max_clips, monitor)
                     pool.clear()
                     readings.release(pool_bytes)
                     pool_bytes, enough_bytes = 0, min(2 * enough_bytes, POOL_BYTES)
             yield from self._recognise(pool, max_clips, monitor)
+            pool.clear()
+        if all_bytes > TRIM_ABOVE_BYTES:
+            trim()
 
     def _read(self, clip: _Clip) -> _Utterance | _Unreadable:
         """Decode a clip and prepare it for the model; runs on a decode thread."""
