@@ -24,7 +24,7 @@ from .dialect import Evaluate, Node, Plan, Predict, plan, rewrite, unknown_model
 from .errors import ModelError
 from .explain import explain
 from .interrupts import on_interrupt
-from .progress import Progress, is_watched
+from .progress import Progress, is_shown
 from .relation import Relation, adopt, relation_class
 from .session import Settings
 from .statement import Statement
@@ -258,11 +258,10 @@ class Connection:
             return []
 
     def _new_statement(self, request: _Request) -> Statement:
-        shown = self._settings.progress
         return Statement(
             request.source,
             Progress(
-                shown=is_watched() if shown == "auto" else bool(shown),
+                shown=is_shown(self._settings.progress),
                 count_rows=functools.partial(self._count_rows, request),
             ),
         )

@@ -24,14 +24,19 @@ def is_watched() -> bool:
     return sys.stderr.isatty() or _in_notebook()
 
 
-def _bar_class() -> type[tqdm[Any]]:
+def is_shown(wanted: bool | str) -> bool:
+    """What the keyword `progress` of `connect` means here: 'auto', True or False."""
+    return is_watched() if wanted == "auto" else bool(wanted)
+
+
+def open_bar(**settings: Any) -> tqdm[Any]:
+    """A bar on standard error: a widget in a notebook, text elsewhere, gone when it is closed."""
+    bar_class: type[tqdm[Any]]
     if _in_notebook():
-        from tqdm.notebook import tqdm_notebook
-
-        return tqdm_notebook
-    from tqdm import tqdm
-
-    return tqdm
+        from tqdm.notebook import tqdm_notebook as bar_class
+    else:
+        from tqdm import tqdm as bar_class
+    return bar_class(leave=False, dynamic_ncols=True, file=sys.stderr, **settings)
 
 
 def _in_notebook() -> bool:
@@ -85,15 +90,7 @@ class Progress:
         self._bar.update(n_new)
 
     def _open(self) -> tqdm[Any]:
-        bar: tqdm[Any] = _bar_class()(
-            desc="transcribing",
-            total=self._count_rows(),
-            unit="clip",
-            mininterval=DRAWN_EVERY_S,
-            dynamic_ncols=True,
-            leave=False,
-            file=sys.stderr,
-        )
+        bar = open_bar(desc="transcribing", total=self._count_rows(), unit="clip", mininterval=DRAWN_EVERY_S)
         bar.start_t -= APPEARS_AFTER_S
         return bar
 

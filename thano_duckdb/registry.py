@@ -16,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,9 @@ from typing import Any, Literal
 
 import platformdirs
 
+from thano_duckdb.caller import warn
 from thano_duckdb.checkpoint import check_checkpoint, needed_files, read_json
-from thano_duckdb.errors import ModelError, RegistryError, ThanoWarning, did_you_mean
+from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
 from thano_duckdb.model_names import check_name, is_name, same_name, split_version
 from thano_duckdb.staging import Staging, sync, sync_tree
 
@@ -98,7 +98,7 @@ class Registry:
                     found.append(self._entry(name, version))
                 except ModelError as error:
                     if (self.home / name / str(version)).exists():  # not deleted just now
-                        warnings.warn(str(error), ThanoWarning, stacklevel=2)
+                        warn(str(error))
         return found
 
     def find(self, spec: str) -> ModelEntry | None:

@@ -12,13 +12,14 @@ import pyarrow as pa
 from thano_duckdb import hub
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
-from thano_duckdb.progress import is_watched
+from thano_duckdb.progress import is_shown
 from thano_duckdb.session import Session
 from thano_duckdb.speech.training import tiny
 from thano_duckdb.speech.training.bar import TrainingBar
 from thano_duckdb.speech.training.options import Example, TrainingOptions
 
 from .arrow import Function, parse_options, per_row
+from .clips import no_files_allowed
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.training.build import Base, BuildResult
@@ -107,9 +108,7 @@ def _example(audio: object, text: object, *, allow_files: bool) -> Example:
             f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {type(audio).__name__}"
         )
     if isinstance(audio, str) and not allow_files:
-        raise AudioError(
-            "this database may not read files or URLs (enable_external_access=false): give audio as a BLOB"
-        )
+        raise no_files_allowed()
     if not isinstance(text, str | None):
         raise ThanoError(f"the text of a training row must be VARCHAR, not {type(text).__name__}")
     return Example(audio, text)
@@ -143,8 +142,7 @@ def _farewell(session: Session) -> Iterator[None]:
 
 @contextmanager
 def _monitor(session: Session) -> Iterator[_StatementMonitor]:
-    shown = is_watched() if session.settings.progress == "auto" else bool(session.settings.progress)
-    bar = TrainingBar(shown=shown)
+    bar = TrainingBar(shown=is_shown(session.settings.progress))
     try:
         yield _StatementMonitor(session, bar)
     finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from thano_duckdb.progress import open_bar
 from thano_duckdb.speech.training.options import EpochMetrics
 from thano_duckdb.speech.training.progress import StepProgress
 
@@ -25,7 +25,7 @@ class TrainingBar:
     def expect_clips(self, n_clips: int) -> None:
         """That many are going to be read."""
         if self._shown:
-            self._bar = _open(total=n_clips, unit="clip", desc="reading")
+            self._bar = open_bar(total=n_clips, unit="clip", desc="reading")
 
     def count_clips(self, n_clips: int) -> None:
         """That many more are read."""
@@ -38,7 +38,7 @@ class TrainingBar:
             return
         if self._bar is None or not self._is_training:
             self.close()
-            self._bar, self._is_training = _open(total=progress.n_steps, initial=progress.step, unit="step"), True
+            self._bar, self._is_training = open_bar(total=progress.n_steps, initial=progress.step, unit="step"), True
         self._bar.set_description_str(f"training, epoch {progress.epoch}/{progress.n_epochs}", refresh=False)
         self._bar.set_postfix_str(
             f"loss {progress.loss:.3f}, {self._wer}{progress.audio_s_per_s:.0f} x real time, "
@@ -57,13 +57,3 @@ class TrainingBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _open(**settings: Any) -> tqdm[Any]:
-    # In a notebook tqdm.auto draws a widget, elsewhere text.
-    from tqdm import tqdm as in_text
-    from tqdm.auto import tqdm as anywhere
-
-    bar_class: Any = anywhere if "ipykernel" in sys.modules else in_text
-    bar: tqdm[Any] = bar_class(leave=False, dynamic_ncols=True, **settings)
-    return bar
