@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thano_duckdb.speech.training.augment import SPEEDS, change_speed, choose_speed, n_samples_at
 from thano_duckdb.speech.training.batches import LENGTH_JITTER, EpochPlan
 
 LENGTHS = st.lists(st.integers(400, 500_000), min_size=1, max_size=60)
@@ -44,19 +43,3 @@ def test_clips_of_like_length_are_together() -> None:
     plan = EpochPlan(lengths, max_clips=8, max_batch_samples=10**9, seed=1)
     padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in plan.batches(0))
     assert sum(lengths) / padded > 0.85
-
-
-def test_speed_changes_duration_and_pitch() -> None:
-    rate_hz, pitch_hz = 16_000, 440
-    tone = np.sin(2 * np.pi * pitch_hz * np.arange(rate_hz) / rate_hz).astype(np.float32)
-    for speed in SPEEDS:
-        heard = change_speed(tone, speed)
-        assert abs(len(heard) - n_samples_at(len(tone), speed)) <= 1
-        spectrum = np.abs(np.fft.rfft(heard))
-        assert abs(np.argmax(spectrum) * rate_hz / len(heard) - speed * pitch_hz) < 2
-
-
-def test_every_clip_is_heard_at_every_speed_in_some_epoch() -> None:
-    chosen = [[choose_speed(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
-    assert all(set(speeds) == set(SPEEDS) for speeds in chosen)
-    assert chosen != [[choose_speed(1, epoch, clip) for epoch in range(30)] for clip in range(20)]

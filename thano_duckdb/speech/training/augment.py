@@ -1,33 +1,125 @@
-"""Speed perturbation (Ko et al. 2015): a clip is heard slower or faster, its pitch with it."""
+"""A clip as it might also have been recorded: at another speed, in a room, over a telephone, in noise.
+
+Speed perturbation is that of Ko et al. 2015 (`Audio augmentation for speech recognition`); room and noise follow
+Ko et al. 2017 (`A study on data augmentation of reverberant speech`), with made-up rooms: noise that dies away.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+Samples = NDArray[np.float32]
+
 SPEEDS = (0.9, 1.0, 1.1)
-_STEPS_A_SECOND = 16_000
+_RATE_HZ = 16_000
+_TELEPHONE_RATE_HZ = 8_000
+_IN_A_ROOM, _BY_TELEPHONE, _IN_NOISE = 0.3, 0.15, 0.5
+_REVERBERATION_S = (0.1, 0.6)
+_DIRECT_TO_REVERBERANT_DB = (0.0, 15.0)
+_SIGNAL_TO_NOISE_DB = (5.0, 35.0)
+_DARKNESS = (0.0, 0.95)
+_SIXTY_DB = 1e-3
+"""Reverberation time is that in which the echo falls by 60 dB, to this part of its amplitude."""
 
 
-def choose_speed(seed: int, epoch: int, clip: int) -> float:
-    """The speed at which a clip is heard in an epoch: the same whenever and wherever it is asked."""
-    return SPEEDS[np.random.default_rng([seed, epoch, clip]).integers(len(SPEEDS))]
+@dataclass(frozen=True)
+class Room:
+    """Where a clip is heard.
+
+    Attributes:
+        reverberation_s: time in which the echo falls by 60 dB.
+        direct_db: energy of the direct sound over that of the echo.
+    """
+
+    reverberation_s: float
+    direct_db: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Steady noise under a clip.
+
+    Attributes:
+        signal_db: energy of the clip over that of the noise.
+        darkness: from 0 (white) to below 1 (only the lowest frequencies).
+    """
+
+    signal_db: float
+    darkness: float
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How a clip is heard in an epoch: the same whenever and wherever it is asked."""
+
+    speed: float
+    room: Room | None
+    is_telephone: bool
+    noise: Noise | None
+    seed: tuple[int, int, int]
+
+    def apply(self, samples: Samples, *, change_speed: bool = True) -> Samples:
+        """The clip as it is heard so; all but its speed where `change_speed` is off.
+
+        Args:
+            samples: (n_samples,) mono at 16 kHz.
+        """
+        random = np.random.default_rng([*self.seed, 1])
+        if change_speed and self.speed != 1.0:
+            samples = soxr.resample(samples, _RATE_HZ * self.speed, _RATE_HZ, quality="MQ")
+        if self.room is not None:
+            samples = _in_room(samples, self.room, random)
+        if self.is_telephone:
+            narrow = soxr.resample(samples, _RATE_HZ, _TELEPHONE_RATE_HZ, quality="MQ")
+            samples = _as_long_as(samples, soxr.resample(narrow, _TELEPHONE_RATE_HZ, _RATE_HZ, quality="MQ"))
+        if self.noise is not None:
+            samples = _in_noise(samples, self.noise, random)
+        return samples
+
+
+def choose_hearing(seed: int, epoch: int, clip: int) -> Hearing:
+    """How a clip is heard in an epoch."""
+    random = np.random.default_rng([seed, epoch, clip])
+    speed = SPEEDS[random.integers(len(SPEEDS))]
+    room = Room(random.uniform(*_REVERBERATION_S), random.uniform(*_DIRECT_TO_REVERBERANT_DB))
+    noise = Noise(random.uniform(*_SIGNAL_TO_NOISE_DB), random.uniform(*_DARKNESS))
+    in_a_room, by_telephone, in_noise = random.random(3) < (_IN_A_ROOM, _BY_TELEPHONE, _IN_NOISE)
+    return Hearing(
+        speed, room if in_a_room else None, bool(by_telephone), noise if in_noise else None, (seed, epoch, clip)
+    )
 
 
 def n_samples_at(n_samples: int, speed: float) -> int:
-    """About how many samples `change_speed` gives, one more or less."""
+    """About how many samples a clip has at a speed, one more or less."""
     return int(n_samples / speed)
 
 
-def change_speed(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """The clip played at `speed` times its speed.
+def _in_room(samples: Samples, room: Room, random: np.random.Generator) -> Samples:
+    n_echo = int(room.reverberation_s * _RATE_HZ)
+    fall = _SIXTY_DB ** (np.arange(1, n_echo + 1, dtype=np.float32) / n_echo)
+    echo = random.standard_normal(n_echo, np.float32) * fall
+    echo *= 10 ** (-room.direct_db / 20) / np.linalg.norm(echo)
+    response = np.concatenate([np.ones(1, np.float32), echo])
+    n_fft = 1 << (len(samples) + n_echo).bit_length()
+    heard = np.fft.irfft(np.fft.rfft(samples, n_fft) * np.fft.rfft(response, n_fft), n_fft)[: len(samples)]
+    return heard.astype(np.float32, copy=False)
 
-    Args:
-        samples: (n_samples,) mono.
-        speed: above 1 is faster, shorter and higher.
-    """
-    if speed == 1.0:
-        return samples
-    faster: NDArray[np.float32] = soxr.resample(samples, _STEPS_A_SECOND * speed, _STEPS_A_SECOND, quality="MQ")
-    return faster
+
+def _in_noise(samples: Samples, noise: Noise, random: np.random.Generator) -> Samples:
+    n_fft = 1 << (len(samples) - 1).bit_length()
+    white = np.fft.rfft(random.standard_normal(n_fft, np.float32))
+    turn = np.exp(-2j * np.pi * np.linspace(0, 0.5, len(white), dtype=np.float32)).astype(np.complex64)
+    hiss = np.fft.irfft(white / (1 - noise.darkness * turn), n_fft)[: len(samples)]  # a one-pole low-pass filter
+    level = np.linalg.norm(samples) / max(float(np.linalg.norm(hiss)), 1e-9) * 10 ** (-noise.signal_db / 20)
+    return (samples + level * hiss).astype(np.float32)
+
+
+def _as_long_as(samples: Samples, others: Samples) -> Samples:
+    fitted = np.zeros_like(samples)
+    n_common = min(len(samples), len(others))
+    fitted[:n_common] = others[:n_common]
+    return fitted

@@ -15,7 +15,7 @@ from thano_duckdb.monitor import Monitor
 from thano_duckdb.speech.features import Features
 from thano_duckdb.speech.readahead import ReadAhead
 from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.augment import change_speed, choose_speed, n_samples_at
+from thano_duckdb.speech.training.augment import choose_hearing, n_samples_at
 from thano_duckdb.speech.training.corpus import Utterance
 from thano_duckdb.speech.training.network import CtcNetwork
 
@@ -58,7 +58,7 @@ class BatchLoader:
         seed: int | None,
         monitor: Monitor,
     ) -> None:
-        """Load `utterances` as `plan` says; with a `seed`, at changing speeds."""
+        """Load `utterances` as `plan` says; with a `seed`, as `augment` has them heard."""
         self.dataset = utterances  # Trainer asks for its length
         self._plan = plan
         self._network = network
@@ -114,15 +114,15 @@ class BatchLoader:
             raise AudioError(
                 f"{utterance.source.location} could be read when the build started and cannot be now: {samples.reason}"
             )
-        return self._network.features(self._at_its_speed(index, samples))
+        return self._network.features(self._as_heard(index, samples))
 
-    def _at_its_speed(self, index: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _as_heard(self, index: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._seed is None:
             return samples
-        speed = choose_speed(self._seed, self._epoch, index)
-        n_frames = self._network.grid.n_frames(n_samples_at(len(samples), speed) - 1)
+        hearing = choose_hearing(self._seed, self._epoch, index)
+        n_frames = self._network.grid.n_frames(n_samples_at(len(samples), hearing.speed) - 1)
         fits = n_frames >= self.dataset[index].labels.n_frames_needed
-        return change_speed(samples, speed) if fits else samples
+        return hearing.apply(samples, change_speed=fits)
 
 
 def _n_bytes(batch: Batch) -> int:

@@ -39,7 +39,7 @@ class TrainingOptions:
         freeze_feature_encoder: leave the convolutions as they are; None means so unless from scratch.
         mask_time_prob: SpecAugment: share of the frames of each clip that is masked.
         from_scratch: start from random weights, with the shape and the alphabet of the base.
-        augment: also hear each clip slower and faster; None means only from scratch.
+        augment: hear each clip also slower, faster, in rooms, by telephone and in noise; None means only from scratch.
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
         resume: go on from the last checkpoint of the same build.

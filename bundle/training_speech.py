@@ -1,0 +1,94 @@
+"""Speak the training texts: `python -m bundle.training_speech FOLDER --prose sentences.txt --words words.txt`.
+
+Writes FOLDER/*.flac and FOLDER/manifest.csv (audio_path, text, speaker, kind). What is spoken, and how, depends only on
+the seed; piper adds randomness of its own. A run that was stopped goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from bundle import training_text
+from bundle.voices import SAMPLE_RATE_HZ, Voice
+
+FLITE = ("slt", "rms", "awb", "kal16")
+ESPEAK = tuple(f"en-us+{variant}" for variant in ("m1", "m3", "m7", "f1", "f2", "f4", "steph", "klatt"))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text, who says it, and where it goes."""
+
+    path: Path
+    kind: str
+    text: str
+    voice: Voice
+
+
+def plan(folder: Path, prose: Path, words: Path, counts: dict[str, int], seed: int) -> list[Line]:
+    """Every line that is to be spoken."""
+    rng = random.Random(seed)
+    sentences = list(training_text.read_prose(prose))
+    rng.shuffle(sentences)
+    vocabulary = [word for word in words.read_text(encoding="latin-1").split() if word.isalpha() and len(word) > 1]
+    makers = {
+        "prose": lambda index: sentences[index % len(sentences)],
+        "numbers": lambda _index: training_text.spelling_and_numbers(rng),
+        "everyday": lambda _index: training_text.everyday(rng),
+        "words": lambda _index: training_text.loose_words(rng, vocabulary),
+    }
+    return [
+        Line(folder / f"{kind}_{index:05}.flac", kind, maker(index), random_voice(rng))
+        for kind, maker in makers.items()
+        for index in range(counts[kind])
+    ]
+
+
+def random_voice(rng: random.Random) -> Voice:
+    """One of the voices, of any size and at any tempo that people have."""
+    engine = rng.choices(["piper", "flite", "espeak"], [0.5, 0.35, 0.15])[0]
+    name = {"piper": "joe", "flite": rng.choice(FLITE), "espeak": rng.choice(ESPEAK)}[engine]
+    return Voice(engine, name, rng.uniform(0.86, 1.2), rng.uniform(0.85, 1.25), rng.uniform(0.5, 1.1))
+
+
+def _speak(line: Line) -> Line:
+    if not line.path.exists():
+        samples = line.voice.speak(line.text)
+        partial = line.path.with_suffix(".partial")
+        soundfile.write(partial, samples / max(1.0, float(abs(samples).max())), SAMPLE_RATE_HZ, format="FLAC")
+        partial.rename(line.path)
+    return line
+
+
+def main() -> None:
+    """Speak everything and write the manifest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--prose", type=Path, required=True, help="sentences, one a line")
+    parser.add_argument("--words", type=Path, required=True, help="words, one a line")
+    parser.add_argument("--seed", type=int, default=0)
+    for kind, n in (("prose", 4200), ("numbers", 1300), ("everyday", 2200), ("words", 1300)):
+        parser.add_argument(f"--{kind}-clips", type=int, default=n)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    counts = {kind: getattr(arguments, f"{kind}_clips") for kind in ("prose", "numbers", "everyday", "words")}
+    lines = plan(arguments.folder, arguments.prose, arguments.words, counts, arguments.seed)
+    with (
+        ProcessPoolExecutor(2) as processes,
+        (arguments.folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(["audio_path", "text", "speaker", "kind"])
+        for line in processes.map(_speak, lines, chunksize=8):
+            table.writerow([line.path.name, line.text, f"{line.voice.engine}-{line.voice.name}", line.kind])
+
+
+if __name__ == "__main__":
+    main()

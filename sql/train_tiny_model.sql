@@ -1,0 +1,37 @@
+-- How Wav2Vec2TinyEn, the small English model of this package, was trained; its card is beside its weights.
+-- Expects the variable `corpora`: a folder that holds an4, kathleen_arctic and ljspeech_part1 (manifest.csv with audio_path, text,
+-- speaker, split in each), and `synthetic`: what `python -m bundle.training_speech` speaks. On two CPU cores it takes hours, and goes on
+-- after its last finished epoch if it is run again:
+--   python -m thano_duckdb --model-home models -c "SET VARIABLE corpora = '..'; SET VARIABLE synthetic = '..'" -f sql/train_tiny_model.sql
+
+-- One sentence in ten of the two readers is never trained on, however often it was recorded.
+CREATE OR REPLACE MACRO held_out(text) AS ('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0;
+
+CREATE OR REPLACE TABLE speech AS
+SELECT corpus, getvariable('corpora') || '/' || corpus || '/' || audio_path AS audio_path, text, is_held_out
+FROM (
+    SELECT 'an4' AS corpus, audio_path, text, split = 'test' AS is_held_out
+    FROM read_csv(getvariable('corpora') || '/an4/manifest.csv')
+    UNION ALL
+    SELECT 'kathleen_arctic', audio_path, text, held_out(text)
+    FROM read_csv(getvariable('corpora') || '/kathleen_arctic/manifest.csv')
+    UNION ALL
+    SELECT 'ljspeech_part1', audio_path, text, held_out(text)
+    FROM read_csv(getvariable('corpora') || '/ljspeech_part1/manifest.csv')
+)
+UNION ALL
+SELECT 'synthetic', getvariable('synthetic') || '/' || audio_path, text, false
+FROM read_csv(getvariable('synthetic') || '/manifest.csv')
+WHERE thano_normalize(text) NOT IN (
+    SELECT thano_normalize(text) FROM read_csv(getvariable('corpora') || '/kathleen_arctic/manifest.csv') WHERE held_out(text)
+);
+
+-- People are heard more often than machines: there are fewer of them.
+CREATE OR REPLACE VIEW training_speech AS
+SELECT audio_path, text
+FROM speech, range(CASE corpus WHEN 'an4' THEN 5 WHEN 'synthetic' THEN 1 ELSE 3 END)
+WHERE NOT is_held_out;
+
+BUILD MODEL tiny_en USING Wav2Vec2TinyEn
+OPTIONS (from_scratch=True, epochs=8, learning_rate=1.2e-3, warmup_ratio=0.05, precision='bfloat16') AS
+SELECT * FROM training_speech;
