@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-# What the demo transcribes, and with which model.
+# Audio and a model of your own for the demo: without them it plays the tutorial, which needs neither.
 MODEL ?=
 AUDIO ?=
 
 .PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
-	$(BIN)/python -m thano_duckdb.demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
+	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q

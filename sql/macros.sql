@@ -90,7 +90,13 @@ CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
     );
 
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
-    SELECT unnest(_thano_get_dataset(name, options, getvariable('thano_connection')), recursive := true);
+    SELECT unnest(
+        _thano_get_dataset(
+            name, options,
+            current_setting('enable_external_access'), getvariable('thano_connection')
+        ),
+        recursive := true
+    );
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
 CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE

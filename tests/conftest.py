@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 import thano_duckdb
+from thano_duckdb import bundled, hub
 
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -76,6 +77,35 @@ def an4_clip(an4_test: list[Utterance]) -> str:
 def an4_model() -> Path:
     """The folder of a small Wav2Vec2 CTC checkpoint trained on an4."""
     return _shared("models/an4-small")
+
+
+@pytest.fixture
+def bundled_model() -> Path:
+    """The folder of the small model that ships with the package."""
+    if not bundled.has_model():
+        pytest.skip(f"the weights of {bundled.MODEL} are not in this checkout")
+    return bundled.MODEL_FOLDER
+
+
+@pytest.fixture
+def any_small_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small model that ships with the package, or one of random weights in its place: where words do not matter."""
+    if not bundled.has_model():
+        from tests.training.kit import write_model
+
+        monkeypatch.setattr(bundled, "MODEL_FOLDER", write_model(tmp_path / "random_weights"))
+    return bundled.MODEL_FOLDER
+
+
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub is out of reach and its local cache is empty; gives the cache."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    hub.forget_outages()
+    return tmp_path / "hub"
 
 
 @pytest.fixture

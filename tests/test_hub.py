@@ -123,7 +123,6 @@ def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Reg
 def test_unknown_names(here: Path, registry: Registry) -> None:
     assert "Did you mean 'Wav2Vec2En'?" in refused("Wav2Vec2Em", registry)
     assert "LIST THANOSQL MODEL" in refused("xyzzy", registry)
-    assert "later version" in refused("wav2vec2tinyen", registry)
     for not_a_name in ("", "a b", "x;y"):
         assert "neither the name of a model nor a folder" in refused(not_a_name, registry)
 
@@ -166,10 +165,10 @@ def test_what_is_not_an_address_on_the_hub(here: Path, registry: Registry, cache
 
 def test_without_cache_and_network_the_three_ways_are_told(here: Path, registry: Registry, cache: Path) -> None:
     started = time.monotonic()
-    message = refused("tutorial_audio_recognition", registry)
+    message = refused("wav2vec2", registry)
     assert time.monotonic() - started < 5
     for words in (
-        *("'tutorial_audio_recognition'", BASE, str(cache), "HF_HUB_OFFLINE is set"),
+        *("'wav2vec2'", BASE, str(cache), "HF_HUB_OFFLINE is set"),
         *(f"hf download {BASE}", "HF_HOME", "PREDICT USING '/path/to/folder'", "UPLOAD MODEL my_model FROM"),
     ):
         assert words in message
@@ -285,10 +284,10 @@ def online(tmp_path: Path) -> Callable[..., str]:
         script = (
             "import sys\n"
             "from pathlib import Path\n"
-            "from thano_duckdb import hub\n"
+            "from thano_duckdb import hub, hub_client\n"
             "from thano_duckdb.errors import ModelError\n"
             "from thano_duckdb.registry import Registry\n"
-            "hub.HUB_TIMEOUT_S = 1\n"
+            "hub_client.HUB_TIMEOUT_S = 1\n"
             "try:\n"
             "    print(hub.resolve(sys.argv[1], Registry(Path('home'))).folder)\n"
             "except ModelError as error:\n"

@@ -1,4 +1,4 @@
-"""The wheel holds the package and its SQL, nothing else, and works where it is unpacked."""
+"""The wheel holds the package, its SQL and what is bundled, nothing else, and works where it is unpacked."""
 
 from __future__ import annotations
 
@@ -8,24 +8,68 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import REPOSITORY
+from thano_duckdb import bundled
 
 
-def test_the_wheel_brings_its_sql(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        archive.extractall(tmp_path / "unpacked")
-    assert "thano_duckdb/sql/macros.sql" in names
+    (path,) = folder.glob("*.whl")
+    return zipfile.Path(path)
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: zipfile.Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that an installer would make of it."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    wheel.root.extractall(folder)
+    return folder
+
+
+def run(unpacked: Path, working_folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=working_folder,
+        env={**os.environ, "PYTHONPATH": str(unpacked), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_the_wheel_brings_its_sql_and_its_data(wheel: zipfile.Path) -> None:
+    names = set(wheel.root.namelist())
+    assert {f"thano_duckdb/sql/{path.name}" for path in (REPOSITORY / "sql").glob("*.sql")} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"thano_duckdb"}
+    package = REPOSITORY / "thano_duckdb"
+    files = {path for path in (package / "bundled").rglob("*") if path.is_file()}
+    assert len(files) >= 102
+    assert {path.relative_to(REPOSITORY).as_posix() for path in files} <= names
+
+
+def test_the_wheel_works_where_it_is_unpacked(unpacked: Path, tmp_path: Path) -> None:
     code = (
         "import thano_duckdb; print(thano_duckdb.__file__)\n"
         "with thano_duckdb.connect() as con: print(con.sql(\"SELECT thano_wer('a b', 'a c')\").fetchall())"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "unpacked")}
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
-    )
-    assert run.stdout.splitlines() == [str(tmp_path / "unpacked" / "thano_duckdb" / "__init__.py"), "[(0.5,)]"]
+    assert run(unpacked, tmp_path, "-c", code).stdout.splitlines() == [
+        str(unpacked / "thano_duckdb" / "__init__.py"),
+        "[(0.5,)]",
+    ]
+    get = run(unpacked, tmp_path, "-m", "thano_duckdb", "-c", "GET THANOSQL DATASET librispeech_data")
+    assert str(tmp_path)[:20] in get.stdout
+    assert len(list((tmp_path / "tutorial_data" / "librispeech_data").iterdir())) == 102
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_of_the_wheel_needs_nothing_else(unpacked: Path, tmp_path: Path, bundled_model: Path) -> None:
+    nothing = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+    demo = run(unpacked, tmp_path, "-m", "thano_duckdb", "demo", "--folder", "demo", **nothing)
+    assert "Where to go next" in demo.stdout
+    assert bundled.MODEL in demo.stderr

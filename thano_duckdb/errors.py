@@ -35,6 +35,19 @@ class ModelError(ThanoError):
     """A model that is unknown, cannot be had, or cannot be loaded."""
 
 
+class HubUnavailableError(ModelError):
+    """A model that is not in the hub's local cache, where the hub cannot be used.
+
+    Attributes:
+        why: the hub cannot be used, as a clause.
+    """
+
+    def __init__(self, message: str, why: str = "") -> None:
+        """Take the whole message, and why by itself."""
+        self.why = why
+        super().__init__(message)
+
+
 class RegistryError(ModelError):
     """A change of the models on disk that is refused: the name is taken, unknown, or not a name."""
 

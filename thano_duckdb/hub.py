@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from cachetools import TTLCache
+
+from thano_duckdb import bundled
 from thano_duckdb.checkpoint import check_checkpoint
-from thano_duckdb.errors import ModelError, did_you_mean
+from thano_duckdb.errors import HubUnavailableError, ModelError, did_you_mean
+from thano_duckdb.hub_client import from_hub
 from thano_duckdb.model_names import is_name, split_version
 from thano_duckdb.registry import Registry
 
-# The client itself waits for ever on a network that swallows packets.
-HUB_TIMEOUT_S = 10
-
-# What is fetched of a repository: no pickles, nothing in folders (training checkpoints), no adapters of languages.
-_WANTED = ["*.json", "*.safetensors", "*.txt"]
-_UNWANTED = ["*/*", "adapter.*.safetensors"]
+# How long it is not asked again after it was out of reach.
+RETRY_HUB_AFTER_S = 300
 
 _HUB_ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?/?")
 _LIKE_A_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
-_COMING = "Wav2Vec2TinyEn"
+TUTORIAL_MODEL = "tutorial_audio_recognition"
+"""The one name for which the bundled model stands in where the hub cannot be reached."""
+
+_NO_EXTERNAL_ACCESS = "this database may not (enable_external_access=false)"
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,18 @@ class BuiltIn:
 
     Attributes:
         names: all it goes by, in any case; the first is the one to show.
-        repo_id: `owner/name` on the hub.
+        repo_id: `owner/name` on the hub; None for what ships with the package.
         description: one line.
     """
 
     names: tuple[str, ...]
-    repo_id: str
+    repo_id: str | None
     description: str
 
 
 BUILT_IN = (
     BuiltIn(
-        ("Wav2Vec2En", "tutorial_audio_recognition", "wav2vec2"),
+        ("Wav2Vec2En", TUTORIAL_MODEL, "wav2vec2"),
         "facebook/wav2vec2-base-960h",
         "Wav2Vec2 base for English, trained on 960 hours of LibriSpeech",
     ),
@@ -50,6 +54,11 @@ BUILT_IN = (
         ("Wav2Vec2LargeEn",),
         "facebook/wav2vec2-large-960h-lv60-self",
         "Wav2Vec2 large for English, trained on Libri-Light and 960 hours of LibriSpeech",
+    ),
+    BuiltIn(
+        (bundled.MODEL,),
+        None,
+        "small Wav2Vec2 for English that ships with the package: needs no network, for trying things out",
     ),
 )
 
@@ -62,11 +71,13 @@ class ResolvedModel:
         folder: in Hugging Face format.
         name: the registered or built-in name, `hf://owner/name[@revision]`, or the absolute folder.
         version: of a registered model, else None.
+        notice: what the user should know of it: that it stands in for another; else empty.
     """
 
     folder: Path
     name: str
     version: int | None = None
+    notice: str = ""
 
 
 def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> ResolvedModel:
@@ -80,7 +91,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         spec: what stands after USING.
         registry: the models on disk.
         allow_external: False where the database may not read files: then only registered models, and built-in ones
-            that are in the hub's local cache.
+            that ship with the package or are in the hub's local cache.
 
     Raises:
         ModelError: unknown, not to be had, or not a usable checkpoint, and what to do.
@@ -92,7 +103,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
                 f"'{spec}' is not an address on the hub; write 'hf://owner/name' or 'hf://owner/name@revision'"
             )
         _check_external(spec, allow_external)
-        return ResolvedModel(_from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
+        return ResolvedModel(from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
     if _is_path(spec):
         _check_external(spec, allow_external)
         return _from_folder(spec)
@@ -103,7 +114,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         known = ", ".join(map(str, versions))
         raise ModelError(f"the model '{name}' has no version {version}; it has {known}")
     if model := built_in(spec):
-        return ResolvedModel(_from_hub(spec, model.repo_id, None, may_download=allow_external), model.names[0])
+        return _resolve_built_in(spec, model, allow_external)
     if allow_external and spec and Path(spec).is_dir():
         return _from_folder(spec)
     raise _unknown(spec, registry)
@@ -130,6 +141,41 @@ def local_folder(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
+_outages: TTLCache[str, str] = TTLCache(maxsize=8, ttl=RETRY_HUB_AFTER_S)
+"""Why the hub could not be reached, by repository: so that nobody waits for it again and again."""
+_asking = threading.Lock()
+
+
+def forget_outages() -> None:
+    """Ask the hub again at the next need of it, however lately it was out of reach."""
+    _outages.clear()
+
+
+def _resolve_built_in(spec: str, model: BuiltIn, allow_external: bool) -> ResolvedModel:
+    name = model.names[0]
+    forbidden = None if allow_external else _NO_EXTERNAL_ACCESS
+    if model.repo_id is None:
+        return ResolvedModel(bundled.model_folder(), name)
+    if spec.casefold() != TUTORIAL_MODEL.casefold() or not bundled.has_model():
+        return ResolvedModel(from_hub(spec, model.repo_id, None, forbidden=forbidden), name)
+    with _asking:  # of DuckDB's threads one asks, and the others hear its answer
+        try:
+            known = forbidden or _outages.get(model.repo_id)
+            return ResolvedModel(from_hub(spec, model.repo_id, None, forbidden=known), name)
+        except HubUnavailableError as error:
+            if known is None:
+                _outages[model.repo_id] = error.why
+            return ResolvedModel(
+                bundled.model_folder(),
+                bundled.MODEL,
+                notice=(
+                    f"'{spec}' is {model.repo_id}, which is not in the local cache, and the Hugging Face hub cannot be "
+                    f"used: {error.why}. The small model '{bundled.MODEL}' of this package stands in. It is for trying "
+                    f"things out: expect misspelt words in clear, read English, and much worse in other speech"
+                ),
+            )
+
+
 def _is_path(spec: str) -> bool:
     return spec.startswith((".", "~")) or "/" in spec or os.sep in spec
 
@@ -152,96 +198,10 @@ def _from_folder(spec: str) -> ResolvedModel:
 
 
 def _unknown(spec: str, registry: Registry) -> ModelError:
-    if spec.casefold() == _COMING.casefold():
-        return ModelError(
-            f"the weights of '{_COMING}' come with a later version of this package; until then use "
-            f"'{BUILT_IN[0].names[0]}', a folder, or hf://owner/name, or BUILD from its shape with from_scratch=True"
-        )
     known = sorted({entry.name for entry in registry.entries()}) + [name for model in BUILT_IN for name in model.names]
     if not is_name(split_version(spec)[0]):
         return ModelError(f"'{spec}' is neither the name of a model nor a folder")
     return ModelError(
         f"there is no model '{spec}'.{did_you_mean(spec, known)} LIST THANOSQL MODEL shows all names; a folder is "
         f"written './folder', a model on the Hugging Face hub 'hf://owner/name'"
-    )
-
-
-def _from_hub(shown: str, repo_id: str, revision: str | None, *, may_download: bool = True) -> Path:
-    """The snapshot of a repository in the hub's local cache: as it is there, else downloaded into it."""
-    # Imported here: the client takes a fifth of a second.
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = _snapshot(repo_id, revision, local_files_only=True)
-        check_checkpoint(folder)
-    except HFValidationError as error:
-        raise ModelError(f"'{shown}' is not an address on the hub: {error}") from error
-    except (LocalEntryNotFoundError, ModelError) as error:  # not there, or only a part: tokenizer without weights
-        if not may_download:
-            raise _not_to_be_had(shown, repo_id, "this database may not (enable_external_access=false)") from error
-        return _download(shown, repo_id, revision)
-    return folder
-
-
-def _download(shown: str, repo_id: str, revision: str | None) -> Path:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S)
-        files = [sibling.rfilename for sibling in info.siblings or []]
-        if not any(name.endswith(".safetensors") and "/" not in name for name in files):
-            raise ModelError(
-                f"'{shown}': {repo_id} has no safetensors on the hub, and pickled weights are never loaded; choose "
-                f"another model or revision ('hf://{repo_id}@revision'), or convert it and give the folder"
-            )
-        folder = _snapshot(repo_id, revision, local_files_only=False)
-    except RevisionNotFoundError as error:
-        raise ModelError(f"'{shown}': {repo_id} has no revision '{revision}' on the hub") from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"'{shown}': there is no model {repo_id} on the hub, or it is private or gated; for the latter log in "
-            f"with `hf auth login` or set HF_TOKEN"
-        ) from error
-    except OfflineModeIsEnabled as error:
-        raise _not_to_be_had(shown, repo_id, "HF_HUB_OFFLINE is set") from error
-    except HfHubHTTPError as error:
-        raise _not_to_be_had(shown, repo_id, f"it answered HTTP {error.response.status_code}") from error
-    except Exception as error:
-        if isinstance(error, ModelError):
-            raise
-        # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
-        raise _not_to_be_had(shown, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
-    check_checkpoint(folder)
-    return folder
-
-
-def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        snapshot_download(
-            repo_id,
-            revision=revision,
-            local_files_only=local_files_only,
-            allow_patterns=_WANTED,
-            ignore_patterns=_UNWANTED,
-        )
-    )
-
-
-def _not_to_be_had(shown: str, repo_id: str, why: str) -> ModelError:
-    """The three ways to a model that is not here."""
-    from huggingface_hub import constants
-
-    return ModelError(
-        f"the model '{shown}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
-        f"cannot be used: {why}. Three ways: (1) connect once, and it is downloaded by itself or by `hf download "
-        f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write PREDICT "
-        f"USING '/path/to/folder'; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'"
     )

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+from . import hub
+from .caller import warn
 from .registry import Registry, model_home
 from .statement import Statement
 
@@ -63,6 +65,23 @@ class Session:
             yield
         finally:
             self._statement = outer
+
+    def resolve(self, spec: str, *, allow_external: bool) -> hub.ResolvedModel:
+        """What a model's name means, the same for all of a statement, which tells if another model stands in.
+
+        Raises:
+            ModelError: see `hub.resolve`.
+        """
+
+        def find() -> hub.ResolvedModel:
+            return hub.resolve(spec, self.registry, allow_external=allow_external)
+
+        if self._statement is not None:
+            return self._statement.resolve(spec, find)
+        resolved = find()
+        if resolved.notice:
+            warn(resolved.notice)
+        return resolved
 
 
 _identifiers = itertools.count(1)

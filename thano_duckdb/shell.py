@@ -1,5 +1,7 @@
 """The shell: `python -m thano_duckdb [my.duckdb] -c "PREDICT ..."`, `-f script.sql`, or statements on standard input.
 
+`thano_duckdb demo` plays the tutorial.
+
 Exit codes: 0 all statements ran; 1 one failed, and what follows it was not run; 2 the command line is wrong;
 130 Ctrl-C.
 """
@@ -16,12 +18,13 @@ from typing import TextIO
 
 import duckdb
 
-from . import __version__
+from . import __version__, demo
 from .connection import Connection, connect
 from .dialect import split_statements
 from .errors import ThanoError, ThanoWarning
 
 PROMPT, CONTINUED = "thano> ", "  ...> "
+DEMO = "demo"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,9 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
     warnings.showwarning = _show_warning
     try:
+        if given[:1] == [DEMO]:
+            return demo.main(given[1:])
+        arguments = _parser().parse_args(given)
         with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
             return _run(connection, arguments.scripts or [])
     except KeyboardInterrupt as interrupt:
@@ -50,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="thano_duckdb",
         description="Speech recognition inside DuckDB, by SQL.",
-        epilog="Without -c and -f the statements are read from standard input, each ending with a semicolon.",
+        epilog="Without -c and -f the statements are read from standard input, each ending with a semicolon. "
+        f"`thano_duckdb {DEMO}` plays the tutorial, see its --help; a database of that name is ./{DEMO}.",
     )
     parser.add_argument("database", nargs="?", default=":memory:", help="a DuckDB file (default: in memory)")
     parser.add_argument(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .caller import warn
 from .errors import AudioError, Cancelled
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from .hub import ResolvedModel
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Statement:
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
         self._n_reported = 0
+        self._models: dict[str, ResolvedModel] = {}
+        self._resolving = threading.Lock()
+        self._notices: list[str] = []
 
     @property
     def cancelled(self) -> bool:
@@ -69,9 +77,22 @@ class Statement:
             self._first_failure = self._first_failure or Failure(location, reason)
             self._failed.add(hash(location))
 
+    def resolve(self, spec: str, find: Callable[[], ResolvedModel]) -> ResolvedModel:
+        """What `find` said first of a model's name: one statement never mixes two models."""
+        with self._resolving:
+            if spec not in self._models:
+                self._models[spec] = found = find()
+                if found.notice:
+                    self._notices.append(found.notice)
+            return self._models[spec]
+
     @property
-    def has_failures(self) -> bool:
-        """Whether a clip has failed that `finish` has not told yet."""
+    def has_news(self) -> bool:
+        """Whether there is anything that `finish` has not told yet."""
+        return bool(self._notices) or self._has_failures
+
+    @property
+    def _has_failures(self) -> bool:
         return len(self._failed) > self._n_reported
 
     def close(self) -> None:
@@ -79,9 +100,12 @@ class Statement:
         self._progress.close()
 
     def finish(self) -> None:
-        """Close, and warn once of the clips that failed since the last call."""
+        """Close, and warn once of models that stand in, and of the clips that failed since the last call."""
         self.close()
-        if not self.has_failures or self._first_failure is None:
+        notices, self._notices = self._notices, []
+        for notice in notices:
+            warn(notice)
+        if not self._has_failures or self._first_failure is None:
             return
         n_failed, self._n_reported = len(self._failed), len(self._failed)
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"

@@ -120,6 +120,8 @@ def _base(session: Session, spec: str, options: TrainingOptions, *, allow_extern
     if options.from_scratch and tiny.is_tiny(spec):
         return Base(tiny.NAME, None)
     resolved = hub.resolve(spec, session.registry, allow_external=allow_external)
+    if resolved.notice:
+        warn(resolved.notice)  # now: at the end of the statement it would come after hours
     version = f"@{resolved.version}" if resolved.version is not None else ""
     return Base(resolved.name + version, resolved.folder)
 

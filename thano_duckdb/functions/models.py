@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from thano_duckdb import hub
+from thano_duckdb.datasets import DATASETS, Dataset, find_dataset, lay_out
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.registry import ModelEntry
 from thano_duckdb.session import Session
@@ -25,7 +27,14 @@ MODEL = pa.struct(
         pa.field("description", pa.string()),
     ]
 )
-DATASET = pa.struct([pa.field("name", pa.string()), pa.field("data_type", pa.string())])
+DATASET = pa.struct(
+    [
+        pa.field("name", pa.string()),
+        pa.field("data_type", pa.string()),
+        pa.field("path", pa.string()),
+        pa.field("description", pa.string()),
+    ]
+)
 
 
 def list_models(session: Session) -> list[dict[str, Any]]:
@@ -47,12 +56,22 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _built_in_row(name: str, model: hub.BuiltIn) -> dict[str, Any]:
-    return {"name": name, "kind": "built-in", "base": f"hf://{model.repo_id}", "description": model.description}
+    base = f"hf://{model.repo_id}" if model.repo_id is not None else None
+    return {"name": name, "kind": "built-in", "base": base, "description": model.description}
 
 
 def list_datasets(session: Session) -> list[dict[str, Any]]:
-    """The data sets that GET THANOSQL DATASET knows: none is shipped with this version."""
-    return []
+    """The data sets that GET THANOSQL DATASET knows; their path is relative to the working folder."""
+    return [_dataset_row(dataset, dataset.place) for dataset in DATASETS]
+
+
+def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "data_type": dataset.data_type,
+        "path": path,
+        "description": dataset.description,
+    }
 
 
 def upload_model(
@@ -75,22 +94,28 @@ def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
 def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
     chosen = parse_options(options, {"model_name": str, "overwrite": bool})
-    resolved = hub.resolve(name, session.registry, allow_external=external_access)
     wanted = chosen.get("model_name")
     built_in = hub.built_in(wanted or name)
     if built_in is not None and built_in is hub.built_in(name):
-        return [{**_built_in_row(wanted or name, built_in), "path": str(resolved.folder)}]
+        # Of two names for the same the one that will be used: tutorial_audio_recognition is to be had without the hub.
+        resolved = session.resolve(wanted or name, allow_external=external_access)
+        found = hub.built_in(resolved.name) or built_in  # what stands in describes itself
+        return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
+    resolved = session.resolve(name, allow_external=external_access)
     overwrite = chosen.get("overwrite", False)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 
-def get_dataset(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
+def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
-    parse_options(options, {"overwrite": bool})
-    raise ThanoError(
-        f"there is no data set '{name}' in this version; for LibriSpeech unpack an archive of https://www.openslr.org/12"
-        " and read it with SELECT * FROM thano_librispeech('LibriSpeech/test-clean')"
-    )
+    chosen = parse_options(options, {"overwrite": bool})
+    dataset = find_dataset(name)
+    if not external_access:
+        raise ThanoError(
+            f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be laid out"
+        )
+    folder = lay_out(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
+    return [_dataset_row(dataset, str(folder))]
 
 
 def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType) -> Function:

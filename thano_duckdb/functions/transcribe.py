@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from thano_duckdb import hub
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitor import Monitor
 from thano_duckdb.progress import Progress
@@ -95,7 +94,7 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
     from thano_duckdb.speech.models import load_engine
 
-    resolved = hub.resolve(model, session.registry, allow_external=allow_external)
+    resolved = session.resolve(model, allow_external=allow_external)
     return load_engine(
         resolved.folder,
         device=options.get("device", session.settings.device),
