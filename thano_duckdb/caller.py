@@ -1,15 +1,19 @@
 """The user's frame: where warnings point, and whose variables DuckDB scans.
 
 DuckDB finds `SELECT * FROM my_dataframe` among the variables of the frame that calls it, which behind our connection
-would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables.
+would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
+cell no frame holds them: there `in_cell` names them.
 """
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import functools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -28,6 +32,18 @@ _NOT_THE_USERS = (
 _CONTEXTLIB = "contextlib.py"
 _CALL = compile("_thano_duckdb_call()", "<thano_duckdb: called in the user's frame>", "eval")
 
+_cell_variables: ContextVar[Mapping[str, Any] | None] = ContextVar("_cell_variables", default=None)
+
+
+@contextlib.contextmanager
+def in_cell(variables: Mapping[str, Any]) -> Iterator[None]:
+    """Within the block the user's variables are these, and warnings point at no line of Python."""
+    token = _cell_variables.set(variables)
+    try:
+        yield
+    finally:
+        _cell_variables.reset(token)
+
 
 def user_frame() -> FrameType | None:
     """The nearest frame that is neither ours nor DuckDB's, or None on a thread that the user did not start."""
@@ -42,17 +58,23 @@ def user_frame() -> FrameType | None:
 
 def call_in_user_frame(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """`function(*args, **kwargs)`, with the user's local and global variables in the calling frame."""
-    frame = user_frame()
-    if frame is None:
-        return function(*args, **kwargs)
+    variables, in_globals = _cell_variables.get(), vars(builtins)
+    if variables is None:
+        frame = user_frame()
+        if frame is None:
+            return function(*args, **kwargs)
+        variables, in_globals = frame.f_locals, frame.f_globals
     # `partial` is written in C and has no frame: the function is called straight from the evaluated text.
-    local = {**frame.f_locals, "_thano_duckdb_call": functools.partial(function, *args, **kwargs)}
-    result: T = eval(_CALL, frame.f_globals, local)
+    local = {**variables, "_thano_duckdb_call": functools.partial(function, *args, **kwargs)}
+    result: T = eval(_CALL, in_globals, local)
     return result
 
 
 def warn(message: str) -> None:
     """Warn with our own class, pointing at the user's line."""
+    if _cell_variables.get() is not None:
+        warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
+        return
     frame = user_frame()
     if frame is None:
         warnings.warn(message, ThanoWarning, stacklevel=2)

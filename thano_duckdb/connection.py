@@ -89,8 +89,8 @@ class Connection:
     Attributes not listed here are `duckdb.DuckDBPyConnection`'s own. Relations that it returns are DuckDB relations.
     """
 
-    def __init__(self, raw: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-        """Take over `raw`, which `close` closes."""
+    def __init__(self, raw: duckdb.DuckDBPyConnection, settings: Settings, *, owns: bool = True) -> None:
+        """Take over `raw`, which `close` closes, and, if it `owns` it, its own end."""
         from .functions.install import (
             install,  # brings pyarrow and numpy, which take longer to import than all the rest
         )
@@ -105,7 +105,13 @@ class Connection:
         """Whether that statement is done although its rows were not fetched (BUILD, UPLOAD, ..)."""
         self._requests: weakref.WeakKeyDictionary[Relation, _Request] = weakref.WeakKeyDictionary()
         self.relation_class = relation_class(self)
-        weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
+        if owns:
+            weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
+
+    @property
+    def raw(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's own connection behind this one."""
+        return self._raw
 
     # Methods that take SQL text
 
@@ -134,7 +140,7 @@ class Connection:
         self._open, self._ran = self._new_statement(request), request.runs_now
         with self._running(self._open, request):
             call_in_user_frame(self._raw.execute, request.sql, parameters)
-        if self._open.has_failures and not self._gives_rows(request):
+        if self._open.has_news and not self._gives_rows(request):
             self._finish()
         return self
 

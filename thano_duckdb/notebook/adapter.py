@@ -1,0 +1,172 @@
+"""A connection of ours as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
+
+JupySQL runs a statement again where it makes a data frame of its result, and loses rows where it thinks that it need
+not. So a cursor runs a statement once, keeps its rows within DuckDB, and gives every reader all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from thano_duckdb.caller import call_in_user_frame, in_cell
+from thano_duckdb.connection import Connection
+from thano_duckdb.dialect import Build, Fit, PrintAudio, plan, rewrite
+
+from .curve import curve
+from .failures import is_expected, one_line
+from .page import Page
+from .player_table import player_table
+
+_CHANGES_ROWS = (duckdb.StatementType.INSERT, duckdb.StatementType.UPDATE, duckdb.StatementType.DELETE)
+_SCAN_ALL_FRAMES = "SET python_scan_all_frames=true"
+"""JupySQL sends it before each statement, so that DuckDB finds data frames: ours are found without, see `caller`."""
+
+
+@dataclass
+class Cell:
+    """What surrounds the statements that run now.
+
+    Attributes:
+        text: as the user wrote it, the line of the magic included.
+        variables: of the user.
+        short_errors: one line for each error instead of a traceback.
+        pages: what its statements want to show beside their rows.
+    """
+
+    text: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    short_errors: bool = True
+    pages: list[Page] = field(default_factory=list)
+
+
+class NotebookConnection:
+    """What JupySQL holds: all statements of all cells run on the one connection behind it."""
+
+    # JupySQL knows DuckDB by these two.
+    df = pl = None
+
+    def __init__(self, connection: Connection, cell: Cell) -> None:
+        """Run statements on `connection`; `cell` is changed from cell to cell."""
+        self.connection = connection
+        self.cell = cell
+
+    def cursor(self) -> Cursor:
+        """For one statement."""
+        return Cursor(self.connection, self.cell)
+
+    def commit(self) -> None:
+        """Nothing: DuckDB commits by itself, and a transaction may span cells."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+class Cursor:
+    """One statement and its rows.
+
+    Attributes:
+        description: of the columns, as PEP 249 has it.
+        rowcount: rows that were inserted, updated or deleted, else -1.
+        n_rows: rows of the result.
+        page: shows the rows better than a table, or None.
+    """
+
+    def __init__(self, connection: Connection, cell: Cell) -> None:
+        """Run on `connection`."""
+        self._connection = connection
+        self._cell = cell
+        self._sql: str | None = None
+        self._relation: Any = None
+        self._rows: Iterator[tuple[Any, ...]] = iter(())
+        self.description: list[tuple[Any, ...]] | None = None
+        self.rowcount = -1
+        self.n_rows = 0
+        self.page: Page | None = None
+
+    def execute(self, sql: str, parameters: object = None) -> Cursor:
+        """Run a statement; the same one again only gives its rows again."""
+        if sql == _SCAN_ALL_FRAMES:
+            return self
+        if sql != self._sql:
+            try:
+                with in_cell(self._cell.variables):
+                    self._run(sql, parameters)
+            except Exception as error:
+                if not (self._cell.short_errors and is_expected(error)):
+                    raise
+                raise one_line(self._placed(error, sql), sql, self._cell.text) from None
+        self._rewind()
+        return self
+
+    def _run(self, sql: str, parameters: object) -> None:
+        relation = self._connection.sql(sql, params=parameters)
+        if relation is not None:
+            relation = relation.materialize()
+            self.n_rows = len(relation)
+        self._sql = sql
+        if relation is None or (relation.columns == ["Count"] and not self.n_rows):  # CREATE, SET, ..
+            relation = self._connection.sql("SELECT NULL::VARCHAR AS Success LIMIT 0")
+        self.description = relation.description
+        self._relation = relation
+        self._look(sql, relation)
+
+    def _placed(self, error: Exception, sql: str) -> Exception:
+        """The same error with its place, which DuckDB tells where a statement is executed, but not of a relation."""
+        if isinstance(error, duckdb.BinderException | duckdb.CatalogException):
+            try:  # nothing runs: it fails as it did
+                with in_cell(self._cell.variables):
+                    call_in_user_frame(self._connection.raw.execute, f"EXPLAIN\n{rewrite(sql)}")
+            except duckdb.Error as placed:
+                return placed if type(placed) is type(error) else error
+        return error
+
+    def _look(self, sql: str, relation: duckdb.DuckDBPyRelation) -> None:
+        """Count the rows that changed; draw what is better seen than read."""
+        last = self._connection.extract_statements(sql)[-1]
+        if last.type in _CHANGES_ROWS and relation.columns == ["Count"]:
+            self.rowcount = relation.fetchall()[0][0]
+        statements = plan(sql).statements
+        match statements[0] if statements else None:
+            case PrintAudio() as statement:
+                may_read = self._connection.sql("SELECT current_setting('enable_external_access')").fetchall()
+                self.page = player_table(
+                    relation.to_arrow_table(),
+                    audio_col=statement.options.text("audio_col") or "",
+                    allow_external=may_read[0][0],
+                )
+                self._cell.pages.append(self.page)
+            case Build() | Fit():
+                self._cell.pages.append(curve(relation))
+
+    def _rewind(self) -> None:
+        # The plain method: ours would make a statement of it that stays open between two rows.
+        self._rows = iter(duckdb.DuckDBPyRelation.iter_rows(self._relation))
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row, or None."""
+        return next(self._rows, None)
+
+    def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
+        """The next `size` rows at most."""
+        return list(itertools.islice(self._rows, size))
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows that are left."""
+        return list(self._rows)
+
+    def df(self) -> Any:
+        """All rows as a pandas DataFrame."""
+        return self._relation.df()
+
+    def pl(self) -> Any:
+        """All rows as a polars DataFrame."""
+        return self._relation.pl()
+
+    def close(self) -> None:
+        """Nothing: the rows stay as long as the cursor."""

@@ -1,0 +1,80 @@
+"""Errors as a cell shows them: one line that says what is wrong and where in the cell."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+from IPython.core.error import UsageError
+
+from thano_duckdb.errors import DialectError, ThanoError
+
+# How DuckDB ends a message about a place in the SQL.
+_DUCKDB_PLACE = re.compile(r"\n+LINE \d+: (?P<line>.*)\n(?P<before>\s*)\^.*", re.DOTALL)
+_DUCKDB_KIND = re.compile(r"^[A-Z][\w ]* Error: ")
+_LINE_PREFIX = re.compile(r"LINE \d+: ")
+_MAX_SHOWN_CHARS = 80
+
+
+def one_line(error: Exception, statement: str, cell: str) -> UsageError:
+    """The error that IPython shows as a single line.
+
+    Args:
+        error: DuckDB's or ours.
+        statement: what was run, as JupySQL gave it: without comments, with snippets and variables put in.
+        cell: the whole cell as the user wrote it, the line of the magic included.
+    """
+    if isinstance(error, DialectError):
+        text = error.problem
+        place = _place_in_cell(cell, statement, statement.split("\n")[error.line - 1], error.column)
+    elif isinstance(error, ThanoError):
+        text, place = str(error), ""
+    else:
+        text, place = _duckdb_text(error, statement, cell)
+    shown = UsageError(" ".join(text.split()) + place)
+    shown.error_type = type(error).__name__  # JupySQL's way to name the kind
+    return shown
+
+
+def interrupted(farewell: str) -> UsageError:
+    """Likewise for the stop button: what follows the cell does not run."""
+    shown = UsageError(farewell or "Interrupted.")
+    shown.error_type = "KeyboardInterrupt"
+    return shown
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error is about what the user asked, and not a fault of the program."""
+    return isinstance(error, ThanoError | duckdb.Error)
+
+
+def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]:
+    message = _DUCKDB_KIND.sub("", str(error))
+    found = _DUCKDB_PLACE.search(message)
+    if found is None:
+        return message, ""
+    prefix = _LINE_PREFIX.search(found[0])
+    column = len(found["before"]) - (len(prefix[0]) if prefix else 0) + 1
+    line = found["line"]
+    if line.startswith("..."):
+        line, column = line[3:], column - 3
+    line = line.removesuffix("...")
+    return message[: found.start()], _place_in_cell(cell, statement, line, column)
+
+
+def _place_in_cell(cell: str, statement: str, line: str, column: int) -> str:
+    """` (line 3, column 8 of the cell: ..)`, as far as the place can be found again."""
+    lead = len(line) - len(line.lstrip())
+    fragment, column = line.strip(), max(1, column - lead)
+    start = cell.find(statement)
+    if start < 0 or fragment not in statement:
+        start = 0
+    at = cell.find(fragment, start)
+    if at < 0 or not fragment:  # what was run is not what was written
+        return ""
+    at = min(at + column - 1, len(cell))
+    line_start = cell.rfind("\n", 0, at) + 1
+    shown = cell[line_start:].split("\n", 1)[0].strip()
+    if len(shown) > _MAX_SHOWN_CHARS:
+        shown = f"{shown[:_MAX_SHOWN_CHARS]}.."
+    return f" (line {cell.count(chr(10), 0, at) + 1}, column {at - line_start + 1} of the cell: {shown})"

@@ -1,0 +1,87 @@
+"""What stands behind `%sql` or `%%sql`: JupySQL's options, a connection, and the SQL that begins on that line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# JupySQL 0.11's options: those that stand alone, and those that take a value.
+_FLAGS = frozenset(
+    ["-l", "--connections", "-p", "--persist", "-P", "--persist-replace", "-n", "--no-index", "--append", "-N",
+     "--no-execute"]
+)  # fmt: skip
+_WITH_VALUE = frozenset(
+    ["-x", "--close", "-c", "--creator", "-s", "--section", "-a", "--connection_arguments", "-f", "--file", "-S",
+     "--save", "-w", "--with", "-A", "--alias", "--interact"]
+)  # fmt: skip
+_PERSISTS = frozenset(["-p", "--persist", "-P", "--persist-replace", "--append"])
+_WORD = re.compile(r"\s*('[^']*'|\"[^\"]*\"|\S+)")
+_ASSIGNMENT = re.compile(r"\s*(?P<variable>[A-Za-z_]\w*)\s*=?\s*<<")
+
+
+@dataclass(frozen=True)
+class MagicLine:
+    """The parts of a magic's line.
+
+    Attributes:
+        options: for JupySQL, as written.
+        connection: the first word, where it names one.
+        sql: the rest, with its quotes as they are.
+    """
+
+    options: tuple[str, ...]
+    connection: str | None
+    sql: str
+
+    def value(self, *names: str) -> str | None:
+        """The value of an option, by any of its spellings."""
+        for name, value in zip(self.options, self.options[1:], strict=False):
+            if name in names:
+                return value
+        return None
+
+
+def read_line(line: str, is_connection: Callable[[str], bool]) -> MagicLine:
+    """Take a line apart.
+
+    JupySQL would read the whole line as a shell does, which breaks quotes, `--` and `= -1` in SQL. So only its options
+    and the connection are left to it, and the SQL of the line becomes the first line of the cell.
+
+    Args:
+        line: what follows the magic's name.
+        is_connection: whether a word means a connection.
+    """
+    options: list[str] = []
+    connection = None
+    position = 0
+    while word := _WORD.match(line, position):
+        text = word[1]
+        if text in _FLAGS or text in _WITH_VALUE:
+            options.append(text)
+            position = word.end()
+            if text in _WITH_VALUE and (value := _WORD.match(line, position)):
+                options.append(value[1])
+                position = value.end()
+        elif connection is None and is_connection(text):
+            connection = text
+            position = word.end()
+        elif _is_misspelt_option(text):
+            options.append(text)  # JupySQL refuses it
+            position = word.end()
+        else:
+            break
+    rest = line[position:].strip()
+    if _PERSISTS.intersection(options):  # what follows is the name of a data frame
+        return MagicLine((*options, *rest.split()), connection, "")
+    return MagicLine(tuple(options), connection, rest)
+
+
+def assigned_variable(sql: str) -> str | None:
+    """The variable of JupySQL's `variable << SELECT ..` or `variable = << SELECT ..`."""
+    assignment = _ASSIGNMENT.match(sql)
+    return assignment["variable"] if assignment else None
+
+
+def _is_misspelt_option(word: str) -> bool:
+    return word.startswith("--") and word.removeprefix("--")[:1].isalpha()

@@ -1,0 +1,145 @@
+"""The magics `%sql`, `%%sql`, `%thanosql` and `%%thanosql`: JupySQL's own, with our statements, places and pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import duckdb
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.display import display
+from jinja2 import Template, TemplateError
+from sql.run.resultset import ResultSet
+from sql.store import store
+
+from thano_duckdb.dialect import plan, split_statements
+from thano_duckdb.errors import ThanoError, ThanoWarning
+
+from .adapter import Cell, Cursor
+from .connections import Connections
+from .failures import interrupted, one_line
+from .magic_line import MagicLine, assigned_variable, read_line
+
+_BIT_SHIFT_GUARD = "_thano_result"
+_NO_TOKEN = "No API token is needed: everything runs on this machine."
+
+
+@magics_class
+class ThanoMagics(Magics):
+    """Takes the place of JupySQL's `%sql`, and hands its work on to `%jupysql`, the same under another name."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        """Find JupySQL, which has been loaded."""
+        super().__init__(shell)
+        self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
+        self.cell = Cell(variables=shell.user_ns)
+        self.connections = Connections(self.cell, self.config_of_jupysql)
+
+    @property
+    def config_of_jupysql(self) -> Any:
+        """JupySQL's magic, which carries its settings (`%config SqlMagic`)."""
+        return self._jupysql.__self__  # type: ignore[attr-defined]
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic("sql")
+    def sql(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
+        """Run SQL, of DuckDB's or ours; options and results are JupySQL's."""
+        return self._run("sql", line, cell, local_ns)
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic("thanosql")
+    def thanosql(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
+        """The same under the name that the original tutorials use."""
+        if cell is None and line.strip().upper().startswith("API_TOKEN"):
+            print(_NO_TOKEN)  # noqa: T201 - as the original answers
+            return None
+        return self._run("thanosql", line, cell, local_ns)
+
+    def _run(self, name: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> Any:
+        variables = {**self.shell.user_ns, **(local_ns or {})}
+        self.cell.text = line if cell is None else f"%%{name} {line}\n{cell}"
+        self.cell.variables = variables
+        self.cell.short_errors = self.config_of_jupysql.short_errors
+        self.cell.pages.clear()
+        try:
+            with _warnings_in_a_line():
+                return self._answer(line, cell, local_ns, variables)
+        except KeyboardInterrupt as interrupt:
+            if not self.cell.short_errors:
+                raise
+            raise interrupted(str(interrupt)) from None
+        except (ThanoError, duckdb.Error) as error:
+            if not self.cell.short_errors:
+                raise
+            raise one_line(error, "", self.cell.text) from None
+
+    def _answer(
+        self, line: str, cell: str | None, local_ns: dict[str, Any] | None, variables: Mapping[str, Any]
+    ) -> Any:
+        head = read_line(line, lambda word: self.connections.is_connection(word, variables))
+        options = list(head.options)
+        if head.connection and not self.connections.switch(head.connection, head.value("--alias", "-A"), variables):
+            options.insert(0, head.connection)
+        sql = f"{head.sql}\n{cell or ''}".strip("\n")
+        if not sql.strip():
+            return self._jupysql(" ".join(options), "", local_ns=local_ns) if options else None
+        variable = assigned_variable(sql)
+        statements = split_statements(sql.partition("<<")[2] if variable else sql)
+        if not statements:
+            return None  # comments alone, which JupySQL stumbles over
+        options += self._snippets(head, sql, variable, variables)
+        if variable is None and "<<" in sql:  # JupySQL would take a bit shift for an assignment
+            result = self._jupysql(" ".join(options), f"{_BIT_SHIFT_GUARD} = <<{sql}", local_ns=local_ns)
+            self.shell.user_ns.pop(_BIT_SHIFT_GUARD, None)
+        else:
+            result = self._jupysql(" ".join(options), sql, local_ns=local_ns)
+        self._show_pages(result)
+        return result
+
+    def _snippets(self, head: MagicLine, sql: str, variable: str | None, variables: Mapping[str, Any]) -> list[str]:
+        """`--with` for each saved query that our statements read: JupySQL finds them in plain SQL only."""
+        connection = self.connections.current
+        if connection is None or not len(store) or head.value("--with", "-w") or head.value("--file", "-f"):
+            return []
+        saved = [name for name in store if name != head.value("--save", "-S")]
+        try:
+            query = Template(sql.partition("<<")[2] if variable else sql).render(variables)
+            if plan(query).is_plain or query.lstrip().lower().startswith("with "):
+                return []
+            tables = connection.get_table_names(query)
+        except (TemplateError, ThanoError, duckdb.Error):
+            return []  # it is told when the statement runs
+        return [word for name in saved if name in tables for word in ("--with", name)]
+
+    def _show_pages(self, result: Any) -> None:
+        """Show what no result shows: players of a PRINT AUDIO that is not the cell's result, the curve of a BUILD."""
+        cursor = result.sqlaproxy if isinstance(result, ResultSet) else None
+        shown = cursor.page if isinstance(cursor, Cursor) else None
+        for page in self.cell.pages:
+            if page is not shown:
+                display(page)
+        self.cell.pages.clear()
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show warnings of ours without a place in Python, which says nothing in a cell."""
+    show = warnings.showwarning
+
+    def show_shortly(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, ThanoWarning):
+            print(f"{category.__name__}: {message}", file=sys.stderr)  # noqa: T201
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = show_shortly
+    try:
+        yield
+    finally:
+        warnings.showwarning = show

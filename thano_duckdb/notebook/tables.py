@@ -1,0 +1,88 @@
+"""Whatever holds rows as an Arrow table, and its values as text for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from thano_duckdb.errors import ThanoError
+
+MAX_TEXT = 300
+"""Of a longer value a page shows only so many characters."""
+
+
+def as_table(result: Any) -> pa.Table:
+    """The rows of a relation, a data frame, an Arrow table, a JupySQL result or a list of dicts.
+
+    Raises:
+        ThanoError: it is something else, or Arrow cannot hold its values.
+    """
+    try:
+        return _table(result)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ThanoError(f"this {type(result).__name__} cannot be read as a table: {error}") from error
+
+
+def _table(result: Any) -> pa.Table:
+    if isinstance(result, pa.Table):
+        return result
+    if isinstance(result, list | tuple) and all(isinstance(row, dict) for row in result):
+        names = list(dict.fromkeys(name for row in result for name in row))
+        return pa.table({str(name): [row.get(name) for row in result] for name in names})
+    if isinstance(result, duckdb.DuckDBPyRelation):
+        return result.to_arrow_table()  # it reads within the relation's statement, in contrast to a stream
+    if hasattr(type(result), "DataFrame"):  # a result of JupySQL
+        result = result.DataFrame()
+    if hasattr(type(result), "__arrow_c_stream__"):
+        return pa.table(result)
+    raise ThanoError(
+        f"a {type(result).__name__} holds no rows to show: give a relation (con.sql(..)), a data frame, an Arrow "
+        "table, a result of %sql, or a list of dicts"
+    )
+
+
+def values_at(column: pa.ChunkedArray, places: Sequence[int]) -> list[Any]:
+    """The values of some rows, of any type: `take` knows no views, which polars gives."""
+    return [column[place].as_py() for place in places]
+
+
+def audio_values(column: pa.ChunkedArray, name: str, places: Sequence[int]) -> list[str | bytes | None]:
+    """The audio of some rows: paths and URLs as str, contents of files as bytes.
+
+    Raises:
+        ThanoError: the column holds neither.
+    """
+    if not (is_text(column.type) or is_blob(column.type) or pa.types.is_null(column.type)):
+        raise ThanoError(f"the column '{name}' holds {column.type}, not audio: a path or URL, or the content of a file")
+    return values_at(column, places)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_blob(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds bytes."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def shown(value: object) -> str:
+    """A value as a page shows it, cut where it is long; bytes only by their number."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"<{len(value):,} bytes>"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
+def reads_files(result: Any) -> bool:
+    """Whether the database of a relation may read files; what is no relation may."""
+    if not isinstance(result, duckdb.DuckDBPyRelation):
+        return True
+    rows = result.limit(0).aggregate("count(*), current_setting('enable_external_access')").fetchall()
+    return bool(rows[0][1])
