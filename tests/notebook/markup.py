@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
-_TAGS = """html head meta title style body div p span b table thead tbody tr th td dl dt dd code svg path text circle
+_TAGS = """html head em meta title style body div p span b table thead tbody tr th td dl dt dd code svg path text circle
 audio"""
 _ATTRIBUTES = """class style title src controls preload viewbox preserveaspectratio role aria-label d x y cx cy r
 text-anchor colspan lang charset name content"""

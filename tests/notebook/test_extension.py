@@ -1,0 +1,95 @@
+"""Loading, unloading, and the connections that a notebook may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from sql.connection import ConnectionManager
+
+import thano_duckdb
+
+from .conftest import Notebook
+
+OURS = "LIST THANOSQL MODEL"
+
+
+@pytest.mark.parametrize("first", ["%load_ext sql\n%load_ext thano_duckdb", "%load_ext thano_duckdb\n%load_ext sql"])
+def test_either_extension_may_be_loaded_first(bare_notebook: Notebook, first: str) -> None:
+    bare_notebook.run(first)
+    assert len(bare_notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+def test_the_default_connection_is_a_variable(notebook: Notebook) -> None:
+    notebook.run("%sql CREATE TEMP TABLE t AS SELECT 1 AS i")
+    assert notebook.run("thano.sql('FROM t').fetchall()") == [(1,)]
+
+
+def test_a_variable_of_that_name_is_left_alone(bare_notebook: Notebook) -> None:
+    bare_notebook.run("thano = 'mine'\n%load_ext thano_duckdb")
+    assert bare_notebook.variables["thano"] == "mine"
+
+
+@pytest.mark.parametrize("how", ["duckdb", "thano_duckdb"])
+def test_a_connection_of_the_user(notebook: Notebook, how: str) -> None:
+    con = {"duckdb": duckdb.connect, "thano_duckdb": thano_duckdb.connect}[how]()
+    con.execute("CREATE TEMP TABLE mine AS SELECT 7 AS i")
+    notebook.variables["con"] = con
+    notebook.run("%sql con")
+    assert list(notebook.run("%sql FROM mine")) == [(7,)]
+    assert len(notebook.run(f"%%sql con\n{OURS}")) > 0
+    notebook.run("%unload_ext thano_duckdb")
+    assert con.execute("FROM mine").fetchall() == [(7,)]
+    con.close()
+
+
+def test_a_connection_that_jupysql_had_before(bare_notebook: Notebook) -> None:
+    bare_notebook.run("import duckdb\ncon = duckdb.connect()\n%load_ext sql\n%sql con --alias con")
+    bare_notebook.run("%load_ext thano_duckdb\n%sql con")
+    assert len(bare_notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+def test_the_variable_may_be_another_connection_later(notebook: Notebook) -> None:
+    for number in (1, 2):
+        notebook.run(f"import duckdb\ncon = duckdb.connect()\ncon.execute('CREATE TABLE t AS SELECT {number} AS i')")
+        assert list(notebook.run("%%sql con\nFROM t")) == [(number,)]
+
+
+@pytest.mark.parametrize("name", ["my.duckdb", "duckdb:///my.duckdb"])
+def test_a_database_file(notebook: Notebook, tmp_path: Path, name: str) -> None:
+    notebook.run(f"%sql {name}")
+    notebook.run("%sql CREATE TABLE kept AS SELECT 3 AS i")
+    notebook.run("%sql thano")
+    assert notebook.try_to("%sql FROM kept").error is not None
+    assert list(notebook.run(f"%%sql {name}\nFROM kept")) == [(3,)]
+    notebook.run(f"%sql --close {name}")
+    with duckdb.connect(str(tmp_path / "my.duckdb")) as con:
+        assert con.execute("FROM kept").fetchall() == [(3,)]
+
+
+def test_connections_have_aliases(notebook: Notebook) -> None:
+    notebook.run("%sql :memory: --alias other")
+    notebook.run("%sql CREATE TABLE here AS SELECT 1 AS i")
+    notebook.run("%sql thano")
+    assert list(notebook.run("%%sql other\nFROM here")) == [(1,)]
+
+
+def test_unloading_gives_sql_back(notebook: Notebook) -> None:
+    notebook.run("%unload_ext thano_duckdb")
+    assert "thano" not in notebook.variables
+    assert (
+        notebook.try_to("%thanosql LIST MODEL").error is not None
+        or "not found" in notebook.try_to("%thanosql x").stderr
+    )
+    assert ConnectionManager.current is None
+    notebook.run("import duckdb\ncon = duckdb.connect()\n%sql con")
+    assert list(notebook.run("%sql SELECT 1")) == [(1,)]
+    assert notebook.try_to(f"%%sql\n{OURS}").error is not None
+    notebook.run("%load_ext thano_duckdb\n%sql con")
+    assert len(notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+def test_reloading(notebook: Notebook) -> None:
+    notebook.run("%reload_ext thano_duckdb")
+    assert len(notebook.run(f"%%sql\n{OURS}")) > 0

@@ -1,0 +1,88 @@
+"""Errors are one line with the place in the cell; nothing in the data is alive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from .conftest import Notebook
+from .markup import is_inert
+
+LIVE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says", "place"),
+    [
+        ("%%sql\nSELECT 1 AS i;\n\nSELECT\n  j\nFROM range(3)", 'column "j" not found', "line 5, column 3"),
+        ("%%sql\n-- a comment\nSELECT 1 FROM nowhere", "nowhere does not exist", "line 3, column 15"),
+        ("%%sql\nPREDICT USING nobody AS\nSELECT 1", "no model 'nobody'", "line 2, column 15"),
+        ("%%sql\nSELECT 1;\nPREDICT USING m OPTIONS (batchsize=3) AS SELECT 1", "Did you mean", "line 3, column 26"),
+        ("%sql SELEC 1", "syntax error", "line 1"),
+        ("%%thanosql\nPRINT AUDIO AS\nSELECT 1 AS a", "audio_path", "line "),
+    ],
+)
+def test_an_error_is_one_line_with_its_place(notebook: Notebook, cell: str, says: str, place: str) -> None:
+    ran = notebook.try_to(cell)
+    assert ran.error is not None
+    (line,) = ran.stderr.strip().splitlines()
+    assert says in line
+    assert place in line
+    assert "of the cell" in line
+    assert "Traceback" not in line
+    assert notebook.run("%sql SELECT 42").dict() == {"42": (42,)}  # the connection goes on
+
+
+def test_the_place_is_that_of_the_statement_that_failed(notebook: Notebook) -> None:
+    ran = notebook.try_to("%%sql\nSELECT 1 AS a;\nSELECT b FROM (SELECT 1 AS a);\n")
+    assert "line 3, column 8 of the cell" in ran.stderr
+
+
+def test_long_errors_on_demand(notebook: Notebook) -> None:
+    notebook.run("%config SqlMagic.short_errors = False")
+    try:
+        ran = notebook.try_to("%%sql\nPREDICT USING nobody AS SELECT 1")
+        plain = notebook.try_to("%%sql\nSELECT j FROM range(3)")
+    finally:
+        notebook.run("%config SqlMagic.short_errors = True")
+    assert type(ran.error).__name__ == "DialectError"
+    assert isinstance(plain.error, duckdb.BinderException)
+    assert "Traceback" in ran.stdout + ran.stderr
+
+
+@pytest.mark.filterwarnings("default::thano_duckdb.ThanoWarning")
+def test_a_warning_is_one_line(notebook: Notebook, an4_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no audio")
+    ran = notebook.try_to(f"%%sql\nPREDICT USING '{an4_model}' OPTIONS (epochs=3) AS SELECT 'text.wav' AS audio_path")
+    assert ran.error is None
+    lines = ran.stderr.strip().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("ThanoWarning: ") for line in lines)
+    assert "'epochs'" in lines[0]
+    assert "text.wav" in lines[1]
+
+
+def test_a_table_of_live_markup_is_inert(notebook: Notebook) -> None:
+    notebook.variables["live"] = LIVE
+    result = notebook.run("%%sql\nSELECT '{{live}}' AS \"<b onclick='x'>\", ['{{live}}'] AS many")
+    html = notebook.html(result)
+    assert is_inert(html)
+    assert "&lt;script&gt;" in html
+    assert list(result) == [(LIVE, [LIVE])]  # the data is what it was
+
+
+def test_players_of_live_markup_are_inert(notebook: Notebook, tmp_path: Path) -> None:
+    name = "<script>alert(1)<script>.wav"
+    (tmp_path / name).write_text("no audio")
+    result = notebook.run(f"%%sql\nPRINT AUDIO AS SELECT '{name}' AS audio_path, '{LIVE}' AS text")
+    html = notebook.html(result)
+    assert is_inert(html)
+    assert "&lt;script&gt;" in html
+
+
+def test_errors_and_warnings_are_text(notebook: Notebook) -> None:
+    ran = notebook.try_to(f"%%sql\nPREDICT USING '{LIVE}' AS SELECT 1 AS audio_path")
+    assert "<script>" in ran.stderr  # a stream: notebooks escape it
+    assert not any("<script>" in output.data.get("text/html", "") for output in ran.displayed)

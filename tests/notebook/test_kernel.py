@@ -1,0 +1,142 @@
+"""Real kernels: the tutorial from top to bottom, the bar, and the stop button."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.conftest import REPOSITORY, Utterance
+from thano_duckdb import bundled
+
+from .markup import Markup
+
+N_CLIPS = 40
+TUTORIAL = REPOSITORY / "notebooks" / "speech_recognition.ipynb"
+
+# The kernels' own libraries, not ours: a client that is collected with its sockets, and a proactor's warning.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder for kernels, without the hub."""
+    monkeypatch.setenv("THANO_HOME", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    return tmp_path
+
+
+def client_of(cells: list[str], folder: Path) -> NotebookClient:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    return NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(folder)}}, kernel_name="python3")
+
+
+def html_of(cell: Any) -> str:
+    return "".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
+
+
+def text_of(cell: Any, stream: str) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == stream)
+
+
+@pytest.mark.skipif(not bundled.has_model(), reason="the weights of the small model are not in this checkout")
+def test_the_tutorial_runs_from_top_to_bottom(environment: Path) -> None:
+    notebook = nbformat.read(TUTORIAL, as_version=4)
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(environment)}}).execute()
+    cells = {cell.source: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+    def cell(start: str) -> Any:
+        return next(each for source, each in cells.items() if start in source)
+
+    assert len(Markup(html_of(cell("PRINT AUDIO"))).sounds) == 3
+    predict = cell("PREDICT USING tutorial_audio_recognition")
+    assert "predicted" in html_of(predict)
+    (warning,) = text_of(predict, "stderr").strip().splitlines()
+    assert "Wav2Vec2TinyEn" in warning
+    assert "<svg" in html_of(cell("BUILD MODEL"))
+    assert len(Markup(html_of(cell("thano_duckdb.show"))).sounds) == 20
+    assert "wer" in html_of(cell("EVALUATE USING my_speech"))
+    assert all(output.output_type != "error" for each in cells.values() for output in each.outputs)
+
+
+# A clip takes a fifth of a second at least, and is counted.
+SLOW_MODEL = """
+import time
+from thano_duckdb.speech.batch_runner import BatchRunner
+run, n_done = BatchRunner.run, 0
+def slow_run(self, inputs, *, max_clips, monitor):
+    global n_done
+    for each in run(self, inputs, max_clips=max_clips, monitor=monitor):
+        for _ in range(4):
+            time.sleep(0.05)
+            monitor.raise_if_cancelled()
+        n_done += 1
+        print("transcribing", flush=True)
+        yield each
+BatchRunner.run = slow_run
+"""
+
+
+@pytest.fixture
+def table(an4_test: list[Utterance], an4_model: Path) -> str:
+    paths = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in an4_test[:N_CLIPS])
+    return (
+        f"%%sql\nCREATE TABLE clips AS FROM (VALUES {paths}) t(audio_path, text);\nUPLOAD MODEL m FROM '{an4_model}' "
+    )
+
+
+def test_bars_show_how_far_it_is(environment: Path, table: str) -> None:
+    statements = [
+        "PREDICT USING m AS SELECT * FROM clips",
+        "EVALUATE USING m OPTIONS (precision='bfloat16') AS SELECT * FROM clips",
+        "BUILD MODEL made USING m OPTIONS (epochs=8, batch_size=4) AS SELECT * FROM clips",
+    ]
+    client = client_of(
+        ["%load_ext thano_duckdb", table, SLOW_MODEL, *(f"%%sql\n{each}" for each in statements)], environment
+    )
+    client.execute()
+    widgets = client.widget_state.values()
+    lengths = [state["max"] for state in widgets if state.get("_model_name") == "FloatProgressModel"]
+    assert lengths.count(N_CLIPS) >= 2
+    assert 8 * N_CLIPS / 4 in lengths  # steps of training
+    texts = [state.get("value", "") for state in widgets if state.get("_model_name") == "HTMLModel"]
+    n_with_time_left = sum("&lt;" in text for text in texts)  # `00:08<00:04`
+    assert n_with_time_left >= 3
+    assert [text_of(cell, "stderr") for cell in client.nb.cells] == [""] * len(client.nb.cells)
+
+
+def test_the_stop_button_stops_and_leaves_the_connection(environment: Path, table: str) -> None:
+    predict, after = "%%sql\nPREDICT USING m AS SELECT * FROM clips", "%%sql\nSELECT count(*) AS n FROM clips"
+    client = client_of(["%load_ext thano_duckdb", table, SLOW_MODEL, predict, after, "print(n_done)"], environment)
+    cells = client.nb.cells
+
+    async def press_stop() -> None:
+        while "transcribing" not in text_of(cells[3], "stdout"):
+            await asyncio.sleep(0.01)
+        await client.km.interrupt_kernel()
+
+    async def begin_to_watch(cell: Any, cell_index: int) -> None:
+        if cell is cells[3]:
+            pressing.append(asyncio.get_running_loop().create_task(press_stop()))
+
+    pressing: list[asyncio.Task[None]] = []
+    client.on_cell_execute = begin_to_watch
+    with client.setup_kernel():
+        for index in range(3):
+            client.execute_cell(cells[index], index)
+        with pytest.raises(CellExecutionError):
+            client.execute_cell(cells[3], 3)
+        for index in (4, 5):
+            client.execute_cell(cells[index], index)
+    (line,) = text_of(cells[3], "stderr").strip().splitlines()
+    assert "Interrupted" in line
+    assert f">{N_CLIPS}<" in html_of(cells[4])
+    assert 0 < int(text_of(cells[5], "stdout")) < N_CLIPS

@@ -1,0 +1,99 @@
+"""What cells show beside tables: players, training curves, transcripts."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.conftest import Utterance
+
+from .conftest import Notebook
+from .markup import Markup
+
+BUILD = """%%sql
+BUILD MODEL mine USING m OPTIONS (epochs=2, batch_size=2, validation_split=0.5) AS SELECT * FROM clips"""
+
+
+@pytest.fixture
+def clips(notebook: Notebook, an4_test: list[Utterance], an4_model: Path, tmp_path: Path) -> list[Utterance]:
+    """Four clips in the table `clips`, and the model `m`."""
+    chosen = an4_test[:4]
+    rows = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in chosen)
+    notebook.run(f"%%sql\nCREATE TABLE clips AS FROM (VALUES {rows}) t(audio_path, text)")
+    notebook.run(f"%%sql\nUPLOAD MODEL m FROM '{an4_model}'")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    return chosen
+
+
+def pages(outputs: list[object]) -> list[str]:
+    """The pages among what a cell showed."""
+    shown = [output.data.get("text/html", "") for output in outputs]  # type: ignore[attr-defined]
+    return [html for html in shown if "thano-page" in html]
+
+
+def test_print_audio_shows_players_and_keeps_the_rows(notebook: Notebook, clips: list[Utterance]) -> None:
+    ran = notebook.try_to("%%sql\nPRINT AUDIO AS SELECT audio_path, text FROM clips UNION ALL SELECT 'empty.wav', NULL")
+    html = notebook.html(ran.result)
+    sounds = Markup(html).sounds
+    assert len(sounds) == len(clips)
+    heard = [soundfile.info(io.BytesIO(base64.b64decode(sound.partition(",")[2]))).duration for sound in sounds]
+    said = [soundfile.info(clip.audio_path).duration for clip in clips]
+    assert sorted(heard) == pytest.approx(sorted(said), abs=0.05)
+    rows = list(ran.result.dicts())
+    assert {row["text"] for row in rows} == {clip.text for clip in clips} | {None}
+    (failed,) = [row["error"] for row in rows if row["audio_path"] == "empty.wav"]
+    assert failed in Markup(html).text
+    assert pages(ran.displayed) == []  # shown as the cell's result, and not a second time beside it
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%sql\nPRINT AUDIO AS SELECT audio_path FROM clips;\nSELECT 1",
+        "%%sql kept <<\nPRINT AUDIO AS SELECT audio_path FROM clips",
+    ],
+)
+def test_players_are_shown_where_they_are_not_the_result(notebook: Notebook, clips: list[Utterance], cell: str) -> None:
+    ran = notebook.try_to(cell)
+    (page,) = pages(ran.displayed)
+    assert len(Markup(page).sounds) == len(clips)
+
+
+def test_print_audio_reads_the_column_it_is_told(notebook: Notebook, clips: list[Utterance]) -> None:
+    result = notebook.run(
+        "%%sql\nPRINT AUDIO OPTIONS (audio_col='clip') AS SELECT audio_path AS clip FROM clips LIMIT 1"
+    )
+    assert len(Markup(notebook.html(result)).sounds) == 1
+
+
+def test_print_audio_reads_no_file_where_the_database_may_not(notebook: Notebook, clips: list[Utterance]) -> None:
+    notebook.run(f"%%sql\nCREATE TABLE held AS SELECT content FROM read_blob('{clips[0].audio_path}')")
+    notebook.run("%sql SET enable_external_access = false")
+    refused = notebook.try_to("%%sql\nPRINT AUDIO AS SELECT audio_path FROM clips")
+    assert "enable_external_access" in refused.stderr
+    assert pages(refused.displayed) == []
+    held = notebook.run("%%sql\nPRINT AUDIO OPTIONS (audio_col='content') AS SELECT content FROM held")
+    assert len(Markup(notebook.html(held)).sounds) == 1
+
+
+def test_build_shows_its_curve(notebook: Notebook, clips: list[Utterance]) -> None:
+    ran = notebook.try_to(BUILD)
+    assert ran.error is None
+    (curve,) = pages(ran.displayed)
+    assert "<svg" in curve
+    losses = ran.result.dict()["train_loss"]
+    assert len(losses) == 2
+    assert all(f"training {loss:.4g}" in Markup(curve).text for loss in losses)
+
+
+def test_show_takes_the_result_of_a_cell(notebook: Notebook, clips: list[Utterance]) -> None:
+    notebook.run("%%sql heard <<\nPREDICT USING m OPTIONS (include=['words', 'confidence']) AS SELECT * FROM clips")
+    page = notebook.run("import thano_duckdb\nthano_duckdb.show(heard)")
+    markup = Markup(page.html)
+    assert len(markup.sounds) == len(clips)
+    for text in notebook.variables["heard"].dict()["predicted"]:
+        assert set(text.split()) <= set(markup.words)
