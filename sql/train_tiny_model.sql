@@ -45,3 +45,8 @@ WHERE NOT is_held_out;
 FIT MODEL tiny_en_2 USING tiny_en
 OPTIONS (epochs=16, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
+
+SELECT corpus, metric, round(score, 4) AS score
+FROM (EVALUATE USING tiny_en_2 OPTIONS (by='corpus') AS SELECT * FROM speech WHERE is_held_out)
+WHERE metric IN ('wer', 'cer', 'clips')
+ORDER BY corpus, metric;

@@ -42,7 +42,7 @@ def test_the_prompts_of_asterisk(con: thano_duckdb.Connection, any_small_model: 
     assert clips.keys() == {"up to 1.5 s", "up to 5 s", "longer"}
     assert sum(clips.values()) == 563
     if bundled.has_model() and any_small_model == bundled.MODEL_FOLDER and (any_small_model / "README.md").exists():
-        assert groups["sentences"][2] < 0.9
+        assert groups["sentences"][2] < 1.0  # of telephone speech it gets little: see its card
 
 
 @pytest.mark.skipif(

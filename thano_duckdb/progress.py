@@ -39,6 +39,12 @@ def open_bar(**settings: Any) -> tqdm[Any]:
     return bar_class(leave=False, dynamic_ncols=True, file=sys.stderr, **settings)
 
 
+def close_bar(bar: tqdm[Any]) -> None:
+    """Take a bar away: a widget that is short of its total would stay, in red."""
+    bar.total = bar.n
+    bar.close()
+
+
 def _in_notebook() -> bool:
     """Whether this process is a Jupyter kernel (asked without importing IPython)."""
     ipython = sys.modules.get("IPython")
@@ -99,5 +105,5 @@ class Progress:
         with self._lock:
             self._closed = True
             if self._bar is not None:
-                self._bar.close()
+                close_bar(self._bar)
                 self._bar = None

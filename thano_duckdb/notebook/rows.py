@@ -6,12 +6,24 @@ JupySQL takes the escapes out of its tables again, to make links of addresses: a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
+from markupsafe import Markup
 from sql.run.resultset import ResultSet
 
 from .adapter import Cursor
 from .page import render
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and its alignment: text to the left, figures as the notebook has them."""
+
+    name: str
+    style: Markup
 
 
 def html_of(displaylimit: Callable[[], int]) -> Callable[[ResultSet], str]:
@@ -27,6 +39,18 @@ def html_of(displaylimit: Callable[[], int]) -> Callable[[ResultSet], str]:
         limit = displaylimit()
         result.fetch_for_repr_if_needed()
         rows = result[:limit] if limit else result[:]
-        return render("rows.html", "", names=result.field_names, rows=rows, n_rows=cursor.n_rows).html
+        columns = [_column(name, rows, at) for at, name in enumerate(result.field_names)]
+        shown = [[_shown(value) for value in row] for row in rows]
+        return render("rows.html", "", columns=columns, rows=shown, n_rows=cursor.n_rows).html
 
     return to_html
+
+
+def _column(name: str, rows: Sequence[Sequence[Any]], at: int) -> Column:
+    is_number = all(isinstance(row[at], int | float | Decimal | None) for row in rows)
+    return Column(name, Markup("" if is_number else ' style="text-align: left"'))
+
+
+def _shown(value: Any) -> Any:
+    """A figure as one reads it: the result keeps all its digits."""
+    return float(f"{value:.6g}") if isinstance(value, float) and abs(value) < 1e6 else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thano_duckdb.progress import open_bar
+from thano_duckdb.progress import close_bar, open_bar
 from thano_duckdb.speech.training.options import EpochMetrics
 from thano_duckdb.speech.training.progress import StepProgress
 
@@ -55,5 +55,5 @@ class TrainingBar:
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            self._bar.close()
+            close_bar(self._bar)
             self._bar = None

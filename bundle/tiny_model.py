@@ -1,0 +1,44 @@
+"""Put a model that BUILD made into the package: `python -m bundle.tiny_model FOLDER [FOLDER ..]`.
+
+Each FOLDER is a registered model (`SELECT path FROM thano_models()`), a stage of its training, in their order: the last
+one is shipped, in half precision, with the figures of all epochs in training.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from thano_duckdb.bundled import MODEL_FOLDER
+
+_COPIED = ("config.json", "vocab.json", "tokenizer_config.json", "preprocessor_config.json")
+_LOGGED = ("epoch", "train_loss", "learning_rate", "audio_hours", "seconds")
+
+
+def main() -> None:
+    """Ship it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stages", type=Path, nargs="+")
+    stages = parser.parse_args().stages
+    MODEL_FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in _COPIED:
+        shutil.copyfile(stages[-1] / name, MODEL_FOLDER / name)
+    weights = {name: weight.to(torch.float16) for name, weight in load_file(stages[-1] / "model.safetensors").items()}
+    save_file(weights, MODEL_FOLDER / "model.safetensors", metadata={"format": "pt"})
+    (MODEL_FOLDER / "model.safetensors").chmod(0o644)
+    with (MODEL_FOLDER / "training.csv").open("w", newline="", encoding="utf-8") as file:
+        log = csv.writer(file)
+        log.writerow(["stage", *_LOGGED])
+        for number, stage in enumerate(stages, 1):
+            for epoch in json.loads((stage / "thano.json").read_text(encoding="utf-8"))["lineage"]["metrics"]:
+                log.writerow([number, *(epoch[name] for name in _LOGGED)])
+
+
+if __name__ == "__main__":
+    main()
