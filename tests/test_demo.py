@@ -68,7 +68,11 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
 def test_make_demo_passes_on_what_it_is_given() -> None:
     for settings, ending in (([], "demo"), (["MODEL=m", "AUDIO=a b"], "demo --model 'm' --audio 'a b'")):
         run = subprocess.run(
-            ["make", "-n", "demo", *settings], cwd=REPOSITORY, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "-n", "demo", *settings],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert run.stdout.strip().endswith(f"python -m thano_duckdb {ending}")
 

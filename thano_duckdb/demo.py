@@ -9,8 +9,9 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -110,9 +111,25 @@ def _own_statements(model: str, audio: str) -> list[str]:
     ]
 
 
-def _run(connection: Connection, statements: Iterable[str]) -> None:
+@contextlib.contextmanager
+def _each_warning_once() -> Iterator[None]:
+    """Python's own `once` begins anew whenever a library that is imported adds a filter."""
+    told: set[str] = set()
+    show = warnings.showwarning
+
+    def show_new(message: Warning | str, *where: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            show(message, *where)
+
     with warnings.catch_warnings():
-        warnings.simplefilter("once", ThanoWarning)  # several statements use the model that stands in
+        warnings.simplefilter("always", ThanoWarning)
+        warnings.showwarning = show_new
+        yield
+
+
+def _run(connection: Connection, statements: Iterable[str]) -> None:
+    with _each_warning_once():  # several statements use the model that stands in
         for statement in statements:
             print(f"\n{statement};", flush=True)
             relation = connection.sql(statement)

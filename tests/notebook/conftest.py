@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,9 @@ class Notebook:
 
 @pytest.fixture(scope="session")
 def shell() -> Iterator[InteractiveShell]:
+    main = sys.modules["__main__"]
     shell = InteractiveShell.instance()
+    sys.modules["__main__"] = main  # the shell has put its own there, from which no process can be spawned
     yield shell
     InteractiveShell.clear_instance()
 
@@ -80,7 +83,8 @@ def bare_notebook(shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.M
             shell.extension_manager.loaded.discard(name)
     ConnectionManager.close_all()
     ConnectionManager.current = None
-    store._data.clear()
+    for name in list(store):
+        del store[name]
     shell.reset(new_session=False)
 
 
