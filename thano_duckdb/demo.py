@@ -117,10 +117,10 @@ def _each_warning_once() -> Iterator[None]:
     told: set[str] = set()
     show = warnings.showwarning
 
-    def show_new(message: Warning | str, *where: Any) -> None:
+    def show_new(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if str(message) not in told:
             told.add(str(message))
-            show(message, *where)
+            show(message, category, *place, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", ThanoWarning)
