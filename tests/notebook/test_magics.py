@@ -250,3 +250,6 @@ def test_changes_are_counted(notebook: Notebook) -> None:
     ran = notebook.try_to("%%sql\nINSERT INTO t VALUES (1), (2), (3)")
     assert any("3 rows affected" in output.data["text/plain"] for output in ran.displayed)
     assert notebook.run("%sql CREATE TABLE u (i INTEGER)").keys == ["Success"]
+    assert notebook.run('%sql SELECT i AS "Count" FROM u').keys == ["Count"]
+    assert list(notebook.run("%%sql\nSELECT 1;;\n;")) == [(1,)]
+    assert list(notebook.run("%sql INSERT INTO t VALUES (4) RETURNING i")) == [(4,)]

@@ -105,13 +105,16 @@ class Cursor:
         return self
 
     def _run(self, sql: str, parameters: object) -> None:
-        relation = self._connection.sql(sql, params=parameters)
+        kinds = [statement.type for statement in self._connection.extract_statements(sql)]
+        relation = self._connection.sql(sql, params=parameters) if kinds else None  # a stray semicolon is none
         if relation is not None:
             relation = relation.materialize()
             self.n_rows = len(relation)
         self._sql = sql
-        if relation is None or (relation.columns == ["Count"] and not self.n_rows):  # CREATE, SET, ..
+        if relation is None or (kinds[-1] != duckdb.StatementType.SELECT and not self.n_rows):  # CREATE, SET, ..
             relation = self._connection.sql("SELECT NULL::VARCHAR AS Success LIMIT 0")
+        elif kinds[-1] in _CHANGES_ROWS and relation.columns == ["Count"]:
+            self.rowcount = relation.fetchall()[0][0]
         self.description = relation.description
         self._relation = relation
         self._look(sql, relation)
@@ -127,10 +130,7 @@ class Cursor:
         return error
 
     def _look(self, sql: str, relation: duckdb.DuckDBPyRelation) -> None:
-        """Count the rows that changed; draw what is better seen than read."""
-        last = self._connection.extract_statements(sql)[-1]
-        if last.type in _CHANGES_ROWS and relation.columns == ["Count"]:
-            self.rowcount = relation.fetchall()[0][0]
+        """Draw what is better seen than read."""
         statements = plan(sql).statements
         match statements[0] if statements else None:
             case PrintAudio() as statement:

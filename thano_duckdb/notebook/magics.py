@@ -86,7 +86,7 @@ class ThanoMagics(Magics):
         options = list(head.options)
         if head.connection and not self.connections.switch(head.connection, head.value("--alias", "-A"), variables):
             options.insert(0, head.connection)
-        sql = f"{head.sql}\n{cell or ''}".strip("\n")
+        sql = f"{head.sql}\n{cell or ''}".strip("\n").rstrip("; \t\r\n")  # a stray semicolon would be the result
         if not sql.strip():
             return self._jupysql(" ".join(options), "", local_ns=local_ns) if options else None
         variable = assigned_variable(sql)
