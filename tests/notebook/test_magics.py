@@ -69,12 +69,13 @@ def predicted(result: Any) -> list[str]:
 # Once per cell
 
 
+@pytest.mark.parametrize("query", [PREDICT, f"SELECT * FROM ({PREDICT})"], ids=["PREDICT", "SELECT"])
 @pytest.mark.parametrize("use", ["rows", "html", "DataFrame", "PolarsDataFrame", "all"])
 def test_a_cell_infers_once_however_its_result_is_read(
-    speech: Notebook, expected: list[str], n_inferred: Callable[[], int], use: str
+    speech: Notebook, expected: list[str], n_inferred: Callable[[], int], use: str, query: str
 ) -> None:
     n_inferred()
-    result = speech.run(f"%%sql\n{PREDICT}")
+    result = speech.run(f"%%sql\n{query}")
     if use in ("html", "all"):
         html = speech.html(result)
         assert all(text in html for text in expected)
