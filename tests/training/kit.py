@@ -13,7 +13,11 @@ import soundfile
 from thano_duckdb.errors import Cancelled
 from thano_duckdb.registry import Registry
 from thano_duckdb.speech.training import tiny
+from thano_duckdb.speech.training.audio_store import AudioStore
 from thano_duckdb.speech.training.build import Base, BuildResult, build_model
+from thano_duckdb.speech.training.corpus import Utterance, prepare_corpus
+from thano_duckdb.speech.training.labels import Alphabet
+from thano_duckdb.speech.training.network import CtcNetwork
 from thano_duckdb.speech.training.options import EpochMetrics, Example, TrainingOptions
 from thano_duckdb.speech.training.progress import SilentTrainingMonitor, StepProgress
 
@@ -33,6 +37,20 @@ def write_clips(folder: Path, texts: Sequence[str] = TEXTS) -> list[Example]:
         soundfile.write(path, samples.astype(np.float32), RATE_HZ, subtype="PCM_16")
         examples.append(Example(str(path), text))
     return examples
+
+
+def utterances(rows: list[Example], network: CtcNetwork, store: AudioStore) -> tuple[Utterance, ...]:
+    """The rows as `network` is trained on them; each must be usable."""
+    return prepare_corpus(
+        rows,
+        Alphabet(network.vocabulary),
+        network.grid,
+        store,
+        validation_split=0,
+        seed=0,
+        fail_on_error=True,
+        monitor=SilentTrainingMonitor(),
+    ).train
 
 
 def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path:

@@ -11,31 +11,18 @@ import torch
 from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
 from thano_duckdb.speech.models import load_engine
 from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.corpus import Utterance, prepare_corpus
 from thano_duckdb.speech.training.evaluation import StaticPlan, evaluate
-from thano_duckdb.speech.training.labels import Alphabet
 from thano_duckdb.speech.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader
-from thano_duckdb.speech.training.network import CtcNetwork, load_network
+from thano_duckdb.speech.training.network import load_network
 from thano_duckdb.speech.training.options import Example, TrainingOptions
 from thano_duckdb.speech.training.progress import SilentTrainingMonitor
+
+from .kit import utterances
 
 if TYPE_CHECKING:
     from tests.conftest import Utterance as Clip
 
 MONITOR = SilentTrainingMonitor()
-
-
-def utterances(rows: list[Example], network: CtcNetwork, store: AudioStore) -> tuple[Utterance, ...]:
-    return prepare_corpus(
-        rows,
-        Alphabet(network.vocabulary),
-        network.grid,
-        store,
-        validation_split=0,
-        seed=0,
-        fail_on_error=True,
-        monitor=MONITOR,
-    ).train
 
 
 def lengths(batch: Batch) -> list[int]:

@@ -11,15 +11,13 @@ import torch
 from transformers import AutoModelForCTC, Wav2Vec2FeatureExtractor
 
 from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.corpus import prepare_corpus
 from thano_duckdb.speech.training.evaluation import StaticPlan
-from thano_duckdb.speech.training.labels import Alphabet
 from thano_duckdb.speech.training.loader import BatchLoader
 from thano_duckdb.speech.training.network import load_network
 from thano_duckdb.speech.training.options import Example, TrainingOptions
 from thano_duckdb.speech.training.progress import SilentTrainingMonitor
 
-from .kit import RATE_HZ, write_model
+from .kit import RATE_HZ, utterances, write_model
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
@@ -32,18 +30,9 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
     network.module.config.mask_feature_prob = 0.0
     network.module.train()
     monitor, store = SilentTrainingMonitor(), AudioStore()
-    corpus = prepare_corpus(
-        clips,
-        Alphabet(network.vocabulary),
-        network.grid,
-        store,
-        validation_split=0,
-        seed=0,
-        fail_on_error=True,
-        monitor=monitor,
-    )
-    plan = StaticPlan([range(len(corpus.train))])
-    (batch,) = BatchLoader(corpus.train, plan, network, store, seed=None, monitor=monitor)
+    rows = utterances(clips, network, store)
+    plan = StaticPlan([range(len(rows))])
+    (batch,) = BatchLoader(rows, plan, network, store, seed=None, monitor=monitor)
     loss = network.run(batch).loss
     loss.backward()
     ours = {name: weight.grad for name, weight in network.module.named_parameters() if weight.grad is not None}
