@@ -46,7 +46,8 @@ def cost(batch: Sequence[Features]) -> int:
 
 
 def run(runner: BatchRunner, inputs: Sequence[Features], max_clips: int | None = None) -> list[FrameScores | str]:
-    outcomes = dict(runner.run(inputs, max_clips=max_clips, monitor=SilentMonitor()))
+    batches = runner.run(inputs, max_clips=max_clips, monitor=SilentMonitor())
+    outcomes = dict(pair for batch in batches for pair in batch)
     assert sorted(outcomes) == list(range(len(inputs)))
     return [outcomes[index] for index in range(len(inputs))]
 

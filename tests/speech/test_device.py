@@ -21,6 +21,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: tuple[int, int] | None = N
     [
         (None, False, "auto", "auto", "cpu in float32"),
         (None, False, "cpu", "bfloat16", "cpu in bfloat16"),
+        ((9, 0), False, "cpu", "int8", "cpu in int8"),
         ((9, 0), False, "auto", "auto", "cuda in bfloat16"),
         ((8, 0), False, "cuda:0", "float32", "cuda:0 in float32"),
         ((7, 5), False, "auto", "auto", "cuda in float32"),
@@ -54,7 +55,7 @@ def test_a_gpu_gets_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         ((9, 0), "cuda:3", "auto", r"torch sees 1 NVIDIA GPU"),
         (None, "gpu", "auto", "'gpu' is unknown"),
         (None, "meta", "auto", "'meta' is unknown"),
-        (None, "cpu", "int8", "'int8' is not supported yet"),
+        ((9, 0), "auto", "int8", "'int8' is for CPUs"),
         (None, "cpu", "half", "'half' is unknown"),
         (None, "cpu", "float16", "'float16' needs a GPU"),
         ((7, 5), "cuda", "bfloat16", "does not compute in bfloat16"),

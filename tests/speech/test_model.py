@@ -97,22 +97,6 @@ def test_windows_of_a_clip_are_normalised_as_the_whole_clip(
     torch.testing.assert_close(seen[0], expected[..., 60 : 60 + n_frames], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-group", "wavlm-group"])
-def test_a_loaded_model_is_saved_as_a_plain_checkpoint(
-    random_model: Callable[[str], Path],
-    loaded: Callable[[str], AcousticModel],
-    noises: Clips,
-    tmp_path: Path,
-    name: str,
-) -> None:
-    with quiet_transformers():
-        loaded(name).network.save_pretrained(tmp_path)
-    shutil.copy(random_model(name) / "preprocessor_config.json", tmp_path)
-    before, after = HuggingFace.load(random_model(name)), HuggingFace.load(tmp_path)
-    assert before.network.state_dict().keys() == after.network.state_dict().keys()
-    torch.testing.assert_close(after.logits(noises[3]), before.logits(noises[3]))
-
-
 class CountingMonitor(SilentMonitor):
     """Stops at the nth question."""
 

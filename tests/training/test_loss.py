@@ -88,3 +88,15 @@ class CountingMonitor(SilentTrainingMonitor):
 
     def raise_if_cancelled(self) -> None:
         self.n_asked += 1
+
+
+@pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
+def test_what_is_saved_is_a_plain_checkpoint(kind: str, tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", kind, dropout=0.0)
+    load_network(folder, TrainingOptions()).save(tmp_path / "saved")
+    before, after = (
+        AutoModelForCTC.from_pretrained(each, dtype=torch.float32).eval() for each in (folder, tmp_path / "saved")
+    )
+    assert before.state_dict().keys() == after.state_dict().keys()
+    samples = torch.randn(1, 8000)
+    torch.testing.assert_close(after(samples).logits, before(samples).logits)

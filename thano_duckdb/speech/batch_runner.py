@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from thano_duckdb.speech.libraries import first_line
 from thano_duckdb.speech.model import AcousticModel, FrameScores
 from thano_duckdb.speech.threads import CallThreads, result_of
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+
+PASSES = 2
+"""While the device computes a batch, the next one is prepared, and the texts of the last are written."""
+
+Outcome = tuple[int, FrameScores | str]
+"""An input, by its index, and its scores, or the reason why it has none."""
 
 
 class BatchRunner:
@@ -28,10 +35,8 @@ class BatchRunner:
         self._model = model
         self.max_batch_samples = model.max_batch_samples
 
-    def run(
-        self, inputs: Sequence[Features], *, max_clips: int | None, monitor: Monitor
-    ) -> Iterator[tuple[int, FrameScores | str]]:
-        """The scores of every input, or the reason why it has none, as they come.
+    def run(self, inputs: Sequence[Features], *, max_clips: int | None, monitor: Monitor) -> Iterator[list[Outcome]]:
+        """The scores of every input, or the reason why it has none, batch by batch as they come.
 
         Args:
             inputs: clips or windows.
@@ -44,24 +49,26 @@ class BatchRunner:
         Raises:
             RuntimeError: the model cannot compute even silence, so no clip is at fault.
         """
-        with CallThreads(1, "thano-forward") as thread:
-            yield from self._run(inputs, max_clips, monitor, thread)
+        with CallThreads(PASSES, "thano-forward") as threads:
+            yield from self._run(inputs, max_clips, monitor, threads)
 
     def _run(
-        self, inputs: Sequence[Features], max_clips: int | None, monitor: Monitor, thread: CallThreads
-    ) -> Iterator[tuple[int, FrameScores | str]]:
+        self, inputs: Sequence[Features], max_clips: int | None, monitor: Monitor, threads: CallThreads
+    ) -> Iterator[list[Outcome]]:
         todo = self._plan(inputs, range(len(inputs)), max_clips)
-        while todo:
+        under_way: deque[tuple[list[int], Future[list[FrameScores]]]] = deque()
+        while todo or under_way:
             monitor.raise_if_cancelled()
-            batch = todo.popleft()
-            outcome = self._forward([inputs[index] for index in batch], monitor, thread)
-            if isinstance(outcome, list):
-                for index, scores in zip(batch, outcome, strict=True):
-                    is_sound = np.isfinite(scores.log_probs).all()
-                    yield index, scores if is_sound else f"The model's scores ({self._model.device}) are not numbers."
+            while todo and len(under_way) < PASSES:
+                clips = [inputs[index] for index in todo[0]]
+                under_way.append((todo.popleft(), threads.submit(self._model.forward, clips, monitor)))
+            batch, future = under_way.popleft()
+            scores = _scores(future, monitor)
+            if isinstance(scores, list):
+                yield [(index, self._checked(one)) for index, one in zip(batch, scores, strict=True)]
             elif len(batch) == 1:
-                yield batch[0], self._reason(outcome, inputs[batch[0]], monitor, thread)
-            elif isinstance(outcome, OutOfMemory):
+                yield [(batch[0], self._reason(scores, inputs[batch[0]], monitor, threads))]
+            elif isinstance(scores, OutOfMemory):
                 longest = max(len(inputs[index].samples) for index in batch)
                 self.max_batch_samples = min(self.max_batch_samples, len(batch) * longest // 2)
                 todo = self._plan(inputs, [*batch, *(index for later in todo for index in later)], max_clips)
@@ -77,24 +84,28 @@ class BatchRunner:
         )
         return deque([which[position] for position in batch] for batch in batches)
 
-    def _forward(
-        self, batch: Sequence[Features], monitor: Monitor, thread: CallThreads
-    ) -> list[FrameScores] | OutOfMemory | RuntimeError:
-        """One pass, on a thread of its own: a single convolution over 30 s may take a CPU seconds.
+    def _checked(self, scores: FrameScores) -> FrameScores | str:
+        is_sound = np.isfinite(scores.log_probs).all()
+        return scores if is_sound else f"The model's scores ({self._model.device}) are not numbers."
 
-        An interrupt is answered at once; the pass stops at its next layer.
-        """
-        try:
-            return result_of(thread.submit(self._model.forward, batch, monitor), monitor)
-        except (OutOfMemory, RuntimeError) as error:
-            return error
-
-    def _reason(self, error: OutOfMemory | RuntimeError, clip: Features, monitor: Monitor, thread: CallThreads) -> str:
+    def _reason(self, error: OutOfMemory | RuntimeError, clip: Features, monitor: Monitor, threads: CallThreads) -> str:
         """Why a clip that failed by itself has no scores."""
         if isinstance(error, OutOfMemory):
             seconds = len(clip.samples) / SAMPLE_RATE_HZ
             return f"There is not enough memory on {self._model.device} for {seconds:.1f} s of audio."
         silence = self._model.features(np.zeros(max(SAMPLE_RATE_HZ, self._model.grid.receptive_field), np.float32))
-        if not isinstance(self._forward([silence], monitor, thread), list):
+        if not isinstance(_scores(threads.submit(self._model.forward, [silence], monitor), monitor), list):
             raise error
         return f"The model failed on it: {first_line(error)}"
+
+
+def _scores(future: Future[list[FrameScores]], monitor: Monitor) -> list[FrameScores] | OutOfMemory | RuntimeError:
+    """What became of a pass.
+
+    It runs on a thread, so that an interrupt is answered at once, though a single layer over 30 s may take a CPU
+    seconds; the pass itself stops at its next layer.
+    """
+    try:
+        return result_of(future, monitor)
+    except (OutOfMemory, RuntimeError) as error:
+        return error

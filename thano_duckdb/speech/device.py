@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from thano_duckdb.errors import ModelError
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.float32,  # but for the linear layers
+}
 
 CPU_BATCH_S = 24
 GPU_BATCH_S = 640
@@ -24,25 +32,66 @@ class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who goes o
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the floating-point type that the model computes in there, never by autocast."""
+    """A device and the numbers that the model computes in there, never by autocast.
+
+    Attributes:
+        torch_device: the device.
+        precision: a key of `PRECISIONS`.
+    """
 
     torch_device: torch.device
-    dtype: torch.dtype
+    precision: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the weights and of what passes between the layers."""
+        return PRECISIONS[self.precision]
 
     @property
     def max_batch_samples(self) -> int:
         """Cost of a batch (see `plan_batches`) to begin with."""
         return (CPU_BATCH_S if self.torch_device.type == "cpu" else GPU_BATCH_S) * SAMPLE_RATE_HZ
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is an NVIDIA (or AMD) GPU, which works on while the host goes on."""
+        return self.torch_device.type == "cuda"
+
     def release_memory(self) -> None:
         """Give back what torch keeps for later, after running out of memory."""
-        if self.torch_device.type == "cuda":
+        if self.is_cuda:
             torch.cuda.empty_cache()
         elif self.torch_device.type == "mps":
             torch.mps.empty_cache()
 
     def __str__(self) -> str:
-        return f"{self.torch_device} in {str(self.dtype).removeprefix('torch.')}"
+        return f"{self.torch_device} in {self.precision}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """Tensors on their way from the device to the host, once the device has computed them."""
+
+    tensors: tuple[Tensor, ...]
+    _event: torch.cuda.Event | None
+
+    @classmethod
+    def of(cls, *tensors: Tensor) -> Download:
+        """Start it; on a GPU that does not wait for the computation."""
+        if tensors[0].device.type != "cuda":
+            return cls(tuple(tensor.cpu() for tensor in tensors), None)
+        copies = tuple(torch.empty_like(tensor, device="cpu", pin_memory=True) for tensor in tensors)
+        for copy, tensor in zip(copies, tensors, strict=True):
+            copy.copy_(tensor, non_blocking=True)
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return cls(copies, event)
+
+    def wait(self) -> tuple[NDArray[Any], ...]:
+        """The tensors, once they are there."""
+        if self._event is not None:
+            self._event.synchronize()
+        return tuple(tensor.numpy() for tensor in self.tensors)
 
 
 def choose_device(device: str, precision: str) -> Device:
@@ -50,23 +99,24 @@ def choose_device(device: str, precision: str) -> Device:
 
     Args:
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, .., or `mps`.
-        precision: `auto` (bfloat16 on a GPU that computes in it, else float32), `float32`, `bfloat16`, `float16`.
+        precision: `auto` (bfloat16 on a GPU that computes in it, else float32), `float32`, `bfloat16`, `float16`, or
+            `int8` (linear layers in 8-bit integers, on a CPU).
 
     Raises:
         ModelError: unknown, not on this machine, or a pair that does not go together.
     """
     place = _torch_device(device)
     if precision == "auto":
-        return Device(place, torch.bfloat16 if _has_native_bfloat16(place) else torch.float32)
-    if precision == "int8":
-        raise ModelError("precision 'int8' is not supported yet: use 'auto', 'float32', 'bfloat16' or 'float16'")
+        return Device(place, "bfloat16" if _has_native_bfloat16(place) else "float32")
     if precision not in PRECISIONS:
-        raise ModelError(f"precision {precision!r} is unknown: use 'auto', 'float32', 'bfloat16' or 'float16'")
+        raise ModelError(f"precision {precision!r} is unknown: use 'auto', {', '.join(map(repr, PRECISIONS))}")
     if precision == "float16" and place.type == "cpu":
         raise ModelError("precision 'float16' needs a GPU: use 'auto' or 'float32' on the CPU")
+    if precision == "int8" and place.type != "cpu":
+        raise ModelError(f"precision 'int8' is for CPUs: use 'auto', 'bfloat16' or 'float16' on {place}")
     if precision == "bfloat16" and place.type == "cuda" and not _has_native_bfloat16(place):
         raise ModelError(f"{place} does not compute in bfloat16: use precision 'auto', 'float32' or 'float16'")
-    return Device(place, PRECISIONS[precision])
+    return Device(place, precision)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -199,11 +199,12 @@ class Engine:
             for number, window in enumerate(utterance.inputs()):
                 inputs.append(window)
                 origins.append((utterance, number))
-        for index, outcome in self._runner.run(inputs, max_clips=max_clips, monitor=monitor):
-            utterance, number = origins[index]
-            utterance.outcomes[number] = outcome
-            if len(utterance.outcomes) == len(utterance.windows):
-                yield utterance.clip, self._join(utterance)
+        for batch in self._runner.run(inputs, max_clips=max_clips, monitor=monitor):
+            for index, outcome in batch:
+                utterance, number = origins[index]
+                utterance.outcomes[number] = outcome
+                if len(utterance.outcomes) == len(utterance.windows):
+                    yield utterance.clip, self._join(utterance)
 
     def _join(self, utterance: _Utterance) -> Transcript:
         ids, log_probs = [], []

@@ -35,11 +35,15 @@ class ClipNorm(nn.GroupNorm):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalise `hidden`, shape (batch, channels, frames)."""
+        scale, shift = self.scale_and_shift()
+        return (hidden * scale[:, :, None] + shift[:, :, None]).to(hidden.dtype)
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What the normalisation comes to for the channels of each clip, both (batch, channels) float32."""
         if self.clip_mean is None or self.clip_variance is None:
             raise RuntimeError("ClipNorm has no statistics: call the network inside ClipIsolation.of()")
-        scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)  # (batch, channels)
-        shift = self.bias - self.clip_mean * scale
-        return (hidden * scale[:, :, None] + shift[:, :, None]).to(hidden.dtype)
+        scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)
+        return scale, self.bias - self.clip_mean * scale
 
 
 class ClipIsolation:

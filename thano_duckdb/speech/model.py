@@ -16,14 +16,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.utils import parametrize
 
 from thano_duckdb.checkpoint import check_checkpoint
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitor import Monitor
+from thano_duckdb.speech.clip_stream import ClipStream
 from thano_duckdb.speech.ctc import Vocabulary
-from thano_duckdb.speech.device import Device, OutOfMemory, choose_device, is_out_of_memory
+from thano_duckdb.speech.device import Device, Download, OutOfMemory, choose_device, is_out_of_memory
+from thano_duckdb.speech.feature_encoder import Convolution, FeatureEncoder
 from thano_duckdb.speech.features import Features, features
+from thano_duckdb.speech.int8 import Int8Product, quantise
 from thano_duckdb.speech.isolation import PADDED_MODEL_TYPES, ClipIsolation
 from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
 from thano_duckdb.speech.settings import fingerprint, read_normalize, read_vocabulary
@@ -36,7 +40,7 @@ class FrameScores:
     """The best path through one clip or window.
 
     Attributes:
-        ids: the most likely label of each frame, uint16 where the vocabulary allows, shape (frames,).
+        ids: the most likely label of each frame, int16 where the vocabulary allows, shape (frames,).
         log_probs: natural logarithm of its probability, shape (frames,).
     """
 
@@ -77,10 +81,17 @@ class AcousticModel:
         self._isolation = ClipIsolation(network)
         self._lock = threading.Lock()
         self._monitor: Monitor | None = None  # of the pass that runs
-        for module in network.modules():
-            if isinstance(module, (nn.Conv1d, nn.Linear)):
-                module.register_forward_pre_hook(self._raise_if_cancelled)
+        _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
+        self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
+        network.base_model.feature_extractor = self._encoder
+        if device.precision == "int8":
+            quantise(network)
+        # Hugging Face derives the mask of the frames from one of the samples, which is 320 times as large.
+        network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
+        for module in network.modules():
+            if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Linear)):
+                module.register_forward_pre_hook(self._raise_if_cancelled)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", precision: str = "auto") -> AcousticModel:
@@ -142,49 +153,48 @@ class AcousticModel:
             Cancelled: `monitor` says so, within the pass too.
             RuntimeError: torch cannot compute it.
         """
+        stream = ClipStream.of(batch, self.grid, pinned=self.device.is_cuda)
         while not self._lock.acquire(timeout=POLL_S):
             monitor.raise_if_cancelled()
+        best_path = None
         try:
             self._monitor = monitor
-            ids, log_probs = self._best_path(batch)
+            best_path = self._best_path(stream)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        else:
-            n_frames = [self.grid.n_frames(len(clip.samples)) for clip in batch]
-            return [FrameScores(ids[row, :count], log_probs[row, :count]) for row, count in enumerate(n_frames)]
         finally:
             self._monitor = None
             self._lock.release()
         # Out here the error is gone, and with it the frames that held the batch's tensors.
-        self.device.release_memory()
-        raise OutOfMemory
+        if best_path is None:
+            self.device.release_memory()
+            raise OutOfMemory
+        ids, log_probs = best_path.wait()
+        return [FrameScores(ids[row, :count], log_probs[row, :count]) for row, count in enumerate(stream.n_frames)]
 
     @torch.inference_mode()
-    def _best_path(self, batch: Sequence[Features]) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
-        n_samples = [len(clip.samples) for clip in batch]
-        padded = np.zeros((len(batch), max(n_samples)), np.float32)
-        for row, clip in zip(padded, batch, strict=True):
-            row[: len(clip.samples)] = clip.samples
+    def _best_path(self, stream: ClipStream) -> Download:
         place = self.device.torch_device
-        values = torch.from_numpy(padded).to(place, self.device.dtype)  # (batch, samples)
-        sample_mask = frame_mask = None
-        if min(n_samples) < max(n_samples):
-            sample_mask = _length_mask(n_samples).to(place, torch.int64)
-            frame_mask = _length_mask([self.grid.n_frames(count) for count in n_samples]).to(place)
-        with self._isolation.of([clip.moments for clip in batch], frame_mask):
-            output = self.network(values, attention_mask=sample_mask, return_dict=True)
+        samples = stream.samples.to(place, non_blocking=True).to(self.device.dtype)
+        frame_mask = stream.frame_mask()
+        if frame_mask is not None:
+            frame_mask = frame_mask.to(place, non_blocking=True)
+        with self._isolation.of(stream.moments, frame_mask), self._encoder.reading(stream):
+            output = self.network(samples, attention_mask=frame_mask, return_dict=True)
         logits = output.logits.float()  # (batch, frames, vocab)
         best, ids = logits.max(dim=-1)
         log_probs = best - logits.logsumexp(dim=-1)
-        small = np.uint16 if logits.shape[-1] <= np.iinfo(np.uint16).max else np.int32
-        return ids.int().cpu().numpy().astype(small), log_probs.cpu().numpy()
+        small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
+        return Download.of(ids.to(small), log_probs)
 
     def _raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
         if self._monitor is not None:
             self._monitor.raise_if_cancelled()
 
 
-def _length_mask(lengths: Sequence[int]) -> Tensor:
-    """(batch, longest) bool, True up to each length."""
-    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+def _fold_weight_norms(network: nn.Module) -> None:
+    """Compute the weights of the positional convolution once, not in every pass."""
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
