@@ -42,9 +42,17 @@ def test_the_best_device_and_type_are_chosen(
     assert str(choose_device(device, precision)) == chosen
 
 
-def test_a_gpu_gets_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, cuda=(9, 0))
-    assert choose_device("auto", "auto").max_batch_samples > 10 * choose_device("cpu", "auto").max_batch_samples
+    free_gib = 100
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free_gib << 30, 140 << 30))
+    bytes_per_s = 1 << 20
+    plenty = choose_device("auto", "auto").batch_s(bytes_per_s)
+    assert plenty > 10 * choose_device("cpu", "auto").batch_s(bytes_per_s)
+    free_gib = 1
+    scarce = choose_device("auto", "auto").batch_s(10 * bytes_per_s)
+    assert scarce * 10 * bytes_per_s < free_gib << 30
+    assert scarce < plenty
 
 
 @pytest.mark.parametrize(

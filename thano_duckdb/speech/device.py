@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -22,6 +21,8 @@ PRECISIONS = {
 CPU_BATCH_S = 24
 GPU_BATCH_S = 640
 """Padded seconds of audio in a batch. A GPU is filled only by hundreds; out of memory halves it."""
+GPU_MEMORY_SHARE = 0.5
+"""Of the memory that is free, what a batch is planned to take: others may want the rest, and estimates err."""
 
 _OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory")
 
@@ -47,10 +48,18 @@ class Device:
         """The floating-point type of the weights and of what passes between the layers."""
         return PRECISIONS[self.precision]
 
-    @property
-    def max_batch_samples(self) -> int:
-        """Cost of a batch (see `plan_batches`) to begin with."""
-        return (CPU_BATCH_S if self.torch_device.type == "cpu" else GPU_BATCH_S) * SAMPLE_RATE_HZ
+    def batch_s(self, bytes_per_s: float) -> float:
+        """Padded seconds of audio in a batch to begin with.
+
+        Args:
+            bytes_per_s: what the model needs at once for a second of audio.
+        """
+        if self.torch_device.type == "cpu":
+            return CPU_BATCH_S
+        if not self.is_cuda:
+            return GPU_BATCH_S
+        free, _total = torch.cuda.mem_get_info(self.torch_device)
+        return min(GPU_BATCH_S, GPU_MEMORY_SHARE * free / bytes_per_s)
 
     @property
     def is_cuda(self) -> bool:

@@ -32,7 +32,7 @@ from thano_duckdb.speech.isolation import PADDED_MODEL_TYPES, ClipIsolation
 from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
 from thano_duckdb.speech.settings import fingerprint, read_normalize, read_vocabulary
 from thano_duckdb.speech.threads import POLL_S
-from thano_duckdb.speech.windows import FrameGrid
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,11 @@ class AcousticModel:
     @property
     def max_batch_samples(self) -> int:
         """Cost of a batch (see `plan_batches`) that suits the device to begin with."""
-        return self.device.max_batch_samples
+        config = self.network.config
+        # A layer of the transformer holds its input, queries, keys, values, results, and both sides of an activation.
+        values_per_frame = 8 * config.hidden_size + 2 * config.intermediate_size
+        bytes_per_s = values_per_frame * self.device.dtype.itemsize / self.grid.frame_s
+        return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
     def features(self, samples: NDArray[np.float32]) -> Features:
         """What of a clip enters the model.
