@@ -15,6 +15,9 @@ import thano_duckdb
 from thano_duckdb import AudioError, ThanoError, ThanoWarning
 from thano_duckdb.functions.arrow import Function, sql_type
 from thano_duckdb.functions.install import FUNCTIONS
+from thano_duckdb.functions.transcribe import to_arrow
+from thano_duckdb.speech.ctc import Vocabulary, greedy_decode
+from thano_duckdb.speech.transcript import Transcript
 
 
 def test_transcribe_gives_text_confidence_duration_and_words(
@@ -31,6 +34,30 @@ def test_transcribe_gives_text_confidence_duration_and_words(
     times = [time for word in transcript["words"] for time in (word["start"], word["end"])]
     assert times == sorted(times)
     assert 0 <= times[0] < times[-1] <= transcript["duration"]
+
+
+def test_words_stay_with_their_rows() -> None:
+    vocabulary = Vocabulary((None, "|", "é", "B"), frozenset({1}))
+    paths = [np.array(ids) for ids in ([2, 3, 1, 0, 3, 3], [0, 0], [1, 2])]
+    scores = [np.zeros(len(path), np.float32) for path in paths]
+    two, none, one = (
+        Transcript(heard.text, heard.confidence, 0.5, heard.words, None)
+        for heard in greedy_decode(paths, scores, vocabulary, stride=8_000)
+    )
+    rows = to_arrow([None, two, Transcript.failed("It is missing."), none, one]).to_pylist()
+    assert [row and row["words"] for row in rows] == [
+        None,
+        [
+            {"word": "éB", "start": 0.0, "end": 1.0, "confidence": 1.0},
+            {"word": "B", "start": 2.0, "end": 3.0, "confidence": 1.0},
+        ],
+        None,
+        [],
+        [{"word": "é", "start": 0.5, "end": 1.0, "confidence": 1.0}],
+    ]
+    assert rows[0] is None
+    assert [row["text"] for row in rows[1:]] == ["éB B", None, "", "é"]
+    assert [row["error"] for row in rows[1:]] == [None, "It is missing.", None, None]
 
 
 def test_a_blob_gives_the_same_as_its_file(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:

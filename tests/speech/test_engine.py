@@ -16,6 +16,7 @@ import torch
 
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.errors import AudioError
 from thano_duckdb.monitor import Monitor
 from thano_duckdb.speech import engine as engine_module
 from thano_duckdb.speech.engine import Engine
@@ -151,6 +152,30 @@ def test_a_clip_is_computed_once(speech_engine: Engine, an4_test: list[Any], mon
     assert monitor.audio_s == pytest.approx(2 * an4_test[0].duration_s, abs=0.01)
 
 
+def test_a_failure_that_ends_the_call_leaves_the_rest_of_its_batch_known(
+    speech_engine: Engine, an4_test: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_forwarded = 0
+    forward = AcousticModel.forward
+
+    def spoiling_the_first(self: AcousticModel, batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
+        nonlocal n_forwarded
+        n_forwarded += len(batch)
+        first, *others = forward(self, batch, monitor)
+        return [replace(first, log_probs=np.full_like(first.log_probs, np.nan)), *others]
+
+    class FailFast(RecordingMonitor):
+        def clip_failed(self, location: str, reason: str) -> None:
+            raise AudioError(reason)
+
+    monkeypatch.setattr(AcousticModel, "forward", spoiling_the_first)
+    paths = [utterance.audio_path for utterance in an4_test[:4]]
+    for _ in range(2):
+        with pytest.raises(AudioError, match="not numbers"):
+            transcribe(speech_engine, paths, monitor=FailFast())
+    assert n_forwarded == 4 + 1
+
+
 def test_a_missing_file_is_looked_for_again(speech_engine: Engine, an4_test: list[Any], tmp_path: Path) -> None:
     path = tmp_path / "late.flac"
     [before] = transcribe(speech_engine, [str(path)])
@@ -182,7 +207,7 @@ def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path
         ids += logits.argmax(-1).tolist()[begin - first : end - first]
     assert found.text == simple_text(ids)
     assert found.words is not None
-    assert 90 < found.words[-1].end_s <= 95
+    assert 90 < list(found.words)[-1].end_s <= 95
 
     n_whole = int(np.searchsorted(np.cumsum([len(samples) for samples in spoken]), len(clip)))
     reference = " ".join(utterance.text for utterance in an4_test[:n_whole])

@@ -23,7 +23,8 @@ def write(folder: Path, **files: Any) -> Path:
 
 def text_of(folder: Path, ids: list[int], n_labels: int = 10) -> str:
     vocabulary = read_vocabulary(folder, n_labels)
-    return greedy_decode(np.array(ids), np.zeros(len(ids), np.float32), vocabulary, stride=320).text
+    [found] = greedy_decode([np.array(ids)], [np.zeros(len(ids), np.float32)], vocabulary, stride=320)
+    return found.text
 
 
 VOCAB = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "A": 5, "B": 6}

@@ -34,9 +34,12 @@ class AudioSource:
     @property
     def path(self) -> Path:
         """The absolute local path of a clip that is neither a URL nor a BLOB; `~` and `file://` are resolved."""
+        return Path(self._absolute_path())
+
+    def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
         if file_url := _FILE_URL.match(self.location):
-            return Path(os.path.abspath(unquote(self.location[file_url.end() :])))
-        return Path(os.path.abspath(os.path.expanduser(self.location)))
+            return os.path.abspath(unquote(self.location[file_url.end() :]))
+        return os.path.abspath(os.path.expanduser(self.location))
 
     def memo_key(self) -> tuple[object, ...] | None:
         """What tells this clip from every other, without reading its file.
@@ -50,11 +53,11 @@ class AudioSource:
         if self.is_url:
             return None
         try:
-            path = self.path
-            status = path.stat()
+            path = self._absolute_path()
+            status = os.stat(path)
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
-        return (str(path), status.st_size, status.st_mtime_ns)
+        return (path, status.st_size, status.st_mtime_ns)
 
 
 def as_source(value: str | bytes) -> AudioSource:

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitor import Monitor
 from thano_duckdb.progress import Progress
 from thano_duckdb.session import Session, find_session
+from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 from thano_duckdb.statement import FailFast, Statement
 
 from .arrow import Function, parse_options
@@ -19,7 +22,6 @@ from .clips import clips
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
-    from thano_duckdb.speech.transcript import Transcript
 
 WORD = pa.struct(
     [
@@ -130,29 +132,12 @@ def _monitored(session: Session) -> Iterator[Statement]:
 def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
     """`TRANSCRIPT` structs; None gives NULL."""
     there = [transcript for transcript in transcripts if transcript is not None]
-    words = [word for transcript in there for word in transcript.words or ()]
-    ends: list[int | None] = [0]
-    for transcript in there:
-        ends.append((ends[-1] or 0) + len(transcript.words or ()))
-    word_lists = pa.ListArray.from_arrays(
-        pa.array(ends, pa.int32()),
-        pa.StructArray.from_arrays(
-            [
-                pa.array([word.word for word in words], pa.string()),
-                pa.array([word.start_s for word in words], pa.float64()),
-                pa.array([word.end_s for word in words], pa.float64()),
-                pa.array([word.confidence for word in words], pa.float64()),
-            ],
-            fields=list(WORD),
-        ),
-        mask=pa.array([transcript.words is None for transcript in there], pa.bool_()),
-    )
     structs = pa.StructArray.from_arrays(
         [
             pa.array([transcript.text for transcript in there], pa.string()),
             pa.array([transcript.confidence for transcript in there], pa.float64()),
             pa.array([transcript.duration_s for transcript in there], pa.float64()),
-            word_lists,
+            _word_lists([transcript.words for transcript in there]),
             pa.array([transcript.error for transcript in there], pa.string()),
         ],
         fields=list(TRANSCRIPT),
@@ -161,6 +146,28 @@ def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
         return structs
     positions = iter(range(len(there)))
     return structs.take(pa.array([None if t is None else next(positions) for t in transcripts], pa.int64()))
+
+
+def _word_lists(clips: Sequence[Words | None]) -> pa.ListArray:
+    """A list of `WORD` structs for each clip."""
+    there = [words for words in clips if words is not None]
+    records = np.frombuffer(b"".join([words.records for words in there]), WORD_RECORD)
+    words = pa.StringArray.from_buffers(
+        len(records),
+        pa.py_buffer(_bounds(records["n_bytes"])),
+        pa.py_buffer(b"".join([words.utf8 for words in there])),
+    )
+    numbers = [pa.array(records[name]) for name in ("start_s", "end_s", "confidence")]
+    return pa.ListArray.from_arrays(
+        pa.array(_bounds([0 if words is None else len(words) for words in clips])),
+        pa.StructArray.from_arrays([words, *numbers], fields=list(WORD)),
+        mask=pa.array([words is None for words in clips], pa.bool_()),
+    )
+
+
+def _bounds(lengths: ArrayLike) -> NDArray[np.int32]:
+    """Where each of things that lie one after the other begins, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
 FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT),)

@@ -5,14 +5,16 @@ Our own, because Hugging Face's `skip_special_tokens=True` drops blanks before i
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from thano_duckdb.speech.transcript import Word
+from thano_duckdb.speech.transcript import WORD_RECORD, Words
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 
@@ -40,20 +42,29 @@ class Vocabulary:
         """Which ids end a word."""
         return np.array([index in self.delimiter_ids for index in range(len(self.tokens))])
 
+    @cached_property
+    def texts(self) -> pa.StringArray:  # (vocab,)
+        """`tokens`, to look up many at once."""
+        return pa.array(self.tokens, pa.string())
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """The text of a clip, how sure the model is of it (0 to 1), and its words."""
 
     text: str
     confidence: float
-    words: tuple[Word, ...]
+    words: Words
 
 
 def greedy_decode(
-    ids: NDArray[np.integer], log_probs: NDArray[np.float32], vocabulary: Vocabulary, *, stride: int
-) -> Hypothesis:
-    """The text of the best path.
+    ids: Sequence[NDArray[np.integer]],
+    log_probs: Sequence[NDArray[np.float32]],
+    vocabulary: Vocabulary,
+    *,
+    stride: int,
+) -> list[Hypothesis]:
+    """The texts of the best paths of any number of clips; the more at a time, the less a clip costs.
 
     A word runs from its first frame to the end of its last. Its confidence is the geometric mean of the best
     probability over the frames on which its characters are written, that of the text the same over all its words; the
@@ -61,40 +72,75 @@ def greedy_decode(
     none stand at the ends.
 
     Args:
-        ids: best id of each frame of the clip, at least one, shape (frames,).
-        log_probs: natural logarithm of its probability, shape (frames,).
+        ids: of each clip the best id of each frame, at least one, shape (frames,).
+        log_probs: of each clip the natural logarithms of their probabilities, shape (frames,).
         vocabulary: what the ids stand for.
         stride: samples from a frame to the next.
     """
-    starts = np.flatnonzero(np.diff(ids, prepend=-1))  # first frame of each run of one id
-    stops = np.append(starts[1:], len(ids))
-    run_ids = ids[starts]
-    run_log_probs = np.add.reduceat(log_probs.astype(np.float64), starts)
+    if not ids:
+        return []
+    # The clips lie one after the other. Runs of one id, words and frames are counted through, over all clips.
+    n_clips = len(ids)
+    clip_frames = np.array([len(clip) for clip in ids])
+    clip_starts = np.cumsum(clip_frames) - clip_frames
+    frame_ids = np.concatenate(ids)
+    frame_log_probs = np.concatenate(log_probs).astype(np.float64)
 
-    written = np.flatnonzero(vocabulary.is_written[run_ids])
-    if not len(written):
-        return Hypothesis("", _probability(float(run_log_probs.sum()), len(ids)), ())
-    n_delimiters = np.cumsum(vocabulary.is_delimiter[run_ids])  # up to each run
-    word_breaks = np.flatnonzero(np.diff(n_delimiters[written])) + 1
+    is_start = np.ones(len(frame_ids), np.bool_)
+    np.not_equal(frame_ids[1:], frame_ids[:-1], out=is_start[1:])
+    is_start[clip_starts] = True
+    run_starts = np.flatnonzero(is_start)  # first frame of each run
+    run_stops = np.append(run_starts[1:], len(frame_ids))
+    run_log_probs = np.add.reduceat(frame_log_probs, run_starts)
+    run_ids = frame_ids[run_starts]
+    run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
-    words = []
-    for runs in np.split(written, word_breaks):
-        n_frames = int((stops[runs] - starts[runs]).sum())
-        words.append(
-            Word(
-                word="".join(vocabulary.tokens[index] or "" for index in run_ids[runs]),
-                start_s=float(starts[runs[0]] * stride / SAMPLE_RATE_HZ),
-                end_s=float(stops[runs[-1]] * stride / SAMPLE_RATE_HZ),
-                confidence=_probability(float(run_log_probs[runs].sum()), n_frames),
-            )
-        )
-    return Hypothesis(
-        text=vocabulary.delimiter.join(word.word for word in words),
-        confidence=_probability(float(run_log_probs[written].sum()), int((stops[written] - starts[written]).sum())),
-        words=tuple(words),
+    written = np.flatnonzero(vocabulary.is_written[run_ids])  # runs
+    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # up to each run: delimiters and ends of clips
+    first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # of each word, into `written`
+    bounds = np.append(first, len(written))
+    last = bounds[1:] - 1
+    n_frames = (run_stops - run_starts)[written]
+    sums = run_log_probs[written]
+    word_clips = run_clips[written[first]]
+
+    records = np.empty(len(first), WORD_RECORD)
+    records["start_s"] = (run_starts[written[first]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
+    records["end_s"] = (run_stops[written[last]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
+    records["confidence"] = _probability(np.add.reduceat(sums, first), np.add.reduceat(n_frames, first))
+
+    # A clip may have no word, which `reduceat` cannot say.
+    clip_words = np.bincount(word_clips, minlength=n_clips)
+    text_sums = np.bincount(run_clips[written], sums, n_clips)
+    text_frames = np.bincount(run_clips[written], n_frames, n_clips)
+    confidences = _probability(
+        np.where(clip_words, text_sums, np.add.reduceat(frame_log_probs, clip_starts)),
+        np.where(clip_words, text_frames, clip_frames),
     )
 
+    words = pc.binary_join(_lists(vocabulary.texts.take(pa.array(run_ids[written])), bounds), "")
+    records["n_bytes"] = pc.binary_length(words)
+    word_stops = np.cumsum(clip_words, dtype=np.int32)
+    by_clip = _lists(words, np.insert(word_stops, 0, 0))
+    packed, record_stops = records.tobytes(), word_stops * WORD_RECORD.itemsize
+    return [
+        Hypothesis(text, confidence, Words(utf8, packed[start:stop]))
+        for text, confidence, utf8, start, stop in zip(
+            pc.binary_join(by_clip, vocabulary.delimiter).to_pylist(),
+            confidences.tolist(),
+            pc.binary_join(by_clip, "").cast(pa.binary()).to_pylist(),
+            (record_stops - clip_words * WORD_RECORD.itemsize).tolist(),
+            record_stops.tolist(),
+            strict=True,
+        )
+    ]
 
-def _probability(log_prob_sum: float, n_frames: int) -> float:
+
+def _probability(log_prob_sums: NDArray[np.float64], n_frames: NDArray[np.integer]) -> NDArray[np.float64]:
     # Rounding may leave a sum of logarithms a hair above zero.
-    return min(1.0, math.exp(log_prob_sum / n_frames))
+    return np.minimum(1.0, np.exp(log_prob_sums / n_frames))
+
+
+def _lists(values: pa.Array, bounds: NDArray[np.integer]) -> pa.ListArray:
+    """Lists of the values from each bound to the next."""
+    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values)

@@ -69,6 +69,18 @@ class _Utterance:
         for window in self.windows:
             yield Features(self.features.samples[window.start : window.stop], self.features.moments)
 
+    def best_path(self) -> FrameScores | str:
+        """Its windows joined on frames, or the reason why one of them has no scores."""
+        ids, log_probs = [], []
+        for number, window in enumerate(self.windows):
+            outcome = self.outcomes[number]
+            if isinstance(outcome, str):
+                return outcome
+            core = slice(window.core_start, window.core_stop)
+            ids.append(outcome.ids[core])
+            log_probs.append(outcome.log_probs[core])
+        return FrameScores(np.concatenate(ids), np.concatenate(log_probs))
+
 
 class Engine:
     """A model with all that surrounds it. Any number of threads may call it at the same time."""
@@ -116,12 +128,17 @@ class Engine:
         clips = self._distinct_clips(values)
         monitor.clips_received(sum(len(clip.rows) for clip in clips))
         unknown = []
+        n_known, known_s = 0, 0.0
         for clip in clips:
             known = self._memo.get(clip.key) if clip.key is not None else None
             if known is None:
                 unknown.append(clip)
-            else:
-                deliver(clip, known)
+                continue
+            for row in clip.rows:
+                transcripts[row] = known
+            n_known += len(clip.rows)
+            known_s += len(clip.rows) * (known.duration_s or 0.0)
+        monitor.clips_done(n_known, known_s)
         if unknown:
             # Closed at once where the monitor raises, so that the decode threads end with the call.
             with contextlib.closing(self._transcribe(unknown, max_clips, monitor)) as finished:
@@ -200,25 +217,31 @@ class Engine:
                 inputs.append(window)
                 origins.append((utterance, number))
         for batch in self._runner.run(inputs, max_clips=max_clips, monitor=monitor):
+            complete = []
             for index, outcome in batch:
                 utterance, number = origins[index]
                 utterance.outcomes[number] = outcome
                 if len(utterance.outcomes) == len(utterance.windows):
-                    yield utterance.clip, self._join(utterance)
+                    complete.append((utterance, utterance.best_path()))
+            yield from self._write(complete)
 
-    def _join(self, utterance: _Utterance) -> Transcript:
-        ids, log_probs = [], []
-        for number, window in enumerate(utterance.windows):
-            outcome = utterance.outcomes[number]
-            if isinstance(outcome, str):
-                return Transcript.failed(outcome, utterance.duration_s)
-            core = slice(window.core_start, window.core_stop)
-            ids.append(outcome.ids[core])
-            log_probs.append(outcome.log_probs[core])
-        hypothesis = greedy_decode(
-            np.concatenate(ids), np.concatenate(log_probs), self.model.vocabulary, stride=self.model.grid.stride
+    def _write(self, complete: Sequence[tuple[_Utterance, FrameScores | str]]) -> Iterator[tuple[_Clip, Transcript]]:
+        """The transcripts of best paths; failures last, so that one which ends the statement costs no other clip."""
+        heard = [(utterance, path) for utterance, path in complete if isinstance(path, FrameScores)]
+        hypotheses = greedy_decode(
+            [path.ids for _, path in heard],
+            [path.log_probs for _, path in heard],
+            self.model.vocabulary,
+            stride=self.model.grid.stride,
         )
-        return Transcript(hypothesis.text, hypothesis.confidence, utterance.duration_s, hypothesis.words, None)
+        for (utterance, _), hypothesis in zip(heard, hypotheses, strict=True):
+            yield (
+                utterance.clip,
+                Transcript(hypothesis.text, hypothesis.confidence, utterance.duration_s, hypothesis.words, None),
+            )
+        for utterance, path in complete:
+            if isinstance(path, str):
+                yield utterance.clip, Transcript.failed(path, utterance.duration_s)
 
 
 def _n_bytes(reading: _Utterance | _Unreadable) -> int:

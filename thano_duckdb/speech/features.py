@@ -7,7 +7,6 @@ an hour of audio needs no second hour of memory. Windows of a long clip share th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 VARIANCE_FLOOR = 1e-7
 """As in Hugging Face's `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
-BLOCK = 1 << 17
-"""Samples or frames at a time: a few MB in float64."""
+BLOCK = 1 << 13
+"""Samples at a time: few enough for the cache, and for BLAS to start no threads besides those that decode."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,12 @@ def features(samples: NDArray[np.float32], *, normalize: bool, convolution: Firs
 
 def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Zero mean and unit variance, as Hugging Face's feature extractor does it for a clip without padding."""
-    mean = sum(float(block.sum(dtype=np.float64)) for block in _blocks(samples)) / samples.size
-    energy = sum(float(np.square(block.astype(np.float64) - mean).sum()) for block in _blocks(samples))
+    mean = float(samples.mean(dtype=np.float64))
+    energy = 0.0
+    for start in range(0, samples.size, BLOCK):
+        block = samples[start : start + BLOCK].astype(np.float64)
+        block -= mean
+        energy += float(block @ block)
     centred = samples - np.float32(mean)
     centred /= np.float32(math.sqrt(energy / samples.size + VARIANCE_FLOOR))
     return centred
@@ -72,15 +75,18 @@ def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Moments:
     """The moments of a clip of at least one kernel."""
-    frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride]  # (frames, kernel)
-    mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(frames)) / len(frames)
-    covariance = np.zeros((convolution.kernel, convolution.kernel))
-    for block in _blocks(frames):
-        centred = block.astype(np.float64) - mean
-        covariance += centred.T @ centred
-    return Moments(np.asarray(mean), covariance / len(frames))
-
-
-def _blocks(rows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows[start : start + BLOCK]
+    frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride].T  # (kernel, frames)
+    n_frames = frames.shape[1]
+    centre = float(samples.mean(dtype=np.float64))  # near every mean, so that nothing cancels below
+    n_block = max(1, BLOCK // convolution.stride)  # frames
+    block = np.ones((convolution.kernel + 1, min(n_block, n_frames)))  # its last row of ones gives the sums
+    products = np.zeros((convolution.kernel, convolution.kernel + 1))
+    for start in range(0, n_frames, n_block):
+        taps = block[:, : n_frames - start]
+        centred = taps[:-1]
+        centred[...] = frames[:, start : start + n_block]
+        centred -= centre
+        products += centred @ taps.T
+    products /= n_frames
+    mean = products[:, -1]
+    return Moments(centre + mean, products[:, :-1] - np.outer(mean, mean))

@@ -72,7 +72,8 @@ def quantise(network: nn.Module) -> None:
 
 
 def _scales(rows: Tensor) -> Tensor:
-    return rows.abs().amax(dim=-1, keepdim=True).clamp_min(_SMALLEST_SCALE) / _LARGEST
+    largest = torch.maximum(rows.amax(dim=-1, keepdim=True), -rows.amin(dim=-1, keepdim=True))
+    return largest.clamp_min(_SMALLEST_SCALE) / _LARGEST
 
 
 def _quantise(rows: Tensor, scales: Tensor) -> Tensor:

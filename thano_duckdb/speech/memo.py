@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Hashable
 
@@ -34,4 +35,6 @@ class Memo:
 
 def _n_bytes(transcript: Transcript) -> int:
     """About what a transcript, its key and their place in the memo take in CPython, measured with `tracemalloc`."""
-    return 1_000 + len(transcript.text or "") + 250 * len(transcript.words or ())
+    words = transcript.words
+    words_bytes = 0 if words is None else len(words.utf8) + len(words.records)
+    return 750 + sys.getsizeof(transcript.text) + words_bytes

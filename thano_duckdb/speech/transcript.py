@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
+
+WORD_RECORD = np.dtype([("n_bytes", "i4"), ("start_s", "f8"), ("end_s", "f8"), ("confidence", "f8")])
+"""A word in `Words.records`; `n_bytes` is its length in `Words.utf8`."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,29 @@ class Word:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a clip in as few bytes as can be, since transcripts are kept by the hundred thousand.
+
+    Attributes:
+        utf8: their letters, one word after the other, with nothing between.
+        records: a `WORD_RECORD` for each.
+    """
+
+    utf8: bytes
+    records: bytes
+
+    def __len__(self) -> int:
+        return len(self.records) // WORD_RECORD.itemsize
+
+    def __iter__(self) -> Iterator[Word]:
+        start = 0
+        for n_bytes, start_s, end_s, confidence in np.frombuffer(self.records, WORD_RECORD).tolist():
+            yield Word(self.utf8[start : start + n_bytes].decode(), start_s, end_s, confidence)
+            start += n_bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The text of a clip, or, where there is none, the reason.
 
@@ -30,7 +58,7 @@ class Transcript:
     text: str | None
     confidence: float | None
     duration_s: float | None
-    words: tuple[Word, ...] | None
+    words: Words | None
     error: str | None
 
     @classmethod

@@ -66,12 +66,15 @@ def evaluate(
             output = network.run(to_device(batch), call)
             loss_sum += len(indices) * float(output.loss)
             log_probs, ids = output.logits.float().log_softmax(-1).max(-1)  # both (batch, frames)
-            log_probs, ids = log_probs.cpu().numpy(), ids.cpu().numpy()
-            for row, index in enumerate(indices):
-                n_frames = network.grid.n_frames(utterances[index].n_samples)
-                hypotheses[index] = greedy_decode(
-                    ids[row, :n_frames], log_probs[row, :n_frames], network.vocabulary, stride=network.grid.stride
-                ).text
+            n_frames = [network.grid.n_frames(utterances[index].n_samples) for index in indices]
+            decoded = greedy_decode(
+                [clip[:count] for clip, count in zip(ids.cpu().numpy(), n_frames, strict=True)],
+                [clip[:count] for clip, count in zip(log_probs.cpu().numpy(), n_frames, strict=True)],
+                network.vocabulary,
+                stride=network.grid.stride,
+            )
+            for index, hypothesis in zip(indices, decoded, strict=True):
+                hypotheses[index] = hypothesis.text
     finally:
         network.module.train(was_training)
     references = [each.text for each in utterances]
