@@ -1,19 +1,22 @@
-"""`make bench`, or `python -m benchmarks NAME ..`."""
+"""`make bench`, or `python -m benchmarks NAME .. [options of that benchmark]`."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import subprocess
 import sys
 
-ALL = ("rewriter", "start", "overhead", "training", "memory")
+ALL = ("rewriter", "start", "single_clip", "overhead", "peers", "training", "scale", "gpu")
 
 
 def main() -> int:
     """Run the named benchmarks in this process, or all of them, each in its own."""
-    if names := sys.argv[1:]:
+    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), sys.argv[1:]))
+    options = sys.argv[1 + len(names) :]
+    if names:
         for name in names:
-            importlib.import_module(f"benchmarks.{name}").main()
+            importlib.import_module(f"benchmarks.{name}").main(*options)
         return 0
     return max(subprocess.run([sys.executable, "-m", "benchmarks", name], check=False).returncode for name in ALL)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,8 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        cpu = next((line.split(":", 1)[1].strip() for line in info.open() if line.startswith("model name")), cpu)
+        lines = info.read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{cpu}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, "
@@ -26,14 +28,34 @@ def machine() -> str:
     )
 
 
-def report(name: str, rows: Sequence[dict[str, object]]) -> None:
-    """Print `rows` and write them to results/`name`.csv."""
+def progress(line: str) -> None:
+    """Say on standard error how far a benchmark is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def report(name: str, rows: Sequence[dict[str, object]], folder: Path = RESULTS) -> None:
+    """Print `rows` and write them to `name`.csv in `folder`. A key that a row lacks is an empty field."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     with duckdb.connect() as con:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{name}.csv"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.csv"
         with path.open("w", newline="") as file:
-            table = csv.DictWriter(file, [*rows[0], "machine"])
+            table = csv.DictWriter(file, [*columns, "machine"], restval="")
             table.writeheader()
             table.writerows({**row, "machine": machine()} for row in rows)
         print(f"\n{name}: {machine()}")
-        con.sql(f"SELECT * EXCLUDE machine FROM read_csv('{path}')").show(max_width=200)
+        con.sql(f"SELECT * EXCLUDE machine FROM read_csv('{path}')").show(max_width=300, max_rows=100)
+
+
+def markdown(name: str, headings: Mapping[str, str], folder: Path = RESULTS) -> str:
+    """A GitHub table of `name`.csv.
+
+    Args:
+        name: of the benchmark.
+        headings: what its columns are called, in their order; the others are left out.
+        folder: where the CSV lies.
+    """
+    with (folder / f"{name}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [list(headings.values()), ["---"] * len(headings), *([row[key] for key in headings] for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,0 +1,127 @@
+"""Passes of systems over the same clips, in rounds of rotating order, with time and memory of each."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from benchmarks.report import progress
+from benchmarks.systems import System
+from thano_duckdb.speech.heap import trim
+
+SAMPLING_S = 0.02
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of a system over all clips.
+
+    Attributes:
+        texts: of the clips, in their order.
+        elapsed_s: from paths to texts.
+        rise_mib: most resident memory within the pass, above that before it.
+        others_percent: of the processors' time, what other processes took meanwhile.
+        shares: percent of `elapsed_s` in each stage, where they are known.
+    """
+
+    texts: list[str]
+    elapsed_s: float
+    rise_mib: float
+    others_percent: float
+    shares: dict[str, float]
+
+
+class PeakMemory:
+    """The most resident memory of this process within a context, from a thread that looks every 20 ms."""
+
+    def __enter__(self) -> Self:
+        self._process = psutil.Process()
+        self._ended = threading.Event()
+        self._before = self._peak = self._process.memory_info().rss
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def rise_mib(self) -> float:
+        """The peak above what there was at the beginning."""
+        return (self._peak - self._before) / 2**20
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SAMPLING_S):
+            self._peak = max(self._peak, self._process.memory_info().rss)
+
+
+def run_pass(system: System, paths: Sequence[str]) -> Pass:
+    """Time one pass. Memory that earlier passes freed is given back before."""
+    gc.collect()
+    trim()
+    with PeakMemory() as memory:
+        others_s = _others_cpu_s()
+        begun_s = time.perf_counter()
+        texts = system.transcribe(paths)
+        elapsed_s = time.perf_counter() - begun_s
+        others_s = _others_cpu_s() - others_s
+    others_percent = max(0.0, 100 * others_s / elapsed_s / (os.cpu_count() or 1))
+    shares = {}
+    if system.stages is not None:
+        stages = system.stages
+        shares = {
+            "decode_percent": 100 * stages.decode_s / elapsed_s,
+            "device_percent": 100 * stages.device_s / elapsed_s,
+            "text_percent": 100 * stages.text_s / elapsed_s,
+            "waiting_percent": 100 * (1 - stages.device_s / elapsed_s),
+        }
+    return Pass(texts, elapsed_s, memory.rise_mib, others_percent, shares)
+
+
+def _others_cpu_s() -> float:
+    """CPU time that other processes, and the kernel, have used since the machine began, up to a constant."""
+    times = psutil.cpu_times()
+    idle_s = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts the time of guests in that of users too.
+    busy_s = sum(times) - idle_s - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return busy_s - time.process_time()
+
+
+def run_rounds(
+    systems: Sequence[System], paths: Sequence[str], n_rounds: int, *, n_warm_up: int | None = None, label: str
+) -> Iterator[list[Pass]]:
+    """Warm every system up, then let each run once a round; a round begins with another system each time.
+
+    Args:
+        systems: to be compared.
+        paths: of the clips.
+        n_rounds: that are timed.
+        n_warm_up: clips of the pass before them; None for all.
+        label: what the lines of progress begin with.
+
+    Returns:
+        The passes of each round as it ends, in the order of `systems`.
+    """
+    for system in systems:
+        progress(f"{label}: warming up {system.name}")
+        system.transcribe(paths[:n_warm_up])
+    for number in range(n_rounds):
+        passes: dict[int, Pass] = {}
+        for turn in range(len(systems)):
+            which = (number + turn) % len(systems)
+            passes[which] = run_pass(systems[which], paths)
+            progress(
+                f"{label}: round {number + 1} of {n_rounds}, {systems[which].name}: {passes[which].elapsed_s:.2f} s"
+            )
+        yield [passes[which] for which in range(len(systems))]

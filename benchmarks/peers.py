@@ -1,0 +1,141 @@
+"""PREDICT beside everything else that a user could run: same clips, same weights, one process."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import thano_duckdb
+from benchmarks import systems
+from benchmarks.corpus import MODEL, Corpus, an4, write_random_model
+from benchmarks.flops import corpus_flops, matmul_flops_per_s
+from benchmarks.mix import make_mix
+from benchmarks.passes import Pass, run_pass, run_rounds
+from benchmarks.report import progress, report
+from benchmarks.systems import SkippedError, System
+from thano_duckdb.speech.metrics import error_rate, word_errors
+
+N_MIX = 64
+N_BASE = 32
+LONGEST_FOR_BASE_S = 16.0
+"""Two cores compute six seconds of audio a second with a model of base size."""
+N_FOR_OTHER_ENGINES = 8
+"""They take a minute for what the others do in a second."""
+
+Row = dict[str, object]
+
+
+def main() -> None:
+    """Compare on an4, on a mix of lengths, and, in speed alone, on random weights of base size."""
+    with tempfile.TemporaryDirectory() as name, thano_duckdb.connect(progress=False) as con:
+        folder = Path(name)
+        clips = an4()
+        mix = make_mix(clips, folder / "mix", N_MIX)
+        base = write_random_model(folder / "base-size")
+        report(
+            "peers",
+            [
+                *compare(con, clips, MODEL, n_rounds=5),
+                *compare(con, mix, MODEL, n_rounds=3),
+                *compare(con, subset(mix), base, n_rounds=3, n_warm_up=8),
+            ],
+        )
+
+
+def subset(mix: Corpus) -> Corpus:
+    """Clips of `mix`, spread over its lengths but the longest, without their texts."""
+    by_length = sorted(range(len(mix.paths)), key=lambda row: mix.durations_s[row])
+    short = [row for row in by_length if mix.durations_s[row] <= LONGEST_FOR_BASE_S]
+    rows = sorted(short[index * len(short) // N_BASE] for index in range(N_BASE))
+    return Corpus("mix of 1 to 16 s", [mix.paths[row] for row in rows], None)
+
+
+def compare(
+    con: thano_duckdb.Connection, clips: Corpus, model: Path, *, n_rounds: int, n_warm_up: int | None = None
+) -> list[Row]:
+    """A row for each system; where the texts of `clips` are known, other engines are judged too, on a part of them."""
+    start = {"corpus": clips.name, "model": model.name}
+    label = f"peers, {clips.name}, {model.name}"
+    running, skipped = prepare(
+        # The engine of float32 comes last of ours: SQL runs on the same, and only the latest models are kept.
+        lambda: systems.engine(model, "int8"),
+        lambda: systems.engine(model, "bfloat16"),
+        lambda: systems.engine(model),
+        lambda: systems.predict(con, model),
+        lambda: systems.hugging_face_pipeline(model, 1),
+        lambda: systems.hugging_face_pipeline(model, systems.BATCH_SIZE),
+        lambda: systems.hugging_face_loop(model),
+    )
+    running.sort(key=lambda system: not system.name.startswith("SQL"))
+    names = [system.name for system in running]
+    sql, engine = names.index("SQL: PREDICT"), names.index("engine, float32")
+    pipeline = names.index(f"Hugging Face pipeline({systems.BATCH_SIZE})")
+
+    flops = corpus_flops(model, clips.durations_s)
+    rates = {dtype: [] for dtype in {system.dtype for system in running}}
+    rounds: list[list[Pass]] = []
+    for passes in run_rounds(running, clips.paths, n_rounds, n_warm_up=n_warm_up, label=label):
+        if passes[sql].texts != passes[engine].texts:
+            raise SystemExit("SQL and the engine gave different texts")
+        rounds.append(passes)
+        for dtype, measured in rates.items():
+            measured.append(matmul_flops_per_s(dtype))
+
+    rows = []
+    for which, system in enumerate(running):
+        passes = [of_round[which] for of_round in rounds]
+        ratio = statistics.median(of_round[pipeline].elapsed_s / of_round[which].elapsed_s for of_round in rounds)
+        rate = statistics.median(rates[system.dtype])
+        mfu = flops / statistics.median(one.elapsed_s for one in passes) / rate
+        rows.append(start | row(system, clips, passes, ratio) | {"mfu_percent": round(100 * mfu, 1)})
+    if clips.texts is not None:
+        seconds_each = statistics.median(of_round[pipeline].elapsed_s for of_round in rounds) / clips.audio_s
+        others, missing = prepare(systems.pocketsphinx, systems.faster_whisper)
+        rows += [start | judge_other(system, clips, seconds_each, label) for system in others]
+        skipped += missing
+    return rows + [start | each for each in skipped]
+
+
+def prepare(*makers: Callable[[], System]) -> tuple[list[System], list[Row]]:
+    """The systems that run here, and a row for each that does not."""
+    running: list[System] = []
+    skipped: list[Row] = []
+    for make in makers:
+        try:
+            running.append(make())
+        except SkippedError as error:
+            progress(f"peers: skipped: {error}")
+            skipped.append({"system": "skipped", "note": str(error)})
+    return running, skipped
+
+
+def row(system: System, clips: Corpus, passes: Sequence[Pass], ratio: float) -> Row:
+    """What the passes of one system come to."""
+    elapsed_s = statistics.median(one.elapsed_s for one in passes)
+    wer = None if clips.texts is None else error_rate(word_errors(clips.texts, passes[-1].texts))
+    shares = {stage: round(statistics.median(one.shares[stage] for one in passes), 2) for stage in passes[0].shares}
+    return {
+        "system": system.name,
+        "clips": len(clips.paths),
+        "audio_s": round(clips.audio_s, 1),
+        "rounds": len(passes),
+        "audio_s_per_s": round(clips.audio_s / elapsed_s, 2),
+        "ratio_to_pipeline_16": round(ratio, 3),
+        "wer_percent": None if wer is None else round(100 * wer, 2),
+        "peak_rise_mib": round(max(one.rise_mib for one in passes)),
+        "others_percent": round(statistics.median(one.others_percent for one in passes), 1),
+        **shares,
+    }
+
+
+def judge_other(system: System, clips: Corpus, pipeline_s_per_audio_s: float, label: str) -> Row:
+    """One pass of another engine over clips of every length."""
+    by_length = sorted(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
+    middles = [(2 * index + 1) * len(by_length) // (2 * N_FOR_OTHER_ENGINES) for index in range(N_FOR_OTHER_ENGINES)]
+    few = clips.pick([by_length[middle] for middle in middles])
+    progress(f"{label}: {system.name}, once over {N_FOR_OTHER_ENGINES} clips")
+    system.transcribe(few.paths[:1])
+    only = run_pass(system, few.paths)
+    return row(system, few, [only], pipeline_s_per_audio_s * few.audio_s / only.elapsed_s)

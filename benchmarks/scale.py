@@ -1,0 +1,70 @@
+"""Whether time and memory grow with the number of rows: a thousandth part of them as for all of them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+from unittest import mock
+
+import psutil
+
+import thano_duckdb
+from benchmarks.corpus import MODEL, an4
+from benchmarks.report import progress, report
+from thano_duckdb.speech.memo import Memo
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+MOST_ROWS = int(100_000 * SCALE)
+N_ROWS = [n_rows for n_rows in (MOST_ROWS // 100, MOST_ROWS // 10, MOST_ROWS) if n_rows]
+N_SHORTEST = 10
+
+
+def resident_mib() -> float:
+    """The memory that this process has now."""
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def peak_mib() -> float:
+    """The most that it ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Transcribe 1,000, then 10,000, then 100,000 rows in one process (by default).
+
+    Each row has a path of its own (links to the ten shortest test clips), and the memo is off, so every row is decoded
+    and computed.
+    """
+    clips = an4()
+    shortest = sorted(range(len(clips.paths)), key=lambda row: clips.durations_s[row])[:N_SHORTEST]
+    rows: list[dict[str, object]] = []
+    with thano_duckdb.connect(progress=False) as con, mock.patch.object(Memo, "get", return_value=None):
+        # The first statement loads the model.
+        con.execute(f"PREDICT USING '{MODEL}' AS SELECT ? AS audio_path", [clips.paths[shortest[0]]]).fetchall()
+        for n_rows in N_ROWS:
+            progress(f"scale: {n_rows} rows")
+            with tempfile.TemporaryDirectory() as folder:
+                for row in range(n_rows):
+                    os.symlink(clips.paths[shortest[row % N_SHORTEST]], f"{folder}/{row}.flac")
+                con.execute(
+                    "CREATE OR REPLACE TABLE clips AS SELECT ? || i || '.flac' AS audio_path FROM range(?) t(i)",
+                    [f"{folder}/", n_rows],
+                )
+                begun_s = time.perf_counter()
+                found = con.execute(f"SELECT count(predicted) FROM (PREDICT USING '{MODEL}' AS FROM clips)").fetchone()
+                elapsed_s = time.perf_counter() - begun_s
+            if found != (n_rows,):
+                raise SystemExit(f"{found} of {n_rows} rows have a text")
+            rows.append(
+                {
+                    "rows": n_rows,
+                    "audio_s": round(n_rows * sum(clips.durations_s[row] for row in shortest) / N_SHORTEST),
+                    "seconds": round(elapsed_s, 1),
+                    "ms_per_row": round(1000 * elapsed_s / n_rows, 3),
+                    "resident_mib": round(resident_mib()),
+                    "peak_mib": round(peak_mib()),
+                }
+            )
+    report("scale", rows)

@@ -1,0 +1,55 @@
+"""What one statement over one short clip costs beside the model, when the model is in memory."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from unittest import mock
+
+import thano_duckdb
+from benchmarks.corpus import MODEL, an4
+from benchmarks.report import report
+from thano_duckdb.audio.decode import Waveform, decode
+from thano_duckdb.audio.source import as_source
+from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.speech.memo import Memo
+from thano_duckdb.speech.models import load_engine
+
+N_PAIRS = 50
+N_WARM_UP = 5
+
+
+def main() -> None:
+    """Alternate PREDICT over a table of one row with the model's forward pass over the same clip, already prepared."""
+    clips = an4()
+    shortest = min(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
+    path, duration_s = clips.paths[shortest], clips.durations_s[shortest]
+    model = load_engine(MODEL).model
+    waveform = decode(as_source(path))
+    assert isinstance(waveform, Waveform)
+    features, monitor = model.features(waveform.samples), SilentMonitor()
+    statement_ms, forward_ms = [], []
+    with thano_duckdb.connect(progress=False) as con, mock.patch.object(Memo, "get", return_value=None):
+        con.execute("CREATE TABLE clip AS SELECT ? AS audio_path", [path])
+        for _ in range(N_WARM_UP + N_PAIRS):
+            begun_s = time.perf_counter()
+            con.execute(f"PREDICT USING '{MODEL}' AS SELECT * FROM clip").fetchall()
+            statement_ms.append(1000 * (time.perf_counter() - begun_s))
+            begun_s = time.perf_counter()
+            model.forward([features], monitor)
+            forward_ms.append(1000 * (time.perf_counter() - begun_s))
+    statement_ms, forward_ms = statement_ms[N_WARM_UP:], forward_ms[N_WARM_UP:]
+    overhead_ms = [statement - forward for statement, forward in zip(statement_ms, forward_ms, strict=True)]
+    report(
+        "single_clip",
+        [
+            {
+                "clip_s": round(duration_s, 2),
+                "statements": N_PAIRS,
+                "statement_ms": round(statistics.median(statement_ms), 2),
+                "forward_ms": round(statistics.median(forward_ms), 2),
+                "overhead_ms": round(statistics.median(overhead_ms), 2),
+                "overhead_p95_ms": round(statistics.quantiles(overhead_ms, n=20)[-1], 2),
+            }
+        ],
+    )

