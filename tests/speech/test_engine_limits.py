@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,45 @@ def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
     slack = (engine_module.DECODE_THREADS + 2) * clip_bytes
     assert pool_bytes < decoder.most_bytes <= 2 * pool_bytes + slack
     assert decoder.live_bytes == 0
+
+
+def test_decoded_audio_is_bounded_whatever_the_number_of_threads(
+    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip_bytes, pool_bytes, n_callers = 400_000, 2_000_000, 8
+    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
+    decoder = Patient(clip_bytes // 4)
+    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    calls = [[f"caller {caller}, clip {number}" for number in range(40)] for caller in range(n_callers)]
+    with ThreadPoolExecutor(n_callers) as callers:
+        for found in callers.map(lambda clips: transcribe(engine, clips), calls):
+            assert {transcript and transcript.text for transcript in found} == {"A"}
+    slack = (engine_module.DECODE_THREADS + 2) * clip_bytes
+    assert decoder.most_bytes <= 2 * (2 * pool_bytes + slack)  # two callers at a time
+    assert decoder.live_bytes == 0
+
+
+def test_who_waits_for_others_can_stop_too(loaded: Callable[[str], AcousticModel]) -> None:
+    release = threading.Event()
+
+    class Stuck(Transparent):
+        def forward(self, batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
+            assert release.wait(60)
+            return super().forward(batch, monitor)
+
+    engine = Engine(Stuck(loaded("wav2vec2-layer")), Memo(), decoder=Patient(16_000))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(engine_module.MAX_CALLS) as callers:
+        others = [
+            callers.submit(transcribe, engine, [f"clip of {number}"]) for number in range(engine_module.MAX_CALLS)
+        ]
+        try:
+            impatient = Stopping()
+            impatient.cancelled.set()
+            with pytest.raises(Cancelled):
+                engine.transcribe(["another"], max_clips=None, monitor=impatient)
+        finally:
+            release.set()
+        assert all(len(other.result()) == 1 for other in others)
 
 
 def test_the_next_pool_is_decoded_while_the_model_computes(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from thano_duckdb.speech.heap import trim
 from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.model import AcousticModel, FrameScores
 from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.threads import POLL_S
 from thano_duckdb.speech.transcript import Transcript
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, plan_windows
 
@@ -32,6 +34,8 @@ POOL_BYTES = 256 * 1024 * 1024
 FIRST_POOL_PART = 8
 """The first pool is an eighth, so that the model starts early; each is twice the one before, up to `POOL_BYTES`."""
 DECODE_THREADS = min(16, max(4, os.cpu_count() or 1))
+MAX_CALLS = 2
+"""At a time, of those that DuckDB's threads make: one computes while another decodes. More would only take memory."""
 TRIM_ABOVE_BYTES = POOL_BYTES // 8
 """A call that decoded more gives back the memory that it freed, which takes some milliseconds."""
 CLIP_BYTES = 4096
@@ -97,6 +101,7 @@ class Engine:
         self._memo = memo
         self._decoder = decoder
         self._runner = BatchRunner(model)
+        self._places = threading.BoundedSemaphore(MAX_CALLS)
 
     def transcribe(
         self, values: Sequence[str | bytes | None], *, max_clips: int | None, monitor: Monitor
@@ -141,12 +146,21 @@ class Engine:
         monitor.clips_done(n_known, known_s)
         if unknown:
             # Closed at once where the monitor raises, so that the decode threads end with the call.
-            with contextlib.closing(self._transcribe(unknown, max_clips, monitor)) as finished:
+            with self._place(monitor), contextlib.closing(self._transcribe(unknown, max_clips, monitor)) as finished:
                 for clip, transcript in finished:
                     if clip.key is not None:
                         self._memo.put(clip.key, transcript)
                     deliver(clip, transcript)
         return transcripts
+
+    @contextlib.contextmanager
+    def _place(self, monitor: Monitor) -> Iterator[None]:
+        while not self._places.acquire(timeout=POLL_S):
+            monitor.raise_if_cancelled()
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _distinct_clips(self, values: Sequence[str | bytes | None]) -> list[_Clip]:
         clips: dict[Hashable, _Clip] = {}
