@@ -6,15 +6,15 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import psutil
 
 from benchmarks.report import progress
-from benchmarks.systems import System
+from benchmarks.stages import Stages
 from thano_duckdb.speech.heap import trim
 
 SAMPLING_S = 0.02
@@ -37,6 +37,17 @@ class Pass:
     rise_mib: float
     others_percent: float
     shares: dict[str, float]
+
+
+class Runner(Protocol):
+    """A system, in this process or in one of its own."""
+
+    @property
+    def name(self) -> str:
+        """In the table."""
+
+    def run_pass(self, paths: Sequence[str]) -> Pass:
+        """Time one pass."""
 
 
 class PeakMemory:
@@ -66,20 +77,19 @@ class PeakMemory:
             self._peak = max(self._peak, self._process.memory_info().rss)
 
 
-def run_pass(system: System, paths: Sequence[str]) -> Pass:
+def run_pass(transcribe: Callable[[Sequence[str]], list[str]], stages: Stages | None, paths: Sequence[str]) -> Pass:
     """Time one pass. Memory that earlier passes freed is given back before."""
     gc.collect()
     trim()
     with PeakMemory() as memory:
         others_s = _others_cpu_s()
         begun_s = time.perf_counter()
-        texts = system.transcribe(paths)
+        texts = transcribe(paths)
         elapsed_s = time.perf_counter() - begun_s
         others_s = _others_cpu_s() - others_s
     others_percent = max(0.0, 100 * others_s / elapsed_s / (os.cpu_count() or 1))
     shares = {}
-    if system.stages is not None:
-        stages = system.stages
+    if stages is not None:
         shares = {
             "decode_percent": 100 * stages.decode_s / elapsed_s,
             "device_percent": 100 * stages.device_s / elapsed_s,
@@ -99,7 +109,7 @@ def _others_cpu_s() -> float:
 
 
 def run_rounds(
-    systems: Sequence[System], paths: Sequence[str], n_rounds: int, *, n_warm_up: int | None = None, label: str
+    systems: Sequence[Runner], paths: Sequence[str], n_rounds: int, *, n_warm_up: int | None = None, label: str
 ) -> Iterator[list[Pass]]:
     """Warm every system up, then let each run once a round; a round begins with another system each time.
 
@@ -115,12 +125,12 @@ def run_rounds(
     """
     for system in systems:
         progress(f"{label}: warming up {system.name}")
-        system.transcribe(paths[:n_warm_up])
+        system.run_pass(paths[:n_warm_up])
     for number in range(n_rounds):
         passes: dict[int, Pass] = {}
         for turn in range(len(systems)):
             which = (number + turn) % len(systems)
-            passes[which] = run_pass(systems[which], paths)
+            passes[which] = systems[which].run_pass(paths)
             progress(
                 f"{label}: round {number + 1} of {n_rounds}, {systems[which].name}: {passes[which].elapsed_s:.2f} s"
             )

@@ -1,18 +1,21 @@
-"""PREDICT beside everything else that a user could run: same clips, same weights, one process."""
+"""PREDICT beside everything else that a user could run: same clips, same weights, taking turns."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import thano_duckdb
 from benchmarks import systems
 from benchmarks.corpus import MODEL, Corpus, an4, write_random_model
 from benchmarks.flops import corpus_flops, matmul_flops_per_s
 from benchmarks.mix import make_mix
-from benchmarks.passes import Pass, run_pass, run_rounds
+from benchmarks.own_process import OwnProcess
+from benchmarks.passes import Pass, run_rounds
 from benchmarks.report import progress, report
 from benchmarks.systems import SkippedError, System
 from thano_duckdb.speech.metrics import error_rate, word_errors
@@ -24,12 +27,14 @@ LONGEST_FOR_BASE_S = 16.0
 N_FOR_OTHER_ENGINES = 8
 """They take a minute for what the others do in a second."""
 
+PIPELINE = f"Hugging Face pipeline({systems.BATCH_SIZE})"
+
 Row = dict[str, object]
 
 
 def main() -> None:
     """Compare on an4, on a mix of lengths, and, in speed alone, on random weights of base size."""
-    with tempfile.TemporaryDirectory() as name, thano_duckdb.connect(progress=False) as con:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = an4()
         mix = make_mix(clips, folder / "mix", N_MIX)
@@ -37,9 +42,9 @@ def main() -> None:
         report(
             "peers",
             [
-                *compare(con, clips, MODEL, n_rounds=5),
-                *compare(con, mix, MODEL, n_rounds=3),
-                *compare(con, subset(mix), base, n_rounds=3, n_warm_up=8),
+                *compare(clips, MODEL, n_rounds=5),
+                *compare(mix, MODEL, n_rounds=3),
+                *compare(subset(mix), base, n_rounds=3, n_warm_up=8),
             ],
         )
 
@@ -52,26 +57,43 @@ def subset(mix: Corpus) -> Corpus:
     return Corpus("mix of 1 to 16 s", [mix.paths[row] for row in rows], None)
 
 
-def compare(
-    con: thano_duckdb.Connection, clips: Corpus, model: Path, *, n_rounds: int, n_warm_up: int | None = None
-) -> list[Row]:
+def compare(clips: Corpus, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
     """A row for each system; where the texts of `clips` are known, other engines are judged too, on a part of them."""
     start = {"corpus": clips.name, "model": model.name}
     label = f"peers, {clips.name}, {model.name}"
-    running, skipped = prepare(
-        # The engine of float32 comes last of ours: SQL runs on the same, and only the latest models are kept.
-        lambda: systems.engine(model, "int8"),
-        lambda: systems.engine(model, "bfloat16"),
-        lambda: systems.engine(model),
-        lambda: systems.predict(con, model),
-        lambda: systems.hugging_face_pipeline(model, 1),
-        lambda: systems.hugging_face_pipeline(model, systems.BATCH_SIZE),
-        lambda: systems.hugging_face_loop(model),
-    )
-    running.sort(key=lambda system: not system.name.startswith("SQL"))
+    with contextlib.ExitStack() as processes:
+        running, skipped = prepare(
+            processes,
+            (predict, model),
+            (systems.engine, model, "float32"),
+            (systems.engine, model, "bfloat16"),
+            (systems.engine, model, "int8"),
+            (systems.hugging_face_pipeline, model, 1),
+            (systems.hugging_face_pipeline, model, systems.BATCH_SIZE),
+            (systems.hugging_face_loop, model),
+        )
+        rows = compare_all(running, clips, model, n_rounds, n_warm_up, label)
+        if clips.texts is not None:
+            pipeline = next(row for row in rows if row["system"] == PIPELINE)
+            pipeline_s = 1 / float(str(pipeline["audio_s_per_s"]))
+            others, missing = prepare(processes, (systems.pocketsphinx,), (systems.faster_whisper,))
+            rows += [judge_other(system, clips, pipeline_s, label) for system in others]
+            skipped += missing
+    return [start | each for each in rows + skipped]
+
+
+def predict(model: Path) -> System:
+    """PREDICT on a connection of its own."""
+    return systems.predict(thano_duckdb.connect(progress=False), model)
+
+
+def compare_all(
+    running: Sequence[OwnProcess], clips: Corpus, model: Path, n_rounds: int, n_warm_up: int | None, label: str
+) -> list[Row]:
+    """A row for each system that uses the same weights."""
     names = [system.name for system in running]
     sql, engine = names.index("SQL: PREDICT"), names.index("engine, float32")
-    pipeline = names.index(f"Hugging Face pipeline({systems.BATCH_SIZE})")
+    pipeline = names.index(PIPELINE)
 
     flops = corpus_flops(model, clips.durations_s)
     rates = {dtype: [] for dtype in {system.dtype for system in running}}
@@ -89,29 +111,26 @@ def compare(
         ratio = statistics.median(of_round[pipeline].elapsed_s / of_round[which].elapsed_s for of_round in rounds)
         rate = statistics.median(rates[system.dtype])
         mfu = flops / statistics.median(one.elapsed_s for one in passes) / rate
-        rows.append(start | row(system, clips, passes, ratio) | {"mfu_percent": round(100 * mfu, 1)})
-    if clips.texts is not None:
-        seconds_each = statistics.median(of_round[pipeline].elapsed_s for of_round in rounds) / clips.audio_s
-        others, missing = prepare(systems.pocketsphinx, systems.faster_whisper)
-        rows += [start | judge_other(system, clips, seconds_each, label) for system in others]
-        skipped += missing
-    return rows + [start | each for each in skipped]
+        rows.append(row(system, clips, passes, ratio) | {"mfu_percent": round(100 * mfu, 1)})
+    return rows
 
 
-def prepare(*makers: Callable[[], System]) -> tuple[list[System], list[Row]]:
+def prepare(
+    processes: contextlib.ExitStack, *makers: tuple[Callable[..., System], *tuple[Any, ...]]
+) -> tuple[list[OwnProcess], list[Row]]:
     """The systems that run here, and a row for each that does not."""
-    running: list[System] = []
+    running: list[OwnProcess] = []
     skipped: list[Row] = []
-    for make in makers:
+    for make, *args in makers:
         try:
-            running.append(make())
+            running.append(processes.enter_context(OwnProcess(make, *args)))
         except SkippedError as error:
             progress(f"peers: skipped: {error}")
             skipped.append({"system": "skipped", "note": str(error)})
     return running, skipped
 
 
-def row(system: System, clips: Corpus, passes: Sequence[Pass], ratio: float) -> Row:
+def row(system: OwnProcess, clips: Corpus, passes: Sequence[Pass], ratio: float) -> Row:
     """What the passes of one system come to."""
     elapsed_s = statistics.median(one.elapsed_s for one in passes)
     wer = None if clips.texts is None else error_rate(word_errors(clips.texts, passes[-1].texts))
@@ -130,12 +149,12 @@ def row(system: System, clips: Corpus, passes: Sequence[Pass], ratio: float) -> 
     }
 
 
-def judge_other(system: System, clips: Corpus, pipeline_s_per_audio_s: float, label: str) -> Row:
+def judge_other(system: OwnProcess, clips: Corpus, pipeline_s_per_audio_s: float, label: str) -> Row:
     """One pass of another engine over clips of every length."""
     by_length = sorted(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     middles = [(2 * index + 1) * len(by_length) // (2 * N_FOR_OTHER_ENGINES) for index in range(N_FOR_OTHER_ENGINES)]
     few = clips.pick([by_length[middle] for middle in middles])
     progress(f"{label}: {system.name}, once over {N_FOR_OTHER_ENGINES} clips")
-    system.transcribe(few.paths[:1])
-    only = run_pass(system, few.paths)
+    system.run_pass(few.paths[:1])
+    only = system.run_pass(few.paths)
     return row(system, few, [only], pipeline_s_per_audio_s * few.audio_s / only.elapsed_s)

@@ -14,6 +14,7 @@ import torch
 import transformers
 
 import thano_duckdb
+from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitor import SilentMonitor
@@ -43,6 +44,10 @@ class System:
     transcribe: Callable[[Sequence[str]], list[str]]
     dtype: torch.dtype = torch.float32
     stages: Stages | None = None
+
+    def run_pass(self, paths: Sequence[str]) -> Pass:
+        """Time one pass."""
+        return run_pass(self.transcribe, self.stages, paths)
 
 
 def predict(con: thano_duckdb.Connection, model: Path, device: str = "cpu", precision: str = "float32") -> System:

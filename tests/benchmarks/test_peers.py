@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import thano_duckdb
 from benchmarks import gpu, mix, passes, peers, systems
 from benchmarks.corpus import Corpus, write_random_model
 from benchmarks.flops import corpus_flops
+from benchmarks.own_process import OwnProcess
 from tests.conftest import Utterance
 from thano_duckdb.speech.models import load_engine
 
@@ -52,8 +54,16 @@ def test_every_pass_is_computed_anew(con: thano_duckdb.Connection, an4_model: Pa
     assert n_passes == 4 * n_of_one
 
 
+def test_a_process_of_its_own_changes_no_text(an4_model: Path, clips: Corpus) -> None:
+    with OwnProcess(systems.engine, an4_model, "float32") as apart:
+        found = apart.run_pass(clips.paths)
+    assert found.texts == systems.engine(an4_model, "float32").transcribe(clips.paths)
+    assert found.elapsed_s > 0
+
+
 def test_a_system_that_cannot_run_is_a_row_with_its_reason(an4_model: Path) -> None:
-    running, skipped = peers.prepare(lambda: systems.engine(an4_model, "float16"))
+    with contextlib.ExitStack() as processes:
+        running, skipped = peers.prepare(processes, (systems.engine, an4_model, "float16"))
     assert running == []
     assert "needs a GPU" in str(skipped[0]["note"])
 

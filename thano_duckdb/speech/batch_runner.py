@@ -10,6 +10,7 @@ import numpy as np
 
 from thano_duckdb.monitor import Monitor
 from thano_duckdb.speech.batching import plan_batches
+from thano_duckdb.speech.compute import ComputeThread
 from thano_duckdb.speech.device import OutOfMemory
 from thano_duckdb.speech.features import Features
 from thano_duckdb.speech.libraries import first_line
@@ -18,7 +19,7 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 PASSES = 2
-"""While the device computes a batch, the next one is prepared, and the texts of the last are written."""
+"""Under way at a time: one is computed; the other, on a GPU, is prepared meanwhile."""
 
 Outcome = tuple[int, FrameScores | str]
 """An input, by its index, and its scores, or the reason why it has none."""
@@ -49,11 +50,11 @@ class BatchRunner:
         Raises:
             RuntimeError: the model cannot compute even silence, so no clip is at fault.
         """
-        with CallThreads(PASSES, "thano-forward") as threads:
+        with CallThreads(PASSES, "thano-forward") if self._model.device.is_cuda else ComputeThread() as threads:
             yield from self._run(inputs, max_clips, monitor, threads)
 
     def _run(
-        self, inputs: Sequence[Features], max_clips: int | None, monitor: Monitor, threads: CallThreads
+        self, inputs: Sequence[Features], max_clips: int | None, monitor: Monitor, threads: CallThreads | ComputeThread
     ) -> Iterator[list[Outcome]]:
         todo = self._plan(inputs, range(len(inputs)), max_clips)
         under_way: deque[tuple[list[int], Future[list[FrameScores]]]] = deque()
@@ -88,7 +89,9 @@ class BatchRunner:
         is_sound = np.isfinite(scores.log_probs).all()
         return scores if is_sound else f"The model's scores ({self._model.device}) are not numbers."
 
-    def _reason(self, error: OutOfMemory | RuntimeError, clip: Features, monitor: Monitor, threads: CallThreads) -> str:
+    def _reason(
+        self, error: OutOfMemory | RuntimeError, clip: Features, monitor: Monitor, threads: CallThreads | ComputeThread
+    ) -> str:
         """Why a clip that failed by itself has no scores."""
         if isinstance(error, OutOfMemory):
             seconds = len(clip.samples) / SAMPLE_RATE_HZ

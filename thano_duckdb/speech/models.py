@@ -48,7 +48,10 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
 )
 def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
     """Load what `key` tells apart: the files as they are now, the device and the type."""
+    from thano_duckdb.speech.compute import ComputeThread
     from thano_duckdb.speech.engine import Engine
     from thano_duckdb.speech.model import AcousticModel
 
-    return Engine(AcousticModel.load(folder, device=device, precision=precision), _memo)
+    with ComputeThread() as thread:
+        model = thread.submit(AcousticModel.load, folder, device=device, precision=precision).result()
+    return Engine(model, _memo)
