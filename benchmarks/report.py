@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -47,15 +47,7 @@ def report(name: str, rows: Sequence[dict[str, object]], folder: Path = RESULTS)
         con.sql(f"SELECT * EXCLUDE machine FROM read_csv('{path}')").show(max_width=300, max_rows=100)
 
 
-def markdown(name: str, headings: Mapping[str, str], folder: Path = RESULTS) -> str:
-    """A GitHub table of `name`.csv.
-
-    Args:
-        name: of the benchmark.
-        headings: what its columns are called, in their order; the others are left out.
-        folder: where the CSV lies.
-    """
+def read_results(name: str, folder: Path = RESULTS) -> list[dict[str, str]]:
+    """The rows of `name`.csv."""
     with (folder / f"{name}.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    lines = [list(headings.values()), ["---"] * len(headings), *([row[key] for key in headings] for row in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        return list(csv.DictReader(file))

@@ -1,22 +1,27 @@
-"""`python -m benchmarks table`: the latest `peers` as a GitHub table."""
+"""`python -m benchmarks table`: the latest `peers` as the GitHub table of the README."""
 
 from __future__ import annotations
 
-from benchmarks.report import markdown
-
-HEADINGS = {
-    "corpus": "clips",
-    "model": "model",
-    "system": "system",
-    "audio_s_per_s": "audio-s/s",
-    "ratio_to_pipeline_16": "over pipeline(16)",
-    "wer_percent": "WER %",
-    "mfu_percent": "MFU %",
-    "peak_rise_mib": "peak memory, MiB",
-    "note": "",
-}
+from benchmarks.report import read_results
 
 
 def main() -> None:
-    """Print it."""
-    print(markdown("peers", HEADINGS))
+    """Print a row for each system, with its speed on each set of clips."""
+    rows = [row for row in read_results("peers") if row["audio_s_per_s"]]
+    corpora = list(dict.fromkeys((row["corpus"], row["model"]) for row in rows))
+    judged, largest = corpora[0], corpora[-1]
+    found = {(row["system"], row["corpus"], row["model"]): row for row in rows}
+    headings = [*(", ".join(corpus) for corpus in corpora), f"WER %, {judged[0]}", f"memory, {largest[1]}"]
+    print(f"| | {' | '.join(headings)} |")
+    print("|---" * (len(headings) + 1) + "|")
+    for system in dict.fromkeys(row["system"] for row in rows):
+        cells = [_speed(found.get((system, *corpus))) for corpus in corpora]
+        wer = found.get((system, *judged), {}).get("wer_percent", "")
+        rise_mib = found.get((system, *largest), {}).get("peak_rise_mib", "")
+        print(f"| {' | '.join([system, *cells, wer, rise_mib and rise_mib + ' MiB'])} |")
+
+
+def _speed(row: dict[str, str] | None) -> str:
+    if row is None:
+        return ""
+    return f"{float(row['audio_s_per_s']):.3g} ({float(row['ratio_to_pipeline_16']):.2f})"
