@@ -31,7 +31,7 @@ def test_no_frame_of_a_clip_hears_another(lengths: list[int]) -> None:
     stream = ClipStream.of(batch, GRID)
     heard = stream.samples[0].unfold(0, GRID.receptive_field, GRID.stride)  # (stream frames, samples)
     assert len(heard) == stream.n_stream_frames
-    rows, mask = stream.rows(), stream.frame_mask()
+    rows, mask = stream.rows, stream.frame_mask
     for number, length in enumerate(lengths):
         n_frames = GRID.n_frames(length)
         assert (heard[rows[number, :n_frames]] == number + 1).all()

@@ -27,12 +27,17 @@ class ClipStream:
         starts: first frame of each clip in the stream.
         n_frames: frames of each clip.
         moments: of each clip (see `features`).
+        rows: (batch, longest) int64, on the host: the stream's frame at each place of the padded batch, any in its
+            padding.
+        frame_mask: (batch, longest) bool, on the host: True for the frames of each clip; None where none is padded.
     """
 
     samples: Tensor
     starts: tuple[int, ...]
     n_frames: tuple[int, ...]
     moments: tuple[Moments | None, ...]
+    rows: Tensor
+    frame_mask: Tensor | None
 
     @classmethod
     def of(cls, batch: Sequence[Features], grid: FrameGrid, *, pinned: bool = False) -> ClipStream:
@@ -59,7 +64,13 @@ class ClipStream:
             row[filled:begin] = 0
             row[begin:stop] = clip.samples[: stop - begin]  # what no frame hears stays behind
             filled = stop
-        return cls(samples, tuple(starts), n_frames, tuple(clip.moments for clip in batch))
+        places, lengths = torch.arange(max(n_frames)), torch.tensor(n_frames)[:, None]
+        rows = torch.tensor(starts)[:, None] + places.minimum(lengths - 1)
+        frame_mask = None if min(n_frames) == max(n_frames) else places < lengths
+        if pinned:
+            rows = rows.pin_memory()
+            frame_mask = None if frame_mask is None else frame_mask.pin_memory()
+        return cls(samples, tuple(starts), n_frames, tuple(clip.moments for clip in batch), rows, frame_mask)
 
     @property
     def n_stream_frames(self) -> int:
@@ -72,14 +83,3 @@ class ClipStream:
             (clip, self.starts[clip])
             for clip in range(bisect_right(self.starts, first) - 1, bisect_left(self.starts, last))
         ]
-
-    def rows(self) -> Tensor:
-        """(batch, longest) int64: the stream's frame at each place of the padded batch, any in its padding."""
-        steps = torch.arange(max(self.n_frames))[None, :].minimum(torch.tensor(self.n_frames)[:, None] - 1)
-        return torch.tensor(self.starts)[:, None] + steps
-
-    def frame_mask(self) -> Tensor | None:
-        """(batch, longest) bool, True for the frames of each clip; None where no clip is padded."""
-        if min(self.n_frames) == max(self.n_frames):
-            return None
-        return torch.arange(max(self.n_frames)) < torch.tensor(self.n_frames)[:, None]

@@ -75,7 +75,7 @@ class FeatureEncoder(nn.Module):
                 hidden = layer(hidden, parts)
             tiles.append(hidden)
         frames = torch.cat(tiles)  # (stream frames, channels)
-        return frames[stream.rows().to(frames.device, non_blocking=True)].transpose(1, 2)
+        return frames[stream.rows.to(frames.device, non_blocking=True)].transpose(1, 2)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -123,8 +124,8 @@ def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tu
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if conv.weight.device.type == "mps" else conv.weight.device
     weight = conv.weight[:, 0, :].to(device, torch.float64)  # (channels, kernel)
-    means = torch.stack([torch.from_numpy(clip.mean) for clip in known]).to(device)  # (batch, kernel)
-    covariances = torch.stack([torch.from_numpy(clip.covariance) for clip in known]).to(device)
+    means = torch.from_numpy(np.stack([clip.mean for clip in known])).to(device, non_blocking=True)  # (batch, kernel)
+    covariances = torch.from_numpy(np.stack([clip.covariance for clip in known])).to(device, non_blocking=True)
     mean = means @ weight.T
     if conv.bias is not None:
         mean = mean + conv.bias.to(device, torch.float64)

@@ -181,9 +181,7 @@ class AcousticModel:
     def _best_path(self, stream: ClipStream) -> Download:
         place = self.device.torch_device
         samples = stream.samples.to(place, non_blocking=True).to(self.device.dtype)
-        frame_mask = stream.frame_mask()
-        if frame_mask is not None:
-            frame_mask = frame_mask.to(place, non_blocking=True)
+        frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(place, non_blocking=True)
         with self._isolation.of(stream.moments, frame_mask), self._encoder.reading(stream):
             output = self.network(samples, attention_mask=frame_mask, return_dict=True)
         logits = output.logits.float()  # (batch, frames, vocab)
