@@ -74,13 +74,13 @@ from thano_duckdb.speech.batch_runner import BatchRunner
 run, n_done = BatchRunner.run, 0
 def slow_run(self, inputs, *, max_clips, monitor):
     global n_done
-    for each in run(self, inputs, max_clips=max_clips, monitor=monitor):
+    for each in (pair for batch in run(self, inputs, max_clips=max_clips, monitor=monitor) for pair in batch):
         for _ in range(4):
             time.sleep(0.05)
             monitor.raise_if_cancelled()
         n_done += 1
         print("transcribing", flush=True)
-        yield each
+        yield [each]
 BatchRunner.run = slow_run
 """
 
