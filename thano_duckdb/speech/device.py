@@ -15,7 +15,7 @@ PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
-    "int8": torch.float32,  # but for the linear layers
+    "int8": torch.float32,  # but for linear layers and convolutions
 }
 
 CPU_BATCH_S = 24
@@ -109,7 +109,7 @@ def choose_device(device: str, precision: str) -> Device:
     Args:
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, .., or `mps`.
         precision: `auto` (bfloat16 on a GPU that computes in it, else float32), `float32`, `bfloat16`, `float16`, or
-            `int8` (linear layers in 8-bit integers, on a CPU).
+            `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
 
     Raises:
         ModelError: unknown, not on this machine, or a pair that does not go together.
