@@ -9,10 +9,10 @@ from unittest import mock
 
 import thano_duckdb
 from benchmarks.corpus import MODEL, an4_test
+from benchmarks.memo import without_memo
 from benchmarks.report import report
 from thano_duckdb.monitor import SilentMonitor
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.models import load_engine
 
 N_PAIRS = 7
@@ -35,7 +35,7 @@ def main() -> None:
     direct_s, sql_s, outside = [], [], []
     with (
         thano_duckdb.connect(progress=False) as con,
-        mock.patch.object(Memo, "get", return_value=None),
+        without_memo(),
         mock.patch.object(Engine, "transcribe", timed),
     ):
         con.execute("CREATE TABLE clips AS SELECT unnest(?) AS audio_path", [paths])

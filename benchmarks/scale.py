@@ -6,15 +6,14 @@ import os
 import resource
 import tempfile
 import time
-from unittest import mock
 
 import psutil
 import soundfile as sf
 
 import thano_duckdb
 from benchmarks.corpus import MODEL, an4
+from benchmarks.memo import without_memo
 from benchmarks.report import progress, report
-from thano_duckdb.speech.memo import Memo
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 MOST_ROWS = int(1_000_000 * SCALE)
@@ -42,7 +41,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as spoken,
         thano_duckdb.connect(progress=False) as con,
-        mock.patch.object(Memo, "get", return_value=None),
+        without_memo(),
     ):
         for number, path in enumerate(paths):
             samples, rate_hz = sf.read(path)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from unittest import mock
 
 import thano_duckdb
 from benchmarks.corpus import MODEL, an4
+from benchmarks.memo import without_memo
 from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
 from thano_duckdb.monitor import SilentMonitor
-from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.models import load_engine
 
 N_PAIRS = 50
@@ -29,7 +28,7 @@ def main() -> None:
     assert isinstance(waveform, Waveform)
     features, monitor = model.features(waveform.samples), SilentMonitor()
     statement_ms, forward_ms = [], []
-    with thano_duckdb.connect(progress=False) as con, mock.patch.object(Memo, "get", return_value=None):
+    with thano_duckdb.connect(progress=False) as con, without_memo():
         con.execute("CREATE TABLE clip AS SELECT ? AS audio_path", [path])
         for _ in range(N_WARM_UP + N_PAIRS):
             begun_s = time.perf_counter()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import soundfile as sf
@@ -14,12 +13,12 @@ import torch
 import transformers
 
 import thano_duckdb
+from benchmarks.memo import without_memo
 from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitor import SilentMonitor
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.memo import Memo
 from thano_duckdb.speech.models import load_engine
 
 BATCH_SIZE = 16
@@ -55,7 +54,7 @@ def predict(con: thano_duckdb.Connection, model: Path, device: str = "cpu", prec
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         con.execute("CREATE OR REPLACE TEMP TABLE clips AS SELECT unnest(?) AS audio_path", [list(paths)])
-        with mock.patch.object(Memo, "get", return_value=None):
+        with without_memo():
             rows = con.execute(
                 f"SELECT predicted FROM (PREDICT USING '{model}' OPTIONS (device='{device}', precision='{precision}')"
                 " AS SELECT * FROM clips)"

@@ -20,6 +20,8 @@ from bundle.voices import SAMPLE_RATE_HZ, Voice
 
 FLITE = ("slt", "rms", "awb", "kal16")
 ESPEAK = tuple(f"en-us+{variant}" for variant in ("m1", "m3", "m7", "f1", "f2", "f4", "steph", "klatt"))
+CLIPS = {"prose": 7000, "numbers": 1400, "everyday": 3600, "phrases": 4000, "words": 1500}
+"""How many of each kind."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def plan(folder: Path, prose: Path, words: Path, counts: dict[str, int], seed: i
         "prose": lambda index: sentences[index % len(sentences)],
         "numbers": lambda _index: training_text.spelling_and_numbers(rng),
         "everyday": lambda _index: training_text.everyday(rng),
+        "phrases": lambda _index: training_text.phrases(rng, vocabulary),
         "words": lambda _index: training_text.loose_words(rng, vocabulary),
     }
     return [
@@ -53,7 +56,7 @@ def plan(folder: Path, prose: Path, words: Path, counts: dict[str, int], seed: i
 
 def random_voice(rng: random.Random) -> Voice:
     """One of the voices, of any size and at any tempo that people have."""
-    engine = rng.choices(["piper", "flite", "espeak"], [0.5, 0.35, 0.15])[0]
+    engine = rng.choices(["piper", "flite", "espeak"], [0.35, 0.5, 0.15])[0]
     name = {"piper": "joe", "flite": rng.choice(FLITE), "espeak": rng.choice(ESPEAK)}[engine]
     return Voice(engine, name, rng.uniform(0.86, 1.2), rng.uniform(0.85, 1.25), rng.uniform(0.5, 1.1))
 
@@ -72,13 +75,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--prose", type=Path, required=True, help="sentences, one a line")
-    parser.add_argument("--words", type=Path, required=True, help="words, one a line")
+    parser.add_argument(
+        "--words", type=Path, required=True, help="words, one a line; one that is there twice is spoken twice as often"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    for kind, n in (("prose", 4200), ("numbers", 1300), ("everyday", 2200), ("words", 1300)):
+    for kind, n in CLIPS.items():
         parser.add_argument(f"--{kind}-clips", type=int, default=n)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    counts = {kind: getattr(arguments, f"{kind}_clips") for kind in ("prose", "numbers", "everyday", "words")}
+    counts = {kind: getattr(arguments, f"{kind}_clips") for kind in CLIPS}
     lines = plan(arguments.folder, arguments.prose, arguments.words, counts, arguments.seed)
     with (
         ProcessPoolExecutor(2) as processes,

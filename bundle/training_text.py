@@ -1,4 +1,4 @@
-"""What is spoken to train the small model: read prose, spelling and numbers, everyday sentences, loose words."""
+"""What is spoken to train the small model: prose, spelling and numbers, everyday sentences, phrases, loose words."""
 
 from __future__ import annotations
 
@@ -73,6 +73,21 @@ def _below_100(rng: random.Random) -> str:
 def loose_words(rng: random.Random, words: list[str]) -> str:
     """Words in no order: sounds that no sentence gives away."""
     return " ".join(rng.sample(words, k=rng.randint(1, 6)))
+
+
+_GLUE = (
+    "the|the|the|a|a|an|of|of|to|to|and|and|in|in|is|was|it|for|on|with|as|at|by|from|his|her|my|our|your|their|this|that|"
+    "but|not|are|were|had|has|have|be|been|or|if|so|all|one|no|there|when|who|will|would|can|could|them|him|me|us|into|"
+    "out|up|over|under|behind|before|after|until|very|too|than|then|some|any|every|each|more|most|did|do|does"
+).split("|")
+
+
+def phrases(rng: random.Random, words: list[str]) -> str:
+    """Words in no order among those that hold a sentence together: where one ends and the next begins."""
+    pieces = []
+    for word in rng.sample(words, k=rng.randint(2, 6)):
+        pieces += [*rng.sample(_GLUE, k=rng.choice([0, 1, 1, 1, 2])), word]
+    return " ".join(pieces)
 
 
 _WHO = (
