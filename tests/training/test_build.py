@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 from transformers import AutoProcessor, Wav2Vec2ForCTC
 
 from thano_duckdb.errors import AudioError, RegistryError, ThanoError
 from thano_duckdb.registry import Registry
 from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.training import ctc_trainer
 from thano_duckdb.speech.training.build import Base, build_model
+from thano_duckdb.speech.training.network import CtcNetwork
 from thano_duckdb.speech.training.options import Example, TrainingOptions
 
 from .kit import NotingMonitor, run_build
@@ -57,6 +63,42 @@ def test_the_loss_falls_and_the_network_learns_its_rows(
     metrics = run_build(tmp_path, small_model, clips, options).metrics
     assert [each.epoch for each in metrics] == list(range(1, 31))
     assert metrics[-1].train_loss < 0.5 * metrics[0].train_loss
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, spoiled_step: int) -> None:
+    """Make the loss of one step not a number."""
+    run, steps = CtcNetwork.run, itertools.count()
+
+    def run_badly(self: CtcNetwork, *args: Any) -> Any:
+        output = run(self, *args)
+        if next(steps) == spoiled_step:
+            output.loss = output.loss * float("nan")
+        return output
+
+    monkeypatch.setattr(CtcNetwork, "run", run_badly)
+
+
+def test_a_step_without_a_number_is_left_out_and_told(
+    tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 1)
+    monkeypatch.setattr(ctc_trainer, "BAD_STEPS_SHARE", 0.5)
+    monitor = NotingMonitor()
+    result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2), monitor=monitor)
+    (sentence,) = monitor.sentences
+    assert re.fullmatch(r"1 of the \d+ steps of epoch 1 were left out: their gradients were not numbers", sentence)
+    weights = load_file(Path(result.entry.path) / "model.safetensors")
+    assert all(weight.isfinite().all() for weight in weights.values())
+    assert all(math.isfinite(each.train_loss) for each in result.metrics)
+
+
+def test_many_steps_without_a_number_stop_the_build(
+    tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 1)
+    with pytest.raises(ThanoError, match=r"diverged in epoch 1.*smaller learning_rate"):
+        run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2))
+    assert Registry(tmp_path).find("model") is None
 
 
 def test_rows_in_any_order_and_any_random_state_give_the_same_model(

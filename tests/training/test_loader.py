@@ -12,7 +12,7 @@ from thano_duckdb.speech.metrics import character_errors, error_rate, word_error
 from thano_duckdb.speech.models import load_engine
 from thano_duckdb.speech.training.audio_store import AudioStore
 from thano_duckdb.speech.training.evaluation import StaticPlan, evaluate
-from thano_duckdb.speech.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader
+from thano_duckdb.speech.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader, padded_length
 from thano_duckdb.speech.training.network import load_network
 from thano_duckdb.speech.training.options import Example, TrainingOptions
 from thano_duckdb.speech.training.progress import SilentTrainingMonitor
@@ -41,6 +41,12 @@ def test_a_batch_is_padded_alike_in_samples_frames_and_labels(small_model: Path,
     for values, labels, row in zip(batch["input_values"], batch["labels"], rows, strict=True):
         assert not values[row.n_samples :].any()
         assert labels[labels != IGNORED_LABEL].tolist() == list(row.labels.ids)
+
+
+def test_batches_have_few_lengths_and_little_padding() -> None:
+    padded = {n_samples: padded_length(n_samples) for n_samples in range(1, 960_001, 37)}
+    assert all(n_samples <= n_padded < 1.125 * n_samples + PAD_TO_SAMPLES for n_samples, n_padded in padded.items())
+    assert len(set(padded.values())) < 64
 
 
 def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: list[Example]) -> None:

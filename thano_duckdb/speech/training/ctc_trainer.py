@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -25,6 +24,8 @@ REPORT_EVERY_S = 0.5
 WEIGHT_DECAY = 0.01
 DECAY_SHARE = 0.5
 """Of the steps, over which the learning rate falls to 0."""
+BAD_STEPS_SHARE = 0.01
+"""Of the steps of an epoch, which may have gradients that are not numbers and are left out; more is divergence."""
 _METRICS = "thano_metrics"
 """Under this name the figures of each epoch are kept in Trainer's own state, and so in every checkpoint."""
 
@@ -115,8 +116,9 @@ class CtcTrainer(transformers.Trainer):
         self._learning_rate = self._get_learning_rate()
         scaled: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         loss = scaled * self.current_gradient_accumulation_steps
-        self._loss_sum += len(inputs["labels"]) * loss
-        self._n_clips += len(inputs["labels"])
+        n_clips = len(inputs["labels"]) * torch.isfinite(loss)  # a tensor: nothing here waits for the device
+        self._loss_sum += n_clips * loss.nan_to_num()
+        self._n_clips += n_clips
         self._audio_s += inputs["audio_s"]
         self._audio_s_since_start += inputs["audio_s"]
         self._loss_since_report.append(loss)
@@ -151,17 +153,30 @@ class CtcTrainer(transformers.Trainer):
 
     # Our account.
 
+    def leave_out_bad_gradients(self) -> None:
+        """Zero gradients that are not numbers: a step by them would make every weight of the network not a number."""
+        gradients = [parameter.grad for parameter in self._network.module.parameters() if parameter.grad is not None]
+        self._n_steps += 1
+        self._n_bad_steps += ~torch.isfinite(torch.nn.utils.get_total_norm(gradients))
+        for gradient in gradients:  # clipping has spread what was no number over all of them
+            gradient.nan_to_num_(0, 0, 0)
+
     def finish_epoch(self) -> None:
         """Judge the network and note the figures, before Trainer writes its checkpoint.
 
         Raises:
-            ThanoError: the loss is not a number, so this state is not worth a checkpoint.
+            ThanoError: too many steps had no gradient that is a number, so this state is not worth a checkpoint.
         """
-        train_loss = float(self._loss_sum) / max(self._n_clips, 1)
-        if not math.isfinite(train_loss):
+        train_loss, n_bad_steps = float(self._loss_sum) / max(int(self._n_clips), 1), int(self._n_bad_steps)
+        if n_bad_steps > BAD_STEPS_SHARE * self._n_steps:
             raise ThanoError(
                 f"the training diverged in epoch {len(self.metrics) + 1}: its loss is not a number. Choose a smaller "
                 f"learning_rate (it is {self.args.learning_rate:g}) or precision 'float32'"
+            )
+        if n_bad_steps:
+            self._monitor.warned(
+                f"{n_bad_steps} of the {self._n_steps} steps of epoch {len(self.metrics) + 1} were left out: "
+                "their gradients were not numbers"
             )
         evaluation = self._evaluate_network(self)
         metrics = EpochMetrics(
@@ -182,7 +197,9 @@ class CtcTrainer(transformers.Trainer):
     def _start_epoch(self) -> None:
         self._epoch_started_s = time.monotonic()
         self._loss_sum: Any = 0.0
-        self._n_clips = 0
+        self._n_clips: Any = 0
+        self._n_steps = 0
+        self._n_bad_steps: Any = 0
         self._audio_s = 0.0
         self._learning_rate = 0.0
 
@@ -209,6 +226,9 @@ class CtcTrainer(transformers.Trainer):
 class _AtEpochs(transformers.TrainerCallback):
     def __init__(self, trainer: CtcTrainer) -> None:
         self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_args: Any, **_kwargs: Any) -> None:
+        self._trainer.leave_out_bad_gradients()
 
     def on_epoch_end(self, *_args: Any, **_kwargs: Any) -> None:
         self._trainer.finish_epoch()

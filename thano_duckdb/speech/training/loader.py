@@ -25,8 +25,8 @@ Batch = dict[str, Any]
 AHEAD_BYTES = 256 * 1024 * 1024
 _THREADS = 4
 PAD_TO_SAMPLES = 1600
-"""Batches are padded to a multiple of this. On the CPU oneDNN prepares, and keeps, code for each shape that it meets:
-with a shape of its own for every batch a step takes a tenth longer, and the process grows by gigabytes."""
+"""Batches are padded to a multiple of this, and long ones to coarser multiples: see `padded_length`."""
+_STEPS_PER_OCTAVE = 8
 IGNORED_LABEL = -100
 """Padding of labels, as in Hugging Face's models."""
 
@@ -91,7 +91,7 @@ class BatchLoader:
         chosen = [self.dataset[index] for index in indices]
         clips = [self._features(index) for index in indices]
         n_samples = [len(clip.samples) for clip in clips]
-        n_padded = -(-max(n_samples) // PAD_TO_SAMPLES) * PAD_TO_SAMPLES
+        n_padded = padded_length(max(n_samples))
         values = np.zeros((len(clips), n_padded), np.float32)
         labels = np.full((len(clips), max(len(each.labels.ids) for each in chosen)), IGNORED_LABEL, np.int64)
         for row, (clip, utterance) in enumerate(zip(clips, chosen, strict=True)):
@@ -123,6 +123,17 @@ class BatchLoader:
         n_frames = self._network.grid.n_frames(n_samples_at(len(samples), hearing.speed) - 1)
         fits = n_frames >= self.dataset[index].labels.n_frames_needed
         return hearing.apply(samples, change_speed=fits)
+
+
+def padded_length(n_samples: int) -> int:
+    """The length to which a batch is padded whose longest clip has `n_samples`: at most an eighth more, beyond 1.6 s.
+
+    On the CPU oneDNN prepares, and keeps, code for each shape that it meets. So there are few: with a shape of its own
+    for every batch a step takes a tenth longer, and the process grows by gigabytes.
+    """
+    units = -(-n_samples // PAD_TO_SAMPLES)
+    step = max(1, (1 << (units - 1).bit_length()) // 2 // _STEPS_PER_OCTAVE)
+    return -(-units // step) * step * PAD_TO_SAMPLES
 
 
 def _n_bytes(batch: Batch) -> int:

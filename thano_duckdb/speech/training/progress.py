@@ -36,7 +36,7 @@ class TrainingMonitor(Monitor, Protocol):
     """A `Monitor` that also hears of the training. All on the thread of the build, but for `raise_if_cancelled`."""
 
     def warned(self, sentence: str) -> None:
-        """Something is off with the rows: told before the training starts."""
+        """Something is off: with the rows, told before the training starts, or with an epoch, told at its end."""
 
     def step_done(self, progress: StepProgress) -> None:
         """Another step is done; told at most a few times a second."""
