@@ -43,7 +43,7 @@ FROM speech, range(CASE corpus WHEN 'an4' THEN 2 WHEN 'ljspeech_part1' THEN 4 WH
 WHERE NOT is_held_out AND speaker NOT LIKE 'espeak-%' AND speaker <> 'flite-kal16';
 
 FIT MODEL tiny_en_2 USING tiny_en
-OPTIONS (epochs=12, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
+OPTIONS (epochs=6, learning_rate=9e-4, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
 
 SELECT corpus, metric, round(score, 4) AS score
