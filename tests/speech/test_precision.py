@@ -18,11 +18,12 @@ from thano_duckdb.monitor import SilentMonitor
 from thano_duckdb.speech.int8 import Int8Linear, Int8Product
 from thano_duckdb.speech.model import AcousticModel
 
-MAX_WER_DIFFERENCE = {"bfloat16": 0.001, "int8": 0.003}
+MAX_WER_RISE = {"bfloat16": 0.001, "int8": 0.003}
+"""A word of an4's test set is 0.0013: which of two near ties wins depends on the processor, and may win one too."""
 
 
-@pytest.mark.parametrize("precision", MAX_WER_DIFFERENCE)
-def test_word_error_rate_is_that_of_float32(
+@pytest.mark.parametrize("precision", MAX_WER_RISE)
+def test_word_error_rate_is_no_worse_than_that_of_float32(
     an4_con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance], precision: str
 ) -> None:
     references = [clip.text for clip in an4_test]
@@ -32,7 +33,7 @@ def test_word_error_rate_is_that_of_float32(
         rows = an4_con.execute(f"SELECT predicted FROM ({predict}) ORDER BY id").fetchall()
         hypotheses.append([row[0] for row in rows])
     exact, coarse = (jiwer.wer(references, texts) for texts in hypotheses)
-    assert abs(coarse - exact) <= MAX_WER_DIFFERENCE[precision]
+    assert coarse - exact <= MAX_WER_RISE[precision]
     n_changed = sum(map(str.__ne__, *hypotheses))
     assert 0 < n_changed < len(references) / 8  # it is another computation, and nearly always the same text
 
