@@ -26,6 +26,8 @@ DECAY_SHARE = 0.5
 """Of the steps, over which the learning rate falls to 0."""
 BAD_STEPS_SHARE = 0.01
 """Of the steps of an epoch, which may have gradients that are not numbers and are left out; more is divergence."""
+SCALER_BAD_STEPS = 16
+"""That many more an epoch in float16: torch's gradient scaler begins at 2**16 and halves until the gradients fit."""
 _METRICS = "thano_metrics"
 """Under this name the figures of each epoch are kept in Trainer's own state, and so in every checkpoint."""
 
@@ -151,15 +153,17 @@ class CtcTrainer(transformers.Trainer):
             ) from error
         self._monitor.epoch_done(self.metrics[-1])
 
-    # Our account.
-
-    def leave_out_bad_gradients(self) -> None:
+    def _clip_grad_norm(self, model: Any) -> Any:
         """Zero gradients that are not numbers: a step by them would make every weight of the network not a number."""
-        gradients = [parameter.grad for parameter in self._network.module.parameters() if parameter.grad is not None]
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         self._n_steps += 1
-        self._n_bad_steps += ~torch.isfinite(torch.nn.utils.get_total_norm(gradients))
-        for gradient in gradients:  # clipping has spread what was no number over all of them
-            gradient.nan_to_num_(0, 0, 0)
+        self._n_bad_steps += ~torch.isfinite(norm)
+        for parameter in model.parameters():  # clipping has spread what was no number over all of them
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0, 0, 0)
+        return norm
+
+    # Our account.
 
     def finish_epoch(self) -> None:
         """Judge the network and note the figures, before Trainer writes its checkpoint.
@@ -167,8 +171,9 @@ class CtcTrainer(transformers.Trainer):
         Raises:
             ThanoError: too many steps had no gradient that is a number, so this state is not worth a checkpoint.
         """
-        train_loss, n_bad_steps = float(self._loss_sum) / max(int(self._n_clips), 1), int(self._n_bad_steps)
-        if n_bad_steps > BAD_STEPS_SHARE * self._n_steps:
+        n_clips, n_bad_steps = int(self._n_clips), int(self._n_bad_steps)
+        n_tolerated = BAD_STEPS_SHARE * self._n_steps + (SCALER_BAD_STEPS if self.args.fp16 else 0)
+        if n_bad_steps > n_tolerated or not n_clips:
             raise ThanoError(
                 f"the training diverged in epoch {len(self.metrics) + 1}: its loss is not a number. Choose a smaller "
                 f"learning_rate (it is {self.args.learning_rate:g}) or precision 'float32'"
@@ -181,7 +186,7 @@ class CtcTrainer(transformers.Trainer):
         evaluation = self._evaluate_network(self)
         metrics = EpochMetrics(
             epoch=len(self.metrics) + 1,
-            train_loss=train_loss,
+            train_loss=float(self._loss_sum) / n_clips,
             eval_loss=evaluation.loss if evaluation else None,
             wer=evaluation.wer if evaluation else None,
             cer=evaluation.cer if evaluation else None,
@@ -226,9 +231,6 @@ class CtcTrainer(transformers.Trainer):
 class _AtEpochs(transformers.TrainerCallback):
     def __init__(self, trainer: CtcTrainer) -> None:
         self._trainer = trainer
-
-    def on_pre_optimizer_step(self, *_args: Any, **_kwargs: Any) -> None:
-        self._trainer.leave_out_bad_gradients()
 
     def on_epoch_end(self, *_args: Any, **_kwargs: Any) -> None:
         self._trainer.finish_epoch()
