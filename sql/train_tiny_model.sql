@@ -46,7 +46,18 @@ FIT MODEL tiny_en_2 USING tiny_en
 OPTIONS (epochs=6, learning_rate=9e-4, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
 
+-- Now it has the sentences of the two readers by heart, and those of the machines not yet. (The weights that ship had frames of 20 ms and
+-- GELU up to here; they were kept when the shape of thano_duckdb/speech/training/tiny.py got frames of 30 ms and ReLU.)
+CREATE OR REPLACE VIEW training_speech AS
+SELECT audio_path, text
+FROM speech, range(CASE corpus WHEN 'ljspeech_part1' THEN 2 WHEN 'kathleen_arctic' THEN 2 ELSE 1 END)
+WHERE NOT is_held_out AND speaker NOT LIKE 'espeak-%' AND speaker <> 'flite-kal16';
+
+FIT MODEL tiny_en_3 USING tiny_en_2
+OPTIONS (epochs=12, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', freeze_feature_encoder=False) AS
+SELECT * FROM training_speech;
+
 SELECT corpus, metric, round(score, 4) AS score
-FROM (EVALUATE USING tiny_en_2 OPTIONS (by='corpus') AS SELECT * FROM speech WHERE is_held_out)
+FROM (EVALUATE USING tiny_en_3 OPTIONS (by='corpus') AS SELECT * FROM speech WHERE is_held_out)
 WHERE metric IN ('wer', 'cer', 'clips')
 ORDER BY corpus, metric;
