@@ -73,7 +73,7 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     trainings = [
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
-    assert len(trainings) == 3
+    assert len(trainings) == 4
     for statement in script[: script.index(trainings[-1])]:
         if statement not in trainings:
             con.execute(statement)
