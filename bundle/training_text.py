@@ -1,4 +1,4 @@
-"""What is spoken to train the small model: prose, spelling and numbers, everyday sentences, phrases, loose words."""
+"""What is spoken to train the small model: prose, examples, everyday sentences, numbers, phrases, loose words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 MAX_CHARS = 95
 """Of a text: about six seconds, so that batches on a CPU stay small."""
+MIN_EXAMPLE_CHARS = 20
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=[\"(\u201c])")
 
 
@@ -17,6 +18,28 @@ def read_prose(path: Path) -> Iterator[str]:
     """Sentences of a file, one a line; long ones clause by clause."""
     for line in path.read_text(encoding="utf-8").splitlines():
         yield from _clauses(line.strip())
+
+
+_QUOTED = re.compile(r'"([^"]+)"')
+_SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',;:.?! -]*[A-Za-z.?!]")
+
+
+def read_examples(wordnet: Path) -> Iterator[str]:
+    """WordNet's example sentences, then its definitions: what is read as it is spelt, and no longer than `MAX_CHARS`.
+
+    Source: the glosses of data.noun, data.verb, data.adj and data.adv, behind the bar (manual page wndb(5WN)).
+    """
+    glosses = [
+        line.split("|", 1)[1].strip()
+        for name in ("noun", "verb", "adj", "adv")
+        for line in (wordnet / f"data.{name}").read_text(encoding="utf-8").splitlines()
+        if "|" in line
+    ]
+    examples = (example for gloss in glosses for example in _QUOTED.findall(gloss))
+    definitions = (gloss.split('"')[0].rstrip("; ") for gloss in glosses)
+    for text in dict.fromkeys([*examples, *definitions]):
+        if MIN_EXAMPLE_CHARS <= len(text) <= MAX_CHARS and _SPEAKABLE.fullmatch(text):
+            yield text
 
 
 def _clauses(sentence: str) -> Iterator[str]:

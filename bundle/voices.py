@@ -1,4 +1,4 @@
-"""Text to speech by the free voices that come in packages: piper's `joe`, flite's and espeak-ng's."""
+"""Text to speech by the free voices that come in packages: piper's `joe`, flite's, SVOX Pico's and RHVoice's."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Voice:
     """A speaker and a manner of speaking.
 
     Attributes:
-        engine: `piper`, `flite` or `espeak`.
-        name: the engine's name for the voice; piper has only `joe`.
+        engine: `piper`, `flite`, `pico` or `rhvoice`.
+        name: the engine's name for the voice; piper has only `joe`, pico `en-US` and `en-GB`.
         size: below 1 a longer vocal tract, lower and darker than the voice itself; above 1 a shorter one.
         tempo: below 1 slower than the voice by itself, above 1 faster; what `size` does to it is made up for.
         liveliness: of piper: how much of its randomness is let in; 1 is its own setting.
@@ -69,22 +69,35 @@ def _flite(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
     )
 
 
-def _espeak(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
-    words_per_minute = round(160 * tempo)
-    return _to_file(
-        lambda path: ["espeak-ng", "-v", voice.name, "-s", str(words_per_minute), "-w", path, text.lstrip("-")]
-    )
+def _pico(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
+    engine = _pico_engine(voice.name)
+    engine.rate = round(100 * tempo)
+    samples = np.frombuffer(engine.speak(text), np.int16).astype(np.float32) / 2**15
+    return samples, SAMPLE_RATE_HZ
 
 
-def _to_file(command: Callable[[str], list[str]]) -> tuple[Samples, int]:
+@functools.cache
+def _pico_engine(language: str) -> Any:
+    import ttspico
+
+    return ttspico.TtsEngine(language)
+
+
+def _rhvoice(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
+    percent = str(round(100 * tempo))
+    return _to_file(lambda path: ["RHVoice-test", "-p", voice.name, "-r", percent, "-R", "24000", "-o", path], text)
+
+
+def _to_file(command: Callable[[str], list[str]], stdin: str = "") -> tuple[Samples, int]:
     with TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")
-        subprocess.run(command(path), check=True, capture_output=True)
+        subprocess.run(command(path), input=stdin.encode(), check=True, capture_output=True)
         return soundfile.read(path, dtype="float32")
 
 
 _ENGINES: dict[str, Callable[[Voice, str, float], tuple[Samples, int]]] = {
     "piper": _piper,
     "flite": _flite,
-    "espeak": _espeak,
+    "pico": _pico,
+    "rhvoice": _rhvoice,
 }

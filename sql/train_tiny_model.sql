@@ -1,8 +1,10 @@
--- How Wav2Vec2TinyEn, the small English model of this package, was trained; its card is beside its weights.
+-- How Wav2Vec2TinyEn, the small English model of this package, was trained, but for its last stage (train_tiny_model_spliced.sql, with
+-- the same database); its card is beside its weights.
 -- Expects the variable `corpora`: a folder that holds an4, kathleen_arctic and ljspeech_part1 (manifest.csv with audio_path, text,
 -- speaker, split in each), and `synthetic`: what `python -m bundle.training_speech` speaks. On two CPU cores it takes hours, and goes on
 -- after its last finished epoch if it is run again:
---   python -m thano_duckdb --model-home models -c "SET VARIABLE corpora = '..'; SET VARIABLE synthetic = '..'" -f sql/train_tiny_model.sql
+--   python -m thano_duckdb training.duckdb --model-home models -c "SET VARIABLE corpora = '..'; SET VARIABLE synthetic = '..'"
+--     -f sql/train_tiny_model.sql
 
 -- One sentence in ten of the two readers is never trained on, however often it was recorded.
 CREATE OR REPLACE MACRO held_out(text) AS ('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0;
@@ -36,13 +38,11 @@ BUILD MODEL tiny_en USING Wav2Vec2TinyEn
 OPTIONS (from_scratch=True, epochs=8, learning_rate=1.2e-3, warmup_ratio=0.05, precision='bfloat16') AS
 SELECT * FROM training_speech;
 
--- By now it knows the letters of an4: from here on they are heard no more often than they need; nor are the voices that sound like machines.
-CREATE OR REPLACE VIEW lifelike_speech AS
-SELECT * FROM speech WHERE NOT is_held_out AND speaker NOT LIKE 'espeak-%' AND speaker <> 'flite-kal16';
-
+-- By now it knows the letters of an4: from here on they are heard no more often than they need.
 CREATE OR REPLACE VIEW training_speech AS
 SELECT audio_path, text
-FROM lifelike_speech, range(CASE corpus WHEN 'an4' THEN 2 WHEN 'ljspeech_part1' THEN 4 WHEN 'kathleen_arctic' THEN 3 ELSE 1 END);
+FROM speech, range(CASE corpus WHEN 'an4' THEN 2 WHEN 'ljspeech_part1' THEN 4 WHEN 'kathleen_arctic' THEN 3 ELSE 1 END)
+WHERE NOT is_held_out;
 
 FIT MODEL tiny_en_2 USING tiny_en
 OPTIONS (epochs=6, learning_rate=9e-4, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
@@ -52,7 +52,8 @@ SELECT * FROM training_speech;
 -- GELU up to here; they were kept when the shape of thano_duckdb/speech/training/tiny.py got frames of 30 ms and ReLU.)
 CREATE OR REPLACE VIEW training_speech AS
 SELECT audio_path, text
-FROM lifelike_speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 2 ELSE 1 END);
+FROM speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 2 ELSE 1 END)
+WHERE NOT is_held_out;
 
 FIT MODEL tiny_en_3 USING tiny_en_2
 OPTIONS (epochs=12, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', freeze_feature_encoder=False) AS
@@ -63,7 +64,12 @@ FIT MODEL tiny_en_4 USING tiny_en_3
 OPTIONS (epochs=2, learning_rate=6e-4, warmup_ratio=0.05, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
 
-SELECT corpus, metric, round(score, 4) AS score
-FROM (EVALUATE USING tiny_en_4 OPTIONS (by='corpus') AS SELECT * FROM speech WHERE is_held_out)
-WHERE metric IN ('wer', 'cer', 'clips')
-ORDER BY corpus, metric;
+-- When each word of the readers is said, for `python -m bundle.spliced_speech`.
+COPY (
+    SELECT audio_path, thano_normalize(text) AS text, speaker,
+        [{'word': thano_normalize(word.word), 'start': word.start, 'end': word."end"} FOR word IN words] AS words
+    FROM (
+        PREDICT USING tiny_en_4 OPTIONS (include=['words']) AS
+        SELECT * FROM speech WHERE NOT is_held_out AND corpus IN ('kathleen_arctic', 'ljspeech_part1')
+    )
+) TO 'readers.parquet';

@@ -17,6 +17,7 @@ RUN_ELSEWHERE = {
     "tutorial.sql": "test_demo.py",
     "asterisk_prompts.sql": "test_human_speech.py",
     "train_tiny_model.sql": "takes hours; the test below runs all but its BUILD",
+    "train_tiny_model_spliced.sql": "as above",
 }
 EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name not in RUN_ELSEWHERE)
 
@@ -67,26 +68,30 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     )
     spoken = [(f"{index}.flac", text.upper(), "joe", "prose") for index, text in enumerate(sentences)]
     write_corpus(tmp_path / "synthetic", spoken)
-    con.execute(f"SET VARIABLE corpora = '{tmp_path}/corpora'; SET VARIABLE synthetic = '{tmp_path}/synthetic'")
+    write_corpus(tmp_path / "spliced", [("0.flac", "number as sentence", "kathleen", "")])
+    for folder in ("corpora", "synthetic", "spliced"):
+        con.execute(f"SET VARIABLE {folder} = '{tmp_path / folder}'")
 
-    script = split_statements((REPOSITORY / "sql" / "train_tiny_model.sql").read_text())
+    scripts = [(REPOSITORY / "sql" / f"train_tiny_model{name}.sql").read_text() for name in ("", "_spliced")]
+    script = [statement for text in scripts for statement in split_statements(text)]
     trainings = [
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
-    assert len(trainings) == 4
+    assert len(trainings) == 5
     for statement in script[: script.index(trainings[-1])]:
-        if statement not in trainings:
+        if statement not in trainings and "PREDICT" not in statement:
             con.execute(statement)
 
     held_out = {text for (text,) in con.sql("SELECT text FROM speech WHERE is_held_out").fetchall()}
     trained = con.sql("SELECT audio_path, text FROM training_speech").fetchall()
     assert 5 < len(held_out - {"NO THANKS"}) < 50  # one in ten
     assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in trained)
-    assert {text.upper() for text in sentences} | {"YES PLEASE", "NO THANKS"} == {
+    assert {text.upper() for text in sentences} | {"YES PLEASE", "NO THANKS", "NUMBER AS SENTENCE"} == {
         text.upper() for _, text in trained
     } | {text.upper() for text in held_out}
     paths = {path for path, _ in trained}
     assert {str(tmp_path / "corpora" / "an4" / "a.flac")} == {path for path in paths if "/an4/" in path}
     assert any(path.startswith(f"{tmp_path}/synthetic/") for path in paths)
+    assert f"{tmp_path}/spliced/0.flac" in paths
 
-    assert all(len(con.extract_statements(training)) == 1 for training in trainings)
+    assert all(len(con.extract_statements(statement)) == 1 for statement in script)
