@@ -26,7 +26,7 @@ VOICES = {
 }
 SHARES = {"piper": 0.08, "flite": 0.28, "pico": 0.29, "rhvoice": 0.35}
 """How often each engine speaks: piper sounds best, and takes five to twenty times as long as the others."""
-CLIPS = {"prose": 10000, "examples": 17000, "everyday": 3600, "numbers": 400, "phrases": 2000, "words": 300}
+CLIPS = {"prose": 12500, "examples": 24500, "everyday": 3600, "numbers": 400, "phrases": 2000, "words": 300}
 """How many of each kind."""
 
 

@@ -11,7 +11,7 @@ SELECT getvariable('spliced') || '/' || audio_path, text
 FROM read_csv(getvariable('spliced') || '/manifest.csv');
 
 FIT MODEL tiny_en_5 USING tiny_en_4
-OPTIONS (epochs=4, learning_rate=1e-3, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
+OPTIONS (epochs=3, learning_rate=1e-3, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
 
 SELECT corpus, metric, round(score, 4) AS score
