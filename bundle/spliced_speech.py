@@ -27,15 +27,13 @@ import soxr
 
 from bundle.voices import SAMPLE_RATE_HZ, Samples
 
-MAX_WORDS = 5
-"""Of a run."""
 DURATION_S = (2.0, 5.0)
 """Of a clip: it ends with the second run after what was drawn."""
 HOP = SAMPLE_RATE_HZ // 200
 FADE = SAMPLE_RATE_HZ // 200
-SAME_SIZE = 0.4
+SAME_SIZE = 0.3
 """How often the speaker is as tall as in truth."""
-SIZES = (0.88, 1.14)
+SIZES = (0.86, 1.18)
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Run:
     """Nothing more was said: it is followed by silence, as the end of a clip should be."""
 
 
-def cut(clip: dict[str, Any], rng: random.Random) -> list[Run]:
-    """The runs of a clip, at most `MAX_WORDS` words each."""
+def cut(clip: dict[str, Any], rng: random.Random, max_words: int) -> list[Run]:
+    """The runs of a clip, at most `max_words` words each."""
     reference, heard = clip["text"].split(), clip["words"] or []
     matches = SequenceMatcher(a=reference, b=[word["word"] for word in heard], autojunk=False).get_matching_blocks()
     if not any(match.size for match in matches):
@@ -59,7 +57,7 @@ def cut(clip: dict[str, Any], rng: random.Random) -> list[Run]:
     for match in matches:
         first, end = match.b, match.b + match.size
         while first < end:
-            last = min(first + rng.randint(1, MAX_WORDS), end)
+            last = min(first + rng.randint(1, max_words), end)
             start, stop = _boundary(samples, heard, first), _boundary(samples, heard, last)
             words = " ".join(reference[match.a + first - match.b : match.a + last - match.b])
             runs.append(Run(words, samples[start:stop], is_last=last == len(heard)))
@@ -103,6 +101,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--hours", type=float, default=4.0, help="of each speaker")
+    parser.add_argument("--max-words", type=int, default=3, help="of a run")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +109,7 @@ def main() -> None:
     clips = duckdb.read_parquet(str(arguments.clips)).order("audio_path").to_arrow_table().to_pylist()
     runs = defaultdict(list)
     for clip in clips:
-        runs[clip["speaker"]] += [run for run in cut(clip, rng) if len(run.samples) > 2 * FADE]
+        runs[clip["speaker"]] += [run for run in cut(clip, rng, arguments.max_words) if len(run.samples) > 2 * FADE]
     with (arguments.folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["audio_path", "text", "speaker"])

@@ -1,5 +1,5 @@
 -- The last stage of the training of Wav2Vec2TinyEn, after train_tiny_model.sql and with the same database and variables. Expects also
--- the variable `spliced`: what `python -m bundle.spliced_speech FOLDER readers.parquet` makes of the two readers.
+-- the variable `spliced`: what `python -m bundle.spliced_speech FOLDER readers.parquet --max-words 5` makes of the two readers.
 
 -- The weights that ship had heard none of the synthetic speech up to here, but other clips of fewer voices (see the card).
 CREATE OR REPLACE VIEW training_speech AS

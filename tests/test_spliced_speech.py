@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from bundle.spliced_speech import MAX_WORDS, cut, splice
+from bundle.spliced_speech import cut, splice
 from bundle.voices import SAMPLE_RATE_HZ, Samples
 
 WORDS = ("do", "re", "mi", "fa", "sol", "la")
@@ -52,27 +52,28 @@ def clip(folder: Path, words: list[str], text: str | None = None) -> dict[str, A
 def test_runs_hold_their_words_whole(tmp_path: Path) -> None:
     rng = random.Random(0)
     words = rng.choices(WORDS, k=40)
-    runs = cut(clip(tmp_path, words), rng)
+    runs = cut(clip(tmp_path, words), rng, max_words=4)
     assert [run.text for run in runs] == [" ".join(words_in(run.samples)) for run in runs]
     assert " ".join(run.text for run in runs).split() == words
-    assert max(len(run.text.split()) for run in runs) == MAX_WORDS
+    assert max(len(run.text.split()) for run in runs) == 4
     assert [run.is_last for run in runs] == [False] * (len(runs) - 1) + [True]
 
 
 def test_what_was_misheard_is_left_out(tmp_path: Path) -> None:
-    runs = cut(clip(tmp_path, ["do", "re", "mi", "fa"], text="do re sol fa"), random.Random(0))
+    runs = cut(clip(tmp_path, ["do", "re", "mi", "fa"], text="do re sol fa"), random.Random(0), 5)
     assert " ".join(run.text for run in runs) == "do re fa"
     assert " ".join(word for run in runs for word in words_in(run.samples)) == "do re fa"
 
 
 def test_a_clip_in_which_nothing_was_understood_gives_nothing(tmp_path: Path) -> None:
-    assert cut(clip(tmp_path, ["do", "re"], text="mi fa"), random.Random(0)) == []
-    assert cut({"audio_path": "not read", "text": "mi fa", "speaker": "singer", "words": None}, random.Random(0)) == []
+    assert cut(clip(tmp_path, ["do", "re"], text="mi fa"), random.Random(0), 5) == []
+    unheard = {"audio_path": "not read", "text": "mi fa", "speaker": "singer", "words": None}
+    assert cut(unheard, random.Random(0), 5) == []
 
 
 def test_spliced_speech_says_its_text(tmp_path: Path) -> None:
     rng = random.Random(1)
-    runs = [run for _ in range(5) for run in cut(clip(tmp_path, rng.choices(WORDS, k=8)), rng)]
+    runs = [run for _ in range(5) for run in cut(clip(tmp_path, rng.choices(WORDS, k=8)), rng, 3)]
     spliced = [splice(runs, rng) for _ in range(20)]
     assert [clip.text for clip in spliced] == [" ".join(words_in(clip.samples)) for clip in spliced]
     assert len({clip.text for clip in spliced}) == 20
