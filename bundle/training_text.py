@@ -12,16 +12,14 @@ MAX_CHARS = 95
 """Of a text: about six seconds, so that batches on a CPU stay small."""
 MIN_EXAMPLE_CHARS = 20
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=[\"(\u201c])")
+_QUOTED = re.compile(r'"([^"]+)"')
+_SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',;:.?! -]*[A-Za-z.?!]")
 
 
 def read_prose(path: Path) -> Iterator[str]:
     """Sentences of a file, one a line; long ones clause by clause."""
     for line in path.read_text(encoding="utf-8").splitlines():
         yield from _clauses(line.strip())
-
-
-_QUOTED = re.compile(r'"([^"]+)"')
-_SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',;:.?! -]*[A-Za-z.?!]")
 
 
 def read_examples(wordnet: Path) -> Iterator[str]:

@@ -1,7 +1,7 @@
 -- The last stage of the training of Wav2Vec2TinyEn, after train_tiny_model.sql and with the same database and variables. Expects also
 -- the variable `spliced`: what `python -m bundle.spliced_speech FOLDER readers.parquet --max-words 5` makes of the two readers.
 
--- The weights that ship had heard none of the synthetic speech up to here, but other clips of fewer voices (see the card).
+-- The weights that ship came here by other synthetic speech, of fewer voices (see the card).
 CREATE OR REPLACE VIEW training_speech AS
 SELECT audio_path, text
 FROM speech, range(CASE corpus WHEN 'synthetic' THEN 1 ELSE 2 END)
