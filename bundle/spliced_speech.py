@@ -56,12 +56,13 @@ def cut(clip: dict[str, Any], rng: random.Random, max_words: int) -> list[Run]:
     runs = []
     for match in matches:
         first, end = match.b, match.b + match.size
+        start = _boundary(samples, heard, first)
         while first < end:
             last = min(first + rng.randint(1, max_words), end)
-            start, stop = _boundary(samples, heard, first), _boundary(samples, heard, last)
+            stop = _boundary(samples, heard, last)
             words = " ".join(reference[match.a + first - match.b : match.a + last - match.b])
             runs.append(Run(words, samples[start:stop], is_last=last == len(heard)))
-            first = last
+            first, start = last, stop
     return runs
 
 
