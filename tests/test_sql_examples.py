@@ -68,9 +68,9 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     )
     spoken = [(f"{index}.flac", text.upper(), "joe", "prose") for index, text in enumerate(sentences)]
     write_corpus(tmp_path / "synthetic", spoken)
-    for folder in ("spliced_5", "spliced_6"):
+    for folder in ("spliced_5", "spliced_6", "spliced_7"):
         write_corpus(tmp_path / folder, [("0.flac", "number as sentence", "kathleen", "")])
-    for folder in ("corpora", "synthetic", "spliced_5", "spliced_6"):
+    for folder in ("corpora", "synthetic", "spliced_5", "spliced_6", "spliced_7"):
         con.execute(f"SET VARIABLE {folder} = '{tmp_path / folder}'")
 
     scripts = [(REPOSITORY / "sql" / f"train_tiny_model{name}.sql").read_text() for name in ("", "_spliced")]
@@ -78,7 +78,7 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     trainings = [
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
-    assert len(trainings) == 6
+    assert len(trainings) == 7
     for statement in script[: script.index(trainings[-1])]:
         if statement not in trainings and "PREDICT" not in statement:
             con.execute(statement)
@@ -93,6 +93,6 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     paths = {path for path, _ in trained}
     assert {str(tmp_path / "corpora" / "an4" / "a.flac")} == {path for path in paths if "/an4/" in path}
     assert any(path.startswith(f"{tmp_path}/synthetic/") for path in paths)
-    assert f"{tmp_path}/spliced_6/0.flac" in paths
+    assert f"{tmp_path}/spliced_7/0.flac" in paths
 
     assert all(len(con.extract_statements(statement)) == 1 for statement in script)
