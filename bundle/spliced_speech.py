@@ -52,7 +52,7 @@ def cut(clip: dict[str, Any], rng: random.Random, max_words: int) -> list[Run]:
     matches = SequenceMatcher(a=reference, b=[word["word"] for word in heard], autojunk=False).get_matching_blocks()
     if not any(match.size for match in matches):
         return []
-    samples, _rate = soundfile.read(clip["audio_path"], dtype="float32")
+    samples = np.asarray(soundfile.read(clip["audio_path"], dtype="float32")[0], np.float32)
     runs = []
     for match in matches:
         first, end = match.b, match.b + match.size
@@ -85,7 +85,7 @@ def splice(runs: list[Run], rng: random.Random) -> Run:
     chosen = [rng.choice(runs)]
     while sum(len(run.samples) for run in chosen) < least:
         chosen.append(rng.choice(runs))
-    chosen.append(rng.choice([run for run in runs if run.is_last]))
+    chosen.append(rng.choice([run for run in runs if run.is_last] or runs))
     samples = chosen[0].samples
     fade = np.linspace(0, 1, FADE, dtype=np.float32)
     for run in chosen[1:]:
@@ -108,7 +108,7 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(arguments.seed)
     clips = duckdb.read_parquet(str(arguments.clips)).order("audio_path").to_arrow_table().to_pylist()
-    runs = defaultdict(list)
+    runs: defaultdict[str, list[Run]] = defaultdict(list)
     for clip in clips:
         runs[clip["speaker"]] += [run for run in cut(clip, rng, arguments.max_words) if len(run.samples) > 2 * FADE]
     with (arguments.folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import random
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def plan(folder: Path, prose: Path, words: Path, wordnet: Path, counts: dict[str
     examples = list(training_text.read_examples(wordnet))
     rng.shuffle(examples)
     vocabulary = [word for word in words.read_text(encoding="latin-1").split() if word.isalpha() and len(word) > 1]
-    makers = {
+    makers: dict[str, Callable[[int], str]] = {
         "prose": lambda index: sentences[index % len(sentences)],
         "examples": lambda index: examples[index % len(examples)],
         "numbers": lambda _index: training_text.spelling_and_numbers(rng),

@@ -10,16 +10,22 @@ from pathlib import Path
 
 MAX_CHARS = 95
 """Of a text: about six seconds, so that batches on a CPU stay small."""
-MIN_EXAMPLE_CHARS = 20
-_CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=[\"(\u201c])")
+MIN_CHARS = 20
+_CLAUSE_END = re.compile(r"(?<=[,;:.?!])\s+|\s+(?=[\"(])|\u2014\s*")
+_STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _QUOTED = re.compile(r'"([^"]+)"')
 _SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',;:.?! -]*[A-Za-z.?!]")
 
 
 def read_prose(path: Path) -> Iterator[str]:
-    """Sentences of a file, one a line; long ones clause by clause."""
+    """What a file of sentences or of paragraphs says, one a line; clause by clause where they are long.
+
+    Pieces with digits or accents are left out, for they are not always said as they are written, and very short ones.
+    """
     for line in path.read_text(encoding="utf-8").splitlines():
-        yield from _clauses(line.strip())
+        for piece in _clauses(line.strip().translate(_STRAIGHT)):
+            if len(piece) >= MIN_CHARS and piece.isascii() and not any(map(str.isdigit, piece)):
+                yield piece
 
 
 def read_examples(wordnet: Path) -> Iterator[str]:
@@ -36,7 +42,7 @@ def read_examples(wordnet: Path) -> Iterator[str]:
     examples = (example for gloss in glosses for example in _QUOTED.findall(gloss))
     definitions = (gloss.split('"')[0].rstrip("; ") for gloss in glosses)
     for text in dict.fromkeys([*examples, *definitions]):
-        if MIN_EXAMPLE_CHARS <= len(text) <= MAX_CHARS and _SPEAKABLE.fullmatch(text):
+        if MIN_CHARS <= len(text) <= MAX_CHARS and _SPEAKABLE.fullmatch(text):
             yield text
 
 

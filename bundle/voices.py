@@ -72,7 +72,7 @@ def _flite(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
 def _pico(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
     engine = _pico_engine(voice.name)
     engine.rate = round(100 * tempo)
-    samples = np.frombuffer(engine.speak(text), np.int16).astype(np.float32) / 2**15
+    samples = np.frombuffer(engine.speak(text), np.int16).astype(np.float32) / np.float32(2**15)
     return samples, SAMPLE_RATE_HZ
 
 
@@ -92,7 +92,8 @@ def _to_file(command: Callable[[str], list[str]], stdin: str = "") -> tuple[Samp
     with TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")
         subprocess.run(command(path), input=stdin.encode(), check=True, capture_output=True)
-        return soundfile.read(path, dtype="float32")
+        samples, rate_hz = soundfile.read(path, dtype="float32")
+        return np.asarray(samples, np.float32), rate_hz
 
 
 _ENGINES: dict[str, Callable[[Voice, str, float], tuple[Samples, int]]] = {

@@ -77,3 +77,10 @@ def test_spliced_speech_says_its_text(tmp_path: Path) -> None:
     spliced = [splice(runs, rng) for _ in range(20)]
     assert [clip.text for clip in spliced] == [" ".join(words_in(clip.samples)) for clip in spliced]
     assert len({clip.text for clip in spliced}) == 20
+
+
+def test_someone_of_whom_no_end_was_understood_is_spliced_too(tmp_path: Path) -> None:
+    runs = cut(clip(tmp_path, ["do", "re", "mi", "fa"], text="do re mi sol"), random.Random(0), 1)
+    assert not any(run.is_last for run in runs)
+    spliced = splice(runs, random.Random(0))
+    assert spliced.text == " ".join(words_in(spliced.samples))
