@@ -1,4 +1,4 @@
--- How Wav2Vec2TinyEn, the small English model of this package, was trained, but for its last five stages (train_tiny_model_spliced.sql,
+-- How Wav2Vec2TinyEn, the small English model of this package, was trained, but for its last seven stages (train_tiny_model_spliced.sql,
 -- with the same database); its card is beside its weights.
 -- Expects the variable `corpora`: a folder that holds an4, kathleen_arctic and ljspeech_part1 (manifest.csv with audio_path, text,
 -- speaker, split in each), and `synthetic`: what `python -m bundle.training_speech` speaks. On two CPU cores it takes hours, and goes on

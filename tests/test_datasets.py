@@ -152,5 +152,5 @@ def test_the_bundled_model_understands_the_test_clips(
     con.execute(GET)
     con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{PLACE}/librispeech_test.csv'")
     scores = dict(con.sql("EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM clips").fetchall())
-    assert scores["wer"] < 0.75  # as its card says; what it writes of English is spelt by the ear
-    assert scores["cer"] < 0.3
+    assert scores["wer"] < 0.4  # as its card says, and some room for another processor
+    assert scores["cer"] < 0.15

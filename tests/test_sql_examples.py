@@ -66,13 +66,14 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     write_corpus(
         tmp_path / "corpora" / "an4", [("a.flac", "YES PLEASE", "x", "train"), ("b.flac", "NO THANKS", "y", "test")]
     )
-    spoken = [(f"{index}.flac", text.upper(), "joe", "prose") for index, text in enumerate(sentences)]
+    spoken = [(f"{index}.flac", text.upper(), "piper-joe", "prose") for index, text in enumerate(sentences)]
     write_corpus(tmp_path / "synthetic", spoken)
-    spliced = [f"spliced_{stage}" for stage in range(5, 10)]
+    spliced = [f"spliced_{stage}" for stage in range(5, 11)]
     for folder in spliced:
         write_corpus(tmp_path / folder, [("0.flac", "number as sentence", "kathleen", "")])
     write_corpus(tmp_path / "book", [("0.flac", "The sea was calm.", "joe", "prose")])
-    for folder in ("corpora", "synthetic", "book", *spliced):
+    write_corpus(tmp_path / "scarce", [("0.flac", "an elephant by the dock", "joe", "phrases")])
+    for folder in ("corpora", "synthetic", "book", "scarce", *spliced):
         con.execute(f"SET VARIABLE {folder} = '{tmp_path / folder}'")
 
     scripts = [(REPOSITORY / "sql" / f"train_tiny_model{name}.sql").read_text() for name in ("", "_spliced")]
@@ -80,7 +81,7 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     trainings = [
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
-    assert len(trainings) == 9
+    assert len(trainings) == 11
     for statement in script[: script.index(trainings[-1])]:
         if statement not in trainings and "PREDICT" not in statement:
             con.execute(statement)
@@ -89,13 +90,13 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     trained = con.sql("SELECT audio_path, text FROM training_speech").fetchall()
     assert 5 < len(held_out - {"NO THANKS"}) < 50  # one in ten
     assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in trained)
-    others = {"YES PLEASE", "NO THANKS", "NUMBER AS SENTENCE", "THE SEA WAS CALM."}
+    others = {"YES PLEASE", "NO THANKS", "NUMBER AS SENTENCE", "AN ELEPHANT BY THE DOCK"}
     assert {text.upper() for text in sentences} | others == {text.upper() for _, text in trained} | {
         text.upper() for text in held_out
     }
     paths = {path for path, _ in trained}
     assert {str(tmp_path / "corpora" / "an4" / "a.flac")} == {path for path in paths if "/an4/" in path}
     assert any(path.startswith(f"{tmp_path}/synthetic/") for path in paths)
-    assert f"{tmp_path}/spliced_9/0.flac" in paths
+    assert f"{tmp_path}/spliced_10/0.flac" in paths
 
     assert all(len(con.extract_statements(statement)) == 1 for statement in script)
