@@ -29,11 +29,11 @@ def common_words(known: Iterable[str]) -> list[str]:
     """The most common English words that are in `known` and read as they are spelt, the most common first."""
     from wordfreq import top_n_list
 
-    names = {word.lower() for word in known}
+    allowed = {word.lower() for word in known}
     return [
         word
         for word in top_n_list("en", N_COMMON)
-        if word in names and len(word) >= MIN_LETTERS and _PRONOUNCEABLE.fullmatch(word)
+        if word in allowed and len(word) >= MIN_LETTERS and _PRONOUNCEABLE.fullmatch(word)
     ]
 
 

@@ -1,8 +1,8 @@
 """Put a model that BUILD made into the package: `python -m bundle.tiny_model FOLDER [FOLDER ..]`.
 
 Each FOLDER is a registered model (`SELECT path FROM thano_models()`), a stage of its training, in their order: the last
-one is shipped, in half precision, with the figures of all epochs in training.csv. With `--mean-with STAGE` the mean of
-the weights of the last one and that one is shipped: it often errs less than either (Wortsman et al., 2022,
+one is shipped, in half precision, with the figures of all epochs in training.csv. With `--mean-with FOLDER ..` the mean
+of the weights of the last one and those is shipped: it often errs less than each (Wortsman et al., 2022,
 arXiv:2109.01903).
 """
 
@@ -27,14 +27,13 @@ def main() -> None:
     """Ship it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stages", type=Path, nargs="+")
-    parser.add_argument("--mean-with", type=Path, help="a stage before the last one")
+    parser.add_argument("--mean-with", type=Path, nargs="+", default=[], help="stages before the last one")
     arguments = parser.parse_args()
     stages: list[Path] = arguments.stages
-    shipped = [stages[-1], *([arguments.mean_with] if arguments.mean_with else [])]
     MODEL_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copyfile(stages[-1] / name, MODEL_FOLDER / name)
-    checkpoints = [load_file(stage / "model.safetensors") for stage in shipped]
+    checkpoints = [load_file(stage / "model.safetensors") for stage in [stages[-1], *arguments.mean_with]]
     weights = {
         name: torch.stack([checkpoint[name].float() for checkpoint in checkpoints]).mean(0).to(torch.float16)
         for name in checkpoints[0]

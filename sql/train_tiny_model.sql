@@ -6,8 +6,11 @@
 --   python -m thano_duckdb training.duckdb --model-home models -c "SET VARIABLE corpora = '..'; SET VARIABLE synthetic = '..'"
 --     -f sql/train_tiny_model.sql
 
+-- In which of so many parts, from 0 on, a text falls: always in the same.
+CREATE OR REPLACE MACRO part_of(text, n_parts) AS ('0x' || left(md5(text), 8))::UBIGINT % n_parts;
+
 -- One sentence in ten of the two readers is never trained on, however often it was recorded.
-CREATE OR REPLACE MACRO held_out(text) AS ('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0;
+CREATE OR REPLACE MACRO held_out(text) AS part_of(thano_normalize(text), 10) = 0;
 
 CREATE OR REPLACE TABLE speech AS
 SELECT corpus, getvariable('corpora') || '/' || corpus || '/' || audio_path AS audio_path, text, speaker, is_held_out
@@ -28,11 +31,21 @@ WHERE thano_normalize(text) NOT IN (
     SELECT thano_normalize(text) FROM read_csv(getvariable('corpora') || '/kathleen_arctic/manifest.csv') WHERE held_out(text)
 );
 
+-- The recordings of people that are not held out, each so often in a pass.
+CREATE OR REPLACE MACRO people(an4, kathleen, lj) AS TABLE
+SELECT audio_path, text
+FROM speech, range(CASE corpus WHEN 'an4' THEN an4 WHEN 'kathleen_arctic' THEN kathleen ELSE lj END)
+WHERE corpus <> 'synthetic' AND NOT is_held_out;
+
+-- Of five parts of the clips of machines those that are named, each once; of all speakers or of one.
+CREATE OR REPLACE MACRO machines(fifths := [0, 1, 2, 3, 4], spoken_by := NULL) AS TABLE
+SELECT audio_path, text
+FROM speech
+WHERE corpus = 'synthetic' AND part_of(text, 5) IN fifths AND (spoken_by IS NULL OR speaker = spoken_by);
+
 -- People are heard more often than machines: there are fewer of them.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE corpus WHEN 'an4' THEN 5 WHEN 'synthetic' THEN 1 ELSE 3 END)
-WHERE NOT is_held_out;
+FROM people(5, 3, 3) UNION ALL FROM machines();
 
 BUILD MODEL tiny_en USING Wav2Vec2TinyEn
 OPTIONS (from_scratch=True, epochs=8, learning_rate=1.2e-3, warmup_ratio=0.05, precision='bfloat16') AS
@@ -40,9 +53,7 @@ SELECT * FROM training_speech;
 
 -- By now it knows the letters of an4: from here on they are heard no more often than they need.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE corpus WHEN 'an4' THEN 2 WHEN 'ljspeech_part1' THEN 4 WHEN 'kathleen_arctic' THEN 3 ELSE 1 END)
-WHERE NOT is_held_out;
+FROM people(2, 3, 4) UNION ALL FROM machines();
 
 FIT MODEL tiny_en_2 USING tiny_en
 OPTIONS (epochs=6, learning_rate=9e-4, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
@@ -51,9 +62,7 @@ SELECT * FROM training_speech;
 -- Now it has the sentences of the two readers by heart, and those of the machines not yet. (The weights that ship had frames of 20 ms and
 -- GELU up to here; they were kept when the shape of thano_duckdb/speech/training/tiny.py got frames of 30 ms and ReLU.)
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 2 ELSE 1 END)
-WHERE NOT is_held_out;
+FROM people(1, 2, 2) UNION ALL FROM machines();
 
 FIT MODEL tiny_en_3 USING tiny_en_2
 OPTIONS (epochs=12, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', freeze_feature_encoder=False) AS

@@ -10,16 +10,11 @@ CREATE OR REPLACE MACRO clips_of(folder) AS TABLE
 SELECT folder || '/' || audio_path AS audio_path, text
 FROM read_csv(folder || '/manifest.csv');
 
--- The same part of a set each time it is asked for: one of five.
-CREATE OR REPLACE MACRO fifth(text) AS ('0x' || left(md5(text), 8))::UBIGINT % 5;
-
 -- The weights that ship came here by other synthetic speech, of fewer voices (see the card).
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE corpus WHEN 'synthetic' THEN 1 ELSE 2 END)
-WHERE NOT is_held_out
-UNION ALL
-FROM clips_of(getvariable('spliced_5'));
+FROM people(2, 2, 2)
+UNION ALL FROM machines()
+UNION ALL FROM clips_of(getvariable('spliced_5'));
 
 FIT MODEL tiny_en_5 USING tiny_en_4
 OPTIONS (epochs=3, learning_rate=1e-3, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
@@ -28,11 +23,9 @@ SELECT * FROM training_speech;
 -- All of it slower, faster, in rooms, by telephone and in noise; and the readers in shorter pieces, for by now the model has the others by
 -- heart.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech
-WHERE NOT is_held_out
-UNION ALL
-FROM clips_of(getvariable('spliced_6'));
+FROM people(1, 1, 1)
+UNION ALL FROM machines()
+UNION ALL FROM clips_of(getvariable('spliced_6'));
 
 FIT MODEL tiny_en_6 USING tiny_en_5
 OPTIONS (epochs=5, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
@@ -40,11 +33,9 @@ SELECT * FROM training_speech;
 
 -- And undisturbed again: the readers, in other orders, and two in five of the machines' clips.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 3 ELSE 1 END)
-WHERE NOT is_held_out AND (corpus <> 'synthetic' OR fifth(text) < 2)
-UNION ALL
-FROM clips_of(getvariable('spliced_7'));
+FROM people(1, 3, 3)
+UNION ALL FROM machines([0, 1])
+UNION ALL FROM clips_of(getvariable('spliced_7'));
 
 FIT MODEL tiny_en_7 USING tiny_en_6
 OPTIONS (epochs=2, learning_rate=6e-4, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
@@ -52,13 +43,10 @@ SELECT * FROM training_speech;
 
 -- The machines read another book, and the readers say more; all of it disturbed.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE corpus WHEN 'kathleen_arctic' THEN 2 ELSE 1 END)
-WHERE NOT is_held_out AND (corpus <> 'synthetic' OR fifth(text) > 2)
-UNION ALL
-FROM clips_of(getvariable('book'))
-UNION ALL
-FROM clips_of(getvariable('spliced_8'));
+FROM people(1, 2, 1)
+UNION ALL FROM machines([3, 4])
+UNION ALL FROM clips_of(getvariable('book'))
+UNION ALL FROM clips_of(getvariable('spliced_8'));
 
 FIT MODEL tiny_en_8 USING tiny_en_7
 OPTIONS (epochs=4, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
@@ -66,13 +54,10 @@ SELECT * FROM training_speech;
 
 -- And undisturbed again.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 3 ELSE 1 END)
-WHERE NOT is_held_out AND (corpus <> 'synthetic' OR fifth(text) IN (1, 2))
-UNION ALL
-FROM clips_of(getvariable('book')) WHERE fifth(text) IN (1, 2)
-UNION ALL
-FROM clips_of(getvariable('spliced_9'));
+FROM people(1, 3, 3)
+UNION ALL FROM machines([1, 2])
+UNION ALL FROM clips_of(getvariable('book')) WHERE part_of(text, 5) IN (1, 2)
+UNION ALL FROM clips_of(getvariable('spliced_9'));
 
 FIT MODEL tiny_en_9 USING tiny_en_8
 OPTIONS (epochs=2, learning_rate=6e-4, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
@@ -80,13 +65,10 @@ SELECT * FROM training_speech;
 
 -- Half of the ten thousand most common words were said fewer than ten times so far: the machines say those, disturbed
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE corpus WHEN 'kathleen_arctic' THEN 2 ELSE 1 END)
-WHERE NOT is_held_out AND (corpus <> 'synthetic' OR fifth(text) = 0)
-UNION ALL
-FROM clips_of(getvariable('scarce'))
-UNION ALL
-FROM clips_of(getvariable('spliced_10'));
+FROM people(1, 2, 1)
+UNION ALL FROM machines([0])
+UNION ALL FROM clips_of(getvariable('scarce'))
+UNION ALL FROM clips_of(getvariable('spliced_10'));
 
 FIT MODEL tiny_en_10 USING tiny_en_9
 OPTIONS (epochs=2, learning_rate=1e-3, warmup_ratio=0.02, precision='bfloat16', augment=True, freeze_feature_encoder=False) AS
@@ -94,19 +76,16 @@ SELECT * FROM training_speech;
 
 -- and undisturbed, and `joe`, who sounds the most like a person, more often than the other machines.
 CREATE OR REPLACE VIEW training_speech AS
-SELECT audio_path, text
-FROM speech, range(CASE WHEN corpus IN ('ljspeech_part1', 'kathleen_arctic') THEN 3 ELSE 1 END)
-WHERE NOT is_held_out AND (corpus <> 'synthetic' OR speaker = 'piper-joe' AND fifth(text) < 3)
-UNION ALL
-FROM clips_of(getvariable('scarce'))
-UNION ALL
-FROM clips_of(getvariable('spliced_10'));
+FROM people(1, 3, 3)
+UNION ALL FROM machines([0, 1, 2], spoken_by := 'piper-joe')
+UNION ALL FROM clips_of(getvariable('scarce'))
+UNION ALL FROM clips_of(getvariable('spliced_10'));
 
 FIT MODEL tiny_en_11 USING tiny_en_10
 OPTIONS (epochs=2, learning_rate=6e-4, warmup_ratio=0.03, precision='bfloat16', freeze_feature_encoder=False) AS
 SELECT * FROM training_speech;
 
--- What ships is the mean of the weights of tiny_en_9 and tiny_en_11 (`python -m bundle.tiny_model`).
+-- What ships is the mean of the weights of tiny_en_9 and tiny_en_11 (`python -m bundle.tiny_model FOLDER.. --mean-with FOLDER`).
 SELECT corpus, metric, round(score, 4) AS score
 FROM (EVALUATE USING tiny_en_11 OPTIONS (by='corpus') AS SELECT * FROM speech WHERE is_held_out)
 WHERE metric IN ('wer', 'cer', 'clips')

@@ -82,14 +82,18 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
     assert len(trainings) == 11
-    for statement in script[: script.index(trainings[-1])]:
-        if statement not in trainings and "PREDICT" not in statement:
+    heard: list[tuple[str, str]] = []
+    trained: list[tuple[str, str]] = []
+    for statement in script[: script.index(trainings[-1]) + 1]:
+        if statement in trainings:
+            trained = con.sql("SELECT audio_path, text FROM training_speech").fetchall()
+            heard += trained
+        elif "PREDICT" not in statement:
             con.execute(statement)
 
     held_out = {text for (text,) in con.sql("SELECT text FROM speech WHERE is_held_out").fetchall()}
-    trained = con.sql("SELECT audio_path, text FROM training_speech").fetchall()
     assert 5 < len(held_out - {"NO THANKS"}) < 50  # one in ten
-    assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in trained)
+    assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in heard)
     others = {"YES PLEASE", "NO THANKS", "NUMBER AS SENTENCE", "AN ELEPHANT BY THE DOCK"}
     assert {text.upper() for text in sentences} | others == {text.upper() for _, text in trained} | {
         text.upper() for text in held_out
@@ -98,5 +102,10 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     assert {str(tmp_path / "corpora" / "an4" / "a.flac")} == {path for path in paths if "/an4/" in path}
     assert any(path.startswith(f"{tmp_path}/synthetic/") for path in paths)
     assert f"{tmp_path}/spliced_10/0.flac" in paths
+
+    assert {
+        (f"{tmp_path}/book/0.flac", "The sea was calm."),
+        (f"{tmp_path}/spliced_9/0.flac", "number as sentence"),
+    } <= set(heard)
 
     assert all(len(con.extract_statements(statement)) == 1 for statement in script)
