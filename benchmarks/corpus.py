@@ -75,8 +75,8 @@ def write_random_model(folder: Path, **settings: Any) -> Path:
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
+    from thano_duckdb.models import tiny
     from thano_duckdb.speech.libraries import quiet_transformers
-    from thano_duckdb.speech.training import tiny
 
     tiny.write_tiny(folder)
     with quiet_transformers(), torch.random.fork_rng():

@@ -25,10 +25,10 @@ from benchmarks.flops import RATE_HZ, corpus_flops, matmul_flops_per_s
 from benchmarks.mix import make_mix, spread_s
 from benchmarks.passes import run_rounds
 from benchmarks.report import RESULTS, progress, report
-from thano_duckdb import bundled
-from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.models import bundled
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.model import AcousticModel
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 PRECISION = "bfloat16"
 TINY: dict[str, Any] = {

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from thano_duckdb.speech.memo import Memo
+from thano_duckdb.speech.cache import Memo
 
 
 def without_memo() -> AbstractContextManager[Any]:

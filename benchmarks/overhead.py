@@ -11,9 +11,9 @@ import thano_duckdb
 from benchmarks.corpus import MODEL, an4_test
 from benchmarks.memo import without_memo
 from benchmarks.report import report
-from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.loading import load_engine
 
 N_PAIRS = 7
 

@@ -11,8 +11,8 @@ from benchmarks.memo import without_memo
 from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
-from thano_duckdb.monitor import SilentMonitor
-from thano_duckdb.speech.models import load_engine
+from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech.loading import load_engine
 
 N_PAIRS = 50
 N_WARM_UP = 5

@@ -12,9 +12,9 @@ from unittest import mock
 
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.speech import engine as engine_module
+from thano_duckdb.speech.cache import Memo
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.memo import Memo
-from thano_duckdb.speech.model import AcousticModel
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 
 @dataclass

@@ -17,9 +17,9 @@ from benchmarks.memo import without_memo
 from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
 from thano_duckdb.errors import ModelError
-from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.loading import load_engine
 
 BATCH_SIZE = 16
 

@@ -21,7 +21,7 @@ from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.training.loader import BatchLoader
+from thano_duckdb.training.loader import BatchLoader
 
 N_CLIPS = 120
 BATCH_SIZE = 8

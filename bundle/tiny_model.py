@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from thano_duckdb.bundled import MODEL_FOLDER
+from thano_duckdb.models.bundled import MODEL_FOLDER
 
 _COPIED = ("config.json", "vocab.json", "tokenizer_config.json", "preprocessor_config.json")
 _LOGGED = ("epoch", "train_loss", "learning_rate", "audio_hours", "seconds")

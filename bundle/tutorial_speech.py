@@ -1,6 +1,6 @@
 """Speak the tutorial's clips: `python -m bundle.tutorial_speech`, in the root of the repository.
 
-Writes thano_duckdb/bundled/datasets/librispeech_data: 000.flac to 099.flac, librispeech_train.csv (000 to 079) and
+Writes thano_duckdb/models/bundled/librispeech_data: 000.flac to 099.flac, librispeech_train.csv (000 to 079) and
 librispeech_test.csv (080 to 099), each with audio_path and text. Who says what, and where, is always the same; piper
 adds randomness of its own, so that the samples are not.
 """
@@ -15,10 +15,10 @@ import numpy as np
 import soundfile
 
 from bundle.voices import SAMPLE_RATE_HZ, Samples, Voice
-from thano_duckdb.speech.training.augment import Hearing, Noise, Room
+from thano_duckdb.training.augment import Hearing, Noise, Room
 
 SENTENCES = Path(__file__).with_name("tutorial_sentences.txt")
-FOLDER = Path(__file__).parents[1] / "thano_duckdb" / "bundled" / "datasets" / "librispeech_data"
+FOLDER = Path(__file__).parents[1] / "thano_duckdb" / "models" / "bundled" / "librispeech_data"
 LAID_OUT = "tutorial_data/librispeech_data"
 """Where GET THANOSQL DATASET puts the clips, and so what the tables say."""
 N_TRAIN = 80

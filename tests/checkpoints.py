@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file, save_file
 
-from thano_duckdb.registry import ModelEntry, Registry
+from thano_duckdb.models.registry import ModelEntry, Registry
 
 
 def make_checkpoint(folder: Path, marker: int = 0) -> Path:
@@ -30,9 +32,9 @@ def marker_of(folder: Path) -> int:
     return int(weight[0])
 
 
-def names(registry: Registry) -> list[str]:
+def names(registry: Registry, report_damaged: Callable[[str], None] = pytest.fail) -> list[str]:
     """What is listed, as `name@version`."""
-    return [f"{entry.name}@{entry.version}" for entry in registry.entries()]
+    return [f"{entry.name}@{entry.version}" for entry in registry.entries(report_damaged=report_damaged)]
 
 
 def build(registry: Registry, name: str, marker: int, *, overwrite: bool = False, **about: Any) -> ModelEntry:

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 import thano_duckdb
-from thano_duckdb import bundled, hub
+from thano_duckdb.models import bundled, resolve
 
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -104,7 +104,7 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    hub.forget_outages()
+    resolve.forget_outages()
     return tmp_path / "hub"
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import thano_duckdb
 from tests.conftest import REPOSITORY
-from thano_duckdb import bundled
 from thano_duckdb.dialect import split_statements
+from thano_duckdb.models import bundled
 
 PROMPTS = Path("/usr/share/asterisk/sounds/en")
 PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")

@@ -16,8 +16,6 @@ RUN_ELSEWHERE = {
     "macros.sql": "is no example: every connection runs it",
     "tutorial.sql": "test_demo.py",
     "asterisk_prompts.sql": "test_human_speech.py",
-    "train_tiny_model.sql": "takes hours; the test below runs all but its BUILD",
-    "train_tiny_model_spliced.sql": "as above",
 }
 EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name not in RUN_ELSEWHERE)
 
@@ -76,7 +74,7 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     for folder in ("corpora", "synthetic", "book", "scarce", *spliced):
         con.execute(f"SET VARIABLE {folder} = '{tmp_path / folder}'")
 
-    scripts = [(REPOSITORY / "sql" / f"train_tiny_model{name}.sql").read_text() for name in ("", "_spliced")]
+    scripts = [(REPOSITORY / "bundle" / f"train_tiny_model{name}.sql").read_text() for name in ("", "_spliced")]
     script = [statement for text in scripts for statement in split_statements(text)]
     trainings = [
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from thano_duckdb import bundled
+from thano_duckdb.models import bundled
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_the_wheel_brings_its_sql_and_its_data(wheel: zipfile.Path) -> None:
     assert {f"thano_duckdb/sql/{path.name}" for path in (REPOSITORY / "sql").glob("*.sql")} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"thano_duckdb"}
     package = REPOSITORY / "thano_duckdb"
-    files = {path for path in (package / "bundled").rglob("*") if path.is_file()}
+    files = {path for path in (package / "models" / "bundled").rglob("*") if path.is_file()}
     assert len(files) >= 102
     assert {path.relative_to(REPOSITORY).as_posix() for path in files} <= names
 

@@ -5,16 +5,20 @@ Importing this package loads neither torch nor IPython: the engine is loaded whe
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .connection import Connection, connect
+import duckdb
+
+from .connection import Connection, Settings
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
-from .functions import load
-from .plots import plot_training
+from .functions import install, load
+from .pages.plot import plot_training
 
 if TYPE_CHECKING:
-    from .notebook.page import Page
+    from .pages.page import Page
 
 __version__ = "0.1.0"
 
@@ -33,6 +37,33 @@ __all__ = [
     "rewrite",
     "show",
 ]
+
+
+def connect(
+    database: str | os.PathLike[str] = ":memory:",
+    *,
+    model_home: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool | str = "auto",
+    **duckdb_options: Any,
+) -> Connection:
+    """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
+
+    Args:
+        database: a file, or ':memory:'.
+        model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
+            a folder beside the database file, else the user's data folder.
+        device: 'auto' (a GPU if there is one), 'cpu', 'cuda' or 'mps'.
+        precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
+        progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
+        **duckdb_options: `read_only`, `config`, as `duckdb.connect` takes them.
+
+    Returns:
+        A connection to use and close like DuckDB's own, or as a context manager.
+    """
+    settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
+    return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -76,6 +107,6 @@ def show(
     Raises:
         ThanoError: a column is missing; the text says which there are.
     """
-    from .notebook.transcripts import transcripts_page
+    from .pages.transcripts import transcripts_page
 
     return transcripts_page(result, reference=reference, hypothesis=hypothesis, audio=audio, max_rows=max_rows)

@@ -2,6 +2,6 @@
 
 import sys
 
-from .shell import main
+from .cli.shell import main
 
 sys.exit(main())

@@ -15,12 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.audio.sounds import encode, hiss, hum, reason
+from tests.audio.test_decode import _without_first_frame, _without_length
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.source import as_source
-
-from .sounds import encode, hiss, hum, reason
-from .test_decode import _without_first_frame, _without_length
 
 # Places
 

@@ -13,9 +13,8 @@ import pytest
 import soundfile
 import soxr
 
+from tests.audio.sounds import RATE_HZ, encode, hiss, hum, waveform
 from tests.conftest import Utterance
-
-from .sounds import RATE_HZ, encode, hiss, hum, waveform
 
 LOSSLESS = ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "NIST", "VOC"]
 LOSSY = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM")]

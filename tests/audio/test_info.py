@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.audio.sounds import encode, hiss, hum
+from tests.audio.test_decode import _without_first_frame, _without_length
 from thano_duckdb.audio.info import AudioFailure, AudioInfo, probe
 from thano_duckdb.audio.source import as_source
-
-from .sounds import encode, hiss, hum
-from .test_decode import _without_first_frame, _without_length
 
 
 @pytest.mark.parametrize(

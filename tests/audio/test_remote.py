@@ -14,11 +14,10 @@ import fsspec
 import numpy as np
 import pytest
 
+from tests.audio.sounds import encode, hum, reason, waveform
 from thano_duckdb.audio import remote
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.source import as_source
-
-from .sounds import encode, hum, reason, waveform
 
 CLIP = encode(hum(2), "FLAC")
 

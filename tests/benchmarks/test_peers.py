@@ -14,7 +14,7 @@ from benchmarks.corpus import Corpus, write_random_model
 from benchmarks.flops import corpus_flops
 from benchmarks.own_process import OwnProcess
 from tests.conftest import Utterance
-from thano_duckdb.speech.models import load_engine
+from thano_duckdb.speech.loading import load_engine
 
 
 @pytest.fixture

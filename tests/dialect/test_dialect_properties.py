@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-import statements as sql_texts
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from tests.dialect import statements as sql_texts
 from thano_duckdb.dialect import Node, QueryNode, parse, plan, rewrite, split_statements
 from thano_duckdb.dialect.lexer import lex
 from thano_duckdb.errors import DialectError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from golden import Case, read_cases
 
+from tests.dialect.golden import Case, read_cases
 from thano_duckdb.dialect import rewrite
 from thano_duckdb.errors import DialectError
 

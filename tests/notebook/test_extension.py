@@ -9,8 +9,7 @@ import pytest
 from sql.connection import ConnectionManager
 
 import thano_duckdb
-
-from .conftest import Notebook
+from tests.notebook.conftest import Notebook
 
 OURS = "LIST THANOSQL MODEL"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from .conftest import Notebook
-from .markup import is_inert
+from tests.notebook.conftest import Notebook
+from tests.pages.markup import is_inert
 
 LIVE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

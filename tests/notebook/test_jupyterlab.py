@@ -15,7 +15,7 @@ from jupyter_server.serverapp import list_running_servers
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.conftest import REPOSITORY
-from thano_duckdb import bundled
+from thano_duckdb.models import bundled
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TUTORIAL = REPOSITORY / "notebooks" / "speech_recognition.ipynb"

@@ -12,9 +12,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.conftest import REPOSITORY, Utterance
-from thano_duckdb import bundled
-
-from .markup import Markup
+from tests.pages.markup import Markup
+from thano_duckdb.models import bundled
 
 N_CLIPS = 40
 TUTORIAL = REPOSITORY / "notebooks" / "speech_recognition.ipynb"

@@ -14,10 +14,9 @@ from matplotlib import pyplot as plt
 
 import thano_duckdb
 from tests.conftest import Utterance
+from tests.notebook.conftest import Notebook
 from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.memo import Memo
-
-from .conftest import Notebook
+from thano_duckdb.speech.cache import Memo
 
 N_CLIPS = 5
 PREDICT = "PREDICT USING m OPTIONS (audio_col='audio_path') AS\nSELECT * FROM clips ORDER BY audio_path"

@@ -10,9 +10,8 @@ import pytest
 import soundfile
 
 from tests.conftest import Utterance
-
-from .conftest import Notebook
-from .markup import Markup
+from tests.notebook.conftest import Notebook
+from tests.pages.markup import Markup
 
 BUILD = """%%sql
 BUILD MODEL mine USING m OPTIONS (epochs=2, batch_size=2, validation_split=0.5) AS SELECT * FROM clips"""

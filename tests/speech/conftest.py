@@ -13,10 +13,9 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from tests.speech.oracles import MODELS, write_settings
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.model import AcousticModel
-
-from .oracles import MODELS, write_settings
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 # Whoever shares the machine may take all of it for a while.
 settings.register_profile("no deadline", deadline=None)

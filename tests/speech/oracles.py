@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
 from thano_duckdb.audio.source import AudioSource
-from thano_duckdb.monitor import Monitor, SilentMonitor
+from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.transcript import Transcript

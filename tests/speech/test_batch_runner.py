@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from thano_duckdb.errors import Cancelled
-from thano_duckdb.monitor import Monitor, SilentMonitor
+from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.batch_runner import BatchRunner
 from thano_duckdb.speech.device import OutOfMemory
-from thano_duckdb.speech.features import Features
-from thano_duckdb.speech.model import AcousticModel, FrameScores
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+from thano_duckdb.speech.recognizer.features import Features
 
 Forward = Callable[[AcousticModel, Sequence[Features], Monitor], list[FrameScores]]
 

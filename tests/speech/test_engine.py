@@ -14,17 +14,26 @@ import pytest
 import soundfile
 import torch
 
+from tests.speech.oracles import (
+    RATE_HZ,
+    Clips,
+    HuggingFace,
+    RecordingMonitor,
+    library_of,
+    names,
+    simple_text,
+    texts,
+    transcribe,
+)
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import AudioSource
 from thano_duckdb.errors import AudioError
-from thano_duckdb.monitor import Monitor
+from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech import engine as engine_module
+from thano_duckdb.speech.cache import Memo
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.memo import Memo
-from thano_duckdb.speech.model import AcousticModel, FrameScores
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
 from thano_duckdb.speech.transcript import Transcript
-
-from .oracles import RATE_HZ, Clips, HuggingFace, RecordingMonitor, library_of, names, simple_text, texts, transcribe
 
 
 def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:

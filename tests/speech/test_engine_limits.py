@@ -17,17 +17,16 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
+from tests.speech.oracles import RATE_HZ, Clips, RecordingMonitor, library_of, names, texts, transcribe, write_settings
 from thano_duckdb.audio.decode import Waveform
 from thano_duckdb.audio.source import AudioSource
 from thano_duckdb.errors import AudioError, Cancelled
-from thano_duckdb.monitor import Monitor, SilentMonitor
+from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech import engine as engine_module
+from thano_duckdb.speech.cache import Memo
 from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.memo import Memo
-from thano_duckdb.speech.model import AcousticModel, FrameScores
-
-from .oracles import RATE_HZ, Clips, RecordingMonitor, library_of, names, texts, transcribe, write_settings
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
 
 
 class Patient:
@@ -60,7 +59,7 @@ class Transparent:
         self.fingerprint, self.max_clips, self.max_batch_samples = "transparent", None, 10**9
 
     def features(self, samples: NDArray[np.float32]) -> Any:
-        from thano_duckdb.speech.features import Features
+        from thano_duckdb.speech.recognizer.features import Features
 
         return Features(samples, None)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from thano_duckdb.errors import Cancelled
-from thano_duckdb.monitor import SilentMonitor
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.readahead import ReadAhead
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from thano_duckdb.speech.training.options import Example
-
-from .kit import write_clips, write_model
+from tests.training.kit import write_clips, write_model
+from thano_duckdb.training.training_options import Example
 
 
 @pytest.fixture(scope="package", autouse=True)

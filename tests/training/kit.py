@@ -11,15 +11,15 @@ import numpy as np
 import soundfile
 
 from thano_duckdb.errors import Cancelled
-from thano_duckdb.registry import Registry
-from thano_duckdb.speech.training import tiny
-from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.build import Base, BuildResult, build_model
-from thano_duckdb.speech.training.corpus import Utterance, prepare_corpus
-from thano_duckdb.speech.training.labels import Alphabet
-from thano_duckdb.speech.training.network import CtcNetwork
-from thano_duckdb.speech.training.options import EpochMetrics, Example, TrainingOptions
-from thano_duckdb.speech.training.progress import SilentTrainingMonitor, StepProgress
+from thano_duckdb.models import tiny
+from thano_duckdb.models.registry import Registry
+from thano_duckdb.monitoring.training_monitor import EpochMetrics, SilentTrainingMonitor, StepProgress
+from thano_duckdb.speech.alphabet import Alphabet
+from thano_duckdb.training.audio_store import AudioStore
+from thano_duckdb.training.build import Base, BuildResult, build_model
+from thano_duckdb.training.corpus import Utterance, prepare_corpus
+from thano_duckdb.training.network import CtcNetwork
+from thano_duckdb.training.training_options import Example, TrainingOptions
 
 RATE_HZ = 16_000
 TEXTS = ("GO", "YES NO", "STOP", "RUBOUT", "HELLO ALL", "ENTER SIX")
@@ -143,9 +143,9 @@ def run_build_and_die(
     """Build in a process of its own that the kernel kills at a given point."""
     import torch
 
-    import thano_duckdb.registry as registry
-    from thano_duckdb.speech.training import build_folder
-    from thano_duckdb.speech.training.ctc_trainer import CtcTrainer
+    import thano_duckdb.models.registry as registry
+    from thano_duckdb.training import build_folder
+    from thano_duckdb.training.trainer import CtcTrainer
 
     torch.set_num_threads(1)
 

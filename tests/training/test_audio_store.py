@@ -7,7 +7,7 @@ import pytest
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
 from thano_duckdb.audio.source import AudioSource, as_source
-from thano_duckdb.speech.training.audio_store import AudioStore
+from thano_duckdb.training.audio_store import AudioStore
 
 SOURCE = as_source("a clip")
 

@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thano_duckdb.speech.training.augment import (
-    SPEEDS,
-    Hearing,
-    Noise,
-    Room,
-    Samples,
-    choose_hearing,
-    n_samples_at,
-)
+from thano_duckdb.training.augment import SPEEDS, Hearing, Noise, Room, Samples, choose_hearing, n_samples_at
 
 RATE_HZ = 16_000
 SEED = (0, 0, 0)

@@ -16,15 +16,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoProcessor, Wav2Vec2ForCTC
 
+from tests.training.kit import NotingMonitor, run_build
 from thano_duckdb.errors import AudioError, RegistryError, ThanoError
-from thano_duckdb.registry import Registry
-from thano_duckdb.speech.models import load_engine
-from thano_duckdb.speech.training import ctc_trainer
-from thano_duckdb.speech.training.build import Base, build_model
-from thano_duckdb.speech.training.network import CtcNetwork
-from thano_duckdb.speech.training.options import Example, TrainingOptions
-
-from .kit import NotingMonitor, run_build
+from thano_duckdb.models.registry import Registry
+from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.training import trainer as ctc_trainer
+from thano_duckdb.training.build import Base, build_model
+from thano_duckdb.training.network import CtcNetwork
+from thano_duckdb.training.training_options import Example, TrainingOptions
 
 if TYPE_CHECKING:
     from tests.conftest import Utterance
@@ -232,7 +231,7 @@ def test_no_usable_row_is_an_error_before_any_training(tmp_path: Path, small_mod
         run_build(tmp_path, small_model, [], TrainingOptions(epochs=1))
     with pytest.raises(ThanoError, match=r"none of 1 row could be used \(nowhere.wav"):
         run_build(tmp_path, small_model, [Example("nowhere.wav", "YES")], TrainingOptions(epochs=1))
-    assert Registry(tmp_path).entries() == []
+    assert Registry(tmp_path).entries(report_damaged=pytest.fail) == []
 
 
 def test_on_error_fail_stops_at_an_unreadable_clip(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
@@ -246,7 +245,7 @@ def test_a_diverging_training_is_an_error_not_a_model(tmp_path: Path, small_mode
     options = TrainingOptions(epochs=3, learning_rate=1e30, warmup_ratio=0, freeze_feature_encoder=False)
     with pytest.raises(ThanoError, match="smaller learning_rate"):
         run_build(tmp_path, small_model, clips, options)
-    assert Registry(tmp_path).entries() == []
+    assert Registry(tmp_path).entries(report_damaged=pytest.fail) == []
 
 
 @pytest.mark.parametrize(

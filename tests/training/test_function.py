@@ -11,8 +11,8 @@ import pytest
 
 import thano_duckdb
 from thano_duckdb.errors import ThanoWarning
-from thano_duckdb.functions.build import FUNCTIONS
-from thano_duckdb.speech.training.options import Example
+from thano_duckdb.functions.train import FUNCTIONS
+from thano_duckdb.training.training_options import Example
 
 COLUMNS = (
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",

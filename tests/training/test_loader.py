@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from tests.training.kit import utterances
+from thano_duckdb.monitoring.training_monitor import SilentTrainingMonitor
+from thano_duckdb.speech.loading import load_engine
 from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
-from thano_duckdb.speech.models import load_engine
-from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.evaluation import StaticPlan, evaluate
-from thano_duckdb.speech.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader, padded_length
-from thano_duckdb.speech.training.network import load_network
-from thano_duckdb.speech.training.options import Example, TrainingOptions
-from thano_duckdb.speech.training.progress import SilentTrainingMonitor
-
-from .kit import utterances
+from thano_duckdb.training.audio_store import AudioStore
+from thano_duckdb.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader, padded_length
+from thano_duckdb.training.network import load_network
+from thano_duckdb.training.training_options import Example, TrainingOptions
+from thano_duckdb.training.validation import StaticPlan, evaluate
 
 if TYPE_CHECKING:
     from tests.conftest import Utterance as Clip

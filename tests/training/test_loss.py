@@ -10,14 +10,13 @@ import soundfile
 import torch
 from transformers import AutoModelForCTC, Wav2Vec2FeatureExtractor
 
-from thano_duckdb.speech.training.audio_store import AudioStore
-from thano_duckdb.speech.training.evaluation import StaticPlan
-from thano_duckdb.speech.training.loader import BatchLoader
-from thano_duckdb.speech.training.network import load_network
-from thano_duckdb.speech.training.options import Example, TrainingOptions
-from thano_duckdb.speech.training.progress import SilentTrainingMonitor
-
-from .kit import RATE_HZ, utterances, write_model
+from tests.training.kit import RATE_HZ, utterances, write_model
+from thano_duckdb.monitoring.training_monitor import SilentTrainingMonitor
+from thano_duckdb.training.audio_store import AudioStore
+from thano_duckdb.training.loader import BatchLoader
+from thano_duckdb.training.network import load_network
+from thano_duckdb.training.training_options import Example, TrainingOptions
+from thano_duckdb.training.validation import StaticPlan
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from tests.training.kit import NotingMonitor, run_build, run_build_and_die
 from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
-from thano_duckdb.registry import Registry
-from thano_duckdb.speech.training.build import BuildResult
-from thano_duckdb.speech.training.build_folder import BuildFolder
-from thano_duckdb.speech.training.options import Example, TrainingOptions
-
-from .kit import NotingMonitor, run_build, run_build_and_die
+from thano_duckdb.models.registry import Registry
+from thano_duckdb.training.build import BuildResult
+from thano_duckdb.training.build_folder import BuildFolder
+from thano_duckdb.training.training_options import Example, TrainingOptions
 
 OPTIONS = TrainingOptions(
     epochs=4, batch_size=2, learning_rate=3e-3, validation_split=0.3, freeze_feature_encoder=False, augment=True
@@ -34,7 +33,7 @@ def test_an_interrupted_build_goes_on_as_if_it_had_not_been(
 ) -> None:
     with pytest.raises(Cancelled, match="the same statement goes on after epoch 2 of 4"):
         run_build(tmp_path, small_model, clips, OPTIONS, monitor=NotingMonitor(stop_after=2))
-    assert Registry(tmp_path).entries() == []
+    assert Registry(tmp_path).entries(report_damaged=pytest.fail) == []
     monitor = NotingMonitor()
     resumed = run_build(tmp_path, small_model, clips[::-1], OPTIONS, monitor=monitor)
     assert [each.epoch for each in monitor.epochs] == [3, 4]
@@ -85,7 +84,7 @@ def test_a_killed_build_leaves_the_old_model_and_goes_on(
     options = TrainingOptions(**{**OPTIONS.influential(), "overwrite": True})
     _die_in_a_process(tmp_path, small_model, clips, options, where)
 
-    entries = registry.entries()
+    entries = registry.entries(report_damaged=pytest.fail)
     assert [each.version for each in entries] == ([1, 2] if is_published else [1])
     assert load_file(entries[0].path / "model.safetensors").keys()
     monitor = NotingMonitor()
@@ -105,13 +104,13 @@ def test_a_second_build_of_a_name_is_refused_and_told_who_builds(
                 pool.apply(run_build, (tmp_path, small_model, clips, TrainingOptions(epochs=2)))
 
     run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1), monitor=Second())
-    assert [each.version for each in Registry(tmp_path).entries()] == [1]
+    assert [each.version for each in Registry(tmp_path).entries(report_damaged=pytest.fail)] == [1]
 
 
 def _die_in_a_process(home: Path, base: Path, clips: list[Example], options: TrainingOptions, where: str) -> None:
     # A server that has imported torch forks, before any thread runs in it, a process for each build.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["thano_duckdb.speech.training.run", "transformers.models.wav2vec2"])
+    context.set_forkserver_preload(["thano_duckdb.training.run", "transformers.models.wav2vec2"])
     process = context.Process(target=run_build_and_die, args=(home, base, clips, options, where))
     process.start()
     process.join()

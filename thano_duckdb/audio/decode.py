@@ -12,9 +12,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
-from thano_duckdb.audio.opening import OpenSound, open_sound
-from thano_duckdb.audio.source import AudioSource, as_source
+from .failure import AudioFailure, UnreadableAudioError
+from .sndfile import OpenSound, open_sound
+from .source import AudioSource, as_source
 
 __all__ = ["AudioFailure", "AudioSource", "Waveform", "as_source", "decode"]
 

@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from thano_duckdb.audio.raw import RawAudio
+from .raw import RawAudio
 
 # `data` of WAV, `SSND` of AIFF, `Data Size` of AU, and the whole size, `riff`, of W64. (`RIFF` of WAV is often wrong.)
 _SIZE_IN_LOG = re.compile(r"^ *(?:data|SSND|Data Size +|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
-from thano_duckdb.audio.opening import OpenSound, open_sound
-from thano_duckdb.audio.source import AudioSource
+from .failure import AudioFailure, UnreadableAudioError
+from .sndfile import OpenSound, open_sound
+from .source import AudioSource
 
 __all__ = ["AudioFailure", "AudioInfo", "probe"]
 

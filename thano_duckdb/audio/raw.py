@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from thano_duckdb.audio.failure import UnreadableAudioError
-from thano_duckdb.audio.remote import fetch
-from thano_duckdb.audio.source import AudioSource
+from .failure import UnreadableAudioError
+from .remote import fetch
+from .source import AudioSource
 
 _MAX_SHOWN = 400  # characters of a path in a reason
 

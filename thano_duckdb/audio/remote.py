@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from thano_duckdb.audio.failure import UnreadableAudioError
+from .failure import UnreadableAudioError
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60  # of silence, not of the whole download: a long recording may take its time

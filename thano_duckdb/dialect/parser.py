@@ -18,10 +18,10 @@ from enum import Enum, auto
 from thano_duckdb.errors import DialectError
 
 from .cursor import Cursor, never_closed
-from .headers import AFTER_A_QUERY, HEAD_WORDS, QUERY_STARTS, find
 from .lexer import Tokens, lex
 from .nodes import Node, QueryNode
 from .span import Span
+from .statements import AFTER_A_QUERY, HEAD_WORDS, QUERY_STARTS, find
 
 
 def parse(sql: str) -> tuple[Node, ...]:

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import duckdb
 
-from thano_duckdb.session import Session, Settings
+from thano_duckdb.connection.session import Session, Settings
 
-__all__ = ["load"]
+__all__ = ["install", "load"]
 
 # A plain connection takes no attributes, and its session must live as long as it does.
 _loaded: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()
+
+
+def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
+    """Put the functions and macros on a connection, and open its session: see `installation.install`."""
+    # Imported here: pyarrow and numpy take longer to import than all the rest.
+    from .installation import install as install_now
+
+    return install_now(connection, settings)
 
 
 def load(
@@ -38,8 +46,6 @@ def load(
     Returns:
         The same connection.
     """
-    from .install import install  # brings pyarrow and numpy, which take longer to import than all the rest
-
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     _loaded[connection] = install(connection, settings)
     return connection

@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
+from thano_duckdb.connection.session import find_session
 from thano_duckdb.errors import ThanoError
-from thano_duckdb.session import find_session
 
 
 @dataclass(frozen=True)

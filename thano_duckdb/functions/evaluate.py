@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from thano_duckdb.session import Session
-from thano_duckdb.speech.evaluation import Judged, scores
+from thano_duckdb.connection.session import Session
+from thano_duckdb.speech.scores import Judged, scores
 
 from .arrow import Function, per_row
 

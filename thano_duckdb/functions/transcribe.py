@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from thano_duckdb.connection.session import Session, find_session
+from thano_duckdb.connection.statement import FailFast, Statement
 from thano_duckdb.errors import ThanoError
-from thano_duckdb.monitor import Monitor
-from thano_duckdb.progress import Progress
-from thano_duckdb.session import Session, find_session
+from thano_duckdb.monitoring.monitor import Monitor
+from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
-from thano_duckdb.statement import FailFast, Statement
 
 from .arrow import Function, parse_options
 from .clips import clips
@@ -94,7 +94,7 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 
 
 def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
-    from thano_duckdb.speech.models import load_engine
+    from thano_duckdb.speech.loading import load_engine
 
     resolved = session.resolve(model, allow_external=allow_external)
     return load_engine(

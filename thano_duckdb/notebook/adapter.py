@@ -16,11 +16,11 @@ import duckdb
 from thano_duckdb.caller import call_in_user_frame, in_cell
 from thano_duckdb.connection import Connection
 from thano_duckdb.dialect import Build, Fit, PrintAudio, plan, rewrite
+from thano_duckdb.pages.curve import curve
+from thano_duckdb.pages.page import Page
+from thano_duckdb.pages.player_table import player_table
 
-from .curve import curve
 from .failures import is_expected, one_line
-from .page import Page
-from .player_table import player_table
 
 _CHANGES_ROWS = (duckdb.StatementType.INSERT, duckdb.StatementType.UPDATE, duckdb.StatementType.DELETE)
 _SCAN_ALL_FRAMES = "SET python_scan_all_frames=true"

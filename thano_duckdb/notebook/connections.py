@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 from sql.connection import ConnectionManager
 
-from thano_duckdb.connection import Connection, connect
-from thano_duckdb.session import Settings
+from thano_duckdb.connection import Connection, Settings
+from thano_duckdb.functions import install
 
 from .adapter import Cell, NotebookConnection
 
@@ -49,10 +49,10 @@ class Connections:
         if isinstance(given, duckdb.DuckDBPyConnection | Connection):
             known = self._ours.get(name)
             if known is None or not _is_same(known.connection, given) or name not in ConnectionManager.connections:
-                self.add(name, given if isinstance(given, Connection) else Connection(given, Settings(), owns=False))
+                self.add(name, _ours(given))
                 return True
         elif _is_database(word) and name not in ConnectionManager.connections:
-            self.add(name, connect(word.removeprefix(f"{_URL}/").removeprefix(_URL) or ":memory:"))
+            self.add(name, open_database(word.removeprefix(f"{_URL}/").removeprefix(_URL)))
             return True
         if name in self._ours and name in ConnectionManager.connections:
             ConnectionManager.set(name, displaycon=False, alias=name, config=self._config)
@@ -76,6 +76,17 @@ class Connections:
 
 def _is_database(word: str) -> bool:
     return word == ":memory:" or word.startswith(_URL) or word.endswith(_DATABASE_SUFFIXES)
+
+
+def open_database(path: str = "") -> Connection:
+    """A connection of ours to a database file, or in memory."""
+    return Connection(duckdb.connect(path or ":memory:"), Settings(), install=install)
+
+
+def _ours(given: duckdb.DuckDBPyConnection | Connection) -> Connection:
+    if isinstance(given, Connection):
+        return given
+    return Connection(given, Settings(), install=install, owns=False)
 
 
 def _is_same(ours: Connection, given: object) -> bool:

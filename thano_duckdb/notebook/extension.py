@@ -9,9 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from sql.connection import ConnectionManager
 from sql.run.resultset import ResultSet
 
-from thano_duckdb.connection import connect
-
-from .connections import DEFAULT
+from .connections import DEFAULT, open_database
 from .magics import ThanoMagics
 from .rows import html_of
 
@@ -28,7 +26,7 @@ def load(shell: InteractiveShell) -> None:
     settings = magics.config_of_jupysql
     shell.display_formatter.formatters[_HTML].for_type(ResultSet, html_of(lambda: settings.displaylimit))
     if ConnectionManager.current is None:
-        connection = connect()
+        connection = open_database()
         magics.connections.add(DEFAULT, connection)
         if DEFAULT not in shell.user_ns:
             shell.push({DEFAULT: connection})

@@ -14,8 +14,9 @@ from typing import Any
 from markupsafe import Markup
 from sql.run.resultset import ResultSet
 
+from thano_duckdb.pages.page import render
+
 from .adapter import Cursor
-from .page import render
 
 
 @dataclass(frozen=True)

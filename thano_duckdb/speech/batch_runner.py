@@ -8,15 +8,16 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from thano_duckdb.monitor import Monitor
-from thano_duckdb.speech.batching import plan_batches
-from thano_duckdb.speech.compute import ComputeThread
-from thano_duckdb.speech.device import OutOfMemory
-from thano_duckdb.speech.features import Features
-from thano_duckdb.speech.libraries import first_line
-from thano_duckdb.speech.model import AcousticModel, FrameScores
-from thano_duckdb.speech.threads import CallThreads, result_of
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+from thano_duckdb.monitoring.monitor import Monitor
+
+from .batching import plan_batches
+from .compute import ComputeThread
+from .device import OutOfMemory
+from .libraries import first_line
+from .recognizer.acoustic_model import AcousticModel, FrameScores
+from .recognizer.features import Features
+from .threads import CallThreads, result_of
+from .windows import SAMPLE_RATE_HZ
 
 PASSES = 2
 """Under way at a time: one is computed; the other, on a GPU, is prepared meanwhile."""

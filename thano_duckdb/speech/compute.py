@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 
-from thano_duckdb.speech.threads import FAREWELL_S
+from .threads import FAREWELL_S
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

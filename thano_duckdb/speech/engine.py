@@ -17,17 +17,18 @@ import numpy as np
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.source import AudioSource, as_source
-from thano_duckdb.monitor import Monitor
-from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.ctc import greedy_decode
-from thano_duckdb.speech.features import Features
-from thano_duckdb.speech.heap import trim
-from thano_duckdb.speech.memo import Memo
-from thano_duckdb.speech.model import AcousticModel, FrameScores
-from thano_duckdb.speech.readahead import ReadAhead
-from thano_duckdb.speech.threads import POLL_S
-from thano_duckdb.speech.transcript import Transcript
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, plan_windows
+from thano_duckdb.monitoring.monitor import Monitor
+
+from .batch_runner import BatchRunner
+from .cache import Memo
+from .decoding.greedy import greedy_decode
+from .heap import trim
+from .readahead import ReadAhead
+from .recognizer.acoustic_model import AcousticModel, FrameScores
+from .recognizer.features import Features
+from .threads import POLL_S
+from .transcript import Transcript
+from .windows import SAMPLE_RATE_HZ, Window, plan_windows
 
 POOL_BYTES = 256 * 1024 * 1024
 """Decoded audio from which batches are made; over an hour, so that sorting leaves little padding."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
-from thano_duckdb.speech.text import normalize
+from .normalize import normalize
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from thano_duckdb.monitor import Monitor
-from thano_duckdb.speech.threads import CallThreads, result_of
+from thano_duckdb.monitoring.monitor import Monitor
+
+from .threads import CallThreads, result_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from thano_duckdb.monitor import Monitor
+from thano_duckdb.monitoring.monitor import Monitor
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

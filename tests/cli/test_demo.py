@@ -1,0 +1,82 @@
+"""`thano_duckdb demo`: the tutorial from its first statement to its last, from nothing but the package."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+from tests.conftest import REPOSITORY, Utterance
+from thano_duckdb.cli import shell
+from thano_duckdb.dialect import split_statements
+
+TUTORIAL = split_statements((REPOSITORY / "sql" / "tutorial.sql").read_text(encoding="utf-8"))
+
+
+@pytest.mark.timeout(600)
+def test_the_tutorial_runs_in_a_folder_of_its_own(
+    any_small_model: Path, no_hub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a demo"
+    assert shell.main(["demo", "--folder", str(folder)]) == 0
+    output, errors = capsys.readouterr()
+    place = 0
+    for statement in TUTORIAL:
+        place = output.index(f"\n{statement};\n", place)
+    assert "The last page of the book was missing" in output
+    assert re.search(r"│ wer +│ +[\d.]+ │ +[\d.]+ │", output[place:])
+    for way_on in (f"cd '{folder}' && thano_duckdb tutorial.duckdb", "%load_ext thano_duckdb", "--audio", "README.md"):
+        assert way_on in output[place:]
+    assert errors.count("stands in") == 1
+    assert errors.startswith("Warning: 'tutorial_audio_recognition' is facebook/wav2vec2-base-960h")
+    with thano_duckdb.connect(folder / "tutorial.duckdb") as con:
+        assert con.sql("SELECT name, version FROM (LIST MODEL)").fetchall() == [("my_speech_recognition_model", 1)]
+        assert con.sql("SELECT count(*) FROM librispeech_train").fetchall() == [(80,)]
+
+    before = (folder / "tutorial.duckdb").read_bytes()
+    assert shell.main(["demo", "--folder", str(folder)]) == 1
+    assert "there is a tutorial.duckdb" in capsys.readouterr().err
+    assert (folder / "tutorial.duckdb").read_bytes() == before
+
+
+def test_audio_and_a_model_of_ones_own(
+    an4_model: Path, an4_test: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for clip in an4_test[:3]:
+        shutil.copy(clip.audio_path, tmp_path)
+    assert shell.main(["demo", "--model", str(an4_model), "--audio", str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    with thano_duckdb.connect() as con:
+        heard = con.sql(
+            f"PREDICT USING '{an4_model}' AS SELECT audio_path FROM thano_audio('{tmp_path}') ORDER BY audio_path"
+        ).fetchall()
+    assert len(heard) == 3
+    for path, text in heard:
+        assert re.search(rf"│ {Path(path).name} +│ +[\d.]+ │ {re.escape(text)} +│", output)
+
+
+def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
+    assert "no model folder" in capsys.readouterr().err
+
+
+def test_make_demo_passes_on_what_it_is_given() -> None:
+    for settings, ending in (([], "demo"), (["MODEL=m", "AUDIO=a b"], "demo --model 'm' --audio 'a b'")):
+        run = subprocess.run(
+            ["make", "--no-print-directory", "-n", "demo", *settings],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip().endswith(f"python -m thano_duckdb {ending}")
+
+
+def test_help_tells_of_the_demo() -> None:
+    run = subprocess.run([sys.executable, "-m", "thano_duckdb", "--help"], capture_output=True, text=True, check=True)
+    assert "thano_duckdb demo" in " ".join(run.stdout.split())

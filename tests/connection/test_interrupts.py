@@ -1,0 +1,133 @@
+"""Ctrl-C is answered within a second, leaves the connection usable, and loses nothing that was transcribed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import thano_duckdb
+from thano_duckdb.monitoring.monitor import Monitor
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+
+N_CLIPS = 6
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> str:
+    """A query over clips that no other test transcribes."""
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
+    for index in range(N_CLIPS):
+        sf.write(tmp_path / f"{index}.wav", rng.normal(0, 0.1, 16_000 * (index + 1)).astype(np.float32), 16_000)
+    return f"SELECT audio_path FROM thano_audio('{tmp_path}')"
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A model that computes its first batch, then for ever, until it is told to stop; the event says that it hangs."""
+    hangs, released = threading.Event(), threading.Event()
+    forward, n_calls = AcousticModel.forward, 0
+
+    def slow(self: AcousticModel, batch: list[object], monitor: Monitor) -> list[FrameScores]:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > 1:
+            hangs.set()
+            while not released.wait(0.01):
+                monitor.raise_if_cancelled()
+        return forward(self, batch, monitor)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AcousticModel, "forward", slow)
+    yield hangs
+    released.set()
+
+
+def press_ctrl_c_once(hangs: threading.Event) -> threading.Thread:
+    def press() -> None:
+        if hangs.wait(60):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("how", ["execute", "relation", "create"])
+def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
+    con: thano_duckdb.Connection,
+    an4_model: Path,
+    clips: str,
+    stuck: threading.Event,
+    how: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statement = f"PREDICT USING '{an4_model}' OPTIONS (batch_size=1) AS {clips}"
+    presser = press_ctrl_c_once(stuck)
+    run = {
+        "execute": lambda: con.execute(statement),
+        "relation": lambda: con.sql(statement).fetchall(),
+        "create": lambda: con.execute(f"CREATE TABLE t AS {statement}"),
+    }[how]
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        run()
+    presser.join()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert con.execute("SELECT 1").fetchall() == [(1,)]
+
+    monkeypatch.undo()
+    n_computed = 0
+    forward = AcousticModel.forward
+
+    def counting(self: AcousticModel, batch: list[object], monitor: Monitor) -> list[FrameScores]:
+        nonlocal n_computed
+        n_computed += len(batch)
+        return forward(self, batch, monitor)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AcousticModel, "forward", counting)
+    assert len(con.sql(statement).fetchall()) == N_CLIPS
+    assert n_computed == N_CLIPS - 1  # the first batch was done before
+
+
+def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        con.execute("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5")
+    timer.join()
+    assert con.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
+    an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thano_duckdb.training.trainer import CtcTrainer
+
+    rows = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
+    statement = f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=3, batch_size=4) AS SELECT * FROM rows"
+    with thano_duckdb.connect(model_home=tmp_path / "uninterrupted") as con:
+        expected = [row[2:4] for row in con.sql(statement).fetchall()]  # epoch, train_loss
+
+    step = CtcTrainer.training_step
+
+    def step_of_a_user_in_doubt(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
+        if len(self.metrics) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(CtcTrainer, "training_step", step_of_a_user_in_doubt)
+    with thano_duckdb.connect(model_home=tmp_path / "home") as con:
+        with pytest.raises(KeyboardInterrupt, match=r"(?i)the same statement.*epoch 1"):
+            con.execute(statement)
+        assert con.sql("LIST MODEL").fetchall() == []
+        monkeypatch.undo()
+        resumed = con.sql(statement).fetchall()
+    assert [row[2] for row in resumed] == [1, 2, 3]
+    assert [row[2:4] for row in resumed] == [(epoch, pytest.approx(loss, rel=1e-4)) for epoch, loss in expected]
+    assert len(rows) == 8

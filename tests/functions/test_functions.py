@@ -1,0 +1,272 @@
+"""The functions and macros in plain SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import jiwer
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile as sf
+
+import thano_duckdb
+from thano_duckdb import AudioError, ThanoError, ThanoWarning
+from thano_duckdb.functions.arrow import Function, sql_type
+from thano_duckdb.functions.installation import FUNCTIONS
+from thano_duckdb.functions.transcribe import to_arrow
+from thano_duckdb.speech.decoding.greedy import Vocabulary, greedy_decode
+from thano_duckdb.speech.transcript import Transcript
+
+
+def test_transcribe_gives_text_confidence_duration_and_words(
+    an4_con: thano_duckdb.Connection, an4_model: Path, an4_clip: str
+) -> None:
+    row = an4_con.execute(f"SELECT thano_transcribe('{an4_model}', audio_path) FROM an4 WHERE id = 0").fetchone()
+    assert row is not None
+    transcript = row[0]
+    assert set(transcript) == {"text", "confidence", "duration", "words", "error"}
+    assert transcript["error"] is None
+    assert transcript["duration"] == pytest.approx(sf.info(an4_clip).duration)
+    assert 0 < transcript["confidence"] <= 1
+    assert " ".join(word["word"] for word in transcript["words"]) == transcript["text"]
+    times = [time for word in transcript["words"] for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= transcript["duration"]
+
+
+def test_words_stay_with_their_rows() -> None:
+    vocabulary = Vocabulary((None, "|", "é", "B"), frozenset({1}))
+    paths = [np.array(ids) for ids in ([2, 3, 1, 0, 3, 3], [0, 0], [1, 2])]
+    scores = [np.zeros(len(path), np.float32) for path in paths]
+    two, none, one = (
+        Transcript(heard.text, heard.confidence, 0.5, heard.words, None)
+        for heard in greedy_decode(paths, scores, vocabulary, stride=8_000)
+    )
+    rows = to_arrow([None, two, Transcript.failed("It is missing."), none, one]).to_pylist()
+    assert [row and row["words"] for row in rows] == [
+        None,
+        [
+            {"word": "éB", "start": 0.0, "end": 1.0, "confidence": 1.0},
+            {"word": "B", "start": 2.0, "end": 3.0, "confidence": 1.0},
+        ],
+        None,
+        [],
+        [{"word": "é", "start": 0.5, "end": 1.0, "confidence": 1.0}],
+    ]
+    assert rows[0] is None
+    assert [row["text"] for row in rows[1:]] == ["éB B", None, "", "é"]
+    assert [row["error"] for row in rows[1:]] == [None, "It is missing.", None, None]
+
+
+def test_a_blob_gives_the_same_as_its_file(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    an4_con.execute("SET VARIABLE files = (SELECT list(audio_path) FROM an4 WHERE id < 5)")
+    pairs = an4_con.execute(
+        f"""
+        SELECT thano_transcribe('{an4_model}', filename), thano_transcribe('{an4_model}', content)
+        FROM read_blob(getvariable('files'))
+        """
+    ).fetchall()
+    assert len(pairs) == 5
+    for by_path, by_content in pairs:
+        assert by_path["text"]
+        for name in ("text", "duration", "error"):
+            assert by_path[name] == by_content[name]
+        # Other neighbours in the batch, other rounding.
+        assert by_path["confidence"] == pytest.approx(by_content["confidence"], rel=1e-4)
+
+
+def test_null_in_null_out(con: thano_duckdb.Connection, an4_model: Path) -> None:
+    assert con.execute(f"SELECT thano_transcribe('{an4_model}', NULL)").fetchall() == [(None,)]
+    assert con.execute(f"SELECT thano_transcribe('{an4_model}', NULL::BLOB)").fetchall() == [(None,)]
+    assert con.execute("SELECT thano_audio_info(NULL), thano_normalize(NULL)").fetchall() == [(None, None)]
+    assert con.execute("SELECT thano_word_errors('a', NULL), thano_wer(NULL, 'a')").fetchall() == [(None, None)]
+
+
+def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        con.execute(f"UPLOAD MODEL a FROM '{an4_model}'")
+        clips = an4_con.sql("SELECT id, audio_path FROM an4 WHERE id < 4").df()
+        rows = con.sql("SELECT id, thano_transcribe(if(id % 2 = 0, 'a', NULL), audio_path).text FROM clips").fetchall()
+        alone = con.sql("SELECT id, thano_transcribe('a', audio_path).text FROM clips").fetchall()
+        assert len(clips) == 4
+    assert rows == [(i, text if i % 2 == 0 else None) for i, text in alone]
+
+
+@pytest.mark.parametrize(
+    ("call", "phrase"),
+    [
+        ("thano_transcribe('{model}', 3)", "VARCHAR"),
+        ("thano_transcribe('{model}', 'a.wav', 'batch_size=3')", "JSON"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "batchsize"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 0}}')", "at least 1"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": \"x\"}}')", "batch_size"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"on_error\": \"x\"}}')", "on_error"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"device\": \"tpu\"}}')", "tpu"),
+        ("thano_word_errors(1, 'a')", "VARCHAR"),
+        ("thano_audio_info(1.5)", "VARCHAR"),
+    ],
+)
+def test_wrong_arguments_give_one_sentence(
+    con: thano_duckdb.Connection, an4_model: Path, call: str, phrase: str
+) -> None:
+    with pytest.raises(ThanoError, match=phrase) as caught:
+        con.sql(f"SELECT {call.format(model=an4_model)}").fetchall()
+    assert "\n" not in str(caught.value)
+
+
+# Error rates
+
+
+def test_error_rates_equal_jiwer_to_the_last_digit(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    an4_con.execute(f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM an4")
+    pairs = an4_con.execute("SELECT thano_normalize(text), thano_normalize(predicted) FROM heard").fetchall()
+    references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    row = an4_con.execute("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM heard").fetchone()
+    assert row == (jiwer.wer(references, hypotheses), jiwer.cer(references, hypotheses))
+    assert row[0] < 0.3  # the model's own card says 0.265
+
+
+def test_error_rates_pool_by_group_and_ignore_case(con: thano_duckdb.Connection) -> None:
+    con.execute(
+        """CREATE TABLE t AS FROM (VALUES
+            ('ann', 'YES', 'yes'), ('ann', 'one two three', 'one too three'), ('bob', 'It''s, "fine".', 'its fine'),
+            ('bob', 'left out', NULL), ('eve', '', '')
+        ) AS t(speaker, reference, hypothesis)"""
+    )
+    rates = con.execute(
+        "SELECT speaker, thano_wer(reference, hypothesis) FROM t GROUP BY speaker ORDER BY 1"
+    ).fetchall()
+    assert rates == [("ann", 0.25), ("bob", 0.5), ("eve", None)]
+    counts = con.execute("SELECT thano_word_errors('a b c', 'a x c d')").fetchone()
+    assert counts == ({"substitutions": 1, "deletions": 0, "insertions": 1, "hits": 2, "length": 3},)
+
+
+def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) -> None:
+    ((_, plan),) = con.sql("EXPLAIN SELECT thano_wer('a ' || i, 'b') FROM range(3) t(i)").fetchall()
+    projections = [line for line in plan.splitlines() if line.startswith("│ thano_word_errors(")]
+    assert len(projections) == 1
+    assert "struct_extract(#0, 'length')" in plan
+
+
+# Table macros
+
+
+def test_thano_predict_is_predict_without_the_dialect(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+    an4_con.execute("CREATE TABLE calls AS SELECT id, audio_path AS recording FROM an4 WHERE id < 4")
+    plain = an4_con.sql(f"FROM thano_predict('{an4_model}', 'calls', audio_col := 'recording')")
+    ours = an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (audio_col='recording') AS FROM calls")
+    assert plain.columns == ours.columns == ["id", "recording", "predicted"]
+    assert plain.fetchall() == ours.fetchall()
+
+
+def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    sf.write(tmp_path / "a.wav", np.zeros((800, 2), np.float32), 8000)
+    sf.write(tmp_path / "deep" / "b.FLAC", np.zeros(160, np.float32), 16000, format="FLAC")
+    (tmp_path / "notes.txt").write_text("not audio")
+    (tmp_path / "c.wav").write_text("text called wav")
+    rows = con.sql(
+        f"SELECT parse_filename(audio_path), duration, sample_rate, channels, error FROM thano_audio('{tmp_path}')"
+    )
+    found = {row[0]: row[1:] for row in rows.fetchall()}
+    assert set(found) == {"a.wav", "b.FLAC", "c.wav"}
+    assert found["a.wav"] == (0.1, 8000, 2, None)
+    assert found["b.FLAC"] == (0.01, 16000, 1, None)
+    assert found["c.wav"][:3] == (None, None, None)
+    assert found["c.wav"][3]
+    for place, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/", 3), (f"{tmp_path}/a.wav", 1)):
+        assert len(con.sql(f"FROM thano_audio('{place}')")) == n_files
+
+
+def test_thano_librispeech_reads_a_tree(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    chapter = tmp_path / "test-clean" / "84" / "121123"
+    chapter.mkdir(parents=True)
+    (chapter / "84-121123.trans.txt").write_text("84-121123-0000 GO DO YOU HEAR\r\n84-121123-0001 BUT IN LESS\n")
+    sf.write(chapter / "84-121123-0000.flac", np.zeros(1600, np.float32), 16000)
+    rows = con.sql(
+        f"SELECT audio_path, text, speaker, chapter, utterance_id FROM thano_librispeech('{tmp_path}')"
+    ).fetchall()
+    assert rows == [
+        (str(chapter / "84-121123-0000.flac"), "GO DO YOU HEAR", "84", "121123", "84-121123-0000"),
+        (str(chapter / "84-121123-0001.flac"), "BUT IN LESS", "84", "121123", "84-121123-0001"),
+    ]
+    assert Path(rows[0][0]).exists()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_arrow_types_are_named_as_duckdb_names_them(function: Function) -> None:
+    with duckdb.connect() as con:
+        (expected,) = con.from_arrow(pa.table({"a": pa.array([], function.returns)})).types
+        assert con.sqltype(sql_type(function.returns)) == expected
+
+
+# Plain DuckDB
+
+
+def test_load_gives_a_plain_connection_the_functions(an4_model: Path, an4_clip: str) -> None:
+    with duckdb.connect() as con:
+        assert thano_duckdb.load(con) is con
+        assert thano_duckdb.load(con, device="cpu") is con  # again, with other settings
+        text = con.execute(f"SELECT thano_transcribe('{an4_model}', '{an4_clip}').text").fetchone()
+        assert text is not None
+        assert text[0]
+        with con.cursor() as cursor:
+            thano_duckdb.load(cursor)
+            assert cursor.execute(f"SELECT thano_transcribe('{an4_model}', '{an4_clip}').text").fetchone() == text
+        with pytest.warns(ThanoWarning, match=r"lost\.wav"):
+            assert con.execute(f"SELECT thano_transcribe('{an4_model}', 'lost.wav').text").fetchall() == [(None,)]
+        with pytest.raises(duckdb.Error, match="Did you mean 'Wav2Vec2En'"):
+            con.execute("SELECT thano_transcribe('Wav2Vec2Em', 'a.wav')").fetchall()
+
+
+# Safety
+
+
+def test_external_access_off_closes_files_and_leaves_blobs(an4_model: Path, an4_clip: str) -> None:
+    content = Path(an4_clip).read_bytes()
+    with thano_duckdb.connect(model_home=an4_model.parent / "unused") as con:
+        ((text,),) = con.execute(f"SELECT thano_transcribe('{an4_model}', ?::BLOB).text", [content]).fetchall()
+        assert text
+        path = con.sql(f"SELECT thano_audio_info('{an4_clip}')")
+        path.fetchall()
+        con.execute("SET enable_external_access = false")
+        for refused in (path, con.sql(f"SELECT thano_transcribe('{an4_model}', '{an4_clip}')")):
+            with pytest.raises(AudioError, match="enable_external_access"):
+                refused.fetchall()
+        with pytest.raises(ThanoError, match="enable_external_access"):
+            con.execute(f"UPLOAD MODEL x FROM '{an4_model}'")
+
+
+def test_a_locked_database_uses_its_registered_models_on_blobs(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+    content = Path(an4_clip).read_bytes()
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        con.execute(f"UPLOAD MODEL spelling FROM '{an4_model}'")
+        con.execute("SET enable_external_access = false")
+        row = con.execute("SELECT thano_transcribe('spelling', ?::BLOB).text", [content]).fetchone()
+        assert row is not None
+        assert row[0]
+
+
+def test_option_values_reach_sql_only_as_literals(con: thano_duckdb.Connection, an4_model: Path, an4_clip: str) -> None:
+    nasty = 'x"; DROP TABLE t; --'
+    con.execute("CREATE TABLE t AS SELECT 1 AS a")
+    relation = con.sql(
+        f"PREDICT USING '{an4_model}' OPTIONS (result_col='{nasty}') AS SELECT '{an4_clip}' AS audio_path"
+    )
+    assert relation.columns == ["audio_path", nasty]
+    assert con.table("t").fetchall() == [(1,)]
+
+
+def test_list_warns_of_a_damaged_version_and_shows_the_others(
+    con: thano_duckdb.Connection, any_small_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("THANO_HOME", str(tmp_path / "home"))
+    with thano_duckdb.connect() as connection:
+        for name in ("good", "bad"):
+            connection.execute(f"UPLOAD MODEL {name} FROM '{any_small_model}'")
+        (tmp_path / "home" / "bad" / "1" / "thano.json").write_text("{")
+        with pytest.warns(thano_duckdb.ThanoWarning, match="'bad@1' is damaged"):
+            rows = connection.sql("SELECT name FROM (LIST MODEL)").fetchall()
+    assert rows == [("good",)]

@@ -1,0 +1,157 @@
+"""The tutorial's data set, and how GET lays it out without harm to what is there."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import thano_duckdb
+from tests.conftest import REPOSITORY
+from thano_duckdb import ThanoError
+from thano_duckdb.models import datasets
+from thano_duckdb.models.bundled import dataset_folder
+
+SHIPPED = dataset_folder("librispeech_data")
+PLACE = Path("tutorial_data/librispeech_data")
+GET = "GET THANOSQL DATASET librispeech_data"
+
+
+def rows(table: str) -> list[dict[str, str]]:
+    with (SHIPPED / table).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_ships_is_a_hundred_short_clips() -> None:
+    clips = sorted(SHIPPED.glob("*.flac"))
+    assert [clip.name for clip in clips] == [f"{index:03}.flac" for index in range(100)]
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 6_000_000
+    for clip in clips:
+        info = soundfile.info(clip)
+        assert (info.samplerate, info.channels, info.format) == (16_000, 1, "FLAC")
+        assert 1 < info.duration < 6
+
+
+def test_the_tables_name_every_clip_and_say_the_sentences() -> None:
+    train, test = rows("librispeech_train.csv"), rows("librispeech_test.csv")
+    assert [list(row) for row in (train[0], test[0])] == [["audio_path", "text"]] * 2
+    assert (len(train), len(test)) == (80, 20)
+    assert [row["audio_path"] for row in train + test] == [str(PLACE / f"{index:03}.flac") for index in range(100)]
+    sentences = (REPOSITORY / "bundle" / "tutorial_sentences.txt").read_text(encoding="utf-8").splitlines()
+    assert [row["text"] for row in train + test] == sentences
+    assert len(set(sentences)) == 100
+    for sentence in sentences:
+        assert sentence.replace(" ", "").isalpha()
+        assert 4 <= len(sentence.split()) <= 11
+
+
+def test_get_lays_it_out_where_the_tables_say(con: thano_duckdb.Connection, here: Path) -> None:
+    ((name, kind, path, _),) = con.sql(GET).fetchall()
+    assert (name, kind, path) == ("librispeech_data", "audio", str(here / PLACE))
+    assert content(here / PLACE) == content(SHIPPED)
+    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{PLACE}/librispeech_test.csv'")
+    infos = con.sql("SELECT thano_audio_info(audio_path) FROM clips").fetchall()
+    assert [info["error"] for (info,) in infos] == [None] * 20
+
+
+def test_list_names_it(con: thano_duckdb.Connection) -> None:
+    assert con.sql("SELECT name, data_type, path FROM (LIST THANOSQL DATASET)").fetchall() == [
+        ("librispeech_data", "audio", str(PLACE))
+    ]
+
+
+def test_what_is_there_and_the_same_is_left(con: thano_duckdb.Connection, here: Path) -> None:
+    con.execute(GET)
+    (here / PLACE / "mine.txt").write_text("mine")
+    (here / PLACE / "007.flac").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (here / PLACE).iterdir()}
+    con.execute(GET)
+    con.execute(f"{GET} OPTIONS (overwrite=True)")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert content(here / PLACE) == {**content(SHIPPED), "mine.txt": b"mine"}
+
+
+def test_a_file_of_the_users_is_never_replaced_unasked(con: thano_duckdb.Connection, here: Path) -> None:
+    (here / PLACE).mkdir(parents=True)
+    mine = here / PLACE / "librispeech_test.csv"
+    mine.write_text("mine")
+    with pytest.raises(ThanoError, match=r"librispeech_test\.csv is there with another content .*overwrite=True"):
+        con.sql(GET)
+    assert content(here / PLACE) == {mine.name: b"mine"}
+    con.sql(f"{GET} OPTIONS (overwrite=True)")
+    assert content(here / PLACE) == content(SHIPPED)
+
+
+def test_overwrite_leaves_what_a_link_points_at(con: thano_duckdb.Connection, here: Path) -> None:
+    (here / PLACE).mkdir(parents=True)
+    (here / "precious.flac").write_bytes(b"mine")
+    (here / PLACE / "000.flac").symlink_to(here / "precious.flac")
+    con.sql(f"{GET} OPTIONS (overwrite=True)")
+    assert (here / "precious.flac").read_bytes() == b"mine"
+    assert content(here / PLACE) == content(SHIPPED)
+
+
+def test_a_full_disk_leaves_no_half_file(
+    con: thano_duckdb.Connection, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copyfile, n_copied = shutil.copyfile, []
+
+    def fill_the_disk(source: Path, target: Path) -> None:
+        if len(n_copied) == 5:
+            target.write_bytes(source.read_bytes()[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        n_copied.append(copyfile(source, target))
+
+    monkeypatch.setattr(datasets.shutil, "copyfile", fill_the_disk)
+    with pytest.raises(ThanoError, match="there is no space left for the data set"):
+        con.sql(GET)
+    shipped = content(SHIPPED)
+    assert content(here / PLACE) == {f"{index:03}.flac": shipped[f"{index:03}.flac"] for index in range(5)}
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    con.sql(GET)
+    assert content(here / PLACE) == shipped
+
+
+def test_a_place_that_cannot_be_written(con: thano_duckdb.Connection, here: Path) -> None:
+    (here / "tutorial_data").write_text("a file")
+    with pytest.raises(ThanoError, match=r"the data set cannot be written to .*librispeech_data"):
+        con.sql(GET)
+    assert (here / "tutorial_data").read_text() == "a file"
+
+
+def test_without_external_access_nothing_is_written(con: thano_duckdb.Connection, here: Path) -> None:
+    con.execute("SET enable_external_access = false")
+    with pytest.raises(ThanoError, match=r"may not write files .*enable_external_access=false"):
+        con.sql(GET)
+    assert list(here.iterdir()) == []
+
+
+def test_an_unknown_name(con: thano_duckdb.Connection) -> None:
+    with pytest.raises(ThanoError, match=r"no data set 'librispeech'\. Did you mean 'librispeech_data'\?"):
+        con.sql("GET THANOSQL DATASET librispeech")
+
+
+def test_the_bundled_model_understands_the_test_clips(
+    con: thano_duckdb.Connection, here: Path, bundled_model: Path
+) -> None:
+    con.execute(GET)
+    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{PLACE}/librispeech_test.csv'")
+    scores = dict(con.sql("EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM clips").fetchall())
+    assert scores["wer"] < 0.4  # as its card says, and some room for another processor
+    assert scores["cer"] < 0.15

@@ -1,0 +1,381 @@
+"""Which folder a model's name means, and how a model comes from the hub: by its real client, from a server of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.checkpoints import make_checkpoint, marker_of
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models import resolve
+from thano_duckdb.models.registry import Registry
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BASE = "facebook/wav2vec2-base-960h"
+SHA = "22aad52d435eb6dbaf354bdad9b0da84ce7d6156"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "home")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, empty."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub's client, which may not use the network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def put_in_cache(cache: Path, repo_id: str, checkpoint: Path, sha: str = SHA, revision: str = "main") -> Path:
+    """Lay a repository out as the hub's client does: blobs by their hash, snapshots of links, refs by name."""
+    folder = cache / f"models--{repo_id.replace('/', '--')}"
+    snapshot = folder / "snapshots" / sha
+    for made in (folder / "blobs", snapshot, folder / "refs"):
+        made.mkdir(parents=True, exist_ok=True)
+    for path in checkpoint.iterdir():
+        blob = folder / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
+        blob.write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(Path("..", "..", "blobs", blob.name))
+    (folder / "refs" / revision).write_text(sha)
+    return snapshot
+
+
+def refused(spec: str, registry: Registry, *, allow_external: bool = True) -> str:
+    with pytest.raises(ModelError) as error:
+        resolve.resolve(spec, registry, allow_external=allow_external)
+    return str(error.value)
+
+
+# Folders and names
+
+
+def test_folders(here: Path, tmp_path: Path, registry: Registry) -> None:
+    make_checkpoint(here / "model")
+    make_checkpoint(tmp_path / "me" / "model")
+    make_checkpoint(tmp_path / "sibling")
+    for spec, folder in (
+        ("./model", here / "model"),
+        ("model", here / "model"),
+        (str(here / "model"), here / "model"),
+        ("~/model", tmp_path / "me" / "model"),
+        ("../sibling", here / ".." / "sibling"),
+    ):
+        assert resolve.resolve(spec, registry) == resolve.ResolvedModel(folder, str(folder), None)
+
+
+def test_folders_that_are_no_models(here: Path, registry: Registry) -> None:
+    (here / "nothing").mkdir()
+    assert f"{here}/nothing is not a model: it has no config.json" in refused("./nothing", registry)
+    assert refused("../x/missing", registry).startswith(f"there is no model folder {here}/../x/missing.")
+    message = refused("facebook/wav2vec2-base-960h", registry)
+    assert f"no model folder {here}/facebook/wav2vec2-base-960h" in message
+    assert "write 'hf://facebook/wav2vec2-base-960h'" in message
+    assert "hf://" not in refused("./facebook/wav2vec2-base-960h", registry)
+
+
+def test_registered_names(here: Path, registry: Registry) -> None:
+    make_checkpoint(here / "folder")
+    first = registry.upload("My_Model", here / "folder")
+    second = registry.upload("my_model", here / "folder", overwrite=True)
+    assert resolve.resolve("MY_MODEL", registry) == resolve.ResolvedModel(second.path, "My_Model", 2)
+    assert resolve.resolve("my_model@1", registry) == resolve.ResolvedModel(first.path, "My_Model", 1)
+    assert refused("my_model@7", registry) == "the model 'my_model' has no version 7; it has 1, 2"
+    assert "Did you mean 'My_Model'?" in refused("my_modle", registry)
+
+
+def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Registry, cache: Path) -> None:
+    make_checkpoint(here / "m", 1)
+    make_checkpoint(here / "wav2vec2", 1)
+    registry.upload("m", here / "m")
+    assert resolve.resolve("m", registry).version == 1
+    assert resolve.resolve("./m", registry).version is None
+    snapshot = put_in_cache(cache, BASE, make_checkpoint(here / "other", 2))
+    assert resolve.resolve("wav2vec2", registry).folder == snapshot
+
+
+def test_unknown_names(here: Path, registry: Registry) -> None:
+    assert "Did you mean 'Wav2Vec2En'?" in refused("Wav2Vec2Em", registry)
+    assert "LIST THANOSQL MODEL" in refused("xyzzy", registry)
+    for not_a_name in ("", "a b", "x;y"):
+        assert "neither the name of a model nor a folder" in refused(not_a_name, registry)
+
+
+# The hub's cache
+
+
+@pytest.mark.parametrize("name", ["Wav2Vec2En", "wav2vec2en", "tutorial_audio_recognition", "WAV2VEC2", f"hf://{BASE}"])
+def test_a_cached_model_needs_no_network(
+    here: Path, tmp_path: Path, registry: Registry, cache: Path, name: str
+) -> None:
+    snapshot = put_in_cache(cache, BASE, make_checkpoint(tmp_path / "checkpoint", 5))
+    resolved = resolve.resolve(name, registry)
+    assert resolved.folder == snapshot
+    assert resolved.name == (name if name.startswith("hf://") else "Wav2Vec2En")
+    assert marker_of(resolved.folder) == 5
+
+
+def test_the_large_model(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+    large = "facebook/wav2vec2-large-960h-lv60-self"
+    snapshot = put_in_cache(cache, large, make_checkpoint(tmp_path / "checkpoint"))
+    assert resolve.resolve("wav2vec2largeen", registry).folder == snapshot
+    assert resolve.built_in("WAV2VEC2LARGEEN") == resolve.BUILT_IN[1]
+    assert resolve.built_in("nothing") is None
+
+
+def test_revisions(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+    old = put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "old", 1), "1" * 40, "v1.0")
+    new = put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "new", 2), "2" * 40)
+    assert resolve.resolve("hf://a/b", registry).folder == new
+    assert resolve.resolve("hf://a/b@v1.0", registry) == resolve.ResolvedModel(old, "hf://a/b@v1.0")
+    assert resolve.resolve(f"hf://a/b@{'1' * 40}", registry).folder == old
+    assert "not in the local cache" in refused("hf://a/b@v2.0", registry)
+
+
+@pytest.mark.parametrize("address", ["hf://", "hf://a", "hf://a/b/c", "hf://a b/c", "hf://a/b@", "hf://a/--b"])
+def test_what_is_not_an_address_on_the_hub(here: Path, registry: Registry, cache: Path, address: str) -> None:
+    assert "is not an address on the hub" in refused(address, registry)
+
+
+def test_without_cache_and_network_the_three_ways_are_told(here: Path, registry: Registry, cache: Path) -> None:
+    started = time.monotonic()
+    message = refused("wav2vec2", registry)
+    assert time.monotonic() - started < 5
+    for words in (
+        *("'wav2vec2'", BASE, str(cache), "HF_HUB_OFFLINE is set"),
+        *(f"hf download {BASE}", "HF_HOME", "PREDICT USING '/path/to/folder'", "UPLOAD MODEL my_model FROM"),
+    ):
+        assert words in message
+    assert "\n" not in message
+
+
+def test_a_part_of_a_model_in_the_cache_is_no_model(
+    here: Path, tmp_path: Path, registry: Registry, cache: Path
+) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    put_in_cache(cache, BASE, checkpoint)
+    assert "is not in the local cache" in refused("Wav2Vec2En", registry)
+
+
+def test_without_external_access_only_what_is_here(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+    folder = make_checkpoint(here / "folder")
+    registry.upload("m", folder)
+    for spec in ("./folder", str(folder), "hf://a/b"):
+        assert "enable_external_access=false" in refused(spec, registry, allow_external=False)
+    assert "no model 'folder'" in refused("folder", registry, allow_external=False)
+    assert resolve.resolve("m", registry, allow_external=False).name == "m"
+    assert "enable_external_access=false" in refused("Wav2Vec2En", registry, allow_external=False)
+    snapshot = put_in_cache(cache, BASE, folder)
+    assert resolve.resolve("Wav2Vec2En", registry, allow_external=False).folder == snapshot
+
+
+# Downloads
+
+
+class FakeHub(http.server.BaseHTTPRequestHandler):
+    """As much of the hub's interface as its client uses to download a model."""
+
+    protocol_version = "HTTP/1.1"
+    repositories: ClassVar[dict[str, Path]] = {}
+    requested: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self._serve(with_content=False)
+
+    def do_GET(self) -> None:
+        self._serve(with_content=True)
+
+    def _serve(self, *, with_content: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.requested.append(path)
+        for repo_id, folder in self.repositories.items():
+            if path in (f"/api/models/{repo_id}", f"/api/models/{repo_id}/revision/main"):
+                siblings = [{"rfilename": name} for name in self._names(folder)]
+                return self._json({"id": repo_id, "sha": SHA, "siblings": siblings}, with_content)
+            if path.startswith(f"/api/models/{repo_id}/revision/"):
+                return self._answer(404, b"{}", with_content, {"X-Error-Code": "RevisionNotFound"})
+            if path == f"/api/models/{repo_id}/tree/{SHA}":
+                files = [
+                    {
+                        "type": "file",
+                        "path": name,
+                        "size": (folder / name).stat().st_size,
+                        "oid": self._hash(folder / name),
+                    }
+                    for name in self._names(folder)
+                ]
+                return self._json(files, with_content)
+            prefix = f"/{repo_id}/resolve/{SHA}/"
+            if path.startswith(prefix) and (folder / path.removeprefix(prefix)).is_file():
+                file = folder / path.removeprefix(prefix)
+                headers = {"ETag": f'"{self._hash(file)}"', "X-Repo-Commit": SHA}
+                return self._answer(200, file.read_bytes(), with_content, headers)
+        return self._answer(404, b"{}", with_content, {"X-Error-Code": "RepoNotFound"})
+
+    @staticmethod
+    def _names(folder: Path) -> list[str]:
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+    @staticmethod
+    def _hash(path: Path) -> str:
+        return hashlib.sha1(path.read_bytes()).hexdigest()
+
+    def _json(self, value: object, with_content: bool) -> None:
+        self._answer(200, json.dumps(value).encode(), with_content, {"Content-Type": "application/json"})
+
+    def _answer(self, status: int, content: bytes, with_content: bool, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if with_content:
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a hub with no models."""
+    monkeypatch.setattr(FakeHub, "repositories", {})
+    monkeypatch.setattr(FakeHub, "requested", [])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as httpd:
+        httpd.daemon_threads = True  # the client keeps its connections
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def online(tmp_path: Path) -> Callable[..., str]:
+    """Resolve a name in a process of its own, for the client reads its settings once; gives the folder or the error."""
+
+    def resolve(spec: str, endpoint: str, **environment: str) -> str:
+        script = (
+            "import sys\n"
+            "from pathlib import Path\n"
+            "from thano_duckdb.models import hub, resolve\n"
+            "from thano_duckdb.errors import ModelError\n"
+            "from thano_duckdb.models.registry import Registry\n"
+            "hub.HUB_TIMEOUT_S = 1\n"
+            "try:\n"
+            "    print(resolve.resolve(sys.argv[1], Registry(Path('home'))).folder)\n"
+            "except ModelError as error:\n"
+            "    print('ModelError', error)\n"
+        )
+        settings = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONPATH": str(REPOSITORY),
+            **environment,
+        }
+        command = [sys.executable, "-c", script, spec]
+        run = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path, timeout=60
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    return resolve
+
+
+def test_a_model_is_downloaded_once_without_its_pickles(
+    tmp_path: Path, fake_hub: str, online: Callable[..., str]
+) -> None:
+    model = make_checkpoint(tmp_path / "remote", 9)
+    for unwanted in ("pytorch_model.bin", "tf_model.h5", "adapter.fra.safetensors"):
+        (model / unwanted).write_bytes(b"x" * 1000)
+    make_checkpoint(model / "checkpoint-500")
+    FakeHub.repositories[BASE] = model
+    folder = Path(online("Wav2Vec2En", fake_hub))
+    assert folder == tmp_path / "hf" / "hub" / "models--facebook--wav2vec2-base-960h" / "snapshots" / SHA
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("config.json", "model.safetensors", "preprocessor_config.json", "vocab.json"),
+    ]
+    assert marker_of(folder) == 9
+    FakeHub.requested.clear()
+    assert online("wav2vec2", fake_hub) == str(folder)
+    assert online(f"hf://{BASE}", "http://127.0.0.1:9") == str(folder)
+    assert FakeHub.requested == []
+
+
+def test_a_download_that_was_stopped_is_completed(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
+    FakeHub.repositories["a/b"] = make_checkpoint(tmp_path / "remote", 3)
+    folder = Path(online("hf://a/b", fake_hub))
+    blob = (folder / "model.safetensors").resolve()
+    (folder / "model.safetensors").unlink()
+    blob.unlink()
+    assert online("hf://a/b", fake_hub) == str(folder)
+    assert marker_of(folder) == 3
+
+
+def test_what_the_hub_does_not_have(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
+    model = make_checkpoint(tmp_path / "remote")
+    FakeHub.repositories["a/b"] = model
+    assert "ModelError 'hf://a/c': there is no model a/c on the hub, or it is private" in online("hf://a/c", fake_hub)
+    assert "has no revision 'v2' on the hub" in online("hf://a/b@v2", fake_hub)
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    FakeHub.requested.clear()
+    assert "a/b has no safetensors on the hub" in online("hf://a/b", fake_hub)
+    assert not any("/resolve/" in path for path in FakeHub.requested)  # told before anything is downloaded
+
+
+def test_the_network_fails_fast(fake_hub: str, online: Callable[..., str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        started = time.monotonic()
+        message = online("Wav2Vec2En", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - started < 20
+        assert "Three ways" in message
+        assert "timed out" in message
+    assert "Connection refused" in online("Wav2Vec2En", "http://127.0.0.1:9")
+    assert "HF_HUB_OFFLINE is set" in online("Wav2Vec2En", fake_hub, HF_HUB_OFFLINE="1")
+    assert FakeHub.requested == []
+
+
+def test_the_client_is_loaded_only_when_it_is_needed(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "model")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from thano_duckdb.models import resolve\n"
+        "from thano_duckdb.models.registry import Registry\n"
+        "resolve.resolve('./model', Registry(Path('home')))\n"
+        "print([name for name in ('huggingface_hub', 'torch', 'transformers') if name in sys.modules])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
+    assert run.stdout == "[]\n"

@@ -1,0 +1,78 @@
+"""The bar shows itself only to somebody who looks, only on long statements, and says what is left."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+from thano_duckdb.monitoring import statement_bar
+from thano_duckdb.monitoring.statement_bar import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal as standard error; called in the test itself, since pytest puts its own there for each phase."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(statement_bar, "DRAWN_EVERY_S", 0.0)
+    return screen
+
+
+def test_a_long_statement_shows_clips_hours_speed_and_time_left(
+    an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = watched(monkeypatch)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    an4_con.execute(f"PREDICT USING '{an4_model}' OPTIONS (batch_size=2) AS SELECT * FROM an4 LIMIT 20").fetchall()
+    shown = terminal.getvalue()
+    assert "/20 " in shown
+    assert "h of audio" in shown
+    assert "x real time" in shown
+    assert "<" in shown  # tqdm's elapsed<remaining
+
+
+def test_a_relation_read_shows_the_bar_too(
+    an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = watched(monkeypatch)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (batch_size=3) AS SELECT * FROM an4 LIMIT 7").df()
+    assert "/7 " in terminal.getvalue()
+
+
+def test_a_short_statement_shows_nothing(
+    an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = watched(monkeypatch)
+    an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 LIMIT 1").fetchall()
+    assert terminal.getvalue() == ""
+
+
+def test_nothing_is_drawn_where_nobody_looks(
+    an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (batch_size=1) AS SELECT * FROM an4 LIMIT 3").fetchall()
+    assert pipe.getvalue() == ""
+
+
+def test_the_total_grows_where_more_rows_came_than_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    bar = Progress(shown=True, count_rows=lambda: 2)
+    bar.received(5)
+    for _ in range(5):
+        bar.done(1, 3600.0)
+    bar.close()
+    assert "5/5 " in terminal.getvalue()
+    assert "5.00 h of audio" in terminal.getvalue()

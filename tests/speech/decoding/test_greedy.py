@@ -1,0 +1,173 @@
+"""Greedy decoding, against runs taken one by one and against the tokenizer where it is right."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pytest
+import transformers
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.speech.oracles import LABELS, write_settings
+from thano_duckdb.speech.decoding.greedy import Hypothesis, Vocabulary, greedy_decode
+
+VOCABULARY = Vocabulary((None, None, None, None, *LABELS[4:]), frozenset({4}))
+STRIDE = 320
+FRAME_S = 0.02
+
+
+def decode(text: str, log_probs: list[float] | None = None, vocabulary: Vocabulary = VOCABULARY) -> Hypothesis:
+    """Decode frames written one character each, `_` for the blank, `?` for `<unk>`."""
+    ids = np.array([{"_": 0, "?": 3}[label] if label in "_?" else LABELS.index(label) for label in text])
+    probabilities = np.zeros(len(ids)) if log_probs is None else np.array(log_probs)
+    return decode_ids(ids.astype(np.uint16), probabilities.astype(np.float32), vocabulary)
+
+
+def decode_ids(ids: list[int] | NDArray[Any], log_probs: NDArray[Any] | None, vocabulary: Vocabulary) -> Hypothesis:
+    [found] = greedy_decode(
+        [np.asarray(ids)],
+        [np.zeros(len(ids), np.float32) if log_probs is None else log_probs],
+        vocabulary,
+        stride=STRIDE,
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        ("HEL_LLO", "HELLO"),
+        ("HHEELLLLOO", "HELO"),
+        ("H_E_L_L_O", "HELLO"),
+        ("__A__|__B_", "A B"),
+        ("A|_|B", "A B"),
+        ("||A||", "A"),
+        ("A?A", "AA"),
+        ("?", ""),
+        ("____", ""),
+        ("|", ""),
+        ("A", "A"),
+        ("DON'T", "DON'T"),
+    ],
+)
+def test_repeats_collapse_before_blanks_are_dropped(frames: str, text: str) -> None:
+    assert decode(frames).text == text
+
+
+def test_words_have_the_times_of_their_frames() -> None:
+    first, second = decode("__HH_I__||_YOU__").words
+    assert (first.word, first.start_s, first.end_s) == ("HI", 2 * FRAME_S, 6 * FRAME_S)
+    assert (second.word, second.start_s, second.end_s) == ("YOU", pytest.approx(11 * FRAME_S), pytest.approx(0.28))
+
+
+def test_confidence_is_the_geometric_mean_over_written_frames() -> None:
+    sure, half, unsure = math.log(0.9), math.log(0.5), math.log(0.1)
+    found = decode("_AA|B_", [unsure, sure, half, unsure, half, unsure])
+    first, second = found.words
+    assert first.confidence == pytest.approx(math.sqrt(0.9 * 0.5))
+    assert second.confidence == pytest.approx(0.5)
+    assert found.confidence == pytest.approx((0.9 * 0.5 * 0.5) ** (1 / 3))
+
+
+def test_confidence_in_silence_is_that_of_the_blanks() -> None:
+    assert decode("__", [math.log(0.8), math.log(0.2)]).confidence == pytest.approx(0.4)
+
+
+def test_confidence_is_never_above_one() -> None:
+    assert decode("AAA", [1e-7, 1e-7, 1e-7]).confidence == 1.0
+
+
+def test_without_a_delimiter_the_text_is_one_word() -> None:
+    vocabulary = Vocabulary((None, "你", "好"), frozenset())
+    found = decode_ids([1, 0, 2, 2], None, vocabulary)
+    assert (found.text, [word.word for word in found.words]) == ("你好", ["你好"])
+
+
+def test_tokens_of_several_characters_are_joined_as_they_are() -> None:
+    vocabulary = Vocabulary((None, "ch", "a", "|"), frozenset({3}), delimiter="-")
+    assert decode_ids([1, 2, 3, 2, 1], None, vocabulary).text == "cha-ach"
+
+
+def test_no_clips_give_no_texts() -> None:
+    assert greedy_decode([], [], VOCABULARY, stride=STRIDE) == []
+
+
+Path = list[tuple[int, float]]
+
+
+def reference(path: Path, vocabulary: Vocabulary) -> tuple[str, float, list[tuple[str, int, int, float]]]:
+    """Text, confidence, and words as (text, first frame, end frame, confidence), run by run."""
+    words: list[tuple[str, int, int, list[float]]] = []
+    is_inside, position = False, 0
+    for index, run in groupby(path, key=lambda frame: frame[0]):
+        logs = [log for _, log in run]
+        start, position = position, position + len(logs)
+        token = vocabulary.tokens[index]
+        if index in vocabulary.delimiter_ids:
+            is_inside = False
+        elif token is not None:
+            before = words.pop() if is_inside else ("", start, start, [])
+            words.append((before[0] + token, before[1], position, before[3] + logs))
+            is_inside = True
+    written = [log for word in words for log in word[3]]
+    return (
+        vocabulary.delimiter.join(word[0] for word in words),
+        mean_probability(written or [log for _, log in path]),
+        [(*word[:3], mean_probability(word[3])) for word in words],
+    )
+
+
+def mean_probability(logs: list[float]) -> float:
+    return math.exp(sum(logs) / len(logs))
+
+
+@st.composite
+def vocabularies(draw: st.DrawFn) -> Vocabulary:
+    tokens = draw(st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=8))
+    delimiters = st.frozensets(st.integers(0, len(tokens) - 1), max_size=2)
+    return Vocabulary(tuple(tokens), draw(delimiters), draw(st.sampled_from([" ", "", "--", "、"])))
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[Vocabulary, list[Path]]:
+    vocabulary = draw(st.just(VOCABULARY) | vocabularies())
+    frame = st.tuples(st.integers(0, min(9, len(vocabulary.tokens) - 1)), st.floats(-20, 0, width=32))
+    return vocabulary, draw(st.lists(st.lists(frame, min_size=1, max_size=40), min_size=1, max_size=6))
+
+
+@given(batches())
+def test_any_batch_decodes_as_its_clips_run_by_run(batch: tuple[Vocabulary, list[Path]]) -> None:
+    vocabulary, paths = batch
+    found = greedy_decode(
+        [np.array([index for index, _ in path], np.int16) for path in paths],
+        [np.array([log for _, log in path], np.float32) for path in paths],
+        vocabulary,
+        stride=STRIDE,
+    )
+    for hypothesis, path in zip(found, paths, strict=True):
+        text, confidence, words = reference(path, vocabulary)
+        assert hypothesis.text == text
+        assert hypothesis.confidence == pytest.approx(confidence, rel=1e-12)
+        assert [word.word for word in hypothesis.words] == [word for word, *_ in words]
+        for word, (_text, begin, end, word_confidence) in zip(hypothesis.words, words, strict=True):
+            assert (word.start_s, word.end_s) == (pytest.approx(begin * FRAME_S), pytest.approx(end * FRAME_S))
+            assert word.confidence == pytest.approx(word_confidence, rel=1e-12)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> transformers.Wav2Vec2CTCTokenizer:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_settings(folder)
+    return transformers.Wav2Vec2CTCTokenizer.from_pretrained(folder)
+
+
+@given(ids=st.lists(st.sampled_from([0, *range(4, len(LABELS))]), min_size=1, max_size=80))
+def test_texts_are_those_of_hugging_faces_tokenizer_but_for_double_spaces(
+    tokenizer: transformers.Wav2Vec2CTCTokenizer, ids: list[int]
+) -> None:
+    assert decode_ids(ids, None, VOCABULARY).text == " ".join(tokenizer.decode(ids).split())

@@ -1,0 +1,134 @@
+"""What the JSON files of a checkpoint say, in their older and newer forms."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.decoding.greedy import greedy_decode
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_normalize, read_vocabulary
+
+
+def write(folder: Path, **files: Any) -> Path:
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+def text_of(folder: Path, ids: list[int], n_labels: int = 10) -> str:
+    vocabulary = read_vocabulary(folder, n_labels)
+    [found] = greedy_decode([np.array(ids)], [np.zeros(len(ids), np.float32)], vocabulary, stride=320)
+    return found.text
+
+
+VOCAB = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "A": 5, "B": 6}
+
+
+def test_special_tokens_are_never_written(tmp_path: Path) -> None:
+    assert text_of(write(tmp_path, vocab=VOCAB), [1, 5, 3, 5, 4, 6, 2, 0]) == "AA B"
+
+
+def test_the_blank_is_the_pad_token_wherever_it_stands(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"A": 0, "B": 1, "_": 2}, tokenizer_config={"pad_token": {"content": "_"}})
+    assert text_of(tmp_path, [0, 2, 0, 1]) == "AAB"
+
+
+def test_special_tokens_map_names_roles_too(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"[PAD]": 0, "A": 1, "[UNK]": 2})
+    write(tmp_path, special_tokens_map={"pad_token": "[PAD]", "unk_token": {"content": "[UNK]", "special": True}})
+    assert text_of(tmp_path, [1, 2, 0, 1]) == "AA"
+
+
+def test_added_tokens_and_labels_without_a_token_are_known(tmp_path: Path) -> None:
+    write(
+        tmp_path, vocab={"[PAD]": 0, "A": 1}, added_tokens={"<s>": 2, "B": 3}, tokenizer_config={"pad_token": "[PAD]"}
+    )
+    assert text_of(tmp_path, [2, 1, 9, 3], n_labels=10) == "AB"
+
+
+def test_added_tokens_of_the_newer_format_are_known(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"<pad>": 0, "A": 1}, tokenizer_config={"added_tokens_decoder": {"2": {"content": "B"}}})
+    assert text_of(tmp_path, [2, 1, 2]) == "BAB"
+
+
+def test_the_word_delimiter_and_what_replaces_it_are_the_tokenizers(tmp_path: Path) -> None:
+    settings = {"word_delimiter_token": "#", "replace_word_delimiter_char": "_"}
+    write(tmp_path, vocab={"<pad>": 0, "A": 1, "#": 2}, tokenizer_config=settings)
+    assert text_of(tmp_path, [1, 2, 1, 2]) == "A_A"
+
+
+def test_a_space_in_the_vocabulary_ends_a_word(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"<pad>": 0, "A": 1, " ": 2})
+    assert text_of(tmp_path, [2, 1, 2, 2, 0, 2, 1, 2]) == "A A"
+
+
+def test_a_vocabulary_without_a_delimiter_gives_one_word(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"<pad>": 0, "你": 1, "好": 2})
+    assert text_of(tmp_path, [1, 2]) == "你好"
+
+
+def test_lower_case_tokenizers_write_lower_case(tmp_path: Path) -> None:
+    write(tmp_path, vocab=VOCAB, tokenizer_config={"do_lower_case": True})
+    assert text_of(tmp_path, [5, 4, 6]) == "a b"
+
+
+def test_one_language_of_several_is_chosen(tmp_path: Path) -> None:
+    write(tmp_path, vocab={"eng": VOCAB, "deu": {"<pad>": 0, "Ä": 1}}, tokenizer_config={"target_lang": "deu"})
+    assert text_of(tmp_path, [1, 0, 1]) == "ÄÄ"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"no vocab\.json"),
+        ({"vocab": {"A": 0}}, "no '<pad>'"),
+        ({"vocab": {"<pad>": 0, "▁THE": 1}}, "pieces of words"),
+        ({"vocab": {"eng": VOCAB, "deu": VOCAB}}, "2 languages"),
+        ({"vocab": VOCAB, "tokenizer_config": {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}}, "PhonemeCTC"),
+        ({"vocab": ["A"]}, "not a JSON object"),
+    ],
+)
+def test_what_is_no_character_vocabulary_is_refused(tmp_path: Path, files: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        read_vocabulary(write(tmp_path, **files), 10)
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config", "processor_config"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_both_formats_of_the_audio_settings_are_read(tmp_path: Path, name: str, normalize: bool) -> None:
+    settings = {"do_normalize": normalize, "sampling_rate": 16_000}
+    write(tmp_path, **{name: settings if name == "preprocessor_config" else {"feature_extractor": settings}})
+    assert read_normalize(tmp_path) is normalize
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sampling_rate": 8_000}, "8000 Hz"),
+        ({"feature_extractor_type": "SeamlessM4TFeatureExtractor"}, "SeamlessM4TFeatureExtractor"),
+    ],
+)
+def test_other_audio_than_16_khz_waveforms_is_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        read_normalize(write(tmp_path, preprocessor_config=settings))
+
+
+def test_missing_audio_settings_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json"):
+        read_normalize(tmp_path)
+
+
+def test_the_fingerprint_changes_with_any_file(tmp_path: Path) -> None:
+    write(tmp_path, vocab=VOCAB, config={})
+    first = fingerprint(tmp_path)
+    assert fingerprint(tmp_path) == first
+    os.utime(tmp_path / "vocab.json", ns=(1, 1))
+    second = fingerprint(tmp_path)
+    write(tmp_path, added_tokens={})
+    assert len({first, second, fingerprint(tmp_path)}) == 3

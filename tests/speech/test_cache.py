@@ -1,0 +1,58 @@
+"""The memo keeps what is worth keeping, within its bytes."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
+
+
+def transcript(n_words: int, text: str = "WORD") -> Transcript:
+    words = [f"{text}{index}" for index in range(n_words)]
+    utf8 = [word.encode() for word in words]
+    records = [(len(word), index / 3, index / 3 + 0.1, 0.5 + index / 1e6) for index, word in enumerate(utf8)]
+    packed = Words(b"".join(utf8), np.array(records, WORD_RECORD).tobytes())
+    return Transcript(" ".join(words), n_words / 7, n_words / 9, packed, None)
+
+
+def test_what_was_put_is_there_again() -> None:
+    memo, found = Memo(), transcript(3)
+    memo.put(("model", "clip"), found)
+    assert memo.get(("model", "clip")) is found
+    assert memo.get(("other", "clip")) is None
+
+
+def test_failures_are_not_kept() -> None:
+    memo = Memo()
+    memo.put("clip", Transcript.failed("It is missing."))
+    assert memo.get("clip") is None
+
+
+def test_the_oldest_goes_first_and_a_giant_is_not_kept() -> None:
+    memo = Memo(max_bytes=10_000)
+    for index in range(20):
+        memo.put(index, transcript(4))
+    assert memo.get(0) is None
+    assert memo.get(19) is not None
+    memo.put("giant", transcript(10_000))
+    assert memo.get("giant") is None
+    assert memo.get(19) is not None
+
+
+@pytest.mark.parametrize(("n_words", "text"), [(0, ""), (10, "WORD"), (400, "WORD"), (400, "ЖЖЖЖ")])
+def test_the_bound_is_in_bytes_of_memory(n_words: int, text: str) -> None:
+    max_bytes = 2_000_000
+    memo = Memo(max_bytes)
+    memo.put("first", transcript(n_words, text))  # what is allocated once
+    tracemalloc.start()
+    for index in range(3_000):
+        memo.put(
+            ("fingerprint of a model", (f"/some/folder/clip{index}.flac", index, index)), transcript(n_words, text)
+        )
+    used_bytes, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used_bytes == pytest.approx(max_bytes, rel=0.3)

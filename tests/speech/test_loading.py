@@ -1,0 +1,102 @@
+"""Each model is loaded once, and what does not fit together is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.loading import MAX_MODELS, load_engine
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+
+
+@pytest.fixture
+def folders(random_model: Callable[[str], Path], tmp_path: Path) -> list[Path]:
+    source = random_model("wav2vec2-layer")
+    return [Path(shutil.copytree(source, tmp_path / f"model{number}")) for number in range(MAX_MODELS + 1)]
+
+
+@pytest.fixture
+def n_loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were loaded, in order."""
+    loads: list[Path] = []
+    load = AcousticModel.load
+
+    def counting(folder: Path, **options: str) -> AcousticModel:
+        loads.append(folder)
+        return load(folder, **options)
+
+    monkeypatch.setattr(AcousticModel, "load", counting)
+    return loads
+
+
+def test_a_model_is_loaded_once_and_again_when_it_changes(folders: list[Path], n_loads: list[Path]) -> None:
+    first = load_engine(folders[0], "cpu")
+    assert load_engine(folders[0], "cpu") is first
+    assert load_engine(folders[0], "auto", "float32") is first or len(n_loads) == 2  # a GPU is another device
+    n_before = len(n_loads)
+    os.utime(folders[0] / "model.safetensors", ns=(1, 1))
+    assert load_engine(folders[0], "cpu") is not first
+    assert len(n_loads) == n_before + 1
+
+
+def test_only_the_latest_models_are_kept(folders: list[Path], n_loads: list[Path]) -> None:
+    for folder in [*folders, folders[-1], folders[0]]:
+        load_engine(folder, "cpu")
+    assert n_loads == [*folders, folders[0]]
+
+
+def test_threads_that_want_the_same_model_load_it_once(folders: list[Path], n_loads: list[Path]) -> None:
+    together = threading.Barrier(4)
+
+    def load() -> object:
+        together.wait()
+        return load_engine(folders[0], "cpu")
+
+    with ThreadPoolExecutor(4) as threads:
+        engines = {future.result() for future in [threads.submit(load) for _ in range(4)]}
+    assert len(engines) == 1
+    assert n_loads == [folders[0]]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no model folder .*nowhere"):
+        load_engine(tmp_path / "nowhere")
+
+
+def test_libraries_that_do_not_fit_are_told_with_those_that_do(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio", None)  # as if its import failed
+    with pytest.raises(ModelError, match=r"torchaudio says .*Versions that work together: .*torchaudio==2\.11"):
+        load_engine(folders[0])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "batching",
+        "windows",
+        "recognizer.features",
+        "recognizer.ctc_checkpoint",
+        "decoding.greedy",
+        "cache",
+        "readahead",
+        "transcript",
+        "loading",
+    ],
+)
+def test_pure_modules_do_without_torch(module: str) -> None:
+    code = (
+        f"import sys, thano_duckdb.speech.{module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

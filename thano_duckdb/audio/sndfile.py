@@ -1,0 +1,195 @@
+"""A clip opened by libsndfile, its header judged: shared by `decode` and `probe`."""
+
+from __future__ import annotations
+
+import io
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Literal, cast
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from . import headers
+from .failure import UnreadableAudioError
+from .raw import OpenFile, RawAudio, open_raw
+from .signatures import HEAD_BYTES, TEXT_FILE, describe, is_utf16_text
+from .source import AudioSource
+
+# Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+
+# Less than one frame of the model cannot hold speech; some writers count their header in.
+TOLERANCE_S = 0.02
+MP3_TOLERANCE_S = 0.1
+
+_BLOCK_SAMPLES = 1 << 16  # over all channels
+_LARGEST_FRAME_COUNT = 1 << 40
+
+
+class _SequentialSoundFile(soundfile.SoundFile):
+    """Reads straight on: soundfile seeks after every block of a seekable file, which changes the samples of an MP3."""
+
+    def seekable(self) -> bool:
+        """Never, for soundfile's own reading."""
+        return False
+
+
+@dataclass(frozen=True)
+class OpenSound:
+    """An open clip.
+
+    Attributes:
+        file: libsndfile's view of it.
+        raw: its bytes.
+        n_frames: samples a channel by the header, None where the header does not know or only guesses.
+    """
+
+    file: soundfile.SoundFile
+    raw: RawAudio
+    n_frames: int | None
+
+    @property
+    def rate_hz(self) -> int:
+        """Source rate."""
+        return int(self.file.samplerate)
+
+    def blocks(self) -> Iterator[NDArray[np.int16] | NDArray[np.float32]]:
+        """The decoded samples, (frames, channels), block after block; a block is valid until the next is asked for.
+
+        16-bit PCM comes as int16: dividing it afterwards is three times as fast as libsndfile's conversion.
+
+        Raises:
+            UnreadableAudioError: the data are damaged, or end before the header says.
+        """
+        channels = self.file.channels
+        n_left = self.n_frames if self.n_frames is not None else _LARGEST_FRAME_COUNT
+        dtype: Literal["int16", "float32"] = "int16" if self.file.subtype == "PCM_16" else "float32"
+        block: NDArray[np.int16] | NDArray[np.float32]
+        block = np.empty((min(n_left, max(1, _BLOCK_SAMPLES // channels)), channels), dtype)
+        n_done = 0
+        try:
+            # Never past the promised end: libsndfile would take a tag behind it for a damaged FLAC frame.
+            while n_read := self.file.buffer_read_into(block[:n_left], dtype) if n_left else 0:
+                n_done += n_read
+                n_left -= n_read
+                yield block[:n_read]
+        except soundfile.LibsndfileError as error:
+            whole = f" of {self.n_frames / self.rate_hz:.2f} s" if self.n_frames else ""
+            raise UnreadableAudioError(
+                f"It is damaged or was cut short: its audio{whole} cannot be decoded to the end ({_words(error)}); "
+                f"copy or download it again."
+            ) from error
+        self._check_end(n_done)
+
+    def _check_end(self, n_done: int) -> None:
+        """Compare what was decoded with what the header promised."""
+        done_s = n_done / self.rate_hz
+        tolerance_s = MP3_TOLERANCE_S if self.file.format == "MP3" else TOLERANCE_S
+        if self.n_frames is not None and self.n_frames / self.rate_hz - done_s > tolerance_s:
+            raise UnreadableAudioError(cut_short(self.n_frames / self.rate_hz, done_s))
+        if headers.goes_on(self.raw, self.file.format, done_s):
+            raise UnreadableAudioError(
+                f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined, or an "
+                f"MP3 of variable bit rate without a Xing header; convert it first, for example: ffmpeg -i in out.flac"
+            )
+
+
+@contextmanager
+def open_sound(source: AudioSource) -> Iterator[OpenSound]:
+    """Open a clip and judge its header. Whatever fails while it is open has a reason as well.
+
+    Raises:
+        UnreadableAudioError: with the reason.
+    """
+    try:
+        with open_raw(source) as raw:
+            if is_utf16_text(head := raw.read_at(0, HEAD_BYTES)):  # its first bytes are those of an MPEG frame
+                raise UnreadableAudioError(TEXT_FILE)
+            mp3_bytes = headers.mp3_stream_bytes(raw)
+            if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
+                promised, held = mp3_bytes
+                raise UnreadableAudioError(cut_short_to(held / promised))
+            with _open_libsndfile(raw, head) as file:
+                yield OpenSound(file, raw, _judged_n_frames(file, raw, has_mp3_length=mp3_bytes is not None))
+    except MemoryError as error:
+        raise UnreadableAudioError("There is not enough memory to decode it; cut it in parts first.") from error
+    except (OSError, soundfile.SoundFileError) as error:  # a disk that fails, or a network drive that went away
+        raise UnreadableAudioError(f"It cannot be read to its end: {error}.") from error
+
+
+@contextmanager
+def _open_libsndfile(raw: RawAudio, head: bytes) -> Iterator[soundfile.SoundFile]:
+    try:
+        file = _SequentialSoundFile(raw.handle, closefd=False)
+    except soundfile.LibsndfileError as error:
+        if reason := describe(head):
+            raise UnreadableAudioError(reason) from error
+        raise UnreadableAudioError(f"It is damaged or was cut short: libsndfile says '{_words(error)}'.") from error
+    with file:
+        if file.frames == 0 and file.format == "WAV" and (field := headers.unfinished_wav(raw)):
+            offset, n_bytes = field
+            with _patched(raw, offset, n_bytes.to_bytes(4, "little")) as whole, _SequentialSoundFile(whole) as repaired:
+                yield repaired
+        else:
+            yield file
+
+
+@contextmanager
+def _patched(raw: RawAudio, offset: int, value: bytes) -> Iterator[BinaryIO]:
+    """The bytes with `value` at `offset`, in memory; a file is mapped, so that its bulk is not copied."""
+    if isinstance(raw, OpenFile):
+        with mmap.mmap(raw.handle, 0, access=mmap.ACCESS_COPY) as mapped:
+            mapped[offset : offset + len(value)] = value
+            yield cast(BinaryIO, mapped)
+    else:
+        data = bytearray(raw.read_at(0, raw.n_bytes))
+        data[offset : offset + len(value)] = value
+        yield io.BytesIO(data)
+
+
+def _judged_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_length: bool) -> int | None:
+    """The header's number of frames where it can be trusted, after refusing what cannot be right."""
+    if file.channels < 1 or not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
+        raise UnreadableAudioError(
+            f"Its header is broken: {file.channels} channels at {file.samplerate} Hz "
+            f"(rates from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read)."
+        )
+    held_s = file.frames / file.samplerate
+    log = file.extra_info
+    promised_s = held_s * headers.promised_ratio(log)
+    if file.format == "NIST":
+        nist_frames = headers.nist_frames(raw.read_at(0, headers.NIST_HEADER_BYTES))
+        promised_s = (nist_frames or file.frames) / file.samplerate
+    if promised_s - held_s > TOLERANCE_S:
+        raise UnreadableAudioError(cut_short(promised_s, held_s))
+    if headers.lacks_its_end(log, file.format, raw):
+        raise UnreadableAudioError(cut_short(None, held_s))
+    if (file.format == "MP3" and not has_mp3_length) or file.frames >= _LARGEST_FRAME_COUNT:
+        return None  # a guess; or SF_COUNT_MAX, for a FLAC stream of unknown length
+    return int(file.frames)
+
+
+def cut_short(promised_s: float | None, held_s: float) -> str:
+    """The reason for a clip that ends too early."""
+    if promised_s is None:
+        return f"The file was cut short: its end is missing after {held_s:.2f} s; copy or download it again."
+    return (
+        f"The file was cut short: its header promises {promised_s:.2f} s, it holds {held_s:.2f} s; "
+        "copy or download it again."
+    )
+
+
+def cut_short_to(fraction: float) -> str:
+    """The reason for a clip of which only a part is there, where its length in seconds is not known yet."""
+    return (
+        f"The file was cut short: {fraction:.0%} of the size that its header promises is there; "
+        "copy or download it again."
+    )
+
+
+def _words(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error :").strip().rstrip(".")

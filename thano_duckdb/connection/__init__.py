@@ -1,0 +1,8 @@
+"""A DuckDB connection whose statements may be ours, and what it carries for our functions."""
+
+from __future__ import annotations
+
+from .connection import Connection
+from .session import Settings
+
+__all__ = ["Connection", "Settings"]

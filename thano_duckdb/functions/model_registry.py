@@ -1,0 +1,134 @@
+"""The registry in SQL: `thano_models()`, `thano_datasets()`, and what UPLOAD, DELETE and GET become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from thano_duckdb.caller import warn
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import ModelError, ThanoError
+from thano_duckdb.models import resolve
+from thano_duckdb.models.datasets import DATASETS, Dataset, find_dataset, lay_out
+from thano_duckdb.models.registry import ModelEntry
+
+from .arrow import Function, parse_options, per_row
+
+MODEL = pa.struct(
+    [
+        pa.field("name", pa.string()),
+        pa.field("version", pa.int32()),
+        pa.field("kind", pa.string()),
+        pa.field("base", pa.string()),
+        pa.field("created", pa.timestamp("us", tz="UTC")),
+        pa.field("path", pa.string()),
+        pa.field("description", pa.string()),
+    ]
+)
+DATASET = pa.struct(
+    [
+        pa.field("name", pa.string()),
+        pa.field("data_type", pa.string()),
+        pa.field("path", pa.string()),
+        pa.field("description", pa.string()),
+    ]
+)
+
+
+def list_models(session: Session) -> list[dict[str, Any]]:
+    """The registry's models, every version, then the built-in names."""
+    built_in = (_built_in_row(name, model) for model in resolve.BUILT_IN for name in model.names)
+    return [*(_row(entry) for entry in session.registry.entries(report_damaged=warn)), *built_in]
+
+
+def _row(entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "version": entry.version,
+        "kind": entry.kind,
+        "base": entry.base,
+        "created": entry.created,
+        "path": str(entry.path),
+        "description": entry.description,
+    }
+
+
+def _built_in_row(name: str, model: resolve.BuiltIn) -> dict[str, Any]:
+    base = f"hf://{model.repo_id}" if model.repo_id is not None else None
+    return {"name": name, "kind": "built-in", "base": base, "description": model.description}
+
+
+def list_datasets(session: Session) -> list[dict[str, Any]]:
+    """The data sets that GET THANOSQL DATASET knows; their path is relative to the working folder."""
+    return [_dataset_row(dataset, dataset.place) for dataset in DATASETS]
+
+
+def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "data_type": dataset.data_type,
+        "path": path,
+        "description": dataset.description,
+    }
+
+
+def upload_model(
+    session: Session, name: str, folder: str, options: str | None, external_access: bool
+) -> list[dict[str, Any]]:
+    """UPLOAD MODEL: copy a checkpoint folder into the registry."""
+    if not external_access:
+        raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
+    chosen = parse_options(options, {"overwrite": bool, "framework": str})
+    if chosen.get("framework", "pytorch") != "pytorch":
+        raise ModelError(f"a model of the framework '{chosen['framework']}' cannot be read; 'pytorch' can")
+    return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
+
+
+def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
+    """DELETE MODEL: every version of a name, or one (`name@2`). The rows are what went."""
+    return [_row(entry) for entry in session.registry.delete(name)]
+
+
+def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
+    """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
+    chosen = parse_options(options, {"model_name": str, "overwrite": bool})
+    wanted = chosen.get("model_name")
+    built_in = resolve.built_in(wanted or name)
+    if built_in is not None and built_in is resolve.built_in(name):
+        # Of two names for the same the one that will be used: tutorial_audio_recognition is to be had without the hub.
+        resolved = session.resolve(wanted or name, allow_external=external_access)
+        found = resolve.built_in(resolved.name) or built_in  # what stands in describes itself
+        return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
+    resolved = session.resolve(name, allow_external=external_access)
+    overwrite = chosen.get("overwrite", False)
+    return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
+
+
+def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
+    """GET THANOSQL DATASET: lay out a data set in the working folder."""
+    chosen = parse_options(options, {"overwrite": bool})
+    dataset = find_dataset(name)
+    if not external_access:
+        raise ThanoError(
+            f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be laid out"
+        )
+    folder = lay_out(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
+    return [_dataset_row(dataset, str(folder))]
+
+
+def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType) -> Function:
+    """One that gives rows: a list, which the table macro of the same name unnests."""
+    return Function(name, per_row(body, pa.list_(row)), pa.list_(row), changes_something=True)
+
+
+FUNCTIONS = (
+    _function("_thano_models", list_models, MODEL),
+    _function("_thano_datasets", list_datasets, DATASET),
+    _function("_thano_upload_model", upload_model, MODEL),
+    _function("_thano_delete_model", delete_model, MODEL),
+    _function("_thano_get_model", get_model, MODEL),
+    _function("_thano_get_dataset", get_dataset, DATASET),
+)

@@ -1,0 +1,197 @@
+"""`_thano_build`: train a model on the rows of a query and publish it; a struct of figures per epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from thano_duckdb.caller import warn
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
+from thano_duckdb.models import resolve, tiny
+from thano_duckdb.monitoring.statement_bar import is_shown
+from thano_duckdb.monitoring.training_bar import TrainingBar
+from thano_duckdb.training.training_options import Example, TrainingOptions
+
+from .arrow import Function, parse_options, per_row
+from .clips import no_files_allowed
+
+if TYPE_CHECKING:
+    from thano_duckdb.monitoring.training_monitor import EpochMetrics, StepProgress
+    from thano_duckdb.training.build import Base, BuildResult
+
+EPOCH = pa.struct(
+    [
+        pa.field("model", pa.string()),
+        pa.field("version", pa.int32()),
+        pa.field("epoch", pa.int32()),
+        pa.field("train_loss", pa.float64()),
+        pa.field("eval_loss", pa.float64()),
+        pa.field("wer", pa.float64()),
+        pa.field("cer", pa.float64()),
+        pa.field("learning_rate", pa.float64()),
+        pa.field("audio_hours", pa.float64()),
+        pa.field("skipped", pa.int64()),
+        pa.field("seconds", pa.float64()),
+    ]
+)
+EPOCHS = pa.list_(EPOCH)
+OPTIONS: dict[str, type | tuple[type, ...]] = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": (int, float),
+    "warmup_ratio": (int, float),
+    "validation_split": (int, float),
+    "seed": int,
+    "freeze_feature_encoder": bool,
+    "mask_time_prob": (int, float),
+    "from_scratch": bool,
+    "augment": bool,
+    "gradient_accumulation": int,
+    "overwrite": bool,
+    "resume": bool,
+    "on_error": str,
+    "device": str,
+    "precision": str,
+}
+
+
+def build(
+    session: Session,
+    name: str | None,
+    base: str | None,
+    options: str | None,
+    rows: list[dict[str, Any]] | None,
+    allow_external: bool,
+) -> list[dict[str, Any]]:
+    """BUILD MODEL and FIT MODEL: train, and publish.
+
+    Args:
+        session: of the connection that calls.
+        name: of the new model.
+        base: what it is made from.
+        options: JSON text or NULL.
+        rows: STRUCT(audio, text) of each row of the query; NULL, as DuckDB's `list` gives it, for none.
+        allow_external: whether paths, URLs and folders may be read.
+
+    Returns:
+        `EPOCH` structs.
+
+    Raises:
+        ThanoError: see `thano_duckdb.training.build.build_model`.
+    """
+    if name is None or base is None:
+        raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
+    places = {"device": session.settings.device, "precision": session.settings.precision}
+    chosen = TrainingOptions(**{**places, **parse_options(options, OPTIONS)})
+    session.registry.check_free(name, overwrite=chosen.overwrite)
+    examples = [_example(row["audio"], row["text"], allow_files=allow_external) for row in rows or []]
+
+    from thano_duckdb.training.build import build_model
+
+    origin = _base(session, base, chosen, allow_external=allow_external)
+    sql = session.statement.source if session.statement is not None else None
+    with _monitor(session) as monitor, _farewell(session):
+        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql)
+    return _epochs(result)
+
+
+def _example(audio: object, text: object, *, allow_files: bool) -> Example:
+    if not isinstance(audio, str | bytes | None):
+        raise AudioError(
+            f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {type(audio).__name__}"
+        )
+    if isinstance(audio, str) and not allow_files:
+        raise no_files_allowed()
+    if not isinstance(text, str | None):
+        raise ThanoError(f"the text of a training row must be VARCHAR, not {type(text).__name__}")
+    return Example(audio, text)
+
+
+def _base(session: Session, spec: str, options: TrainingOptions, *, allow_external: bool) -> Base:
+    from thano_duckdb.training.build import Base
+
+    if options.from_scratch and tiny.is_tiny(spec):
+        return Base(tiny.NAME, None)
+    resolved = resolve.resolve(spec, session.registry, allow_external=allow_external)
+    if resolved.notice:
+        warn(resolved.notice)  # now: at the end of the statement it would come after hours
+    version = f"@{resolved.version}" if resolved.version is not None else ""
+    return Base(resolved.name + version, resolved.folder)
+
+
+def _epochs(result: BuildResult) -> list[dict[str, Any]]:
+    model = {"model": result.entry.name, "version": result.entry.version}
+    return [{**model, **dataclasses.asdict(epoch)} for epoch in result.metrics]
+
+
+@contextmanager
+def _farewell(session: Session) -> Iterator[None]:
+    """Let the statement say what a build that Ctrl-C stopped says."""
+    try:
+        yield
+    except Cancelled as error:
+        if session.statement is not None:
+            session.statement.farewell = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        raise
+
+
+@contextmanager
+def _monitor(session: Session) -> Iterator[_StatementMonitor]:
+    bar = TrainingBar(shown=is_shown(session.settings.progress))
+    try:
+        yield _StatementMonitor(session, bar)
+    finally:
+        bar.close()
+
+
+class _StatementMonitor:
+    """Implements `TrainingMonitor` for a statement, or for a call outside any."""
+
+    def __init__(self, session: Session, bar: TrainingBar) -> None:
+        self._statement = session.statement
+        self._bar = bar
+
+    def raise_if_cancelled(self) -> None:
+        if self._statement is not None and self._statement.cancelled:
+            raise Cancelled("the build was interrupted before any training")
+
+    def clips_received(self, n_clips: int) -> None:
+        self._bar.expect_clips(n_clips)
+
+    def clips_done(self, n_clips: int, audio_s: float) -> None:
+        self._bar.count_clips(n_clips)
+
+    def clip_failed(self, location: str, reason: str) -> None:
+        """Skipped rows are named in one warning instead."""
+
+    def warned(self, sentence: str) -> None:
+        warn(sentence)
+
+    def step_done(self, progress: StepProgress) -> None:
+        self._bar.show(progress)
+
+    def epoch_done(self, metrics: EpochMetrics) -> None:
+        self._bar.note(metrics)
+
+
+def training(session: Session, model: str) -> list[dict[str, Any]]:
+    """The figures that BUILD gave for each epoch of a model, from its lineage; none where it was not built here.
+
+    Raises:
+        ModelError: there is no such model in the registry.
+    """
+    entry = session.registry.find(model)
+    if entry is None:
+        raise ModelError(f"there is no model '{model}' in the registry; LIST MODEL shows its names")
+    return [{"model": entry.name, "version": entry.version, **epoch} for epoch in entry.lineage.get("metrics", ())]
+
+
+FUNCTIONS = (
+    Function("_thano_build", per_row(build, EPOCHS), EPOCHS, changes_something=True),
+    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, changes_something=True),
+)

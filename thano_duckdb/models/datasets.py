@@ -1,0 +1,126 @@
+"""The data sets that ship with the package, and how one is laid out in a working folder."""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from thano_duckdb.errors import ThanoError, did_you_mean
+
+from . import bundled
+from .staging import sync
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set.
+
+    Attributes:
+        name: as users write it.
+        data_type: what is in it.
+        place: the folder it is laid out in, relative to the working folder.
+        description: one line.
+    """
+
+    name: str
+    data_type: str
+    place: str
+    description: str
+
+
+DATASETS = (
+    Dataset(
+        "librispeech_data",
+        "audio",
+        "tutorial_data/librispeech_data",
+        "100 short English sentences spoken by text-to-speech, with librispeech_train.csv (80) and "
+        "librispeech_test.csv (20): audio_path, text",
+    ),
+)
+
+
+def find_dataset(name: str) -> Dataset:
+    """The data set of that name, in any case.
+
+    Raises:
+        ThanoError: there is none.
+    """
+    for dataset in DATASETS:
+        if dataset.name.casefold() == name.casefold():
+            return dataset
+    raise ThanoError(
+        f"there is no data set '{name}'.{did_you_mean(name, [dataset.name for dataset in DATASETS])} LIST THANOSQL "
+        f"DATASET shows all names"
+    )
+
+
+def lay_out(dataset: Dataset, working_folder: Path, *, overwrite: bool = False) -> Path:
+    """Copy a data set into its place under `working_folder`.
+
+    Files that are there already with the same content are left alone. Each file appears whole or not at all, and the
+    tables after the clips that they name.
+
+    Args:
+        dataset: which.
+        working_folder: where the user works.
+        overwrite: replace files that are there with another content.
+
+    Returns:
+        The absolute folder of the data set.
+
+    Raises:
+        ThanoError: a file with another content is there, or the folder cannot be written.
+    """
+    folder = working_folder.absolute() / dataset.place
+    # Tables last: what they name is then there.
+    sources = sorted(bundled.dataset_folder(dataset.name).iterdir(), key=lambda path: (path.suffix == ".csv", path))
+    if not sources:
+        raise ThanoError(f"the files of '{dataset.name}' are not in this copy of the package: install it again")
+    try:
+        missing = [source for source in sources if not _is_there(source, folder / source.name, overwrite)]
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in missing:
+            _copy(source, folder / source.name)
+    except OSError as error:
+        raise _explained(error, folder) from error
+    return folder
+
+
+def _is_there(source: Path, target: Path, overwrite: bool) -> bool:
+    """Whether `target` has the content of `source`; never replace what differs without `overwrite`."""
+    if not os.path.lexists(target):
+        return False
+    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        return True
+    if not overwrite:
+        raise ThanoError(
+            f"{target} is there with another content and was left as it is; move it away, or replace it with OPTIONS "
+            f"(overwrite=True)"
+        )
+    return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        shutil.copyfile(source, partial)
+        sync(partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _explained(error: OSError, folder: Path) -> ThanoError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ThanoError(
+            f"there is no space left for the data set in {folder}; what was there is unharmed. Free some and run the "
+            f"statement again: it goes on"
+        )
+    return ThanoError(
+        f"the data set cannot be written to {folder} ({error.strerror}); work in a folder of yours, or mend it"
+    )

@@ -1,0 +1,109 @@
+"""Models from the Hugging Face hub: as its local cache has them, else downloaded into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thano_duckdb.errors import HubUnavailableError, ModelError
+
+from .checkpoint import check_checkpoint
+
+# The client itself waits for ever on a network that swallows packets.
+HUB_TIMEOUT_S = 10
+
+# What is fetched of a repository: no pickles, nothing in folders (training checkpoints), no adapters of languages.
+_WANTED = ["*.json", "*.safetensors", "*.txt"]
+_UNWANTED = ["*/*", "adapter.*.safetensors"]
+
+
+def from_hub(shown: str, repo_id: str, revision: str | None, *, forbidden: str | None = None) -> Path:
+    """The snapshot of a repository in the hub's local cache: as it is there, else downloaded into it.
+
+    Args:
+        shown: what the user calls the model.
+        repo_id: `owner/name`.
+        revision: branch, tag or commit; None for the newest.
+        forbidden: why nothing may be downloaded; None where it may.
+
+    Raises:
+        HubUnavailableError: it is not in the cache, and cannot be downloaded now.
+        ModelError: the hub does not have it, or what it has is not a usable checkpoint.
+    """
+    # Imported here: the client takes a fifth of a second.
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = _snapshot(repo_id, revision, local_files_only=True)
+        check_checkpoint(folder)
+    except HFValidationError as error:
+        raise ModelError(f"'{shown}' is not an address on the hub: {error}") from error
+    except (LocalEntryNotFoundError, ModelError) as error:  # not there, or only a part: tokenizer without weights
+        if forbidden is not None:
+            raise _unavailable(shown, repo_id, forbidden) from error
+        return _download(shown, repo_id, revision)
+    return folder
+
+
+def _download(shown: str, repo_id: str, revision: str | None) -> Path:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S)
+        files = [sibling.rfilename for sibling in info.siblings or []]
+        if not any(name.endswith(".safetensors") and "/" not in name for name in files):
+            raise ModelError(
+                f"'{shown}': {repo_id} has no safetensors on the hub, and pickled weights are never loaded; choose "
+                f"another model or revision ('hf://{repo_id}@revision'), or convert it and give the folder"
+            )
+        folder = _snapshot(repo_id, revision, local_files_only=False)
+    except RevisionNotFoundError as error:
+        raise ModelError(f"'{shown}': {repo_id} has no revision '{revision}' on the hub") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"'{shown}': there is no model {repo_id} on the hub, or it is private or gated; for the latter log in "
+            f"with `hf auth login` or set HF_TOKEN"
+        ) from error
+    except OfflineModeIsEnabled as error:
+        raise _unavailable(shown, repo_id, "HF_HUB_OFFLINE is set") from error
+    except HfHubHTTPError as error:
+        raise _unavailable(shown, repo_id, f"it answered HTTP {error.response.status_code}") from error
+    except Exception as error:
+        if isinstance(error, ModelError):
+            raise
+        # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
+        raise _unavailable(shown, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
+    check_checkpoint(folder)
+    return folder
+
+
+def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            repo_id,
+            revision=revision,
+            local_files_only=local_files_only,
+            allow_patterns=_WANTED,
+            ignore_patterns=_UNWANTED,
+        )
+    )
+
+
+def _unavailable(shown: str, repo_id: str, why: str) -> HubUnavailableError:
+    """The three ways to a model that is not here."""
+    from huggingface_hub import constants
+
+    return HubUnavailableError(
+        f"the model '{shown}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
+        f"cannot be used: {why}. Three ways: (1) connect once, and it is downloaded by itself or by `hf download "
+        f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write PREDICT "
+        f"USING '/path/to/folder'; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'",
+        why,
+    )

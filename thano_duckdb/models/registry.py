@@ -1,0 +1,298 @@
+"""The models on disk: names, versions, lineage, and publishing that is all or nothing.
+
+    home/my_model/1/      a folder in plain Hugging Face format, and `thano.json`: what it is and where it comes from
+    home/my_model/2/
+    home/.staging/        models in the making
+
+A version appears by one rename of a folder that is complete and synced to disk: it is there whole or not at all,
+whenever the process is killed. Readers need no lock and no write permission.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
+
+from .checkpoint import check_checkpoint, needed_files, read_json
+from .names import check_name, is_name, same_name, split_version
+from .staging import Staging, sync, sync_tree
+
+Kind = Literal["uploaded", "built"]
+
+LINEAGE_FILE = "thano.json"
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_VERSION = re.compile(r"[1-9][0-9]*")
+
+
+def model_home(explicit: Path | None, database: str) -> Path:
+    """The folder of the registry: `explicit`, else THANO_HOME, else beside the database file, else the user's folder.
+
+    Args:
+        explicit: what the user asked for.
+        database: path of the database file; '' or ':memory:...' for none. An address (`s3://..`, `md:..`) is no file.
+    """
+    if explicit is not None:
+        return explicit.expanduser().absolute()
+    if from_environment := os.environ.get("THANO_HOME"):
+        return Path(from_environment).expanduser().absolute()
+    if database and not database.startswith(":memory:") and not _ADDRESS.match(database):
+        path = Path(database).expanduser().absolute()
+        return path.with_name(f"{path.name}.models")
+    return platformdirs.user_data_path("thano_duckdb", appauthor=False) / "models"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One version of a model in the registry.
+
+    Attributes:
+        name: as it was first published.
+        version: from 1.
+        kind: how it came here.
+        base: the model it was made from, where that is known.
+        created: when it was published, in UTC.
+        path: its folder.
+        description: one line.
+        lineage: what its maker noted: SQL, options, metrics, versions of the libraries.
+    """
+
+    name: str
+    version: int
+    kind: Kind
+    base: str | None
+    created: datetime.datetime
+    path: Path
+    description: str = ""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Registry:
+    """The models under one home. Nothing is written, not even the home, before a model is staged."""
+
+    def __init__(self, home: Path) -> None:
+        """Look at `home`, which need not exist."""
+        self.home = home
+        self._staging = Staging(home)
+
+    # What there is.
+
+    def entries(self, *, report_damaged: Callable[[str], None]) -> list[ModelEntry]:
+        """Every version of every model, by name and version.
+
+        Args:
+            report_damaged: receives one sentence for each version that cannot be read, and is therefore omitted.
+        """
+        found = []
+        for name in self.names():
+            for version in self._versions_in(name):
+                try:
+                    found.append(self._entry(name, version))
+                except ModelError as error:
+                    if (self.home / name / str(version)).exists():  # not deleted just now
+                        report_damaged(str(error))
+        return found
+
+    def names(self) -> list[str]:
+        """The names of all models, sorted; those of damaged ones too."""
+        return sorted(self._names(), key=str.casefold)
+
+    def find(self, spec: str) -> ModelEntry | None:
+        """The newest version of a name, or the one of `name@version`, in any case; None where there is none.
+
+        Raises:
+            ModelError: it is there, and cannot be read.
+        """
+        name, version = split_version(spec)
+        versions = self.versions(name)
+        if not versions or (version is not None and version not in versions):
+            return None
+        return self._entry(self._name_on_disk(name), version or versions[-1])
+
+    def versions(self, name: str) -> list[int]:
+        """The version numbers of a name, rising; none where it is unknown."""
+        return self._versions_in(self._name_on_disk(name)) if is_name(name) else []
+
+    def check_free(self, name: str, *, overwrite: bool) -> str:
+        """The name in its normal form, if a model may be published under it.
+
+        Raises:
+            RegistryError: it is not a name, or taken and `overwrite` is not set.
+        """
+        name = check_name(name)
+        if not overwrite and self.versions(name):
+            raise RegistryError(
+                f"the model '{self._name_on_disk(name)}' exists already; add OPTIONS (overwrite=True) to make a new "
+                f"version of it, or choose another name"
+            )
+        return name
+
+    # Changes.
+
+    def stage(self, key: str | None = None) -> contextlib.AbstractContextManager[Path]:
+        """A folder inside the home to make a model in; `publish` moves it, or a folder inside it, to its place.
+
+        Without a `key` it starts empty, and is removed at the end of the block if it is still there. With a `key`
+        (letters, digits, `_`, `-`) it is what the last block with this key left, and stays, so that a build can go on
+        from its last checkpoint; when nobody comes back for two weeks it is removed.
+
+        Raises:
+            RegistryError: the home cannot be written, the disk is full, or another process has the folder of `key`.
+        """
+        return self._staging.stage(key)
+
+    def publish(
+        self,
+        staging: Path,
+        name: str,
+        *,
+        kind: Kind,
+        base: str | None = None,
+        lineage: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        description: str = "",
+    ) -> ModelEntry:
+        """Make the staged folder the newest version of `name`: at once and for good, or not at all.
+
+        Args:
+            staging: what `stage` gave, or a folder inside it.
+            name: of the model.
+            kind: how it was made.
+            base: the model it was made from.
+            lineage: anything that JSON can hold.
+            overwrite: whether a name that exists gets a new version; the older ones stay.
+            description: one line.
+
+        Raises:
+            RegistryError: the name is taken or not a name, the home cannot be written, or the disk is full.
+        """
+        name = self.check_free(name, overwrite=overwrite)
+        about = {
+            "name": name,
+            "kind": kind,
+            "base": base,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+            "description": description,
+            "lineage": dict(lineage or {}),
+        }
+        with self._staging.explained():
+            text = json.dumps(about, indent=2, ensure_ascii=False)
+            (staging / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
+            sync_tree(staging)
+        with self._staging.locked():
+            self.check_free(name, overwrite=overwrite)  # another process may have been faster
+            folder = self.home / self._name_on_disk(name)
+            version = max(self._versions_in(folder.name), default=0) + 1
+            folder.mkdir(exist_ok=True)
+            os.rename(staging, folder / str(version))
+            sync(folder)
+            sync(self.home)
+        return self._entry(folder.name, version)
+
+    def upload(
+        self, name: str, folder: Path, *, overwrite: bool = False, base: str | None = None, description: str = ""
+    ) -> ModelEntry:
+        """Copy a checkpoint in Hugging Face format into the registry: only the files that are needed, no pickles.
+
+        Raises:
+            ModelError: the folder is not a usable checkpoint.
+            RegistryError: as `publish`.
+        """
+        self.check_free(name, overwrite=overwrite)
+        check_checkpoint(folder)
+        with self.stage() as staging:
+            with self._staging.explained():
+                for path in needed_files(folder):
+                    shutil.copyfile(path, staging / path.name)
+            check_checkpoint(staging)  # the folder may have changed while it was copied
+            return self.publish(
+                staging,
+                name,
+                kind="uploaded",
+                base=base,
+                lineage={"uploaded_from": str(folder.absolute())},
+                overwrite=overwrite,
+                description=description,
+            )
+
+    def delete(self, spec: str) -> list[ModelEntry]:
+        """Remove every version of a name, or the one of `name@version`; gives what was removed.
+
+        Raises:
+            RegistryError: there is no such model, or the home cannot be written.
+        """
+        self._check_known(spec)  # before anything is written
+        name, version = split_version(spec)
+        with self._staging.locked():
+            self._check_known(spec)
+            folder = self.home / self._name_on_disk(name)
+            versions = self._versions_in(folder.name)
+            doomed = [self._entry(folder.name, each, damaged=True) for each in versions if version in (None, each)]
+            grave = self._staging.bury(folder if version is None else folder / str(version))
+            if versions == [version]:
+                with contextlib.suppress(OSError):  # a stray file lies there
+                    folder.rmdir()
+            sync(self.home)
+        shutil.rmtree(grave, ignore_errors=True)
+        return doomed
+
+    # Inside.
+
+    def _names(self) -> Iterator[str]:
+        with contextlib.suppress(OSError):
+            yield from (child.name for child in self.home.iterdir() if is_name(child.name) and child.is_dir())
+
+    def _name_on_disk(self, name: str) -> str:
+        """The name of the folder: the same name in whatever case, or itself where there is none."""
+        return min((each for each in self._names() if same_name(each, name)), default=name)
+
+    def _versions_in(self, name_on_disk: str) -> list[int]:
+        with contextlib.suppress(OSError):
+            children = (self.home / name_on_disk).iterdir()
+            return sorted(int(each.name) for each in children if _VERSION.fullmatch(each.name) and each.is_dir())
+        return []
+
+    def _entry(self, name: str, version: int, *, damaged: bool = False) -> ModelEntry:
+        """The entry of a version; with `damaged` also where its `thano.json` cannot be read."""
+        path = self.home / name / str(version)
+        try:
+            about = read_json(path / LINEAGE_FILE)
+            return ModelEntry(
+                name=name,
+                version=version,
+                kind=about["kind"],
+                base=about["base"],
+                created=datetime.datetime.fromisoformat(about["created"]),
+                path=path,
+                description=about["description"],
+                lineage=about["lineage"],
+            )
+        except (ModelError, KeyError, TypeError, ValueError) as error:
+            if damaged:
+                created = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+                return ModelEntry(name, version, "uploaded", None, created, path)
+            raise ModelError(
+                f"the model '{name}@{version}' is damaged: {path / LINEAGE_FILE} cannot be read; restore the file, or "
+                f"delete the version (DELETE MODEL)"
+            ) from error
+
+    def _check_known(self, spec: str) -> None:
+        name, version = split_version(spec)
+        versions = self.versions(name)
+        if not versions:
+            raise RegistryError(f"there is no model '{name}' to delete.{did_you_mean(name, list(self._names()))}")
+        if version is not None and version not in versions:
+            known = ", ".join(map(str, versions))
+            raise RegistryError(f"the model '{name}' has no version {version}; it has {known}")

@@ -1,0 +1,58 @@
+"""The models that this process has loaded: each once, whoever asks, and only the latest few."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache, cached
+
+from thano_duckdb.errors import ModelError
+
+from .cache import Memo
+from .libraries import require_libraries
+from .recognizer.ctc_checkpoint import fingerprint
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+MAX_MODELS = 2
+
+_memo = Memo()
+
+
+def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine:
+    """The engine of a checkpoint; loaded at the first call, and again when a file of it has changed.
+
+    Args:
+        folder: a checkpoint in Hugging Face format.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, .. or `mps`.
+        precision: `auto`, `float32`, `bfloat16` or `float16`.
+
+    Raises:
+        ModelError: it cannot be loaded, or not on that device.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"there is no model folder {folder}")
+    require_libraries()
+    from .device import choose_device
+
+    place = choose_device(device, precision)
+    return _load(folder, device, precision, f"{fingerprint(folder)} on {place}")
+
+
+@cached(
+    LRUCache(MAX_MODELS),
+    key=lambda _folder, _device, _precision, key: key,
+    condition=threading.Condition(),  # a second thread that asks for the same model waits for the first
+)
+def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
+    """Load what `key` tells apart: the files as they are now, the device and the type."""
+    from .compute import ComputeThread
+    from .engine import Engine
+    from .recognizer.acoustic_model import AcousticModel
+
+    with ComputeThread() as thread:
+        model = thread.submit(AcousticModel.load, folder, device=device, precision=precision).result()
+    return Engine(model, _memo)

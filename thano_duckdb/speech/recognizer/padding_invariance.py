@@ -1,0 +1,154 @@
+"""What keeps the text of a clip from depending on the clips beside it in a batch.
+
+Clips of a batch are padded to the longest. Hugging Face's attention mask hides the padded frames from attention, but
+two parts of these models look past it:
+
+- a `group` feature encoder (wav2vec2-base, hubert-base, ..) normalises each channel over all frames of the padded
+  clip, which scales every activation by about sqrt(padded / valid);
+- the positional convolution mixes neighbouring frames. Hugging Face zeroes the padded ones once before it, but a
+  batch normalisation ahead of it (some HuBERTs) or an earlier layer of it (Data2VecAudio) fills them again.
+
+Both are put right here without touching a parameter or its name, so `save_pretrained` still writes a plain checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thano_duckdb.errors import ModelError
+
+from .features import FirstConvolution, Moments
+
+PADDED_MODEL_TYPES = frozenset({"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"})
+"""Architectures whose batched result was compared with that of each clip alone. Others run one clip at a time."""
+
+
+class ClipNorm(nn.GroupNorm):
+    """A GroupNorm of one channel a group whose mean and variance are given, not taken from the padded activations."""
+
+    clip_mean: Tensor | None = None  # (batch, channels) float32, set for one forward pass
+    clip_variance: Tensor | None = None
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalise `hidden`, shape (batch, channels, frames)."""
+        scale, shift = self.scale_and_shift()
+        return (hidden * scale[:, :, None] + shift[:, :, None]).to(hidden.dtype)
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What the normalisation comes to for the channels of each clip, both (batch, channels) float32."""
+        if self.clip_mean is None or self.clip_variance is None:
+            raise RuntimeError("ClipNorm has no statistics: call the network inside ClipIsolation.of()")
+        scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)
+        return scale, self.bias - self.clip_mean * scale
+
+
+class ClipIsolation:
+    """Makes a network treat each clip of a batch as if it were alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Change `network` in place.
+
+        Raises:
+            ModelError: it normalises over time in a place that is not known here.
+        """
+        self._norm: ClipNorm | None = None
+        self._first: nn.Conv1d | None = None
+        self._frame_mask: Tensor | None = None  # (batch, frames) bool, True for frames of the clip; None: no padding
+        for module in list(network.modules()):
+            self._replace_group_norm(module)
+            _fold_mask_into_position_bias(module)
+        if any(isinstance(module, nn.GroupNorm) and module is not self._norm for module in network.modules()):
+            raise ModelError(f"{type(network).__name__} has a GroupNorm that is not known here")
+        for name, module in network.named_modules():
+            if isinstance(module, nn.Conv1d) and "pos_conv_embed" in name:
+                module.register_forward_pre_hook(self._zero_padded_frames)
+
+    @property
+    def convolution(self) -> FirstConvolution | None:
+        """The convolution whose channels are normalised over the clip, if any: its `Moments` are then needed."""
+        if self._first is None:
+            return None
+        return FirstConvolution(self._first.kernel_size[0], self._first.stride[0])
+
+    @contextlib.contextmanager
+    def of(self, moments: Sequence[Moments | None], frame_mask: Tensor | None) -> Iterator[None]:
+        """Run the network on one batch within this context.
+
+        Args:
+            moments: of each clip of the batch.
+            frame_mask: (batch, frames), True for the frames of the clip; None where no clip is padded.
+        """
+        try:
+            self._frame_mask = frame_mask
+            if self._norm is not None and self._first is not None:
+                self._norm.clip_mean, self._norm.clip_variance = channel_statistics(self._first, moments)
+            yield
+        finally:
+            self._frame_mask = None
+            if self._norm is not None:
+                self._norm.clip_mean = self._norm.clip_variance = None
+
+    def _replace_group_norm(self, layer: nn.Module) -> None:
+        norm, conv = getattr(layer, "layer_norm", None), getattr(layer, "conv", None)
+        if not (isinstance(norm, nn.GroupNorm) and isinstance(conv, nn.Conv1d)):
+            return
+        if conv.in_channels != 1 or norm.num_groups != norm.num_channels or self._norm is not None:
+            return  # not the layer that reads the waveform
+        self._first, self._norm = conv, ClipNorm(norm.num_groups, norm.num_channels, norm.eps)
+        self._norm.weight, self._norm.bias = norm.weight, norm.bias
+        layer.layer_norm = self._norm
+
+    def _zero_padded_frames(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        if self._frame_mask is None:
+            return None
+        return (args[0] * self._frame_mask[:, None, :], *args[1:])  # (batch, channels, frames)
+
+
+def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each output channel of `conv` over each clip, both (batch, channels) float32.
+
+    `conv` reads one channel of samples, so its outputs are linear in the frames of `Moments`. In float64, because a
+    filter for high frequencies leaves little of a covariance that is nearly all low ones; differentiable in the weight.
+
+    Raises:
+        ValueError: a clip comes without its moments.
+    """
+    known = [clip for clip in moments if clip is not None]
+    if len(known) < len(moments):
+        raise ValueError("a clip of this model needs its moments")
+    # Apple's GPUs have no float64.
+    device = torch.device("cpu") if conv.weight.device.type == "mps" else conv.weight.device
+    weight = conv.weight[:, 0, :].to(device, torch.float64)  # (channels, kernel)
+    means = torch.from_numpy(np.stack([clip.mean for clip in known])).to(device, non_blocking=True)  # (batch, kernel)
+    covariances = torch.from_numpy(np.stack([clip.covariance for clip in known])).to(device, non_blocking=True)
+    mean = means @ weight.T
+    if conv.bias is not None:
+        mean = mean + conv.bias.to(device, torch.float64)
+    variance = torch.einsum("ck,bkl,cl->bc", weight, covariances, weight).clamp_min(0)
+    return tuple(value.to(torch.float32).to(conv.weight.device) for value in (mean, variance))  # type: ignore[return-value]
+
+
+def _fold_mask_into_position_bias(attention: Any) -> None:
+    """Give WavLM's attention its mask inside the position bias.
+
+    Hugging Face passes torch a boolean mask beside a bias of floats, a pair that torch deprecates, with a warning.
+    """
+    attend = getattr(attention, "torch_multi_head_self_attention", None)
+    if attend is None:
+        return
+
+    def attend_folded(
+        hidden: Tensor, mask: Tensor | None, bias: Tensor
+    ) -> Any:  # bias: (batch * heads, frames, frames)
+        if mask is not None:
+            hides = mask.ne(1)[:, None, None, :].expand(-1, attention.num_heads, -1, -1).flatten(0, 1)
+            bias = bias.masked_fill(hides, float("-inf"))
+        return attend(hidden, None, bias)
+
+    attention.torch_multi_head_self_attention = attend_folded

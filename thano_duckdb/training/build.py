@@ -1,0 +1,231 @@
+"""A build from its rows to its place in the registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from thano_duckdb.errors import ModelInUseError
+from thano_duckdb.models import tiny
+from thano_duckdb.models.checkpoint import check_checkpoint
+from thano_duckdb.models.registry import ModelEntry, Registry
+from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
+from thano_duckdb.speech.alphabet import Alphabet
+from thano_duckdb.speech.libraries import require_libraries
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+
+from .audio_store import AudioStore
+from .build_folder import BuildFolder, BuildLock
+from .corpus import Corpus, prepare_corpus
+from .training_options import Example, TrainingOptions
+
+# What of the base belongs to the new model too.
+_INHERITED = (
+    "vocab.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "LICENSE*",
+    "NOTICE*",
+)
+_LIBRARIES = ("thano_duckdb", "torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+_POLL_S = 0.1
+
+# Trainer, its accelerator and the random numbers are the process's, not a build's.
+_building = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a build starts from.
+
+    Attributes:
+        name: as the user wrote it.
+        folder: its checkpoint; None for the small model that is trained from nothing.
+    """
+
+    name: str
+    folder: Path | None
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A published model and the figures of its epochs."""
+
+    entry: ModelEntry
+    metrics: tuple[EpochMetrics, ...]
+
+
+def build_model(
+    name: str,
+    base: Base,
+    options: TrainingOptions,
+    examples: Sequence[Example],
+    registry: Registry,
+    monitor: TrainingMonitor,
+    *,
+    sql: str | None = None,
+) -> BuildResult:
+    """Train a model on rows and publish it; or go on where the same build was stopped.
+
+    Args:
+        name: of the new model.
+        base: where its weights, or from scratch its shape, come from.
+        options: how to train.
+        examples: the rows, in any order: the outcome does not depend on it.
+        registry: where the model is published, and where checkpoints are kept until then.
+        monitor: receives progress; asked within each step whether to go on.
+        sql: the statement, for the lineage.
+
+    Raises:
+        ThanoError: the options, the rows or the base are wrong, before anything is trained.
+        RegistryError: the name is taken or being built, or the home cannot be written.
+        Cancelled: `monitor` says so; the same call goes on from the last checkpoint.
+    """
+    name = registry.check_free(name, overwrite=options.overwrite)
+    require_libraries()
+    build = _Build(name, base, _resolve_device(options), registry, monitor, sql)
+    with _one_at_a_time(monitor), _staged(registry, name) as staging:
+        return build.run(examples, staging)
+
+
+@contextmanager
+def _one_at_a_time(monitor: TrainingMonitor) -> Iterator[None]:
+    while not _building.acquire(timeout=_POLL_S):
+        monitor.raise_if_cancelled()
+    try:
+        yield
+    finally:
+        _building.release()
+
+
+@contextmanager
+def _staged(registry: Registry, name: str) -> Iterator[Path]:
+    """The folder of the builds of a name, and its lock."""
+    key = hashlib.blake2b(name.casefold().encode(), digest_size=8).hexdigest()
+    lock = BuildLock(registry.home, key)
+    with ExitStack() as stack:
+        try:
+            staging = stack.enter_context(registry.stage(key))
+        except ModelInUseError:
+            raise lock.refusal(name) from None
+        lock.claim()
+        yield staging
+
+
+@dataclass(frozen=True)
+class _Build:
+    name: str
+    base: Base
+    options: TrainingOptions
+    registry: Registry
+    monitor: TrainingMonitor
+    sql: str | None
+
+    def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
+        from .run import seeded_network, train
+
+        store = AudioStore()
+        with ExitStack() as stack:
+            template = self.base.folder
+            if template is None:
+                template = Path(stack.enter_context(TemporaryDirectory(prefix="thano-")))
+                tiny.write_tiny(template)
+            network = stack.enter_context(seeded_network(template, self.options))
+            corpus = prepare_corpus(
+                examples,
+                Alphabet(network.vocabulary),
+                network.grid,
+                store,
+                validation_split=self.options.validation_split,
+                seed=self.options.seed,
+                fail_on_error=self.options.on_error == "fail",
+                monitor=self.monitor,
+            )
+            folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
+            if self._is_published(folder.run):
+                folder.start_anew()
+            for sentence in corpus.warnings:
+                self.monitor.warned(sentence)
+            metrics = train(network, corpus, store, folder, self.options, self.monitor)
+            result = folder.empty(folder.result)
+            network.save(result)
+            for pattern in _INHERITED:
+                for path in template.glob(pattern):
+                    shutil.copyfile(path, result / path.name)
+        check_checkpoint(result)
+        entry = self.registry.publish(
+            result,
+            self.name,
+            kind="built",
+            base=self.base.name,
+            lineage=self._lineage(corpus, metrics, folder.run),
+            overwrite=self.options.overwrite,
+            description=self._description(corpus),
+        )
+        folder.forget()
+        return BuildResult(entry, tuple(metrics))
+
+    def _identity(self, corpus: Corpus) -> str:
+        """Tells this build from every other whose outcome may differ."""
+        folder = self.base.folder
+        parts = [
+            self.base.name,
+            fingerprint(folder) if folder else metadata.version("thano_duckdb"),
+            self.options.influential(),
+            corpus.digest,
+        ]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def _is_published(self, run: str) -> bool:
+        """Whether the process that finished this run died between publishing its model and forgetting the run."""
+        entry = self.registry.find(self.name)
+        return entry is not None and entry.lineage.get("run") == run
+
+    def _lineage(self, corpus: Corpus, metrics: Sequence[EpochMetrics], run: str) -> dict[str, Any]:
+        return {
+            "run": run,
+            "base": self.base.name,
+            "sql": self.sql,
+            "options": dataclasses.asdict(self.options),
+            "rows": {
+                "hash": corpus.digest,
+                "train": len(corpus.train),
+                "validation": len(corpus.validation),
+                "skipped": corpus.n_skipped,
+                "hours": _hours(corpus),
+            },
+            "notes": list(corpus.warnings),
+            "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+            "metrics": [dataclasses.asdict(each) for each in metrics],
+        }
+
+    def _description(self, corpus: Corpus) -> str:
+        how = "trained from scratch in the shape of" if self.options.from_scratch else "fine-tuned from"
+        return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+
+
+def _resolve_device(options: TrainingOptions) -> TrainingOptions:
+    from thano_duckdb.speech.device import choose_device
+
+    place = choose_device(options.device, options.precision)
+    return dataclasses.replace(
+        options, device=place.torch_device.type, precision=str(place.dtype).removeprefix("torch.")
+    )
+
+
+def _hours(corpus: Corpus) -> float:
+    return sum(each.n_samples for each in corpus.train) / SAMPLE_RATE_HZ / 3600

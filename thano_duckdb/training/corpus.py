@@ -1,0 +1,218 @@
+"""From the rows of a query to the utterances of a build: decoded once, checked, in an order of the trainer's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thano_duckdb.audio.decode import AudioFailure
+from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.errors import AudioError, ThanoError
+from thano_duckdb.monitoring.monitor import Monitor
+from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
+from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
+
+from .audio_store import AudioStore
+from .training_options import Example
+
+MAX_CLIP_S = 60.0
+"""A longer clip would need more memory than a step can have; its text could not be cut with it."""
+_DECODE_THREADS = min(16, max(2, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A row that can be trained on or judged.
+
+    Attributes:
+        key: tells its content from that of every other row.
+        source: its audio.
+        text: its transcript as it was given.
+        labels: the transcript in the alphabet of the model.
+        n_samples: length at 16 kHz.
+    """
+
+    key: bytes
+    source: AudioSource
+    text: str
+    labels: Labels
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The usable rows.
+
+    Attributes:
+        train: utterances to learn from.
+        validation: utterances held out.
+        n_skipped: rows that could not be used.
+        warnings: at most one sentence on skipped rows, and one on dropped characters.
+        digest: hash of the usable rows and which of them are held out.
+    """
+
+    train: tuple[Utterance, ...]
+    validation: tuple[Utterance, ...]
+    n_skipped: int
+    warnings: tuple[str, ...]
+    digest: str
+
+
+def prepare_corpus(
+    examples: Sequence[Example],
+    alphabet: Alphabet,
+    grid: FrameGrid,
+    store: AudioStore,
+    *,
+    validation_split: float,
+    seed: int,
+    fail_on_error: bool,
+    monitor: Monitor,
+) -> Corpus:
+    """Decode and check every row, and hold some out.
+
+    Rows come in any order from the threads of a database: here they are sorted by a hash of their content, so that the
+    same rows give the same build.
+
+    Args:
+        examples: the rows.
+        alphabet: what the model can write.
+        grid: the frames of the model.
+        store: decodes, and keeps what it decoded.
+        validation_split: share of the usable rows that is held out, at least one and never all.
+        seed: of the choice which.
+        fail_on_error: stop at the first clip that cannot be read.
+        monitor: hears of every clip, and is asked whether to go on.
+
+    Raises:
+        AudioError: a clip cannot be read and `fail_on_error` is set.
+        ThanoError: there is no row, or none that can be used.
+        Cancelled: `monitor` says so.
+    """
+    rows = sorted((_row(example) for example in examples), key=lambda row: row.key)
+    usable: list[Utterance] = []
+    skipped = _Skipped()
+    monitor.clips_received(len(rows))
+    with ReadAhead(
+        lambda row: _check(row, alphabet, grid, store),
+        rows,
+        n_bytes=lambda _outcome: 0,
+        max_bytes=1,
+        n_threads=min(_DECODE_THREADS, max(1, len(rows))),
+        monitor=monitor,
+    ) as outcomes:
+        for row, outcome in zip(rows, outcomes, strict=True):
+            monitor.raise_if_cancelled()
+            seconds = outcome.n_samples / SAMPLE_RATE_HZ if isinstance(outcome, Utterance) else 0.0
+            monitor.clips_done(1, seconds)
+            if isinstance(outcome, Utterance):
+                usable.append(outcome)
+            elif fail_on_error and outcome.is_audio:
+                raise AudioError(f"{row.location}: {outcome.reason} (the statement says on_error='fail')")
+            else:
+                skipped.add(row.location, outcome.reason)
+    if not usable:
+        why = f": {skipped.describe(verb='could be used')}" if rows else ""
+        raise ThanoError(f"the query gives no row to train on{why}")
+    train, validation = _split(usable, validation_split, seed)
+    sentences = [skipped.describe() if skipped.n else None, describe_dropped([each.labels for each in usable])]
+    return Corpus(
+        train=train,
+        validation=validation,
+        n_skipped=skipped.n,
+        warnings=tuple(sentence for sentence in sentences if sentence),
+        digest=_digest(train, validation),
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    key: bytes
+    example: Example
+
+    @property
+    def location(self) -> str:
+        return as_source(self.example.audio).location if self.example.audio is not None else "NULL"
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    reason: str
+    is_audio: bool = False
+
+
+@dataclass
+class _Skipped:
+    n: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, location: str, reason: str) -> None:
+        self.n += 1
+        if len(self.first) < 3:
+            self.first.append(f"{location}: {reason}")
+
+    def describe(self, verb: str = "") -> str:
+        rows = "row" if self.n == 1 else "rows"
+        more = "; .." if self.n > len(self.first) else ""
+        what = f"none of {self.n} {rows} {verb}" if verb else f"{self.n} {rows} were skipped in training"
+        return f"{what} ({'; '.join(self.first)}{more})"
+
+
+def _row(example: Example) -> _Row:
+    digest = hashlib.blake2b(digest_size=16)
+    audio = example.audio
+    for part in (audio if isinstance(audio, bytes) else (audio or "").encode(), (example.text or "").encode()):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return _Row(digest.digest(), example)
+
+
+def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) -> Utterance | _Unusable:
+    """What becomes of a row; runs on a decode thread."""
+    audio, text = row.example.audio, row.example.text
+    if audio is None:
+        return _Unusable("The audio is NULL.")
+    if text is None:
+        return _Unusable("The text is NULL.")
+    labels = alphabet.labels(text)
+    if not labels.ids:
+        return _Unusable(
+            "The text is empty." if not text.strip() else f"No character of {text[:40]!r} is in the model's alphabet."
+        )
+    source = as_source(audio)
+    samples = store.read(row.key, source)
+    if isinstance(samples, AudioFailure):
+        return _Unusable(samples.reason, is_audio=True)
+    n_samples, n_frames = len(samples), grid.n_frames(len(samples))
+    if n_samples > MAX_CLIP_S * SAMPLE_RATE_HZ:
+        return _Unusable(f"It lasts {n_samples / SAMPLE_RATE_HZ:.0f} s; training takes up to {MAX_CLIP_S:.0f} s.")
+    if n_frames < labels.n_frames_needed:
+        return _Unusable(
+            f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s are {n_frames} frames, "
+            f"the text needs {labels.n_frames_needed}."
+        )
+    return Utterance(row.key, source, text, labels, n_samples)
+
+
+def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
+    if not share:
+        return tuple(usable), ()
+    if len(usable) < 2:
+        raise ThanoError("option 'validation_split' needs at least two usable rows, and there is one")
+    n_held_out = min(max(1, round(share * len(usable))), len(usable) - 1)
+    held_out = set(np.random.default_rng(seed).permutation(len(usable))[:n_held_out].tolist())
+    train = tuple(each for index, each in enumerate(usable) if index not in held_out)
+    return train, tuple(usable[index] for index in sorted(held_out))
+
+
+def _digest(train: Sequence[Utterance], validation: Sequence[Utterance]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (train, validation):
+        for each in part:
+            digest.update(each.key + each.n_samples.to_bytes(8, "little"))
+        digest.update(b"|")
+    return digest.hexdigest()

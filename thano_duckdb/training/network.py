@@ -1,0 +1,154 @@
+"""The network in training: the same treatment of padding as in recognition, so that what is learnt is what is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models.checkpoint import check_checkpoint
+from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
+from thano_duckdb.speech.decoding.greedy import Vocabulary
+from thano_duckdb.speech.libraries import quiet_transformers
+from thano_duckdb.speech.recognizer.ctc_checkpoint import read_normalize, read_vocabulary
+from thano_duckdb.speech.recognizer.features import Features, features
+from thano_duckdb.speech.recognizer.padding_invariance import PADDED_MODEL_TYPES, ClipIsolation
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
+
+from .training_options import TrainingOptions
+
+
+class CtcNetwork:
+    """A Hugging Face CTC model and what is around it.
+
+    Attributes:
+        module: the Hugging Face model; its loss is the mean over the clips of the CTC loss per label.
+        vocabulary: what its labels stand for.
+        grid: how its frames lie over the samples.
+        monitor: asked within every pass, forward and backward, whether to go on.
+    """
+
+    def __init__(self, module: Any, folder: Path) -> None:
+        """Take over `module`, whose alphabet and settings are those of `folder`.
+
+        Raises:
+            ModelError: the architecture is not one that can be trained here.
+        """
+        config = module.config
+        if module.main_input_name != "input_values" or config.model_type not in PADDED_MODEL_TYPES:
+            raise ModelError(f"{folder} is a {config.model_type} model, which cannot be trained here")
+        if getattr(config, "add_adapter", False):
+            raise ModelError(f"{folder} thins out its frames (add_adapter=true), which is not known here")
+        self.module = module
+        self.grid = FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride)
+        self.vocabulary: Vocabulary = read_vocabulary(folder, config.vocab_size)
+        self.monitor: Monitor = SilentMonitor()
+        self._normalize = read_normalize(folder)
+        self._isolation = ClipIsolation(module)
+        self._mask_time_prob = config.mask_time_prob
+        for layer in module.modules():
+            if isinstance(layer, (nn.Conv1d, nn.Linear)):
+                layer.register_forward_hook(self._watch)
+
+    def features(self, samples: NDArray[np.float32]) -> Features:
+        """What of a clip enters the network."""
+        return features(samples, normalize=self._normalize, convolution=self._isolation.convolution)
+
+    def seconds(self, n_samples: int) -> float:
+        """Their duration."""
+        return n_samples / SAMPLE_RATE_HZ
+
+    def masks(self, n_samples: Sequence[int], n_padded: int) -> tuple[Tensor | None, Tensor | None]:
+        """Which samples (int64) and which frames (bool) of a padded batch are of the clips; None where all are."""
+        if min(n_samples) == n_padded:
+            return None, None
+        n_frames = [self.grid.n_frames(count) for count in n_samples]
+        return _up_to(n_samples, n_padded).long(), _up_to(n_frames, self.grid.n_frames(n_padded))
+
+    def run(self, batch: dict[str, Any], call: Callable[..., Any] | None = None) -> Any:
+        """The output of the network for a batch of `BatchLoader`: `loss` and `logits` (batch, frames, vocab).
+
+        Args:
+            batch: on the device of the network.
+            call: the network as a trainer has wrapped it; itself by default.
+        """
+        # SpecAugment refuses a clip that is shorter than one of its masks.
+        n_frames = self.grid.n_frames(batch["input_values"].shape[1])
+        self.module.config.mask_time_prob = (
+            self._mask_time_prob if n_frames > self.module.config.mask_time_length else 0.0
+        )
+        with self._isolation.of(batch["moments"], batch["frame_mask"]):
+            return (call or self.module)(
+                input_values=batch["input_values"],
+                attention_mask=batch["sample_mask"],
+                labels=batch["labels"],
+                return_dict=True,
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json` and `model.safetensors`, as Hugging Face does."""
+        self.module.config.mask_time_prob = self._mask_time_prob
+        with quiet_transformers():
+            self.module.save_pretrained(folder)
+
+    def _watch(self, _layer: nn.Module, _args: Any, output: Tensor) -> None:
+        self.monitor.raise_if_cancelled()
+        if output.requires_grad:
+            output.register_hook(self._watch_gradient)  # type: ignore[no-untyped-call]
+
+    def _watch_gradient(self, _gradient: Tensor) -> None:
+        self.monitor.raise_if_cancelled()
+
+
+def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
+    """The network to train: the weights of `folder`, or, from scratch, random ones in its shape.
+
+    The state of torch's random numbers decides on what is random.
+
+    Raises:
+        ModelError: it cannot be loaded, or not be trained here.
+    """
+    import transformers
+
+    overrides = {
+        "apply_spec_augment": True,
+        "mask_time_prob": options.mask_time_prob,
+        "ctc_loss_reduction": "mean",
+        "ctc_zero_infinity": True,
+    }
+    if not options.from_scratch:
+        check_checkpoint(folder)
+    try:
+        with quiet_transformers():
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config.update(overrides)
+            if options.from_scratch:
+                config.dtype = torch.float32
+                build: Any = transformers.AutoModelForCTC.from_config
+                module = build(config, trust_remote_code=False)
+            else:
+                module = transformers.AutoModelForCTC.from_pretrained(
+                    folder,
+                    config=config,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    dtype=torch.float32,
+                )
+    except Exception as error:  # whatever is wrong with a checkpoint shows here, as any kind of error
+        raise ModelError(f"{folder} cannot be loaded: {error}") from error
+    network = CtcNetwork(module, folder)
+    if options.freezes_feature_encoder:
+        module.freeze_feature_encoder()
+    return network
+
+
+def _up_to(lengths: Sequence[int], longest: int) -> Tensor:
+    """(batch, longest) bool, True up to each length."""
+    return torch.arange(longest) < torch.tensor(lengths)[:, None]

@@ -1,0 +1,86 @@
+"""How good a network is on held-out utterances: loss, word and character error rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from thano_duckdb.speech.decoding.greedy import greedy_decode
+from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
+
+from .corpus import Utterance
+from .loader import Batch
+from .network import CtcNetwork
+
+
+class StaticPlan:
+    """The same batches in every epoch."""
+
+    def __init__(self, batches: Sequence[Sequence[int]]) -> None:
+        """Indices of utterances, batch by batch."""
+        self._batches = [list(batch) for batch in batches]
+        self.n_batches = len(self._batches)
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """The batches, whatever the epoch."""
+        return self._batches
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss per label, mean over the clips, and pooled error rates."""
+
+    loss: float
+    wer: float | None
+    cer: float | None
+
+
+@torch.no_grad()
+def evaluate(
+    network: CtcNetwork,
+    batches: Iterable[Batch],
+    order: Sequence[Sequence[int]],
+    utterances: Sequence[Utterance],
+    *,
+    call: Callable[..., Any],
+    to_device: Callable[[Batch], Batch],
+) -> Evaluation:
+    """Judge a network, in evaluation mode while it lasts, by greedy decoding against the transcripts as given.
+
+    Args:
+        network: what is judged.
+        batches: of all the utterances.
+        order: which utterances are in each batch.
+        utterances: the held-out ones.
+        call: the network as a trainer has wrapped it.
+        to_device: moves a batch there.
+    """
+    was_training = network.module.training
+    network.module.eval()
+    try:
+        loss_sum = 0.0
+        hypotheses = [""] * len(utterances)
+        for indices, batch in zip(order, batches, strict=True):
+            output = network.run(to_device(batch), call)
+            loss_sum += len(indices) * float(output.loss)
+            log_probs, ids = output.logits.float().log_softmax(-1).max(-1)  # both (batch, frames)
+            n_frames = [network.grid.n_frames(utterances[index].n_samples) for index in indices]
+            decoded = greedy_decode(
+                [clip[:count] for clip, count in zip(ids.cpu().numpy(), n_frames, strict=True)],
+                [clip[:count] for clip, count in zip(log_probs.cpu().numpy(), n_frames, strict=True)],
+                network.vocabulary,
+                stride=network.grid.stride,
+            )
+            for index, hypothesis in zip(indices, decoded, strict=True):
+                hypotheses[index] = hypothesis.text
+    finally:
+        network.module.train(was_training)
+    references = [each.text for each in utterances]
+    return Evaluation(
+        loss_sum / len(utterances),
+        error_rate(word_errors(references, hypotheses)),
+        error_rate(character_errors(references, hypotheses)),
+    )
