@@ -28,7 +28,10 @@ from benchmarks.report import RESULTS, progress, report
 from thano_duckdb.models import bundled
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.batch_runner import BatchRunner
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
+from thano_duckdb.speech.recognizer.recognizer import PreparedClip
 
 PRECISION = "bfloat16"
 TINY: dict[str, Any] = {
@@ -109,19 +112,20 @@ def bundled_clips() -> Corpus:
 
 def model_alone(folder: Path, plan: Plan, device: str, rate: float) -> list[Row]:
     """Prepared clips through the engine's batches, for each size of a batch: no files, no texts."""
-    model = AcousticModel.load(folder, device=device, precision=PRECISION)
+    recognizer = CtcRecognizer(AcousticModel.load(folder, device=device, precision=PRECISION))
     dice = np.random.default_rng(0)
     durations_s = spread_s(plan.n_distinct)
-    clips = [model.features(dice.standard_normal(round(s * RATE_HZ), dtype=np.float32)) for s in durations_s]
+    clips = [recognizer.prepare(dice.standard_normal(round(s * RATE_HZ), dtype=np.float32)) for s in durations_s]
+    windows = [window for clip in clips if isinstance(clip, PreparedClip) for window in clip.windows]
     flops, audio_s = plan.n_copies * corpus_flops(folder, durations_s), plan.n_copies * sum(durations_s)
     rows = []
     for budget_s in plan.budgets_s:
-        runner = BatchRunner(model)
+        runner = BatchRunner(recognizer)
         runner.max_batch_samples = budget_s * RATE_HZ
         elapsed_s = []
         for _ in range(1 + plan.n_rounds):
             begun_s = time.perf_counter()
-            for _batch in runner.run(clips * plan.n_copies, max_clips=None, monitor=SilentMonitor()):
+            for _batch in runner.run(windows * plan.n_copies, GreedyDecoder(), max_clips=None, monitor=SilentMonitor()):
                 pass
             elapsed_s.append(time.perf_counter() - begun_s)
         progress(f"gpu: {folder.name}, batches of {budget_s} s: {audio_s / min(elapsed_s[1:]):.0f} audio-s/s")

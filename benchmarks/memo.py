@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.cache import MemoryCache
 
 
 def without_memo() -> AbstractContextManager[Any]:
@@ -15,8 +15,8 @@ def without_memo() -> AbstractContextManager[Any]:
 
     A function takes the place of the memo's, not a `Mock`, which would keep a kilobyte of every call's arguments.
     """
-    return mock.patch.object(Memo, "get", _nothing)
+    return mock.patch.object(MemoryCache, "get", _nothing)
 
 
-def _nothing(_memo: Memo, _key: Hashable) -> None:
+def _nothing(_cache: MemoryCache, _key: Hashable) -> None:
     return None

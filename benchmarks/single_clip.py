@@ -12,7 +12,7 @@ from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
 from thano_duckdb.monitoring.monitor import SilentMonitor
-from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 N_PAIRS = 50
 N_WARM_UP = 5
@@ -23,7 +23,7 @@ def main() -> None:
     clips = an4()
     shortest = min(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     path, duration_s = clips.paths[shortest], clips.durations_s[shortest]
-    model = load_engine(MODEL).model
+    model = AcousticModel.load(MODEL)
     waveform = decode(as_source(path))
     assert isinstance(waveform, Waveform)
     features, monitor = model.features(waveform.samples), SilentMonitor()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
 from thano_duckdb.audio.decode import decode
-from thano_duckdb.speech import engine as engine_module
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 
 @dataclass
@@ -49,19 +51,29 @@ class Stages:
 
         return run
 
-    def engine(self, model: AcousticModel) -> Engine:
-        """An engine of `model` that keeps no transcripts; run it within `noting`."""
-        return Engine(model, Memo(0), decoder=self.timed("decode_s", decode, time.thread_time))
+    def engine(self, recognizer: CtcRecognizer) -> Engine:
+        """An engine whose decoding of clips is timed; run it within `timing`, with `decoder`."""
+        return Engine(recognizer, read=self.timed("decode_s", decode, time.thread_time))
+
+    @property
+    def decoder(self) -> Decoder:
+        """Greedy decoding, timed."""
+        return _TimedDecoder(self)
 
     @contextlib.contextmanager
-    def noting(self, model: AcousticModel) -> Iterator[None]:
-        """Note the stages of what runs `model` within this context."""
+    def timing(self, model: AcousticModel) -> Iterator[None]:
+        """Time the stages of what runs `model` within this context."""
         features = self.timed("decode_s", model.features, time.thread_time)
         forward = self.timed("device_s", model.network.forward, time.perf_counter)
-        text = self.timed("text_s", engine_module.greedy_decode, time.thread_time)
-        with (
-            mock.patch.object(model, "features", features),
-            mock.patch.object(model.network, "forward", forward),
-            mock.patch.object(engine_module, "greedy_decode", text),
-        ):
+        with mock.patch.object(model, "features", features), mock.patch.object(model.network, "forward", forward):
             yield
+
+
+@dataclass(frozen=True)
+class _TimedDecoder(GreedyDecoder):
+    stages: Stages
+
+    def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:
+        timed = self.stages.timed("text_s", super().decode, time.thread_time)
+        hypotheses: list[Hypothesis] = timed(clips, vocabulary, stride=stride)
+        return hypotheses

@@ -18,8 +18,10 @@ from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 BATCH_SIZE = 16
 
@@ -71,16 +73,19 @@ def engine(model: Path, precision: str = "float32") -> System:
         SkippedError: it does not compute in this precision.
     """
     try:
-        acoustic = load_engine(model, device="cpu", precision=precision).model
+        recognizer = load_engine(model, device="cpu", precision=precision).recognizer
     except ModelError as error:
         raise SkippedError(str(error)) from error
     stages = Stages()
-    own = stages.engine(acoustic)
+    assert isinstance(recognizer, CtcRecognizer)
+    own = stages.engine(recognizer)
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         stages.clear()
-        with stages.noting(acoustic):
-            found = own.transcribe(paths, max_clips=None, monitor=SilentMonitor())
+        with stages.timing(recognizer.model):
+            found = own.transcribe(
+                paths, decoder=stages.decoder, cache=NoCache(), max_clips=None, monitor=SilentMonitor()
+            )
         return _all_there([one and one.text for one in found])
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32

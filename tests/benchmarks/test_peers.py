@@ -15,6 +15,7 @@ from benchmarks.flops import corpus_flops
 from benchmarks.own_process import OwnProcess
 from tests.conftest import Utterance
 from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 
 @pytest.fixture
@@ -43,8 +44,9 @@ def test_every_pass_is_computed_anew(con: thano_duckdb.Connection, an4_model: Pa
         nonlocal n_passes
         n_passes += 1
 
-    network = load_engine(an4_model, device="cpu", precision="float32").model.network
-    handle = network.register_forward_hook(count)
+    recognizer = load_engine(an4_model, device="cpu", precision="float32").recognizer
+    assert isinstance(recognizer, CtcRecognizer)
+    handle = recognizer.model.network.register_forward_hook(count)
     sql.transcribe(clips.paths)
     n_of_one = n_passes
     for system in (sql, ours, ours):

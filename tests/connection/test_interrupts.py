@@ -15,7 +15,8 @@ import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+from thano_duckdb.speech.decoding.decoder import FrameScores
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 N_CLIPS = 6
 
@@ -35,14 +36,14 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     hangs, released = threading.Event(), threading.Event()
     forward, n_calls = AcousticModel.forward, 0
 
-    def slow(self: AcousticModel, batch: list[object], monitor: Monitor) -> list[FrameScores]:
+    def slow(self: AcousticModel, batch: list[object], monitor: Monitor, **options: Any) -> list[FrameScores]:
         nonlocal n_calls
         n_calls += 1
         if n_calls > 1:
             hangs.set()
             while not released.wait(0.01):
                 monitor.raise_if_cancelled()
-        return forward(self, batch, monitor)  # type: ignore[arg-type]
+        return forward(self, batch, monitor, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(AcousticModel, "forward", slow)
     yield hangs
@@ -85,10 +86,10 @@ def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
     n_computed = 0
     forward = AcousticModel.forward
 
-    def counting(self: AcousticModel, batch: list[object], monitor: Monitor) -> list[FrameScores]:
+    def counting(self: AcousticModel, batch: list[object], monitor: Monitor, **options: Any) -> list[FrameScores]:
         nonlocal n_computed
         n_computed += len(batch)
-        return forward(self, batch, monitor)  # type: ignore[arg-type]
+        return forward(self, batch, monitor, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(AcousticModel, "forward", counting)
     assert len(con.sql(statement).fetchall()) == N_CLIPS

@@ -71,9 +71,9 @@ SLOW_MODEL = """
 import time
 from thano_duckdb.speech.batch_runner import BatchRunner
 run, n_done = BatchRunner.run, 0
-def slow_run(self, inputs, *, max_clips, monitor):
+def slow_run(self, inputs, decoder, *, max_clips, monitor):
     global n_done
-    for each in (pair for batch in run(self, inputs, max_clips=max_clips, monitor=monitor) for pair in batch):
+    for each in (pair for batch in run(self, inputs, decoder, max_clips=max_clips, monitor=monitor) for pair in batch):
         for _ in range(4):
             time.sleep(0.05)
             monitor.raise_if_cancelled()

@@ -16,7 +16,7 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.notebook.conftest import Notebook
 from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.cache import MemoryCache
 
 N_CLIPS = 5
 PREDICT = "PREDICT USING m OPTIONS (audio_col='audio_path') AS\nSELECT * FROM clips ORDER BY audio_path"
@@ -47,9 +47,9 @@ def n_inferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     counted: list[int] = []
     run = BatchRunner.run
 
-    def counting_run(self: BatchRunner, inputs: Sequence[Any], **more: Any) -> Iterator[Any]:
+    def counting_run(self: BatchRunner, inputs: Sequence[Any], *others: Any, **more: Any) -> Iterator[Any]:
         counted.append(len(inputs))
-        return run(self, inputs, **more)
+        return run(self, inputs, *others, **more)
 
     def n() -> int:
         total = sum(counted)
@@ -57,7 +57,7 @@ def n_inferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return total
 
     monkeypatch.setattr(BatchRunner, "run", counting_run)
-    monkeypatch.setattr(Memo, "get", lambda *_: None)
+    monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
     return n
 
 

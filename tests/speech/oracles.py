@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from thano_duckdb.audio.decode import AudioFailure, Waveform
 from thano_duckdb.audio.source import AudioSource
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
+from thano_duckdb.speech.cache import NoCache, TranscriptCache
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.transcript import Transcript
@@ -146,9 +148,16 @@ def transcribe(
     *,
     max_clips: int | None = None,
     monitor: Monitor | None = None,
+    cache: TranscriptCache | None = None,
 ) -> list[Transcript | None]:
-    """Call the engine, silently unless told otherwise."""
-    return engine.transcribe(values, max_clips=max_clips, monitor=monitor or SilentMonitor())
+    """Call the engine with greedy decoding: silently, and without a cache, unless one is given."""
+    return engine.transcribe(
+        values,
+        decoder=GreedyDecoder(),
+        cache=cache or NoCache(),
+        max_clips=max_clips,
+        monitor=monitor or SilentMonitor(),
+    )
 
 
 def texts(transcripts: Sequence[Transcript | None]) -> list[str | None]:

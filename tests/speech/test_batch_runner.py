@@ -1,4 +1,4 @@
-"""What becomes of a batch that the device cannot hold, or that one of its clips spoils."""
+"""What happens to a batch that the device cannot hold, or that one of its clips spoils."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from tests.speech.doubles import Batch, WatchedRecognizer, cost
 from thano_duckdb.errors import Cancelled
-from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.batch_runner import BatchRunner
+from thano_duckdb.speech.decoding.decoder import FrameScores
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.device import OutOfMemory
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer, CtcWindow
 from thano_duckdb.speech.recognizer.features import Features
-
-Forward = Callable[[AcousticModel, Sequence[Features], Monitor], list[FrameScores]]
+from thano_duckdb.speech.recognizer.recognizer import PreparedClip, Refusal
 
 
 @pytest.fixture
@@ -23,36 +26,23 @@ def model(loaded: Callable[[str], AcousticModel]) -> AcousticModel:
 
 
 @pytest.fixture
-def inputs(model: AcousticModel, noises: list[np.ndarray]) -> list[Features]:
-    return [model.features(clip) for clip in noises]
+def inputs(model: AcousticModel, noises: list[np.ndarray]) -> list[CtcWindow]:
+    return windows_of(CtcRecognizer(model), noises)
 
 
-def replace_forward(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Sequence[Features]], None]) -> list[int]:
-    """Call `trouble` before each forward pass; gives the costs of the passes that ran."""
-    costs: list[int] = []
-    forward: Forward = AcousticModel.forward
-
-    def troubled(self: AcousticModel, batch: Sequence[Features], monitor: Monitor) -> list[FrameScores]:
-        trouble(batch)
-        costs.append(cost(batch))
-        return forward(self, batch, monitor)
-
-    monkeypatch.setattr(AcousticModel, "forward", troubled)
-    return costs
+def windows_of(recognizer: CtcRecognizer, clips: list[np.ndarray]) -> list[CtcWindow]:
+    prepared = [recognizer.prepare(clip) for clip in clips]
+    return [window for clip in prepared if isinstance(clip, PreparedClip) for window in clip.windows]
 
 
-def cost(batch: Sequence[Features]) -> int:
-    return len(batch) * max(len(clip.samples) for clip in batch)
-
-
-def run(runner: BatchRunner, inputs: Sequence[Features], max_clips: int | None = None) -> list[FrameScores | str]:
-    batches = runner.run(inputs, max_clips=max_clips, monitor=SilentMonitor())
+def run(runner: BatchRunner, inputs: Batch, max_clips: int | None = None) -> list[FrameScores | Refusal]:
+    batches = runner.run(inputs, GreedyDecoder(), max_clips=max_clips, monitor=SilentMonitor())
     outcomes = dict(pair for batch in batches for pair in batch)
     assert sorted(outcomes) == list(range(len(inputs)))
     return [outcomes[index] for index in range(len(inputs))]
 
 
-def same(found: Sequence[FrameScores | str], expected: Sequence[FrameScores | str]) -> bool:
+def same(found: Sequence[FrameScores | Refusal], expected: Sequence[FrameScores | Refusal]) -> bool:
     return all(
         isinstance(one, FrameScores) and isinstance(other, FrameScores) and np.array_equal(one.ids, other.ids)
         for one, other in zip(found, expected, strict=True)
@@ -61,32 +51,29 @@ def same(found: Sequence[FrameScores | str], expected: Sequence[FrameScores | st
 
 @pytest.mark.parametrize("max_clips", [1, 3, None])
 def test_the_limit_on_clips_changes_no_result(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch, max_clips: int | None
+    model: AcousticModel, inputs: list[CtcWindow], max_clips: int | None
 ) -> None:
-    sizes: list[int] = []
-    expected = run(BatchRunner(model), inputs)
-    replace_forward(monkeypatch, lambda batch: sizes.append(len(batch)))
-    assert same(run(BatchRunner(model), inputs, max_clips), expected)
-    assert max(sizes) == max_clips if max_clips else max(sizes) > 3
+    expected = run(BatchRunner(CtcRecognizer(model)), inputs)
+    watched = WatchedRecognizer(model)
+    assert same(run(BatchRunner(watched), inputs, max_clips), expected)
+    assert max(watched.sizes) == max_clips if max_clips else max(watched.sizes) > 3
 
 
-def test_out_of_memory_halves_the_batches_until_they_fit(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected, room = run(BatchRunner(model), inputs), 50_000
+def test_out_of_memory_halves_the_batches_until_they_fit(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    expected, room = run(BatchRunner(CtcRecognizer(model)), inputs), 50_000
     n_refused = 0
 
-    def refuse(batch: Sequence[Features]) -> None:
+    def refuse(batch: Batch) -> None:
         nonlocal n_refused
         if cost(batch) > room:
             n_refused += 1
             raise OutOfMemory
 
-    costs = replace_forward(monkeypatch, refuse)
-    runner = BatchRunner(model)
+    watched = WatchedRecognizer(model, refuse)
+    runner = BatchRunner(watched)
     assert same(run(runner, inputs), expected)
-    assert room / 2 < max(costs) <= room
-    assert len(costs) < len(inputs) - 3  # not clip by clip
+    assert room / 2 < max(watched.costs) <= room
+    assert len(watched.costs) < len(inputs) - 3  # not clip by clip
     assert n_refused <= 5  # 12 clips of up to 32,000 samples, halved
 
     n_refused = 0
@@ -94,78 +81,65 @@ def test_out_of_memory_halves_the_batches_until_they_fit(
     assert n_refused == 0  # remembered
 
 
-def test_a_clip_that_the_device_cannot_hold_fails_alone(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(batch: Sequence[Features]) -> None:
+def test_a_clip_that_the_device_cannot_hold_fails_alone(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    def refuse(batch: Batch) -> None:
         if cost(batch) > 30_000:
             raise OutOfMemory
 
-    replace_forward(monkeypatch, refuse)
-    outcomes = run(BatchRunner(model), inputs)
-    reasons = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, str)}
+    outcomes = run(BatchRunner(WatchedRecognizer(model, refuse)), inputs)
+    reasons = {index: outcome.reason for index, outcome in enumerate(outcomes) if isinstance(outcome, Refusal)}
     assert reasons == {1: "There is not enough memory on cpu in float32 for 2.0 s of audio."}
 
 
-def test_a_clip_that_the_model_fails_on_costs_no_other_clip(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = run(BatchRunner(model), inputs)
+def test_a_clip_that_the_model_fails_on_costs_no_other_clip(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    expected = run(BatchRunner(CtcRecognizer(model)), inputs)
 
-    def fail(batch: Sequence[Features]) -> None:
-        if any(clip is inputs[5] for clip in batch):
+    def fail(batch: Batch) -> None:
+        if any(window is inputs[5] for window in batch):
             raise RuntimeError("no kernel for this shape\nand a page of advice")
 
-    replace_forward(monkeypatch, fail)
-    outcomes = run(BatchRunner(model), inputs)
-    assert outcomes[5] == "The model failed on it: no kernel for this shape"
+    outcomes = run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
+    assert outcomes[5] == Refusal("The model failed on it: no kernel for this shape")
     assert same(outcomes[:5] + outcomes[6:], expected[:5] + expected[6:])
 
 
-def test_a_model_that_fails_on_silence_too_is_an_error(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_batch: Sequence[Features]) -> None:
+def test_a_model_that_fails_on_silence_too_is_an_error(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    def fail(_batch: Batch) -> None:
         raise RuntimeError("the device is gone")
 
-    replace_forward(monkeypatch, fail)
     with pytest.raises(RuntimeError, match="the device is gone"):
-        run(BatchRunner(model), inputs)
+        run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
 
 
-def test_a_bug_is_not_taken_for_a_bad_clip(
-    model: AcousticModel, inputs: list[Features], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(batch: Sequence[Features]) -> None:
-        if any(clip is inputs[5] for clip in batch):
+def test_a_bug_is_not_taken_for_a_bad_clip(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    def fail(batch: Batch) -> None:
+        if any(window is inputs[5] for window in batch):
             raise KeyError("a bug")
 
-    replace_forward(monkeypatch, fail)
     with pytest.raises(KeyError):
-        run(BatchRunner(model), inputs)
+        run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
 
 
-def test_scores_that_are_not_numbers_are_a_failure(model: AcousticModel, inputs: list[Features]) -> None:
-    poisoned = Features(np.full(8_000, np.nan, np.float32), None)
-    outcomes = run(BatchRunner(model), [inputs[0], poisoned, inputs[2]])
-    assert outcomes[1] == "The model's scores (cpu in float32) are not numbers."
-    assert same([outcomes[0], outcomes[2]], run(BatchRunner(model), [inputs[0], inputs[2]]))
+def test_scores_that_are_not_numbers_are_a_failure(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    runner = BatchRunner(CtcRecognizer(model))
+    poisoned = CtcWindow(Features(np.full(8_000, np.nan, np.float32), None), slice(None))
+    outcomes = run(runner, [inputs[0], poisoned, inputs[2]])
+    assert outcomes[1] == Refusal("The model's scores (cpu in float32) are not numbers.")
+    assert same([outcomes[0], outcomes[2]], run(runner, [inputs[0], inputs[2]]))
 
 
 def test_a_model_that_mixes_padding_in_gets_one_clip_at_a_time(
-    loaded: Callable[[str], AcousticModel], noises: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+    loaded: Callable[[str], AcousticModel], noises: list[np.ndarray]
 ) -> None:
-    sizes: list[int] = []
-    model = loaded("conformer")
-    replace_forward(monkeypatch, lambda batch: sizes.append(len(batch)))
-    run(BatchRunner(model), [model.features(clip) for clip in noises[:4]], max_clips=3)
-    assert sizes == [1, 1, 1, 1]
+    watched = WatchedRecognizer(loaded("conformer"))
+    run(BatchRunner(watched), windows_of(watched, noises[:4]), max_clips=3)
+    assert watched.sizes == [1, 1, 1, 1]
 
 
-def test_between_batches_the_user_may_stop(model: AcousticModel, inputs: list[Features]) -> None:
-    class Impatient(SilentMonitor):
+def test_a_run_can_be_interrupted_between_batches(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+    class Interrupted(SilentMonitor):
         def raise_if_cancelled(self) -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        next(BatchRunner(model).run(inputs, max_clips=1, monitor=Impatient()))
+        next(BatchRunner(CtcRecognizer(model)).run(inputs, GreedyDecoder(), max_clips=1, monitor=Interrupted()))

@@ -1,4 +1,4 @@
-"""The memo keeps what is worth keeping, within its bytes."""
+"""The cache keeps what is worth keeping, within its bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.cache import MemoryCache
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 
@@ -20,37 +20,37 @@ def transcript(n_words: int, text: str = "WORD") -> Transcript:
 
 
 def test_what_was_put_is_there_again() -> None:
-    memo, found = Memo(), transcript(3)
-    memo.put(("model", "clip"), found)
-    assert memo.get(("model", "clip")) is found
-    assert memo.get(("other", "clip")) is None
+    cache, found = MemoryCache(), transcript(3)
+    cache.put(("model", "clip"), found)
+    assert cache.get(("model", "clip")) is found
+    assert cache.get(("other", "clip")) is None
 
 
 def test_failures_are_not_kept() -> None:
-    memo = Memo()
-    memo.put("clip", Transcript.failed("It is missing."))
-    assert memo.get("clip") is None
+    cache = MemoryCache()
+    cache.put("clip", Transcript.failed("It is missing."))
+    assert cache.get("clip") is None
 
 
 def test_the_oldest_goes_first_and_a_giant_is_not_kept() -> None:
-    memo = Memo(max_bytes=10_000)
+    cache = MemoryCache(max_bytes=10_000)
     for index in range(20):
-        memo.put(index, transcript(4))
-    assert memo.get(0) is None
-    assert memo.get(19) is not None
-    memo.put("giant", transcript(10_000))
-    assert memo.get("giant") is None
-    assert memo.get(19) is not None
+        cache.put(index, transcript(4))
+    assert cache.get(0) is None
+    assert cache.get(19) is not None
+    cache.put("giant", transcript(10_000))
+    assert cache.get("giant") is None
+    assert cache.get(19) is not None
 
 
 @pytest.mark.parametrize(("n_words", "text"), [(0, ""), (10, "WORD"), (400, "WORD"), (400, "ЖЖЖЖ")])
 def test_the_bound_is_in_bytes_of_memory(n_words: int, text: str) -> None:
     max_bytes = 2_000_000
-    memo = Memo(max_bytes)
-    memo.put("first", transcript(n_words, text))  # what is allocated once
+    cache = MemoryCache(max_bytes)
+    cache.put("first", transcript(n_words, text))  # what is allocated once
     tracemalloc.start()
     for index in range(3_000):
-        memo.put(
+        cache.put(
             ("fingerprint of a model", (f"/some/folder/clip{index}.flac", index, index)), transcript(n_words, text)
         )
     used_bytes, _peak = tracemalloc.get_traced_memory()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 
+from tests.speech.doubles import Batch, WatchedRecognizer
 from tests.speech.oracles import (
     RATE_HZ,
     Clips,
@@ -25,14 +26,18 @@ from tests.speech.oracles import (
     texts,
     transcribe,
 )
-from thano_duckdb.audio.decode import Waveform, decode
+from thano_duckdb.audio.decode import Waveform
 from thano_duckdb.audio.source import AudioSource
 from thano_duckdb.errors import AudioError
-from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech import engine as engine_module
-from thano_duckdb.speech.cache import Memo
-from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
+from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
+from thano_duckdb.speech.engine import Engine, Limits
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
+from thano_duckdb.speech.recognizer.recognizer import Refusal
 from thano_duckdb.speech.transcript import Transcript
 
 
@@ -51,7 +56,7 @@ def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:
 
 @pytest.fixture
 def speech_engine(an4_model: Path) -> Engine:
-    return Engine(AcousticModel.load(an4_model, device="cpu", precision="float32"), Memo())
+    return Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu", precision="float32")))
 
 
 def test_texts_of_speech_are_those_of_each_clip_alone(
@@ -76,7 +81,6 @@ def test_batches_order_and_pools_change_nothing(
     loaded: Callable[[str], AcousticModel],
     noises: Clips,
     spoken: Clips,
-    monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     clips = [*noises, *spoken[:4]]
@@ -85,20 +89,22 @@ def test_batches_order_and_pools_change_nothing(
     assert len(set(alone)) > len(clips) / 2
     first = None
     for max_clips in (1, 3, 64, None):
-        found = transcribe(Engine(loaded(name), Memo(), decoder=library_of(clips)), names(clips), max_clips=max_clips)
+        found = transcribe(
+            Engine(CtcRecognizer(loaded(name)), read=library_of(clips)), names(clips), max_clips=max_clips
+        )
         assert texts(found) == alone
         first = first or rounded(found)
         assert rounded(found) == first
     order = np.random.default_rng(5).permutation(len(clips))
     for pool_bytes in (1, 300_000, 10**9):
-        monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-        engine = Engine(loaded(name), Memo(), decoder=library_of(clips))
+        limits = Limits(pool_bytes=pool_bytes)
+        engine = Engine(CtcRecognizer(loaded(name)), read=library_of(clips), limits=limits)
         shuffled = transcribe(engine, [f"clip {number}" for number in order])
         assert rounded(shuffled) == [first[number] for number in order]
 
 
 def test_four_threads_get_the_texts_of_one(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
-    engine = Engine(loaded("wav2vec2-group"), Memo(), decoder=library_of(noises))
+    engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of(noises))
     expected = texts(transcribe(engine, names(noises)))
     orders = [np.random.default_rng(seed).permutation(len(noises)) for seed in range(4)]
     with ThreadPoolExecutor(4) as threads:
@@ -109,7 +115,7 @@ def test_four_threads_get_the_texts_of_one(loaded: Callable[[str], AcousticModel
 
 def test_bad_clips_cost_the_others_nothing(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
     clips = [*noises[:4], np.zeros(10, np.float32)]
-    engine = Engine(loaded("wav2vec2-group"), Memo(), decoder=library_of(clips))
+    engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of(clips))
     good = transcribe(engine, names(noises[:4]))
     monitor = RecordingMonitor()
     values = ["clip 0", None, "missing.wav", "clip 1", "clip 4", "clip 2", b"noise", "missing.wav", "clip 3"]
@@ -125,71 +131,81 @@ def test_bad_clips_cost_the_others_nothing(loaded: Callable[[str], AcousticModel
     assert sorted(location for location, _reason in monitor.failures) == ["<blob of 5 bytes>", "clip 4", "missing.wav"]
 
 
-def test_silence_is_an_empty_text_or_some_text_but_no_failure(loaded: Callable[[str], AcousticModel]) -> None:
-    engine = Engine(loaded("wav2vec2-group"), Memo(), decoder=library_of([np.zeros(16_000, np.float32)]))
+def test_silence_is_no_failure(loaded: Callable[[str], AcousticModel]) -> None:
+    engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of([np.zeros(16_000, np.float32)]))
     [found] = transcribe(engine, ["clip 0"])
     assert found is not None
-    assert found.error is None
+    assert (found.error, found.duration_s) == (None, 1.0)
     assert found.text is not None
 
 
 def test_nothing_gives_nothing(loaded: Callable[[str], AcousticModel]) -> None:
-    engine = Engine(loaded("wav2vec2-layer"), Memo())
+    engine = Engine(CtcRecognizer(loaded("wav2vec2-layer")))
     assert transcribe(engine, []) == []
     assert transcribe(engine, [None, None]) == [None, None]
 
 
-def test_a_clip_is_computed_once(speech_engine: Engine, an4_test: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    n_forwarded = 0
-    forward = AcousticModel.forward
-
-    def counting(self: AcousticModel, batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
-        nonlocal n_forwarded
-        n_forwarded += len(batch)
-        return forward(self, batch, monitor)
-
-    monkeypatch.setattr(AcousticModel, "forward", counting)
+def test_a_clip_is_computed_once(an4_model: Path, an4_test: list[Any]) -> None:
+    recognizer, cache = WatchedRecognizer(AcousticModel.load(an4_model, device="cpu")), MemoryCache()
+    engine = Engine(recognizer)
     path = an4_test[0].audio_path
     blob = Path(path).read_bytes()
-    found = transcribe(speech_engine, [path, path, an4_test[1].audio_path, blob, path])
-    assert n_forwarded == 3  # two files, and the bytes of one
+    found = transcribe(engine, [path, path, an4_test[1].audio_path, blob, path], cache=cache)
+    assert sum(recognizer.sizes) == 3  # two files, and the bytes of one
     assert len({transcript.text for transcript in (found[0], found[1], found[3], found[4]) if transcript}) == 1
     monitor = RecordingMonitor()
-    assert transcribe(speech_engine, [blob, path], monitor=monitor) == [found[3], found[0]]
-    assert n_forwarded == 3
+    assert transcribe(engine, [blob, path], monitor=monitor, cache=cache) == [found[3], found[0]]
+    assert sum(recognizer.sizes) == 3
     assert monitor.n_done == 2
     assert monitor.audio_s == pytest.approx(2 * an4_test[0].duration_s, abs=0.01)
 
 
-def test_a_failure_that_ends_the_call_leaves_the_rest_of_its_batch_known(
-    speech_engine: Engine, an4_test: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    n_forwarded = 0
-    forward = AcousticModel.forward
+def test_another_decoder_does_not_get_the_transcripts_of_the_first(an4_model: Path, an4_test: list[Any]) -> None:
+    @dataclass(frozen=True)
+    class Shouting(GreedyDecoder):
+        fingerprint: str = "shouting"
 
-    def spoiling_the_first(self: AcousticModel, batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
-        nonlocal n_forwarded
-        n_forwarded += len(batch)
-        first, *others = forward(self, batch, monitor)
-        return [replace(first, log_probs=np.full_like(first.log_probs, np.nan)), *others]
+        def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:
+            return [replace(each, text=f"{each.text}!") for each in super().decode(clips, vocabulary, stride=stride)]
+
+    engine, cache = Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu"))), MemoryCache()
+    path, decoders = an4_test[0].audio_path, (GreedyDecoder(), Shouting(), GreedyDecoder())
+    quiet, loud, again = (
+        engine.transcribe([path], decoder=decoder, cache=cache, max_clips=None, monitor=SilentMonitor())[0]
+        for decoder in decoders
+    )
+    assert quiet is not None
+    assert loud is not None
+    assert loud.text == f"{quiet.text}!"
+    assert again == quiet
+
+
+def test_a_failure_that_ends_the_call_leaves_the_rest_of_its_batch_in_the_cache(
+    an4_model: Path, an4_test: list[Any]
+) -> None:
+    class SpoilingTheFirst(WatchedRecognizer):
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
+            _, *others = super().run(batch, decoder, monitor)
+            return [Refusal("spoilt"), *others]
 
     class FailFast(RecordingMonitor):
         def clip_failed(self, location: str, reason: str) -> None:
             raise AudioError(reason)
 
-    monkeypatch.setattr(AcousticModel, "forward", spoiling_the_first)
+    recognizer, cache = SpoilingTheFirst(AcousticModel.load(an4_model, device="cpu")), MemoryCache()
+    engine = Engine(recognizer)
     paths = [utterance.audio_path for utterance in an4_test[:4]]
     for _ in range(2):
-        with pytest.raises(AudioError, match="not numbers"):
-            transcribe(speech_engine, paths, monitor=FailFast())
-    assert n_forwarded == 4 + 1
+        with pytest.raises(AudioError, match="spoilt"):
+            transcribe(engine, paths, monitor=FailFast(), cache=cache)
+    assert sum(recognizer.sizes) == 4 + 1
 
 
 def test_a_missing_file_is_looked_for_again(speech_engine: Engine, an4_test: list[Any], tmp_path: Path) -> None:
-    path = tmp_path / "late.flac"
-    [before] = transcribe(speech_engine, [str(path)])
+    path, cache = tmp_path / "late.flac", MemoryCache()
+    [before] = transcribe(speech_engine, [str(path)], cache=cache)
     path.write_bytes(Path(an4_test[0].audio_path).read_bytes())
-    [after] = transcribe(speech_engine, [str(path)])
+    [after] = transcribe(speech_engine, [str(path)], cache=cache)
     assert before is not None
     assert before.error is not None
     assert after is not None
@@ -199,8 +215,7 @@ def test_a_missing_file_is_looked_for_again(speech_engine: Engine, an4_test: lis
 def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path, an4_test: list[Any]) -> None:
     spoken = [soundfile.read(utterance.audio_path, dtype="float32")[0] for utterance in an4_test]
     clip = np.concatenate(spoken)[: 95 * RATE_HZ]
-    speech_engine._decoder = library_of([clip])
-    [found] = transcribe(speech_engine, ["clip 0"])
+    [found] = transcribe(Engine(speech_engine.recognizer, read=library_of([clip])), ["clip 0"])
     assert found is not None
     assert found.duration_s == 95.0
 
@@ -223,13 +238,9 @@ def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path
     assert jiwer.cer(reference, found.text) < jiwer.cer(reference, plain.text(clip)) + 0.02  # not worse than one pass
 
 
-def test_a_bug_in_a_decoder_is_no_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:
+def test_a_bug_in_reading_a_clip_is_raised_and_not_taken_for_a_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:
     def read(_source: AudioSource) -> Waveform:
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError):
-        transcribe(Engine(loaded("wav2vec2-layer"), Memo(), decoder=read), ["clip 0"])
-
-
-def test_the_decoder_is_that_of_the_package(loaded: Callable[[str], AcousticModel]) -> None:
-    assert Engine(loaded("wav2vec2-layer"), Memo())._decoder is decode
+        transcribe(Engine(CtcRecognizer(loaded("wav2vec2-layer")), read=read), ["clip 0"])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,20 +16,24 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
+from tests.speech.doubles import Batch, InstantRecognizer, WatchedRecognizer
 from tests.speech.oracles import RATE_HZ, Clips, RecordingMonitor, library_of, names, texts, transcribe, write_settings
 from thano_duckdb.audio.decode import Waveform
 from thano_duckdb.audio.source import AudioSource
 from thano_duckdb.errors import AudioError, Cancelled
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
-from thano_duckdb.speech import engine as engine_module
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores
 from thano_duckdb.speech.device import choose_device
-from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel, FrameScores
+from thano_duckdb.speech.engine import MAX_CALLS, Engine, Limits
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
+from thano_duckdb.speech.recognizer.recognizer import Refusal
 
 
-class Patient:
-    """A decoder of long clips that counts the bytes that are alive."""
+class LongClips:
+    """Gives long clips, and counts the bytes of them that are alive."""
 
     def __init__(self, n_samples: int) -> None:
         self._n_samples = n_samples
@@ -51,108 +54,78 @@ class Patient:
             self.live_bytes -= n_bytes
 
 
-class Transparent:
-    """Stands for a model that computes nothing and keeps the samples as they are."""
-
-    def __init__(self, model: AcousticModel) -> None:
-        self.grid, self.vocabulary, self.device = model.grid, model.vocabulary, model.device
-        self.fingerprint, self.max_clips, self.max_batch_samples = "transparent", None, 10**9
-
-    def features(self, samples: NDArray[np.float32]) -> Any:
-        from thano_duckdb.speech.recognizer.features import Features
-
-        return Features(samples, None)
-
-    def forward(self, batch: Sequence[Any], _monitor: Monitor) -> list[FrameScores]:
-        counts = [self.grid.n_frames(len(clip.samples)) for clip in batch]
-        return [FrameScores(np.full(count, 5, np.uint16), np.zeros(count, np.float32)) for count in counts]
-
-
 @pytest.mark.parametrize("n_clips", [60, 240])
 def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch, n_clips: int
+    loaded: Callable[[str], AcousticModel], n_clips: int
 ) -> None:
     clip_bytes, pool_bytes = 400_000, 4_000_000
-    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-    decoder = Patient(clip_bytes // 4)
-    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)
+    engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
     found = transcribe(engine, [f"clip {number}" for number in range(n_clips)])
     assert {transcript and transcript.text for transcript in found} == {"A"}
-    slack = (engine_module.DECODE_THREADS + 2) * clip_bytes
-    assert pool_bytes < decoder.most_bytes <= 2 * pool_bytes + slack
-    assert decoder.live_bytes == 0
+    slack = (limits.decode_threads + 2) * clip_bytes
+    assert pool_bytes < clips.most_bytes <= 2 * pool_bytes + slack
+    assert clips.live_bytes == 0
 
 
-def test_decoded_audio_is_bounded_whatever_the_number_of_threads(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decoded_audio_is_bounded_whatever_the_number_of_threads(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes, pool_bytes, n_callers = 400_000, 2_000_000, 8
-    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-    decoder = Patient(clip_bytes // 4)
-    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)
+    engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
     calls = [[f"caller {caller}, clip {number}" for number in range(40)] for caller in range(n_callers)]
     with ThreadPoolExecutor(n_callers) as callers:
-        for found in callers.map(lambda clips: transcribe(engine, clips), calls):
+        for found in callers.map(lambda values: transcribe(engine, values), calls):
             assert {transcript and transcript.text for transcript in found} == {"A"}
-    slack = (engine_module.DECODE_THREADS + 2) * clip_bytes
-    assert decoder.most_bytes <= 2 * (2 * pool_bytes + slack)  # two callers at a time
-    assert decoder.live_bytes == 0
+    slack = (limits.decode_threads + 2) * clip_bytes
+    assert clips.most_bytes <= 2 * (2 * pool_bytes + slack)  # two callers at a time
+    assert clips.live_bytes == 0
 
 
-def test_who_waits_for_others_can_stop_too(loaded: Callable[[str], AcousticModel]) -> None:
+def test_a_call_that_waits_for_its_turn_can_be_interrupted(loaded: Callable[[str], AcousticModel]) -> None:
     release = threading.Event()
 
-    class Stuck(Transparent):
-        def forward(self, batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
+    class Stuck(InstantRecognizer):
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
             assert release.wait(60)
-            return super().forward(batch, monitor)
+            return super().run(batch, decoder, monitor)
 
-    engine = Engine(Stuck(loaded("wav2vec2-layer")), Memo(), decoder=Patient(16_000))  # type: ignore[arg-type]
-    with ThreadPoolExecutor(engine_module.MAX_CALLS) as callers:
-        others = [
-            callers.submit(transcribe, engine, [f"clip of {number}"]) for number in range(engine_module.MAX_CALLS)
-        ]
+    engine = Engine(Stuck(loaded("wav2vec2-layer")), read=LongClips(16_000))
+    with ThreadPoolExecutor(MAX_CALLS) as callers:
+        others = [callers.submit(transcribe, engine, [f"clip of {number}"]) for number in range(MAX_CALLS)]
         try:
             impatient = Stopping()
             impatient.cancelled.set()
             with pytest.raises(Cancelled):
-                engine.transcribe(["another"], max_clips=None, monitor=impatient)
+                transcribe(engine, ["another"], monitor=impatient)
         finally:
             release.set()
         assert all(len(other.result()) == 1 for other in others)
 
 
-def test_the_next_pool_is_decoded_while_the_model_computes(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_pool_is_decoded_while_the_model_computes(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes, pool_bytes = 400_000, 4_000_000
-    monkeypatch.setattr(engine_module, "POOL_BYTES", pool_bytes)
-    decoder = Patient(clip_bytes // 4)
+    clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)
     ahead: list[bool] = []
 
-    class Watching(Transparent):
-        def forward(self, batch: Sequence[Any], _monitor: Monitor) -> list[FrameScores]:
+    class Watching(InstantRecognizer):
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
             deadline_s = time.monotonic() + 5
-            while decoder.live_bytes < 1.5 * pool_bytes and time.monotonic() < deadline_s and len(ahead) < 5:
+            while clips.live_bytes < 1.5 * pool_bytes and time.monotonic() < deadline_s and len(ahead) < 5:
                 time.sleep(0.001)
-            ahead.append(decoder.live_bytes >= 1.5 * pool_bytes)
-            return super().forward(batch, _monitor)
+            ahead.append(clips.live_bytes >= 1.5 * pool_bytes)
+            return super().run(batch, decoder, monitor)
 
-    engine = Engine(Watching(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    engine = Engine(Watching(loaded("wav2vec2-layer")), read=clips, limits=limits)
     transcribe(engine, [f"clip {number}" for number in range(100)])
     assert ahead[:5] == [True] * 5
 
 
-def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(
-    loaded: Callable[[str], AcousticModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes = 3_000_000  # larger than a pool
-    monkeypatch.setattr(engine_module, "POOL_BYTES", 1_000_000)
-    monkeypatch.setattr(engine_module, "DECODE_THREADS", 2)
-    decoder = Patient(clip_bytes // 4)
-    engine = Engine(Transparent(loaded("wav2vec2-layer")), Memo(), decoder=decoder)  # type: ignore[arg-type]
+    clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=1_000_000, decode_threads=2)
+    engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
     transcribe(engine, [f"clip {number}" for number in range(12)])
-    assert decoder.most_bytes <= 4 * clip_bytes
+    assert clips.most_bytes <= 4 * clip_bytes
 
 
 class Stopping(RecordingMonitor):
@@ -180,27 +153,16 @@ def test_what_was_transcribed_before_an_interrupt_is_kept(
             if self.n_done == 4:
                 self.cancelled.set()
 
-    monitor = StopAfterFour()
+    monitor, cache = StopAfterFour(), MemoryCache()
     before = set(threading.enumerate())
-    engine = Engine(loaded("wav2vec2-group"), Memo())
+    recognizer = WatchedRecognizer(loaded("wav2vec2-group"))
     with pytest.raises(Cancelled):
-        transcribe(engine, paths, max_clips=1, monitor=monitor)
+        transcribe(Engine(recognizer), paths, max_clips=1, monitor=monitor, cache=cache)
     assert monitor.n_done == 4
     assert set(threading.enumerate()) <= before
-    n_computed = 0
-    forward = engine.model.forward
-
-    def counting(batch: Sequence[Any], monitor: Monitor) -> list[FrameScores]:
-        nonlocal n_computed
-        n_computed += len(batch)
-        return forward(batch, monitor)
-
-    engine.model.forward = counting  # type: ignore[method-assign]
-    try:
-        assert None not in texts(transcribe(engine, paths))
-    finally:
-        del engine.model.forward  # type: ignore[method-assign]
-    assert n_computed == len(noises) - 4
+    recognizer.sizes.clear()
+    assert None not in texts(transcribe(Engine(recognizer), paths, cache=cache))
+    assert sum(recognizer.sizes) == len(noises) - 4
 
 
 def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Path) -> None:
@@ -210,7 +172,8 @@ def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Pat
     network = network.to_empty(device="cpu")
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
-    model = AcousticModel(network, folder=tmp_path, device=choose_device("cpu", "float32"))
+    network.config.save_pretrained(tmp_path)
+    model = AcousticModel(network, CtcCheckpoint.read(tmp_path), choose_device("cpu", "float32"))
     clip = np.random.default_rng(0).normal(0, 0.1, 20 * RATE_HZ).astype(np.float32)
     begun = threading.Event()
 
@@ -231,7 +194,7 @@ def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Pat
     presser = threading.Thread(target=stop)
     presser.start()
     with pytest.raises(Cancelled):
-        transcribe(Engine(model, Memo(), decoder=library_of([clip])), ["clip 0"], monitor=monitor)
+        transcribe(Engine(CtcRecognizer(model), read=library_of([clip])), ["clip 0"], monitor=monitor)
     presser.join()
     assert time.monotonic() - stopped_s[0] < 1.0
 
@@ -242,14 +205,14 @@ def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], Acousti
             raise AudioError(f"{location}: {reason}")
 
     before = set(threading.enumerate())
-    engine = Engine(loaded("wav2vec2-layer"), Memo(), decoder=library_of(noises))
+    engine = Engine(CtcRecognizer(loaded("wav2vec2-layer")), read=library_of(noises))
     with pytest.raises(AudioError, match=r"missing\.wav: There is no such file") as stopped:
         transcribe(engine, ["clip 0", "missing.wav", *names(noises)], monitor=Strict())
     assert set(threading.enumerate()) <= before  # though the error still holds the frames of the call
     assert stopped.tb is not None
 
 
-@pytest.mark.parametrize(("above_bytes", "n_trims"), [(0, 1), (engine_module.TRIM_ABOVE_BYTES, 0)])
+@pytest.mark.parametrize(("above_bytes", "n_trims"), [(0, 1), (Limits().trim_above_bytes, 0)])
 def test_a_call_that_decoded_much_gives_its_memory_back(
     loaded: Callable[[str], AcousticModel],
     noises: list[NDArray[np.float32]],
@@ -258,8 +221,11 @@ def test_a_call_that_decoded_much_gives_its_memory_back(
     n_trims: int,
 ) -> None:
     trims: list[None] = []
-    monkeypatch.setattr(engine_module, "TRIM_ABOVE_BYTES", above_bytes)
-    monkeypatch.setattr(engine_module, "trim", lambda: trims.append(None))
-    model = Engine(loaded("wav2vec2-layer"), Memo(), decoder=lambda _: Waveform(noises[1], 2.0))
-    model.transcribe(["a.wav", "b.wav"], max_clips=None, monitor=SilentMonitor())
+    monkeypatch.setattr("thano_duckdb.speech.engine.trim", lambda: trims.append(None))
+    engine = Engine(
+        CtcRecognizer(loaded("wav2vec2-layer")),
+        read=lambda _: Waveform(noises[1], 2.0),
+        limits=Limits(trim_above_bytes=above_bytes),
+    )
+    transcribe(engine, ["a.wav", "b.wav"])
     assert len(trims) == n_trims

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoProcessor, Wav2Vec2ForCTC
 
+from tests.speech.oracles import transcribe
 from tests.training.kit import NotingMonitor, run_build
 from thano_duckdb.errors import AudioError, RegistryError, ThanoError
 from thano_duckdb.models.registry import Registry
@@ -48,7 +49,7 @@ def test_published_model_loads_in_plain_transformers_and_gives_the_engines_texts
             text = processor.batch_decode(plain(inputs.input_values).logits.argmax(-1))[0]
         texts.append(" ".join(text.split()))
     engine = load_engine(result.entry.path, device="cpu")
-    transcripts = engine.transcribe([row.audio for row in rows], max_clips=3, monitor=NotingMonitor())
+    transcripts = transcribe(engine, [row.audio for row in rows], max_clips=3)
     assert [each.text for each in transcripts if each] == texts
     assert all(texts)
 

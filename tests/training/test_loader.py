@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from tests.speech.oracles import transcribe
 from tests.training.kit import utterances
 from thano_duckdb.monitoring.training_monitor import SilentTrainingMonitor
 from thano_duckdb.speech.loading import load_engine
@@ -16,7 +17,7 @@ from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader, padded_length
 from thano_duckdb.training.network import load_network
 from thano_duckdb.training.training_options import Example, TrainingOptions
-from thano_duckdb.training.validation import StaticPlan, evaluate
+from thano_duckdb.training.validation import FixedBatches, evaluate
 
 if TYPE_CHECKING:
     from tests.conftest import Utterance as Clip
@@ -33,7 +34,7 @@ def lengths(batch: Batch) -> list[int]:
 def test_a_batch_is_padded_alike_in_samples_frames_and_labels(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances(clips, network, store)
-    (batch,) = BatchLoader(rows, StaticPlan([range(len(rows))]), network, store, seed=None, monitor=MONITOR)
+    (batch,) = BatchLoader(rows, FixedBatches([range(len(rows))]), network, store, seed=None, monitor=MONITOR)
     assert lengths(batch) == [row.n_samples for row in rows]
     assert batch["input_values"].shape[1] % PAD_TO_SAMPLES == 0
     assert batch["frame_mask"].sum(1).tolist() == [network.grid.n_frames(row.n_samples) for row in rows]
@@ -51,7 +52,7 @@ def test_batches_have_few_lengths_and_little_padding() -> None:
 def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances(clips, network, store)
-    loader = BatchLoader(rows, StaticPlan([range(len(rows))]), network, store, seed=0, monitor=MONITOR)
+    loader = BatchLoader(rows, FixedBatches([range(len(rows))]), network, store, seed=0, monitor=MONITOR)
     heard = []
     for epoch in (0, 1, 0):
         loader.set_epoch(epoch)
@@ -65,7 +66,7 @@ def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: li
 def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(clips[0].audio, "A" * 15)], network, store)  # 29 frames, all of them needed
-    loader = BatchLoader(rows, StaticPlan([[0]]), network, store, seed=0, monitor=MONITOR)
+    loader = BatchLoader(rows, FixedBatches([[0]]), network, store, seed=0, monitor=MONITOR)
     for epoch in range(12):
         loader.set_epoch(epoch)
         (batch,) = loader
@@ -77,14 +78,14 @@ def test_held_out_rows_are_judged_as_the_engine_transcribes_them(an4_model: Path
     network, store = load_network(an4_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(each.audio_path, each.text) for each in an4_test[::13]], network, store)
     order = [[0, 3, 4], [1], [2, *range(5, len(rows))]]
-    loader = BatchLoader(rows, StaticPlan(order), network, store, seed=None, monitor=MONITOR)
+    loader = BatchLoader(rows, FixedBatches(order), network, store, seed=None, monitor=MONITOR)
     network.module.train()
     judged = evaluate(network, loader, order, rows, call=network.module, to_device=lambda batch: batch)
     assert network.module.training
 
     engine = load_engine(an4_model, device="cpu")
     paths = [row.source.location for row in rows]
-    hypotheses = [each.text for each in engine.transcribe(paths, max_clips=1, monitor=MONITOR) if each]
+    hypotheses = [each.text for each in transcribe(engine, paths, max_clips=1, monitor=MONITOR) if each]
     references = [row.text for row in rows]
     assert judged.wer == error_rate(word_errors(references, hypotheses))
     assert judged.cer == error_rate(character_errors(references, hypotheses))
@@ -92,6 +93,6 @@ def test_held_out_rows_are_judged_as_the_engine_transcribes_them(an4_model: Path
         alone = []
         network.module.eval()
         for index in range(len(rows)):
-            (batch,) = BatchLoader(rows, StaticPlan([[index]]), network, store, seed=None, monitor=MONITOR)
+            (batch,) = BatchLoader(rows, FixedBatches([[index]]), network, store, seed=None, monitor=MONITOR)
             alone.append(float(network.run(batch).loss))
     assert judged.loss == pytest.approx(sum(alone) / len(alone), rel=1e-4)

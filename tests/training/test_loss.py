@@ -16,7 +16,7 @@ from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.loader import BatchLoader
 from thano_duckdb.training.network import load_network
 from thano_duckdb.training.training_options import Example, TrainingOptions
-from thano_duckdb.training.validation import StaticPlan
+from thano_duckdb.training.validation import FixedBatches
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
@@ -30,7 +30,7 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
     network.module.train()
     monitor, store = SilentTrainingMonitor(), AudioStore()
     rows = utterances(clips, network, store)
-    plan = StaticPlan([range(len(rows))])
+    plan = FixedBatches([range(len(rows))])
     (batch,) = BatchLoader(rows, plan, network, store, seed=None, monitor=monitor)
     loss = network.run(batch).loss
     loss.backward()

@@ -15,6 +15,8 @@ from thano_duckdb.connection.statement import FailFast, Statement
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.speech.cache import process_cache
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 from .arrow import Function, parse_options
@@ -77,6 +79,8 @@ def transcribe(
             engine = _engine(session, model, chosen, allow_external=allow_external)
             found = engine.transcribe(
                 [values[row] for row in rows],
+                decoder=GreedyDecoder(),
+                cache=process_cache(),
                 max_clips=_batch_size(chosen),
                 monitor=_monitor(statement, chosen),
             )

@@ -1,6 +1,5 @@
-"""From waveforms to text: the acoustic model, batching, CTC decoding, and the engine around them.
+"""From waveforms to text: the models, batching, decoding, and the engine around them.
 
-Nothing is imported here: `transcript`, `batching`, `windows`, `features`, `ctc`, `settings`, `memo` and `readahead`
-work without torch; `device`, `isolation`, `model`, `batch_runner` and `engine` import it; `models.load_engine` is the
-way in and imports the others when it is called.
+`loading.load_engine` is the way in. torch is imported by `device`, `compute`, `batch_runner`, `engine` and most of
+`recognizer/`, when audio is first transcribed; the other modules work without it.
 """

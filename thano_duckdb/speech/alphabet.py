@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from .decoding.greedy import Vocabulary
+from .decoding.vocabulary import Vocabulary
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032`\u00b4\uff07", "'"))
 _QUOTATION_MARK = re.compile(r"(?<![^\W\d_])'|'(?![^\W\d_])")

@@ -1,115 +1,136 @@
-"""Windows through the model in batches, whatever becomes of a batch: no room for it, or one bad clip in it."""
+"""Windows through the model in batches, whatever happens to a batch: not enough memory, or one bad clip in it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-
-import numpy as np
+from typing import Any
 
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .batching import plan_batches
 from .compute import ComputeThread
+from .decoding.decoder import Decoder
 from .device import OutOfMemory
 from .libraries import first_line
-from .recognizer.acoustic_model import AcousticModel, FrameScores
-from .recognizer.features import Features
+from .recognizer.recognizer import Recognizer, Refusal
 from .threads import CallThreads, result_of
 from .windows import SAMPLE_RATE_HZ
 
 PASSES = 2
 """Under way at a time: one is computed; the other, on a GPU, is prepared meanwhile."""
 
-Outcome = tuple[int, FrameScores | str]
-"""An input, by its index, and its scores, or the reason why it has none."""
+Threads = CallThreads | ComputeThread
+
+
+Outcome = tuple[int, Any | Refusal]
+"""A window, by its index, and what the model gives for it, or the reason why it gives nothing."""
 
 
 class BatchRunner:
-    """Runs a model over any number of inputs, and remembers how much the device holds.
+    """Runs a model over any number of windows, and remembers how much the device can hold.
 
     Attributes:
         max_batch_samples: cost of a batch at most (see `plan_batches`); halved whenever the device runs out of memory.
     """
 
-    def __init__(self, model: AcousticModel) -> None:
-        self._model = model
-        self.max_batch_samples = model.max_batch_samples
+    def __init__(self, recognizer: Recognizer[Any, Any]) -> None:
+        self._recognizer = recognizer
+        self.max_batch_samples = recognizer.max_batch_samples
 
-    def run(self, inputs: Sequence[Features], *, max_clips: int | None, monitor: Monitor) -> Iterator[list[Outcome]]:
-        """The scores of every input, or the reason why it has none, batch by batch as they come.
+    def run(
+        self, windows: Sequence[Any], decoder: Decoder, *, max_clips: int | None, monitor: Monitor
+    ) -> Iterator[list[Outcome]]:
+        """What the model gives for every window, batch by batch as they are done.
 
         Args:
-            inputs: clips or windows.
-            max_clips: inputs in a batch at most.
+            windows: of any number of clips, as `Recognizer.prepare` gives them.
+            decoder: says what is needed of the network.
+            max_clips: windows in a batch at most.
             monitor: asked between batches and within them.
 
         Returns:
-            Pairs of an index into `inputs` and what became of it, each index once.
+            Pairs of an index into `windows` and its outcome, each index once.
 
         Raises:
             RuntimeError: the model cannot compute even silence, so no clip is at fault.
         """
-        with CallThreads(PASSES, "thano-forward") if self._model.device.is_cuda else ComputeThread() as threads:
-            yield from self._run(inputs, max_clips, monitor, threads)
+        with CallThreads(PASSES, "thano-forward") if self._recognizer.device.is_cuda else ComputeThread() as threads:
+            yield from _Call(self, self._recognizer, decoder, max_clips, monitor, threads).run(windows)
 
-    def _run(
-        self, inputs: Sequence[Features], max_clips: int | None, monitor: Monitor, threads: CallThreads | ComputeThread
-    ) -> Iterator[list[Outcome]]:
-        todo = self._plan(inputs, range(len(inputs)), max_clips)
-        under_way: deque[tuple[list[int], Future[list[FrameScores]]]] = deque()
+
+class _Call:
+    """One call of `BatchRunner.run`."""
+
+    def __init__(
+        self,
+        runner: BatchRunner,
+        recognizer: Recognizer[Any, Any],
+        decoder: Decoder,
+        max_clips: int | None,
+        monitor: Monitor,
+        threads: Threads,
+    ) -> None:
+        self._runner = runner
+        self._recognizer = recognizer
+        self._decoder = decoder
+        self._max_clips = min((n for n in (max_clips, recognizer.max_clips) if n is not None), default=None)
+        self._monitor = monitor
+        self._threads = threads
+
+    def run(self, windows: Sequence[Any]) -> Iterator[list[Outcome]]:
+        todo = self._plan(windows, range(len(windows)))
+        under_way: deque[tuple[list[int], Future[list[Any]]]] = deque()
         while todo or under_way:
-            monitor.raise_if_cancelled()
+            self._monitor.raise_if_cancelled()
             while todo and len(under_way) < PASSES:
-                clips = [inputs[index] for index in todo[0]]
-                under_way.append((todo.popleft(), threads.submit(self._model.forward, clips, monitor)))
+                batch = todo.popleft()
+                under_way.append((batch, self._start([windows[index] for index in batch])))
             batch, future = under_way.popleft()
-            scores = _scores(future, monitor)
-            if isinstance(scores, list):
-                yield [(index, self._checked(one)) for index, one in zip(batch, scores, strict=True)]
+            outputs = self._outputs(future)
+            if isinstance(outputs, list):
+                yield list(zip(batch, outputs, strict=True))
             elif len(batch) == 1:
-                yield [(batch[0], self._reason(scores, inputs[batch[0]], monitor, threads))]
-            elif isinstance(scores, OutOfMemory):
-                longest = max(len(inputs[index].samples) for index in batch)
-                self.max_batch_samples = min(self.max_batch_samples, len(batch) * longest // 2)
-                todo = self._plan(inputs, [*batch, *(index for later in todo for index in later)], max_clips)
+                yield [(batch[0], self._reason(outputs, windows[batch[0]]))]
+            elif isinstance(outputs, OutOfMemory):
+                longest = max(self._recognizer.n_samples(windows[index]) for index in batch)
+                self._runner.max_batch_samples = min(self._runner.max_batch_samples, len(batch) * longest // 2)
+                todo = self._plan(windows, [*batch, *(index for later in todo for index in later)])
             else:
                 todo.extendleft([index] for index in batch)
 
-    def _plan(self, inputs: Sequence[Features], which: Sequence[int], max_clips: int | None) -> deque[list[int]]:
-        limits = [limit for limit in (max_clips, self._model.max_clips) if limit is not None]
+    def _plan(self, windows: Sequence[Any], which: Sequence[int]) -> deque[list[int]]:
         batches = plan_batches(
-            [len(inputs[index].samples) for index in which],
-            max_clips=min(limits, default=None),
-            max_batch_samples=self.max_batch_samples,
+            [self._recognizer.n_samples(windows[index]) for index in which],
+            max_clips=self._max_clips,
+            max_batch_samples=self._runner.max_batch_samples,
         )
         return deque([which[position] for position in batch] for batch in batches)
 
-    def _checked(self, scores: FrameScores) -> FrameScores | str:
-        is_sound = np.isfinite(scores.log_probs).all()
-        return scores if is_sound else f"The model's scores ({self._model.device}) are not numbers."
+    def _start(self, batch: Sequence[Any]) -> Future[list[Any]]:
+        return self._threads.submit(self._recognizer.run, batch, self._decoder, self._monitor)
 
-    def _reason(
-        self, error: OutOfMemory | RuntimeError, clip: Features, monitor: Monitor, threads: CallThreads | ComputeThread
-    ) -> str:
-        """Why a clip that failed by itself has no scores."""
+    def _outputs(self, future: Future[list[Any]]) -> list[Any] | OutOfMemory | RuntimeError:
+        """The outputs of a pass, or its error.
+
+        A pass runs on a thread, so that an interrupt is answered at once, though a single layer over 30 s may take a
+        CPU seconds; the pass itself stops at its next layer.
+        """
+        try:
+            return result_of(future, self._monitor)
+        except (OutOfMemory, RuntimeError) as error:
+            return error
+
+    def _reason(self, error: OutOfMemory | RuntimeError, window: Any) -> Refusal:
+        """Why a window that failed by itself has no output.
+
+        Raises:
+            RuntimeError: silence fails too, so the window is not at fault.
+        """
         if isinstance(error, OutOfMemory):
-            seconds = len(clip.samples) / SAMPLE_RATE_HZ
-            return f"There is not enough memory on {self._model.device} for {seconds:.1f} s of audio."
-        silence = self._model.features(np.zeros(max(SAMPLE_RATE_HZ, self._model.grid.receptive_field), np.float32))
-        if not isinstance(_scores(threads.submit(self._model.forward, [silence], monitor), monitor), list):
+            seconds = self._recognizer.n_samples(window) / SAMPLE_RATE_HZ
+            return Refusal(f"There is not enough memory on {self._recognizer.device} for {seconds:.1f} s of audio.")
+        if not isinstance(self._outputs(self._start([self._recognizer.silence()])), list):
             raise error
-        return f"The model failed on it: {first_line(error)}"
-
-
-def _scores(future: Future[list[FrameScores]], monitor: Monitor) -> list[FrameScores] | OutOfMemory | RuntimeError:
-    """What became of a pass.
-
-    It runs on a thread, so that an interrupt is answered at once, though a single layer over 30 s may take a CPU
-    seconds; the pass itself stops at its next layer.
-    """
-    try:
-        return result_of(future, monitor)
-    except (OutOfMemory, RuntimeError) as error:
-        return error
+        return Refusal(f"The model failed on it: {first_line(error)}")

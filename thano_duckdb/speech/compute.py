@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import torch
 
-from .threads import FAREWELL_S
+from .threads import SHUTDOWN_GRACE_S
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ class ComputeThread:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         running = {future for future in set(self._futures) if not future.cancel()}
-        wait(running, FAREWELL_S)
+        wait(running, SHUTDOWN_GRACE_S)
 
     def submit(
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs

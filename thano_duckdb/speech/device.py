@@ -1,4 +1,4 @@
-"""Where the model runs and in which numbers: the one place that knows CPUs from GPUs."""
+"""Where the model runs and in which precision: only this module tells CPUs from GPUs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who goes o
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the numbers that the model computes in there, never by autocast.
+    """A device and the precision in which the model computes there, never by autocast.
 
     Attributes:
         torch_device: the device.
@@ -78,15 +78,15 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Download:
-    """Tensors on their way from the device to the host, once the device has computed them."""
+class HostCopy:
+    """A copy of tensors from the device to the host, which begins once the device has computed them."""
 
     tensors: tuple[Tensor, ...]
     _event: torch.cuda.Event | None
 
     @classmethod
-    def of(cls, *tensors: Tensor) -> Download:
-        """Start it; on a GPU that does not wait for the computation."""
+    def of(cls, *tensors: Tensor) -> HostCopy:
+        """Start the copy; on a GPU without waiting for the computation."""
         if tensors[0].device.type != "cuda":
             return cls(tuple(tensor.cpu() for tensor in tensors), None)
         copies = tuple(torch.empty_like(tensor, device="cpu", pin_memory=True) for tensor in tensors)
@@ -97,7 +97,7 @@ class Download:
         return cls(copies, event)
 
     def wait(self) -> tuple[NDArray[Any], ...]:
-        """The tensors, once they are there."""
+        """The tensors, once they have arrived."""
         if self._event is not None:
             self._event.synchronize()
         return tuple(tensor.numpy() for tensor in self.tensors)
@@ -114,18 +114,18 @@ def choose_device(device: str, precision: str) -> Device:
     Raises:
         ModelError: unknown, not on this machine, or a pair that does not go together.
     """
-    place = _torch_device(device)
+    chosen = _torch_device(device)
     if precision == "auto":
-        return Device(place, "bfloat16" if _has_native_bfloat16(place) else "float32")
+        return Device(chosen, "bfloat16" if _has_native_bfloat16(chosen) else "float32")
     if precision not in PRECISIONS:
         raise ModelError(f"precision {precision!r} is unknown: use 'auto', {', '.join(map(repr, PRECISIONS))}")
-    if precision == "float16" and place.type == "cpu":
+    if precision == "float16" and chosen.type == "cpu":
         raise ModelError("precision 'float16' needs a GPU: use 'auto' or 'float32' on the CPU")
-    if precision == "int8" and place.type != "cpu":
-        raise ModelError(f"precision 'int8' is for CPUs: use 'auto', 'bfloat16' or 'float16' on {place}")
-    if precision == "bfloat16" and place.type == "cuda" and not _has_native_bfloat16(place):
-        raise ModelError(f"{place} does not compute in bfloat16: use precision 'auto', 'float32' or 'float16'")
-    return Device(place, precision)
+    if precision == "int8" and chosen.type != "cpu":
+        raise ModelError(f"precision 'int8' is for CPUs: use 'auto', 'bfloat16' or 'float16' on {chosen}")
+    if precision == "bfloat16" and chosen.type == "cuda" and not _has_native_bfloat16(chosen):
+        raise ModelError(f"{chosen} does not compute in bfloat16: use precision 'auto', 'float32' or 'float16'")
+    return Device(chosen, precision)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -140,22 +140,22 @@ def _torch_device(device: str) -> torch.device:
     if device == "auto":
         device = "cuda" if has_cuda else "mps" if has_mps else "cpu"
     try:
-        place = torch.device(device)
+        chosen = torch.device(device)
     except RuntimeError:
-        place = None
-    if place is None or place.type not in ("cpu", "cuda", "mps"):
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda", "mps"):
         raise ModelError(f"device {device!r} is unknown: use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'")
-    if place.type == "cuda" and not has_cuda:
+    if chosen.type == "cuda" and not has_cuda:
         raise ModelError(f"device {device!r} asks for an NVIDIA GPU, and torch sees none: use device 'auto' or 'cpu'")
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"device {device!r} is not there: torch sees {torch.cuda.device_count()} NVIDIA GPU(s)")
-    if place.type == "mps" and not has_mps:
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"device {device!r} does not exist: torch sees {torch.cuda.device_count()} NVIDIA GPU(s)")
+    if chosen.type == "mps" and not has_mps:
         raise ModelError("device 'mps' asks for an Apple GPU, and torch sees none: use device 'auto' or 'cpu'")
-    return place
+    return chosen
 
 
-def _has_native_bfloat16(place: torch.device) -> bool:
-    if place.type != "cuda":
+def _has_native_bfloat16(chosen: torch.device) -> bool:
+    if chosen.type != "cuda":
         return False
-    major, _minor = torch.cuda.get_device_capability(place)
+    major, _minor = torch.cuda.get_device_capability(chosen)
     return major >= 8  # Ampere; older ones emulate it, slowly. ROCm devices report 9 and more.

@@ -10,7 +10,6 @@ from cachetools import LRUCache, cached
 
 from thano_duckdb.errors import ModelError
 
-from .cache import Memo
 from .libraries import require_libraries
 from .recognizer.ctc_checkpoint import fingerprint
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_MODELS = 2
 
-_memo = Memo()
-
 
 def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine:
     """The engine of a checkpoint; loaded at the first call, and again when a file of it has changed.
@@ -28,7 +25,7 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     Args:
         folder: a checkpoint in Hugging Face format.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, .. or `mps`.
-        precision: `auto`, `float32`, `bfloat16` or `float16`.
+        precision: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
 
     Raises:
         ModelError: it cannot be loaded, or not on that device.
@@ -38,8 +35,8 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     require_libraries()
     from .device import choose_device
 
-    place = choose_device(device, precision)
-    return _load(folder, device, precision, f"{fingerprint(folder)} on {place}")
+    chosen = choose_device(device, precision)
+    return _load(folder, device, precision, f"{fingerprint(folder)} on {chosen}")
 
 
 @cached(
@@ -48,11 +45,12 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     condition=threading.Condition(),  # a second thread that asks for the same model waits for the first
 )
 def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
-    """Load what `key` tells apart: the files as they are now, the device and the type."""
+    """Load what `key` tells apart: the files as they are now, the device and the precision."""
     from .compute import ComputeThread
     from .engine import Engine
     from .recognizer.acoustic_model import AcousticModel
+    from .recognizer.ctc_recognizer import CtcRecognizer
 
     with ComputeThread() as thread:
         model = thread.submit(AcousticModel.load, folder, device=device, precision=precision).result()
-    return Engine(model, _memo)
+    return Engine(CtcRecognizer(model))

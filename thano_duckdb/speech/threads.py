@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 
 POLL_S = 0.1
 """How often a wait asks whether the user wants to stop."""
-FAREWELL_S = 0.3
-"""How long the end of a call waits for what still runs; after that it is left to end by itself."""
+SHUTDOWN_GRACE_S = 0.3
+"""How long the end of a call waits for work that still runs; after that the work is left to end by itself."""
 
 
 class CallThreads(ThreadPoolExecutor):
@@ -38,7 +38,7 @@ class CallThreads(ThreadPoolExecutor):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(wait=False, cancel_futures=True)
-        self.shutdown(wait=not wait(set(self._under_way), FAREWELL_S).not_done)
+        self.shutdown(wait=not wait(set(self._under_way), SHUTDOWN_GRACE_S).not_done)
 
 
 def result_of(future: Future[Result], monitor: Monitor) -> Result:

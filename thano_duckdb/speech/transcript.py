@@ -49,7 +49,7 @@ class Transcript:
 
     Attributes:
         text: the words with spaces between; empty where nothing was said; None where the clip failed.
-        confidence: geometric mean of the model's probabilities for what it wrote (see `ctc.greedy_decode`).
+        confidence: geometric mean of the model's probabilities for what it wrote (see `decoding.greedy`).
         duration_s: length of the clip as it was recorded; None where it is not known.
         words: the words of `text`, in order.
         error: one sentence, None where the clip was transcribed.

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models.checkpoint import check_checkpoint
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
-from thano_duckdb.speech.decoding.greedy import Vocabulary
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.recognizer.ctc_checkpoint import read_normalize, read_vocabulary
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.features import Features, features
-from thano_duckdb.speech.recognizer.padding_invariance import PADDED_MODEL_TYPES, ClipIsolation
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
+from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .training_options import TrainingOptions
 
@@ -34,31 +34,26 @@ class CtcNetwork:
         monitor: asked within every pass, forward and backward, whether to go on.
     """
 
-    def __init__(self, module: Any, folder: Path) -> None:
-        """Take over `module`, whose alphabet and settings are those of `folder`.
+    def __init__(self, module: Any, checkpoint: CtcCheckpoint) -> None:
+        """Take over `module`, which has the shape of `checkpoint`.
 
         Raises:
-            ModelError: the architecture is not one that can be trained here.
+            ModelError: a layer of the network is not supported.
         """
-        config = module.config
-        if module.main_input_name != "input_values" or config.model_type not in PADDED_MODEL_TYPES:
-            raise ModelError(f"{folder} is a {config.model_type} model, which cannot be trained here")
-        if getattr(config, "add_adapter", False):
-            raise ModelError(f"{folder} thins out its frames (add_adapter=true), which is not known here")
         self.module = module
-        self.grid = FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride)
-        self.vocabulary: Vocabulary = read_vocabulary(folder, config.vocab_size)
+        self.grid = checkpoint.grid
+        self.vocabulary: Vocabulary = checkpoint.vocabulary
         self.monitor: Monitor = SilentMonitor()
-        self._normalize = read_normalize(folder)
-        self._isolation = ClipIsolation(module)
-        self._mask_time_prob = config.mask_time_prob
+        self._normalize = checkpoint.normalize
+        self._invariance = PaddingInvariance(module)
+        self._mask_time_prob = module.config.mask_time_prob
         for layer in module.modules():
             if isinstance(layer, (nn.Conv1d, nn.Linear)):
                 layer.register_forward_hook(self._watch)
 
     def features(self, samples: NDArray[np.float32]) -> Features:
         """What of a clip enters the network."""
-        return features(samples, normalize=self._normalize, convolution=self._isolation.convolution)
+        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
 
     def seconds(self, n_samples: int) -> float:
         """Their duration."""
@@ -83,7 +78,7 @@ class CtcNetwork:
         self.module.config.mask_time_prob = (
             self._mask_time_prob if n_frames > self.module.config.mask_time_length else 0.0
         )
-        with self._isolation.of(batch["moments"], batch["frame_mask"]):
+        with self._invariance.of(batch["moments"], batch["frame_mask"]):
             return (call or self.module)(
                 input_values=batch["input_values"],
                 attention_mask=batch["sample_mask"],
@@ -112,10 +107,8 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     The state of torch's random numbers decides on what is random.
 
     Raises:
-        ModelError: it cannot be loaded, or not be trained here.
+        ModelError: it cannot be loaded, or training its architecture is not supported.
     """
-    import transformers
-
     overrides = {
         "apply_spec_augment": True,
         "mask_time_prob": options.mask_time_prob,
@@ -124,28 +117,15 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     }
     if not options.from_scratch:
         check_checkpoint(folder)
-    try:
-        with quiet_transformers():
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            config.update(overrides)
-            if options.from_scratch:
-                config.dtype = torch.float32
-                build: Any = transformers.AutoModelForCTC.from_config
-                module = build(config, trust_remote_code=False)
-            else:
-                module = transformers.AutoModelForCTC.from_pretrained(
-                    folder,
-                    config=config,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    dtype=torch.float32,
-                )
-    except Exception as error:  # whatever is wrong with a checkpoint shows here, as any kind of error
-        raise ModelError(f"{folder} cannot be loaded: {error}") from error
-    network = CtcNetwork(module, folder)
+    checkpoint = CtcCheckpoint.read(folder)
+    if not checkpoint.is_padding_invariant:
+        raise ModelError(
+            f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use and BUILD cannot train yet"
+        )
+    load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
+    network = CtcNetwork(load(**overrides), checkpoint)
     if options.freezes_feature_encoder:
-        module.freeze_feature_encoder()
+        network.module.freeze_feature_encoder()
     return network
 
 

@@ -26,7 +26,7 @@ from .loader import BatchLoader
 from .network import CtcNetwork, load_network
 from .trainer import CtcTrainer
 from .training_options import TrainingOptions
-from .validation import Evaluation, StaticPlan, evaluate
+from .validation import Evaluation, FixedBatches, evaluate
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def train(
         max_clips=options.batch_size,
         max_batch_samples=seconds * SAMPLE_RATE_HZ,
     )
-    held_out_loader = BatchLoader(corpus.validation, StaticPlan(held_out), network, store, seed=None, monitor=monitor)
+    held_out_loader = BatchLoader(corpus.validation, FixedBatches(held_out), network, store, seed=None, monitor=monitor)
 
     def judge(trainer: CtcTrainer) -> Evaluation | None:
         if not held_out:

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from thano_duckdb.speech.decoding.greedy import greedy_decode
+from thano_duckdb.speech.decoding.decoder import FrameScores
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
 
 from .corpus import Utterance
@@ -16,7 +17,7 @@ from .loader import Batch
 from .network import CtcNetwork
 
 
-class StaticPlan:
+class FixedBatches:
     """The same batches in every epoch."""
 
     def __init__(self, batches: Sequence[Sequence[int]]) -> None:
@@ -66,14 +67,15 @@ def evaluate(
         for indices, batch in zip(order, batches, strict=True):
             output = network.run(to_device(batch), call)
             loss_sum += len(indices) * float(output.loss)
-            log_probs, ids = output.logits.float().log_softmax(-1).max(-1)  # both (batch, frames)
+            log_probs, ids = output.logits.float().log_softmax(-1).max(-1, keepdim=True)  # (batch, frames, 1)
             n_frames = [network.grid.n_frames(utterances[index].n_samples) for index in indices]
-            decoded = greedy_decode(
-                [clip[:count] for clip, count in zip(ids.cpu().numpy(), n_frames, strict=True)],
-                [clip[:count] for clip, count in zip(log_probs.cpu().numpy(), n_frames, strict=True)],
-                network.vocabulary,
-                stride=network.grid.stride,
-            )
+            scores = [
+                FrameScores(clip_ids[:count], clip_log_probs[:count])
+                for clip_ids, clip_log_probs, count in zip(
+                    ids.cpu().numpy(), log_probs.cpu().numpy(), n_frames, strict=True
+                )
+            ]
+            decoded = GreedyDecoder().decode(scores, network.vocabulary, stride=network.grid.stride)
             for index, hypothesis in zip(indices, decoded, strict=True):
                 hypotheses[index] = hypothesis.text
     finally:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.speech.oracles import LABELS, write_settings
-from thano_duckdb.speech.decoding.greedy import Hypothesis, Vocabulary, greedy_decode
+from thano_duckdb.speech.decoding.decoder import Hypothesis
+from thano_duckdb.speech.decoding.greedy import greedy_decode
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary((None, None, None, None, *LABELS[4:]), frozenset({4}))
 STRIDE = 320

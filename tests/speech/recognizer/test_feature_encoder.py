@@ -61,7 +61,7 @@ def test_tiles_of_any_size_give_the_frames_of_each_clip_alone(
 def _frames(model: AcousticModel, clips: Sequence[Features]) -> torch.Tensor:
     stream = ClipStream.of(clips, model.grid)
     encoder: Any = model.network.base_model.feature_extractor
-    with torch.inference_mode(), model._isolation.of(stream.moments, None), encoder.reading(stream):
+    with torch.inference_mode(), model._invariance.of(stream.moments, None), encoder.reading(stream):
         frames: torch.Tensor = encoder(stream.samples)
     return frames
 
@@ -73,7 +73,7 @@ def test_convolutions_of_another_kind_are_refused(loaded_network: Any, change: d
     encoder = loaded_network.base_model.feature_extractor
     for name, value in change.items():
         setattr(encoder.conv_layers[1].conv, name, value)
-    with pytest.raises(ModelError, match="is not known here"):
+    with pytest.raises(ModelError, match="is not supported"):
         FeatureEncoder(encoder, GRID)
 
 

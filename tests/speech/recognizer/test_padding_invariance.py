@@ -15,16 +15,16 @@ import soundfile
 import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
-from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.cache import MemoryCache
 
 N_CLIPS = 40
 N_ROWS = 4 * 2048  # four row groups of the least size that Parquet files of DuckDB have
 
 
 @pytest.fixture(autouse=True)
-def _no_memo(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every statement computes."""
-    monkeypatch.setattr(Memo, "get", lambda *_: None)
+    monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
 
 
 def test_predict_over_an4_gives_hugging_faces_texts_and_jiwers_rates(

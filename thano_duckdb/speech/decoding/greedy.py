@@ -6,8 +6,7 @@ Our own, because Hugging Face's `skip_special_tokens=True` drops blanks before i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -17,44 +16,22 @@ from numpy.typing import NDArray
 from thano_duckdb.speech.transcript import WORD_RECORD, Words
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
+from .decoder import FrameScores, Hypothesis
+from .vocabulary import Vocabulary
+
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """What each output of the model stands for.
+class GreedyDecoder:
+    """The best label of each frame: a `Decoder`."""
 
-    Attributes:
-        tokens: text of each id; None for what is never written (the blank, `<s>`, `</s>`, `<unk>`).
-        delimiter_ids: the ids that end a word; empty where the language is written without spaces.
-        delimiter: what is written between two words.
-    """
+    labels_per_frame: int | None = field(default=1, init=False)
+    fingerprint: str = field(default="greedy", init=False)
 
-    tokens: tuple[str | None, ...]
-    delimiter_ids: frozenset[int]
-    delimiter: str = " "
-
-    @cached_property
-    def is_written(self) -> NDArray[np.bool_]:  # (vocab,)
-        """Which ids are written as part of a word."""
-        return np.array([token is not None for token in self.tokens]) & ~self.is_delimiter
-
-    @cached_property
-    def is_delimiter(self) -> NDArray[np.bool_]:  # (vocab,)
-        """Which ids end a word."""
-        return np.array([index in self.delimiter_ids for index in range(len(self.tokens))])
-
-    @cached_property
-    def texts(self) -> pa.StringArray:  # (vocab,)
-        """`tokens`, to look up many at once."""
-        return pa.array(self.tokens, pa.string())
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """The text of a clip, how sure the model is of it (0 to 1), and its words."""
-
-    text: str
-    confidence: float
-    words: Words
+    def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:
+        """See `Decoder` and `greedy_decode`."""
+        return greedy_decode(
+            [clip.ids[:, 0] for clip in clips], [clip.log_probs[:, 0] for clip in clips], vocabulary, stride=stride
+        )
 
 
 def greedy_decode(

@@ -1,52 +1,37 @@
-"""The acoustic model: waveforms in, the best character of every frame out.
+"""The acoustic model: waveforms in, the most likely characters of every frame out.
 
 Any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio, ..). Invariants: what
-comes out for a clip does not depend on the clips beside it (`isolation`), and in float32 equals what Hugging Face's
-model gives for the clip alone.
+comes out for a clip does not depend on the clips beside it (`padding_invariance`), and in float32 it equals what
+Hugging Face's model gives for the clip alone.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from thano_duckdb.errors import ModelError
 from thano_duckdb.models.checkpoint import check_checkpoint
 from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech.decoding.greedy import Vocabulary
-from thano_duckdb.speech.device import Device, Download, OutOfMemory, choose_device, is_out_of_memory
-from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
+from thano_duckdb.speech.decoding.decoder import FrameScores
+from thano_duckdb.speech.device import Device, HostCopy, OutOfMemory, choose_device, is_out_of_memory
+from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.threads import POLL_S
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .clip_stream import ClipStream
-from .ctc_checkpoint import fingerprint, read_normalize, read_vocabulary
+from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
 from .int8 import Int8Product, quantise
-from .padding_invariance import PADDED_MODEL_TYPES, ClipIsolation
-
-
-@dataclass(frozen=True)
-class FrameScores:
-    """The best path through one clip or window.
-
-    Attributes:
-        ids: the most likely label of each frame, int16 where the vocabulary allows, shape (frames,).
-        log_probs: natural logarithm of its probability, shape (frames,).
-    """
-
-    ids: NDArray[np.integer]
-    log_probs: NDArray[np.float32]
+from .padding_invariance import PaddingInvariance
 
 
 class AcousticModel:
@@ -58,28 +43,22 @@ class AcousticModel:
         grid: how its frames lie over the samples.
         device: where it runs.
         fingerprint: changes with the files of the checkpoint, the device and the precision.
-        max_clips: clips in a batch at most, 1 where the architecture is not known to keep clips apart; else None.
+        max_clips: clips in a batch at most: 1 where the architecture is not known to keep clips apart, else None.
     """
 
-    def __init__(self, network: Any, *, folder: Path, device: Device) -> None:
-        """Take over `network`, which was loaded from `folder`; use `load` instead.
+    def __init__(self, network: Any, checkpoint: CtcCheckpoint, device: Device) -> None:
+        """Take over `network`, which has the shape of `checkpoint`; use `load` instead.
 
         Raises:
-            ModelError: the folder's settings, or the architecture, are not of a kind that is known.
+            ModelError: a layer of the network is not supported.
         """
-        config = network.config
-        kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
-        if network.main_input_name != "input_values" or not kernels or not strides:
-            raise ModelError(f"{folder} is a {config.model_type} model; only models that read the waveform are known")
-        if getattr(config, "add_adapter", False):
-            raise ModelError(f"{folder} thins out its frames (add_adapter=true), which is not known here")
-        self.grid = FrameGrid.of_convolutions(kernels, strides)
-        self.vocabulary: Vocabulary = read_vocabulary(folder, config.vocab_size)
+        self.grid = checkpoint.grid
+        self.vocabulary = checkpoint.vocabulary
         self.device = device
-        self.fingerprint = f"{fingerprint(folder)} on {device}"
-        self.max_clips = None if config.model_type in PADDED_MODEL_TYPES else 1
-        self._normalize = read_normalize(folder)
-        self._isolation = ClipIsolation(network)
+        self.fingerprint = f"{fingerprint(checkpoint.folder)} on {device}"
+        self.max_clips = None if checkpoint.is_padding_invariant else 1
+        self._normalize = checkpoint.normalize
+        self._invariance = PaddingInvariance(network)
         self._lock = threading.Lock()
         self._monitor: Monitor | None = None  # of the pass that runs
         _fold_weight_norms(network)
@@ -107,31 +86,10 @@ class AcousticModel:
             ModelError: it cannot be loaded, with the reason.
         """
         require_libraries()
-        import transformers
-
         check_checkpoint(folder)
-        place = choose_device(device, precision)
-        try:
-            with quiet_transformers():
-                network, loading = transformers.AutoModelForCTC.from_pretrained(
-                    folder,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                )
-        except Exception as error:
-            # Whatever is wrong with a checkpoint shows here, as any kind of error, safetensors' own among them.
-            raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
-        # The vector that SpecAugment masks with serves training alone; many checkpoints lack it.
-        missing = sorted(name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed"))
-        if missing:
-            raise ModelError(
-                f"{folder} lacks {len(missing)} of its weights ({missing[0]}, ..): "
-                "a model that was pretrained but not fine-tuned for speech recognition has no text to give"
-            )
-        return cls(network, folder=folder, device=place)
+        chosen = choose_device(device, precision)
+        checkpoint = CtcCheckpoint.read(folder)
+        return cls(checkpoint.load_network(), checkpoint, chosen)
 
     @property
     def max_batch_samples(self) -> int:
@@ -148,23 +106,30 @@ class AcousticModel:
         Args:
             samples: the whole clip, mono at 16 kHz, at least `grid.receptive_field` of them.
         """
-        return features(samples, normalize=self._normalize, convolution=self._isolation.convolution)
+        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
 
-    def forward(self, batch: Sequence[Features], monitor: Monitor) -> list[FrameScores]:
-        """The best path through each clip of a batch.
+    def forward(
+        self, batch: Sequence[Features], monitor: Monitor, *, labels_per_frame: int | None = 1
+    ) -> list[FrameScores]:
+        """The scores of each clip of a batch.
+
+        Args:
+            batch: clips or windows of clips.
+            monitor: asked between the layers whether to go on.
+            labels_per_frame: how many of the most likely labels of each frame are wanted; None for all.
 
         Raises:
-            OutOfMemory: the device has no room for it.
+            OutOfMemory: the device has no room for the batch.
             Cancelled: `monitor` says so, within the pass too.
             RuntimeError: torch cannot compute it.
         """
         stream = ClipStream.of(batch, self.grid, pinned=self.device.is_cuda)
         while not self._lock.acquire(timeout=POLL_S):
             monitor.raise_if_cancelled()
-        best_path = None
+        scores = None
         try:
             self._monitor = monitor
-            best_path = self._best_path(stream)
+            scores = self._scores(stream, labels_per_frame)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -172,28 +137,36 @@ class AcousticModel:
             self._monitor = None
             self._lock.release()
         # Out here the error is gone, and with it the frames that held the batch's tensors.
-        if best_path is None:
+        if scores is None:
             self.device.release_memory()
             raise OutOfMemory
-        ids, log_probs = best_path.wait()
+        ids, log_probs = scores.wait()
         return [FrameScores(ids[row, :count], log_probs[row, :count]) for row, count in enumerate(stream.n_frames)]
 
     @torch.inference_mode()
-    def _best_path(self, stream: ClipStream) -> Download:
-        place = self.device.torch_device
-        samples = stream.samples.to(place, non_blocking=True).to(self.device.dtype)
-        frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(place, non_blocking=True)
-        with self._isolation.of(stream.moments, frame_mask), self._encoder.reading(stream):
+    def _scores(self, stream: ClipStream, labels_per_frame: int | None) -> HostCopy:
+        device = self.device.torch_device
+        samples = stream.samples.to(device, non_blocking=True).to(self.device.dtype)
+        frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(device, non_blocking=True)
+        with self._invariance.of(stream.moments, frame_mask), self._encoder.reading(stream):
             output = self.network(samples, attention_mask=frame_mask, return_dict=True)
         logits = output.logits.float()  # (batch, frames, vocab)
-        best, ids = logits.max(dim=-1)
-        log_probs = best - logits.logsumexp(dim=-1)
+        best, ids = _most_likely(logits, labels_per_frame)
+        log_probs = best - logits.logsumexp(dim=-1, keepdim=True)
         small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
-        return Download.of(ids.to(small), log_probs)
+        return HostCopy.of(ids.to(small), log_probs)
 
     def _raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
         if self._monitor is not None:
             self._monitor.raise_if_cancelled()
+
+
+def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:
+    """The highest logits and their labels, the highest first, both (batch, frames, labels)."""
+    n_outputs = logits.shape[-1]
+    if n_labels == 1:
+        return logits.max(dim=-1, keepdim=True)  # several times as fast as `topk`
+    return logits.topk(n_outputs if n_labels is None else min(n_labels, n_outputs), dim=-1)
 
 
 def _fold_weight_norms(network: nn.Module) -> None:

@@ -1,25 +1,158 @@
-"""What a model's folder says of itself in its JSON files, read without torch or transformers.
+"""What a checkpoint folder says of its model: the one description of a CTC checkpoint, for inference and training.
 
-The files are those of Hugging Face: `vocab.json`, `tokenizer_config.json`, `special_tokens_map.json`,
-`added_tokens.json`, and `preprocessor_config.json` or, newer, `processor_config.json`.
+The files are those of Hugging Face: `config.json`, `vocab.json`, `tokenizer_config.json`, `special_tokens_map.json`,
+`added_tokens.json`, and `preprocessor_config.json` or, newer, `processor_config.json`. torch and transformers are
+imported when a checkpoint is read, not with this module.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.checkpoint import read_json
-from thano_duckdb.speech.decoding.greedy import Vocabulary
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+from thano_duckdb.models.checkpoint import check_weights, read_json
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
+from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
+PADDING_INVARIANT_MODEL_TYPES = frozenset(
+    {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
+)
+"""Architectures whose batched result was compared with that of each clip alone."""
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """How tokens of subword tokenizers begin; joining them as characters would give a wrong text."""
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """The roles of `Wav2Vec2CTCTokenizer` and their defaults; `pad_token` is the CTC blank."""
+
+
+@dataclass(frozen=True)
+class CtcCheckpoint:
+    """A checkpoint whose model reads the waveform and writes characters with CTC.
+
+    Attributes:
+        folder: where it is, in Hugging Face format.
+        config: transformers' configuration of the network.
+        grid: how the frames of the network lie over the samples.
+        vocabulary: what its labels stand for, the blank among them.
+        normalize: whether clips are brought to zero mean and unit variance before they enter the network.
+    """
+
+    folder: Path
+    config: Any
+    grid: FrameGrid
+    vocabulary: Vocabulary
+    normalize: bool
+
+    @classmethod
+    def read(cls, folder: Path) -> CtcCheckpoint:
+        """Read everything but the weights.
+
+        Raises:
+            ModelError: the folder or its architecture is not supported, and why.
+        """
+        require_libraries()
+        import transformers
+
+        try:
+            with quiet_transformers():
+                config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # whatever is wrong with a configuration shows here, as any kind of error
+            raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
+        _check_architecture(folder, config, transformers.MODEL_FOR_CTC_MAPPING)
+        return cls(
+            folder,
+            config,
+            FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
+            read_vocabulary(folder, config.vocab_size),
+            read_normalize(folder),
+        )
+
+    @property
+    def is_padding_invariant(self) -> bool:
+        """Whether clips of different lengths may share a batch; where not, each goes through the network alone."""
+        return self.config.model_type in PADDING_INVARIANT_MODEL_TYPES
+
+    def load_network(self, **config_overrides: Any) -> Any:
+        """The network with the weights of the folder, in float32: never a pickle, never code of the checkpoint's own.
+
+        Args:
+            **config_overrides: settings of transformers' configuration to change.
+
+        Raises:
+            ModelError: the weights are missing, incomplete, or not those of this network.
+        """
+        import torch
+        import transformers
+
+        check_weights(self.folder)
+        try:
+            with quiet_transformers():
+                network, loading = transformers.AutoModelForCTC.from_pretrained(
+                    self.folder,
+                    config=self._config_with(config_overrides),
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+        except Exception as error:  # likewise: safetensors' own errors among them
+            raise ModelError(f"{self.folder} cannot be loaded: {first_line(error)}") from error
+        # The vector that SpecAugment masks with serves training alone; many checkpoints lack it.
+        missing = sorted(name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed"))
+        if missing:
+            more = ", .." if len(missing) > 1 else ""
+            raise ModelError(
+                f"{self.folder} lacks {len(missing)} of its weights ({missing[0]}{more}): it was cut short, or it was "
+                "pretrained but not fine-tuned for speech recognition and has no text to give"
+            )
+        return network
+
+    def new_network(self, **config_overrides: Any) -> Any:
+        """A network of the same shape with random weights, in float32.
+
+        Raises:
+            ModelError: transformers cannot make it.
+        """
+        import torch
+        import transformers
+
+        config = self._config_with(config_overrides)
+        config.dtype = torch.float32
+        create: Any = transformers.AutoModelForCTC.from_config
+        try:
+            with quiet_transformers():
+                return create(config, trust_remote_code=False)
+        except Exception as error:
+            raise ModelError(f"{self.folder} cannot be loaded: {first_line(error)}") from error
+
+    def _config_with(self, overrides: dict[str, Any]) -> Any:
+        config = copy.deepcopy(self.config)
+        # transformers computes the CTC loss with `pad_token_id` as its blank; decoding takes the tokenizer's.
+        config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
+        return config
+
+
+def _check_architecture(folder: Path, config: Any, ctc_networks: Any) -> None:
+    """Refuse what is not a network over the waveform with CTC.
+
+    Raises:
+        ModelError: with the architecture's name.
+    """
+    network = ctc_networks.get(type(config), None)
+    reads_waveform = network is not None and network.main_input_name == "input_values"
+    if not (reads_waveform and getattr(config, "conv_kernel", None) and getattr(config, "conv_stride", None)):
+        raise ModelError(
+            f"{folder} is a {config.model_type} model, which is not supported: only models that read the waveform and "
+            "write with CTC are (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others)"
+        )
+    if getattr(config, "add_adapter", False):
+        raise ModelError(f"{folder} thins out its frames with an adapter (add_adapter=true), which is not supported")
 
 
 def fingerprint(folder: Path) -> str:
@@ -47,10 +180,10 @@ def read_normalize(folder: Path) -> bool:
         )
     kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
     if kind != "Wav2Vec2FeatureExtractor":
-        raise ModelError(f"{folder} reads audio through a {kind}; only models that read the waveform itself are known")
+        raise ModelError(f"{folder} reads audio through a {kind}; only models that read the waveform are supported")
     rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
-        raise ModelError(f"{folder} was trained on audio at {rate_hz} Hz; only {SAMPLE_RATE_HZ} Hz is known")
+        raise ModelError(f"{folder} was trained on audio at {rate_hz} Hz; only {SAMPLE_RATE_HZ} Hz is supported")
     return bool(settings.get("do_normalize", True))
 
 
@@ -69,11 +202,15 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
     )
     kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
     if kind not in CHARACTER_TOKENIZERS:
-        raise ModelError(f"{folder} has a {kind}; only character tokenizers (Wav2Vec2CTCTokenizer) are known")
+        raise ModelError(f"{folder} has a {kind}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported")
     ids = _token_ids(folder, tokenizer)
     special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
-    if special["pad_token"] not in ids:
-        raise ModelError(f"the vocabulary of {folder} has no {special['pad_token']!r}, which CTC needs as its blank")
+    blank_id = ids.get(special["pad_token"] or "")
+    if blank_id is None or not 0 <= blank_id < n_labels:
+        raise ModelError(
+            f"the vocabulary of {folder} has no {special['pad_token']!r} among the {n_labels} outputs of the model, "
+            "which CTC needs as its blank"
+        )
 
     delimiter_token = _content(tokenizer.get("word_delimiter_token", "|"))
     lower = bool(tokenizer.get("do_lower_case", False))
@@ -84,12 +221,13 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
         if index >= n_labels or token in unwritten:
             continue
         if len(token) > 1 and token.startswith(SUBWORD_MARKS):
-            raise ModelError(f"{folder} writes in pieces of words (such as {token!r}); only characters are known")
+            raise ModelError(f"{folder} writes in pieces of words (such as {token!r}); only characters are supported")
         if token == delimiter_token or token.isspace():
             delimiters.add(index)
         tokens[index] = token.lower() if lower else token
     replacement = tokenizer.get("replace_word_delimiter_char", " ")
-    return Vocabulary(tuple(tokens), frozenset(delimiters), " " if replacement is None else str(replacement))
+    between_words = " " if replacement is None else str(replacement)
+    return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
 
 
 def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:

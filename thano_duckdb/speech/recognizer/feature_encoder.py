@@ -37,12 +37,12 @@ class FeatureEncoder(nn.Module):
         """Take over the layers of `encoder`, on their device and in their type.
 
         Raises:
-            ModelError: they are not of a kind that is known.
+            ModelError: they are of a kind that is not supported.
         """
         super().__init__()
         convolutions = [Convolution(layer) for layer in getattr(encoder, "conv_layers", ())]
         if not convolutions or convolutions[0].n_inputs != 1:
-            raise ModelError(f"the {type(encoder).__name__} of this model is not known here")
+            raise ModelError(f"the {type(encoder).__name__} of this model is not supported")
         self.layers = nn.ModuleList(convolutions)
         self._grid = grid
         self._first_frames = grid.stride // convolutions[0].stride  # of the first layer, for each frame of the last
@@ -117,7 +117,7 @@ class Convolution(nn.Module):
         conv, norm = layer.conv, getattr(layer, "layer_norm", None)
         is_plain = (*conv.padding, *conv.dilation, conv.groups) == (0, 1, 1)
         if not is_plain or not isinstance(norm, (ClipNorm, nn.LayerNorm, type(None))):
-            raise ModelError(f"the {type(layer).__name__} of this model is not known here")
+            raise ModelError(f"the {type(layer).__name__} of this model is not supported")
         self.n_inputs, self.n_outputs = conv.in_channels, conv.out_channels
         self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
         # A filter over one channel is short: one product with a copy of the samples, rather than two with sums between.

@@ -1,4 +1,4 @@
-"""What keeps the text of a clip from depending on the clips beside it in a batch.
+"""Makes what a network gives for a clip independent of the padding that its neighbours in a batch cause.
 
 Clips of a batch are padded to the longest. Hugging Face's attention mask hides the padded frames from attention, but
 two parts of these models look past it:
@@ -8,7 +8,7 @@ two parts of these models look past it:
 - the positional convolution mixes neighbouring frames. Hugging Face zeroes the padded ones once before it, but a
   batch normalisation ahead of it (some HuBERTs) or an earlier layer of it (Data2VecAudio) fills them again.
 
-Both are put right here without touching a parameter or its name, so `save_pretrained` still writes a plain checkpoint.
+Both are corrected without touching a parameter or its name, so `save_pretrained` still writes a plain checkpoint.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ from thano_duckdb.errors import ModelError
 
 from .features import FirstConvolution, Moments
 
-PADDED_MODEL_TYPES = frozenset({"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"})
-"""Architectures whose batched result was compared with that of each clip alone. Others run one clip at a time."""
-
 
 class ClipNorm(nn.GroupNorm):
     """A GroupNorm of one channel a group whose mean and variance are given, not taken from the padded activations."""
@@ -43,19 +40,19 @@ class ClipNorm(nn.GroupNorm):
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """What the normalisation comes to for the channels of each clip, both (batch, channels) float32."""
         if self.clip_mean is None or self.clip_variance is None:
-            raise RuntimeError("ClipNorm has no statistics: call the network inside ClipIsolation.of()")
+            raise RuntimeError("ClipNorm has no statistics: call the network inside PaddingInvariance.of()")
         scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)
         return scale, self.bias - self.clip_mean * scale
 
 
-class ClipIsolation:
+class PaddingInvariance:
     """Makes a network treat each clip of a batch as if it were alone."""
 
     def __init__(self, network: nn.Module) -> None:
         """Change `network` in place.
 
         Raises:
-            ModelError: it normalises over time in a place that is not known here.
+            ModelError: it normalises over time in a layer that is not supported.
         """
         self._norm: ClipNorm | None = None
         self._first: nn.Conv1d | None = None
@@ -64,7 +61,9 @@ class ClipIsolation:
             self._replace_group_norm(module)
             _fold_mask_into_position_bias(module)
         if any(isinstance(module, nn.GroupNorm) and module is not self._norm for module in network.modules()):
-            raise ModelError(f"{type(network).__name__} has a GroupNorm that is not known here")
+            raise ModelError(
+                f"{type(network).__name__} has a GroupNorm outside its first layer, which is not supported"
+            )
         for name, module in network.named_modules():
             if isinstance(module, nn.Conv1d) and "pos_conv_embed" in name:
                 module.register_forward_pre_hook(self._zero_padded_frames)

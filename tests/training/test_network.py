@@ -1,0 +1,84 @@
+"""A checkpoint means the same to training as to recognition: the same blank, the same refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2ConformerConfig, Wav2Vec2ConformerForCTC
+
+from tests.training.kit import utterances
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models import tiny
+from thano_duckdb.monitoring.training_monitor import SilentTrainingMonitor
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.training.audio_store import AudioStore
+from thano_duckdb.training.loader import BatchLoader
+from thano_duckdb.training.network import CtcNetwork, load_network
+from thano_duckdb.training.training_options import Example, TrainingOptions
+from thano_duckdb.training.validation import FixedBatches
+
+OPTIONS = TrainingOptions(mask_time_prob=0.0)
+
+
+@pytest.fixture
+def model(small_model: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may change."""
+    return Path(shutil.copytree(small_model, tmp_path / "model"))
+
+
+def loss_of(network: CtcNetwork, clips: list[Example]) -> float:
+    network.module.eval()
+    store = AudioStore()
+    rows = utterances(clips, network, store)
+    plan = FixedBatches([range(len(rows))])
+    (batch,) = BatchLoader(rows, plan, network, store, seed=None, monitor=SilentTrainingMonitor())
+    return float(network.run(batch).loss.detach())
+
+
+def test_training_takes_the_blank_of_the_tokenizer_as_recognition_does(
+    model: Path, clips: list[Example], tmp_path: Path
+) -> None:
+    right = loss_of(load_network(model, OPTIONS), clips)
+    config = json.loads((model / "config.json").read_text())
+    assert config["pad_token_id"] == 0  # `<pad>` in its vocabulary
+    (model / "config.json").write_text(json.dumps(config | {"pad_token_id": 12}))  # a letter
+    network = load_network(model, OPTIONS)
+    assert loss_of(network, clips) == pytest.approx(right)
+    network.save(tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["pad_token_id"] == 0
+
+
+@pytest.mark.parametrize("load", [AcousticModel.load, lambda folder: load_network(folder, OPTIONS)])
+def test_a_checkpoint_that_lacks_a_layer_is_refused(model: Path, load: object) -> None:
+    weights = load_file(model / "model.safetensors")
+    cut = {name: weight for name, weight in weights.items() if ".encoder.layers.1." not in name}
+    assert len(cut) < len(weights)
+    save_file(cut, model / "model.safetensors", metadata={"format": "pt"})
+    assert callable(load)
+    with pytest.raises(ModelError, match=rf"lacks {len(weights) - len(cut)} of its weights \(.*encoder\.layers\.1\."):
+        load(model)
+
+
+@pytest.mark.parametrize("load", [AcousticModel.load, lambda folder: load_network(folder, OPTIONS)])
+def test_a_blank_that_the_model_has_no_output_for_is_refused(model: Path, load: object) -> None:
+    vocabulary = json.loads((model / "vocab.json").read_text())
+    (model / "vocab.json").write_text(json.dumps(vocabulary | {"<pad>": 99}))
+    assert callable(load)
+    with pytest.raises(ModelError, match=r"no '<pad>' among the 32 outputs of the model, which CTC needs as its blank"):
+        load(model)
+
+
+def test_an_architecture_that_mixes_padding_in_is_not_trained(tmp_path: Path) -> None:
+    tiny.write_tiny(tmp_path)
+    config = Wav2Vec2ConformerConfig(
+        vocab_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        conv_dim=[8, 8], conv_kernel=[10, 3], conv_stride=[5, 2], num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    Wav2Vec2ConformerForCTC(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="which PREDICT can use and BUILD cannot train yet"):
+        load_network(tmp_path, OPTIONS)

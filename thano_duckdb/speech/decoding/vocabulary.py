@@ -1,0 +1,42 @@
+"""What the labels of a CTC model stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What each output of a model stands for.
+
+    Attributes:
+        tokens: text of each label; None for what is never written (the blank, `<s>`, `</s>`, `<unk>`).
+        delimiter_ids: the labels that end a word; empty where the language is written without spaces.
+        delimiter: what is written between two words.
+        blank_id: the CTC blank.
+    """
+
+    tokens: tuple[str | None, ...]
+    delimiter_ids: frozenset[int]
+    delimiter: str = " "
+    blank_id: int = 0
+
+    @cached_property
+    def is_written(self) -> NDArray[np.bool_]:  # (vocab,)
+        """Which labels are written as part of a word."""
+        return np.array([token is not None for token in self.tokens]) & ~self.is_delimiter
+
+    @cached_property
+    def is_delimiter(self) -> NDArray[np.bool_]:  # (vocab,)
+        """Which labels end a word."""
+        return np.array([index in self.delimiter_ids for index in range(len(self.tokens))])
+
+    @cached_property
+    def texts(self) -> pa.StringArray:  # (vocab,)
+        """`tokens`, to look up many at once."""
+        return pa.array(self.tokens, pa.string())
