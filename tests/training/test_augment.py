@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thano_duckdb.training.augment import SPEEDS, Hearing, Noise, Room, Samples, choose_hearing, n_samples_at
+from thano_duckdb.training.augment import SPEEDS, Augmentation, Noise, Room, Samples, choose_augmentation, n_samples_at
 
 RATE_HZ = 16_000
 SEED = (0, 0, 0)
 
 
-def plain(**changes: object) -> Hearing:
-    return Hearing(**{"speed": 1.0, "room": None, "is_telephone": False, "noise": None, "seed": SEED, **changes})  # type: ignore[arg-type]
+def plain(**changes: object) -> Augmentation:
+    return Augmentation(**{"speed": 1.0, "room": None, "is_telephone": False, "noise": None, "seed": SEED, **changes})  # type: ignore[arg-type]
 
 
 def tone(pitch_hz: float, n_samples: int = RATE_HZ) -> Samples:
@@ -35,14 +35,14 @@ def test_speed_changes_duration_and_pitch(speed: float) -> None:
 
 
 @pytest.mark.parametrize("signal_db", [5.0, 20.0])
-@pytest.mark.parametrize("darkness", [0.0, 0.9])
-def test_noise_is_as_loud_as_it_says(signal_db: float, darkness: float) -> None:
+@pytest.mark.parametrize("lowpass", [0.0, 0.9])
+def test_noise_is_as_loud_as_it_says(signal_db: float, lowpass: float) -> None:
     clip = tone(440)
-    noise = plain(noise=Noise(signal_db, darkness)).apply(clip) - clip
+    noise = plain(noise=Noise(signal_db, lowpass)).apply(clip) - clip
     assert 10 * np.log10(energy(clip) / energy(noise)) == pytest.approx(signal_db, abs=0.1)
     spectrum = np.abs(np.fft.rfft(noise))
     is_dark = energy(spectrum[: len(spectrum) // 4]) > 0.8 * energy(spectrum)
-    assert is_dark == (darkness > 0.5)
+    assert is_dark == (lowpass > 0.5)
 
 
 def test_a_room_echoes_as_long_and_as_loud_as_it_says() -> None:
@@ -64,8 +64,8 @@ def test_a_telephone_leaves_speech_and_takes_what_is_above() -> None:
 
 @given(st.integers(1, 3000), st.integers(0, 40))
 def test_any_clip_keeps_its_length_and_stays_finite(n_samples: int, clip: int) -> None:
-    hearing = choose_hearing(1, 2, clip)
-    heard = hearing.apply(tone(440, n_samples), change_speed=False)
+    augmentation = choose_augmentation(1, 2, clip)
+    heard = augmentation.apply(tone(440, n_samples), change_speed=False)
     assert heard.shape == (n_samples,)
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
@@ -77,11 +77,11 @@ def test_silence_stays_silence() -> None:
 
 
 def test_a_clip_is_heard_in_every_way_and_in_the_same_way_when_asked_again() -> None:
-    heard = [[choose_hearing(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
+    heard = [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
     assert all({each.speed for each in epochs} == set(SPEEDS) for epochs in heard)
     for find in (lambda each: each.room, lambda each: each.noise, lambda each: each.is_telephone):
         assert all({bool(find(each)) for each in epochs} == {True, False} for epochs in heard[:5])
-    assert heard == [[choose_hearing(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
-    assert heard != [[choose_hearing(1, epoch, clip) for epoch in range(30)] for clip in range(20)]
+    assert heard == [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
+    assert heard != [[choose_augmentation(1, epoch, clip) for epoch in range(30)] for clip in range(20)]
     clip = tone(300)
-    assert np.array_equal(heard[3][4].apply(clip), choose_hearing(0, 4, 3).apply(clip))
+    assert np.array_equal(heard[3][4].apply(clip), choose_augmentation(0, 4, 3).apply(clip))

@@ -1,7 +1,7 @@
 """A clip as it might also have been recorded: at another speed, in a room, over a telephone, in noise.
 
 Speed perturbation is that of Ko et al. 2015 (`Audio augmentation for speech recognition`); room and noise follow
-Ko et al. 2017 (`A study on data augmentation of reverberant speech`), with made-up rooms: noise that dies away.
+Ko et al. 2017 (`A study on data augmentation of reverberant speech`), with synthetic room responses: decaying noise.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _IN_A_ROOM, _BY_TELEPHONE, _IN_NOISE = 0.2, 0.1, 0.3
 _REVERBERATION_S = (0.1, 0.6)
 _DIRECT_TO_REVERBERANT_DB = (0.0, 15.0)
 _SIGNAL_TO_NOISE_DB = (5.0, 35.0)
-_DARKNESS = (0.0, 0.95)
+_LOWPASS = (0.0, 0.95)
 _SIXTY_DB = 1e-3
-"""Reverberation time is that in which the echo falls by 60 dB, to this part of its amplitude."""
+"""60 dB as a ratio of amplitudes: the reverberation time is that in which the echo falls by it."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """Where a clip is heard.
+    """The room that a clip is played in.
 
     Attributes:
         reverberation_s: time in which the echo falls by 60 dB.
@@ -45,16 +45,16 @@ class Noise:
 
     Attributes:
         signal_db: energy of the clip over that of the noise.
-        darkness: from 0 (white) to below 1 (only the lowest frequencies).
+        lowpass: coefficient of a one-pole low-pass filter over white noise, from 0 (white) to below 1 (rumble).
     """
 
     signal_db: float
-    darkness: float
+    lowpass: float
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """How a clip is heard in an epoch: the same whenever and wherever it is asked."""
+class Augmentation:
+    """How a clip is changed in an epoch: the same in every run with the same seed."""
 
     speed: float
     room: Room | None
@@ -63,7 +63,7 @@ class Hearing:
     seed: tuple[int, int, int]
 
     def apply(self, samples: Samples, *, change_speed: bool = True) -> Samples:
-        """The clip as it is heard so; all but its speed where `change_speed` is off.
+        """The changed clip; its speed stays as it was where `change_speed` is off.
 
         Args:
             samples: (n_samples,) mono at 16 kHz.
@@ -81,14 +81,14 @@ class Hearing:
         return samples
 
 
-def choose_hearing(seed: int, epoch: int, clip: int) -> Hearing:
-    """How a clip is heard in an epoch."""
+def choose_augmentation(seed: int, epoch: int, clip: int) -> Augmentation:
+    """The augmentation of a clip in an epoch."""
     random = np.random.default_rng([seed, epoch, clip])
     speed = SPEEDS[random.integers(len(SPEEDS))]
     room = Room(random.uniform(*_REVERBERATION_S), random.uniform(*_DIRECT_TO_REVERBERANT_DB))
-    noise = Noise(random.uniform(*_SIGNAL_TO_NOISE_DB), random.uniform(*_DARKNESS))
+    noise = Noise(random.uniform(*_SIGNAL_TO_NOISE_DB), random.uniform(*_LOWPASS))
     in_a_room, by_telephone, in_noise = random.random(3) < (_IN_A_ROOM, _BY_TELEPHONE, _IN_NOISE)
-    return Hearing(
+    return Augmentation(
         speed, room if in_a_room else None, bool(by_telephone), noise if in_noise else None, (seed, epoch, clip)
     )
 
@@ -100,22 +100,22 @@ def n_samples_at(n_samples: int, speed: float) -> int:
 
 def _in_room(samples: Samples, room: Room, random: np.random.Generator) -> Samples:
     n_echo = int(room.reverberation_s * _RATE_HZ)
-    fall = _SIXTY_DB ** (np.arange(1, n_echo + 1, dtype=np.float32) / n_echo)
-    echo = random.standard_normal(n_echo, np.float32) * fall
+    decay = _SIXTY_DB ** (np.arange(1, n_echo + 1, dtype=np.float32) / n_echo)
+    echo = random.standard_normal(n_echo, np.float32) * decay
     echo *= 10 ** (-room.direct_db / 20) / np.linalg.norm(echo)
     response = np.concatenate([np.ones(1, np.float32), echo])
     n_fft = 1 << (len(samples) + n_echo).bit_length()
-    heard = np.fft.irfft(np.fft.rfft(samples, n_fft) * np.fft.rfft(response, n_fft), n_fft)[: len(samples)]
-    return heard.astype(np.float32, copy=False)
+    reverberant = np.fft.irfft(np.fft.rfft(samples, n_fft) * np.fft.rfft(response, n_fft), n_fft)[: len(samples)]
+    return reverberant.astype(np.float32, copy=False)
 
 
 def _in_noise(samples: Samples, noise: Noise, random: np.random.Generator) -> Samples:
     n_fft = 1 << (len(samples) - 1).bit_length()
     white = np.fft.rfft(random.standard_normal(n_fft, np.float32))
-    turn = np.exp(-2j * np.pi * np.linspace(0, 0.5, len(white), dtype=np.float32)).astype(np.complex64)
-    hiss = np.fft.irfft(white / (1 - noise.darkness * turn), n_fft)[: len(samples)]  # a one-pole low-pass filter
-    level = np.linalg.norm(samples) / max(float(np.linalg.norm(hiss)), 1e-9) * 10 ** (-noise.signal_db / 20)
-    return (samples + level * hiss).astype(np.float32)
+    delay = np.exp(-2j * np.pi * np.linspace(0, 0.5, len(white), dtype=np.float32)).astype(np.complex64)
+    coloured = np.fft.irfft(white / (1 - noise.lowpass * delay), n_fft)[: len(samples)]
+    level = np.linalg.norm(samples) / max(float(np.linalg.norm(coloured)), 1e-9) * 10 ** (-noise.signal_db / 20)
+    return (samples + level * coloured).astype(np.float32)
 
 
 def _as_long_as(samples: Samples, others: Samples) -> Samples:

@@ -16,7 +16,7 @@ from thano_duckdb.speech.readahead import ReadAhead
 from thano_duckdb.speech.recognizer.features import Features
 
 from .audio_store import AudioStore
-from .augment import choose_hearing, n_samples_at
+from .augment import choose_augmentation, n_samples_at
 from .corpus import Utterance
 from .network import CtcNetwork
 
@@ -32,7 +32,7 @@ IGNORED_LABEL = -100
 """Padding of labels, as in Hugging Face's models."""
 
 
-class Plan(Protocol):
+class BatchPlan(Protocol):
     """Which utterances are together in the batches of an epoch."""
 
     n_batches: int
@@ -52,14 +52,14 @@ class BatchLoader:
     def __init__(
         self,
         utterances: Sequence[Utterance],
-        plan: Plan,
+        plan: BatchPlan,
         network: CtcNetwork,
         store: AudioStore,
         *,
         seed: int | None,
         monitor: Monitor,
     ) -> None:
-        """Load `utterances` as `plan` says; with a `seed`, as `augment` has them heard."""
+        """Load `utterances` in the batches of `plan`; with a `seed`, augmented."""
         self.dataset = utterances  # Trainer asks for its length
         self._plan = plan
         self._network = network
@@ -115,15 +115,15 @@ class BatchLoader:
             raise AudioError(
                 f"{utterance.source.location} could be read when the build started and cannot be now: {samples.reason}"
             )
-        return self._network.features(self._as_heard(index, samples))
+        return self._network.features(self._augmented(index, samples))
 
-    def _as_heard(self, index: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _augmented(self, index: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._seed is None:
             return samples
-        hearing = choose_hearing(self._seed, self._epoch, index)
-        n_frames = self._network.grid.n_frames(n_samples_at(len(samples), hearing.speed) - 1)
+        augmentation = choose_augmentation(self._seed, self._epoch, index)
+        n_frames = self._network.grid.n_frames(n_samples_at(len(samples), augmentation.speed) - 1)
         fits = n_frames >= self.dataset[index].labels.n_frames_needed
-        return hearing.apply(samples, change_speed=fits)
+        return augmentation.apply(samples, change_speed=fits)
 
 
 def padded_length(n_samples: int) -> int:
