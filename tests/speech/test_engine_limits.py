@@ -199,7 +199,7 @@ def test_what_was_transcribed_before_an_interrupt_is_kept(
     try:
         assert None not in texts(transcribe(engine, paths))
     finally:
-        del engine.model.forward  # type: ignore[method-assign]
+        del engine.model.forward
     assert n_computed == len(noises) - 4
 
 
