@@ -56,7 +56,7 @@ class PeakMemory:
     def __enter__(self) -> Self:
         self._process = psutil.Process()
         self._ended = threading.Event()
-        self._before = self._peak = self._process.memory_info().rss
+        self._before_bytes = self._peak_bytes = self._resident_bytes()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -70,11 +70,14 @@ class PeakMemory:
     @property
     def rise_mib(self) -> float:
         """The peak above what there was at the beginning."""
-        return (self._peak - self._before) / 2**20
+        return (self._peak_bytes - self._before_bytes) / 2**20
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLING_S):
-            self._peak = max(self._peak, self._process.memory_info().rss)
+            self._peak_bytes = max(self._peak_bytes, self._resident_bytes())
+
+    def _resident_bytes(self) -> int:
+        return int(self._process.memory_info().rss)
 
 
 def run_pass(transcribe: Callable[[Sequence[str]], list[str]], stages: Stages | None, paths: Sequence[str]) -> Pass:
@@ -105,7 +108,7 @@ def _others_cpu_s() -> float:
     idle_s = times.idle + getattr(times, "iowait", 0.0)
     # Linux counts the time of guests in that of users too.
     busy_s = sum(times) - idle_s - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return busy_s - time.process_time()
+    return float(busy_s) - time.process_time()
 
 
 def run_rounds(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import thano_duckdb
 from benchmarks import systems
 from benchmarks.corpus import MODEL, Corpus, an4, write_random_model
@@ -96,7 +98,7 @@ def compare_all(
     pipeline = names.index(PIPELINE)
 
     flops = corpus_flops(model, clips.durations_s)
-    rates = {dtype: [] for dtype in {system.dtype for system in running}}
+    rates: dict[torch.dtype, list[float]] = {dtype: [] for dtype in {system.dtype for system in running}}
     rounds: list[list[Pass]] = []
     for passes in run_rounds(running, clips.paths, n_rounds, n_warm_up=n_warm_up, label=label):
         if passes[sql].texts != passes[engine].texts:

@@ -23,7 +23,7 @@ N_CLIPS, CLIP_S = 10, 0.25
 
 def resident_mib() -> float:
     """The memory that this process has now."""
-    return psutil.Process().memory_info().rss / 2**20
+    return int(psutil.Process().memory_info().rss) / 2**20
 
 
 def peak_mib() -> float:

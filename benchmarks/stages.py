@@ -11,8 +11,8 @@ from typing import Any
 from unittest import mock
 
 from thano_duckdb.audio.decode import decode
-from thano_duckdb.speech import engine as engine_module
 from thano_duckdb.speech.cache import Memo
+from thano_duckdb.speech.decoding.greedy import greedy_decode
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -58,10 +58,10 @@ class Stages:
         """Note the stages of what runs `model` within this context."""
         features = self.timed("decode_s", model.features, time.thread_time)
         forward = self.timed("device_s", model.network.forward, time.perf_counter)
-        text = self.timed("text_s", engine_module.greedy_decode, time.thread_time)
+        text = self.timed("text_s", greedy_decode, time.thread_time)
         with (
             mock.patch.object(model, "features", features),
             mock.patch.object(model.network, "forward", forward),
-            mock.patch.object(engine_module, "greedy_decode", text),
+            mock.patch("thano_duckdb.speech.engine.greedy_decode", text),
         ):
             yield

@@ -81,7 +81,7 @@ def engine(model: Path, precision: str = "float32") -> System:
         stages.clear()
         with stages.noting(acoustic):
             found = own.transcribe(paths, max_clips=None, monitor=SilentMonitor())
-        return _all_there([one and one.text for one in found])
+        return _all_there([None if one is None else one.text for one in found])
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return System(f"engine, {precision}", transcribe, dtype, stages)
@@ -92,7 +92,7 @@ def hugging_face_pipeline(
 ) -> System:
     """`pipeline("automatic-speech-recognition")` as its documentation has it; it would read paths with ffmpeg."""
     with quiet_transformers():
-        recognize = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
+        recognize: Any = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         clips = ({"raw": samples, "sampling_rate": rate_hz} for samples, rate_hz in map(_read, paths))

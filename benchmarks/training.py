@@ -92,7 +92,7 @@ class _PlainDataset(torch.utils.data.Dataset[dict[str, Any]]):
         extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
         tokenizer = transformers.Wav2Vec2CTCTokenizer(str(MODEL / "vocab.json"))
         labels = tokenizer("ONE TWO THREE").input_ids
-        self.rows = []
+        self.rows: list[dict[str, Any]] = []
         for path in paths:
             waveform = decode(as_source(path))
             assert isinstance(waveform, Waveform)
@@ -121,6 +121,7 @@ class _LengthGrouped(transformers.Trainer):
     """`train_sampling_strategy="group_by_length"`, which by itself looks for lengths only in `datasets`."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        assert isinstance(self.train_dataset, _PlainDataset)
         lengths = [row["length"] for row in self.train_dataset.rows]
         return LengthGroupedSampler(BATCH_SIZE, lengths=lengths)
 
@@ -157,4 +158,5 @@ def _hugging_face(paths: list[str]) -> float:
         )
         trainer = _LengthGrouped(network, arguments, data_collator=_collate, train_dataset=data, callbacks=[times])
         trainer.train()
-    return sum(row["length"] for row in data.rows) / 16_000 / times.seconds[1]
+    n_samples: int = sum(row["length"] for row in data.rows)
+    return n_samples / 16_000 / times.seconds[1]
