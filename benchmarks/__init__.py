@@ -1,1 +1,1 @@
-"""Timed claims, each a ratio measured in one run. See README.md."""
+"""Timed claims, each a ratio measured within one run. See README.md."""

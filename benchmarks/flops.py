@@ -1,6 +1,6 @@
-"""What a model has to compute, and what the machine can: together the model FLOP utilisation.
+"""How much a model has to compute and how much the machine can: together, the model FLOP utilisation (MFU).
 
-A multiplication with its addition counts as two operations, as everywhere in the field.
+A multiplication with its addition counts as two operations, as usual.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ MATRIX_SIZE = 4096
 
 
 def corpus_flops(model: Path, durations_s: Sequence[float]) -> int:
-    """Operations of the matrix products and convolutions of a model over clips, each alone and without padding.
+    """Operations of the matrix products and convolutions of a model over clips, each on its own and without padding.
 
-    Counted by running the network on tensors without content (torch's device `meta`).
+    Counted by running the network on tensors without data (torch's device `meta`).
     """
-    # sdpa has no device of its own on `meta`, so that torch takes it apart into the products that are counted.
+    # sdpa has no kernel of its own on `meta`, so torch breaks it down into the products that are counted.
     with torch.device("meta"):
         network = AutoModelForCTC.from_config(
             AutoConfig.from_pretrained(model), attn_implementation="sdpa", dtype=torch.float32
         ).eval()
     total = 0
     for n_samples, n_clips in Counter(round(duration_s * RATE_HZ) for duration_s in durations_s).items():
-        # Not inference_mode: in it, torch cannot compute a weight norm on `meta`.
+        # Not inference_mode, in which torch cannot compute a weight norm on `meta`.
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network(torch.empty(1, n_samples, device="meta"))
         total += n_clips * counter.get_total_flops()
@@ -38,7 +38,7 @@ def corpus_flops(model: Path, durations_s: Sequence[float]) -> int:
 
 
 def matmul_flops_per_s(dtype: torch.dtype, device: str = "cpu", size: int = MATRIX_SIZE) -> float:
-    """Operations a second of a product of square matrices: the best of three."""
+    """Operations per second of a product of square matrices: the best of three runs."""
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     left @ right
     best_s = float("inf")

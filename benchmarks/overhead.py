@@ -1,4 +1,4 @@
-"""What SQL, Arrow and DuckDB cost around the engine."""
+"""What SQL, Arrow and DuckDB add to the time of the engine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from unittest import mock
 
 import thano_duckdb
-from benchmarks.corpus import MODEL, an4_test
-from benchmarks.memo import without_memo
+from benchmarks.clip_sets import MODEL, an4_test
 from benchmarks.report import report
+from benchmarks.without_cache import without_cache
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
@@ -21,7 +21,7 @@ N_PAIRS = 7
 
 
 def main() -> None:
-    """Alternate engine and SQL over the same clips, in one process, without the memo."""
+    """Alternate engine and SQL over the same clips, in one process, without the cache of transcripts."""
     paths = an4_test()
     engine = load_engine(MODEL)
     call: Any = {"decoder": GreedyDecoder(), "cache": NoCache(), "max_clips": None, "monitor": SilentMonitor()}
@@ -38,7 +38,7 @@ def main() -> None:
     direct_s, sql_s, outside = [], [], []
     with (
         thano_duckdb.connect(progress=False) as con,
-        without_memo(),
+        without_cache(),
         mock.patch.object(Engine, "transcribe", timed),
     ):
         con.execute("CREATE TABLE clips AS SELECT unnest(?) AS audio_path", [paths])

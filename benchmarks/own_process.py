@@ -1,7 +1,7 @@
 """A system in a process of its own, as a user would run it.
 
-In one process the systems would share threads, and the memory that the C library holds: each would be timed with what
-the others left behind. So each lives in its own, all at the same time, and one of them at a time works.
+In one process the systems would share threads and the memory that the C library holds on to, and each would be timed
+with what the others left behind. So each has its own process; all are alive at the same time, and one works at a time.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from benchmarks.systems import SkippedError, System
 
 
 class OwnProcess:
-    """Runs what `make(*args)` gives; use it as a context manager.
+    """Runs the system that `make(*args)` returns; use it as a context manager.
 
     Attributes:
-        name: of the system.
-        dtype: of the system.
+        name: the system's name.
+        dtype: the system's dtype.
     """
 
     def __init__(self, make: Callable[..., System], *args: Any) -> None:
-        """Start the process and make the system there.
+        """Start the process and create the system in it.
 
         Raises:
-            SkippedError: it cannot run here.
+            SkippedError: the system cannot run on this machine.
         """
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -55,7 +55,7 @@ class OwnProcess:
         self._process.kill()
 
     def run_pass(self, paths: Sequence[str]) -> Pass:
-        """Time one pass there."""
+        """Time one pass in that process."""
         self._connection.send(list(paths))
         found: Pass = self._connection.recv()
         return found

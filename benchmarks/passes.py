@@ -1,4 +1,4 @@
-"""Passes of systems over the same clips, in rounds of rotating order, with time and memory of each."""
+"""Passes of systems over the same clips, in rounds whose order rotates, with the time and memory of each."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Pass:
     """One pass of a system over all clips.
 
     Attributes:
-        texts: of the clips, in their order.
-        elapsed_s: from paths to texts.
-        rise_mib: most resident memory within the pass, above that before it.
-        others_percent: of the processors' time, what other processes took meanwhile.
-        shares: percent of `elapsed_s` in each stage, where they are known.
+        texts: one for each clip, in their order.
+        elapsed_s: time from paths to texts.
+        rise_mib: peak resident memory during the pass, above that before it.
+        others_percent: share of the processors' time that other processes took meanwhile.
+        shares: percent of `elapsed_s` spent in each stage, where known.
     """
 
     texts: list[str]
@@ -40,23 +40,23 @@ class Pass:
 
 
 class Runner(Protocol):
-    """A system, in this process or in one of its own."""
+    """A system, in this process or in its own."""
 
     @property
     def name(self) -> str:
-        """In the table."""
+        """Its name in the table."""
 
     def run_pass(self, paths: Sequence[str]) -> Pass:
         """Time one pass."""
 
 
 class PeakMemory:
-    """The most resident memory of this process within a context, from a thread that looks every 20 ms."""
+    """The peak resident memory of this process within a context, sampled by a thread every 20 ms."""
 
     def __enter__(self) -> Self:
         self._process = psutil.Process()
         self._ended = threading.Event()
-        self._before = self._peak = self._process.memory_info().rss
+        self._before_bytes = self._peak_bytes = self._resident_bytes()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -69,16 +69,19 @@ class PeakMemory:
 
     @property
     def rise_mib(self) -> float:
-        """The peak above what there was at the beginning."""
-        return (self._peak - self._before) / 2**20
+        """The peak above the memory at the beginning."""
+        return (self._peak_bytes - self._before_bytes) / 2**20
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLING_S):
-            self._peak = max(self._peak, self._process.memory_info().rss)
+            self._peak_bytes = max(self._peak_bytes, self._resident_bytes())
+
+    def _resident_bytes(self) -> int:
+        return int(self._process.memory_info().rss)
 
 
 def run_pass(transcribe: Callable[[Sequence[str]], list[str]], stages: Stages | None, paths: Sequence[str]) -> Pass:
-    """Time one pass. Memory that earlier passes freed is given back before."""
+    """Time one pass. Memory that earlier passes freed is returned to the system first."""
     gc.collect()
     trim()
     with PeakMemory() as memory:
@@ -100,24 +103,24 @@ def run_pass(transcribe: Callable[[Sequence[str]], list[str]], stages: Stages | 
 
 
 def _others_cpu_s() -> float:
-    """CPU time that other processes, and the kernel, have used since the machine began, up to a constant."""
+    """CPU time that other processes and the kernel have used since the machine started, up to a constant."""
     times = psutil.cpu_times()
     idle_s = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts the time of guests in that of users too.
+    # Linux counts guest time as user time too.
     busy_s = sum(times) - idle_s - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return busy_s - time.process_time()
+    return float(busy_s) - time.process_time()
 
 
 def run_rounds(
     systems: Sequence[Runner], paths: Sequence[str], n_rounds: int, *, n_warm_up: int | None = None, label: str
 ) -> Iterator[list[Pass]]:
-    """Warm every system up, then let each run once a round; a round begins with another system each time.
+    """Warm every system up, then run each once per round; each round begins with another system.
 
     Args:
-        systems: to be compared.
-        paths: of the clips.
-        n_rounds: that are timed.
-        n_warm_up: clips of the pass before them; None for all.
+        systems: the systems to compare.
+        paths: the clips.
+        n_rounds: number of timed rounds.
+        n_warm_up: number of clips in the warm-up pass; None for all.
         label: what the lines of progress begin with.
 
     Returns:

@@ -1,4 +1,4 @@
-"""PREDICT beside everything else that a user could run: same clips, same weights, taking turns."""
+"""PREDICT against everything else that a user could run: same clips, same weights, taking turns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import thano_duckdb
 from benchmarks import systems
-from benchmarks.corpus import MODEL, Corpus, an4, write_random_model
+from benchmarks.clip_sets import MODEL, ClipSet, an4, write_random_model
 from benchmarks.flops import corpus_flops, matmul_flops_per_s
 from benchmarks.mix import make_mix
 from benchmarks.own_process import OwnProcess
@@ -23,7 +25,7 @@ from thano_duckdb.speech.metrics import error_rate, word_errors
 N_MIX = 64
 N_BASE = 32
 LONGEST_FOR_BASE_S = 16.0
-"""Two cores compute six seconds of audio a second with a model of base size."""
+"""With a model of base size, two cores transcribe six seconds of audio per second."""
 N_FOR_OTHER_ENGINES = 8
 """They take a minute for what the others do in a second."""
 
@@ -33,7 +35,7 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Compare on an4, on a mix of lengths, and, in speed alone, on random weights of base size."""
+    """Compare on an4, on a mix of durations, and (speed only) with random weights of base size."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = an4()
@@ -49,16 +51,16 @@ def main() -> None:
         )
 
 
-def subset(mix: Corpus) -> Corpus:
-    """Clips of `mix`, spread over its lengths but the longest, without their texts."""
+def subset(mix: ClipSet) -> ClipSet:
+    """Clips of `mix` of all durations but the longest, without their texts."""
     by_length = sorted(range(len(mix.paths)), key=lambda row: mix.durations_s[row])
     short = [row for row in by_length if mix.durations_s[row] <= LONGEST_FOR_BASE_S]
     rows = sorted(short[index * len(short) // N_BASE] for index in range(N_BASE))
-    return Corpus("mix of 1 to 16 s", [mix.paths[row] for row in rows], None)
+    return ClipSet("mix of 1 to 16 s", [mix.paths[row] for row in rows], None)
 
 
-def compare(clips: Corpus, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
-    """A row for each system; where the texts of `clips` are known, other engines are judged too, on a part of them."""
+def compare(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
+    """A row for each system; if `clips` has texts, other engines are compared too, on a part of the clips."""
     start = {"corpus": clips.name, "model": model.name}
     label = f"peers, {clips.name}, {model.name}"
     with contextlib.ExitStack() as processes:
@@ -77,18 +79,18 @@ def compare(clips: Corpus, model: Path, *, n_rounds: int, n_warm_up: int | None 
             pipeline = next(row for row in rows if row["system"] == PIPELINE)
             pipeline_s = 1 / float(str(pipeline["audio_s_per_s"]))
             others, missing = prepare(processes, (systems.pocketsphinx,), (systems.faster_whisper,))
-            rows += [judge_other(system, clips, pipeline_s, label) for system in others]
+            rows += [score_other(system, clips, pipeline_s, label) for system in others]
             skipped += missing
     return [start | each for each in rows + skipped]
 
 
 def predict(model: Path) -> System:
-    """PREDICT on a connection of its own."""
+    """PREDICT on its own connection."""
     return systems.predict(thano_duckdb.connect(progress=False), model)
 
 
 def compare_all(
-    running: Sequence[OwnProcess], clips: Corpus, model: Path, n_rounds: int, n_warm_up: int | None, label: str
+    running: Sequence[OwnProcess], clips: ClipSet, model: Path, n_rounds: int, n_warm_up: int | None, label: str
 ) -> list[Row]:
     """A row for each system that uses the same weights."""
     names = [system.name for system in running]
@@ -96,7 +98,7 @@ def compare_all(
     pipeline = names.index(PIPELINE)
 
     flops = corpus_flops(model, clips.durations_s)
-    rates = {dtype: [] for dtype in {system.dtype for system in running}}
+    rates: dict[torch.dtype, list[float]] = {dtype: [] for dtype in {system.dtype for system in running}}
     rounds: list[list[Pass]] = []
     for passes in run_rounds(running, clips.paths, n_rounds, n_warm_up=n_warm_up, label=label):
         if passes[sql].texts != passes[engine].texts:
@@ -118,7 +120,7 @@ def compare_all(
 def prepare(
     processes: contextlib.ExitStack, *makers: tuple[Callable[..., System], *tuple[Any, ...]]
 ) -> tuple[list[OwnProcess], list[Row]]:
-    """The systems that run here, and a row for each that does not."""
+    """The systems that can run on this machine, and a row for each that cannot."""
     running: list[OwnProcess] = []
     skipped: list[Row] = []
     for make, *args in makers:
@@ -130,8 +132,8 @@ def prepare(
     return running, skipped
 
 
-def row(system: OwnProcess, clips: Corpus, passes: Sequence[Pass], ratio: float) -> Row:
-    """What the passes of one system come to."""
+def row(system: OwnProcess, clips: ClipSet, passes: Sequence[Pass], ratio: float) -> Row:
+    """The figures of one system's passes."""
     elapsed_s = statistics.median(one.elapsed_s for one in passes)
     wer = None if clips.texts is None else error_rate(word_errors(clips.texts, passes[-1].texts))
     shares = {stage: round(statistics.median(one.shares[stage] for one in passes), 2) for stage in passes[0].shares}
@@ -149,8 +151,8 @@ def row(system: OwnProcess, clips: Corpus, passes: Sequence[Pass], ratio: float)
     }
 
 
-def judge_other(system: OwnProcess, clips: Corpus, pipeline_s_per_audio_s: float, label: str) -> Row:
-    """One pass of another engine over clips of every length."""
+def score_other(system: OwnProcess, clips: ClipSet, pipeline_s_per_audio_s: float, label: str) -> Row:
+    """One pass of another engine over clips of all durations."""
     by_length = sorted(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     middles = [(2 * index + 1) * len(by_length) // (2 * N_FOR_OTHER_ENGINES) for index in range(N_FOR_OTHER_ENGINES)]
     few = clips.pick([by_length[middle] for middle in middles])

@@ -1,4 +1,4 @@
-"""Tables on the terminal, and the same rows as CSV with the machine's description."""
+"""Prints tables, and writes the same rows as CSV with a description of the machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def machine() -> str:
 
 
 def progress(line: str) -> None:
-    """Say on standard error how far a benchmark is."""
+    """Report on standard error how far a benchmark has got."""
     print(line, file=sys.stderr, flush=True)
 
 

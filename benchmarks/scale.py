@@ -1,4 +1,4 @@
-"""Whether time and memory grow with the number of rows: a hundredth part of them as for all of them."""
+"""Whether time and memory per row stay the same as the number of rows grows a hundredfold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import psutil
 import soundfile as sf
 
 import thano_duckdb
-from benchmarks.corpus import MODEL, an4
-from benchmarks.memo import without_memo
+from benchmarks.clip_sets import MODEL, an4
 from benchmarks.report import progress, report
+from benchmarks.without_cache import without_cache
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 MOST_ROWS = int(1_000_000 * SCALE)
@@ -22,26 +22,26 @@ N_CLIPS, CLIP_S = 10, 0.25
 
 
 def resident_mib() -> float:
-    """The memory that this process has now."""
-    return psutil.Process().memory_info().rss / 2**20
+    """The resident memory of this process now."""
+    return int(psutil.Process().memory_info().rss) / 2**20
 
 
 def peak_mib() -> float:
-    """The most that it ever had."""
+    """The peak of its resident memory so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
     """Transcribe 10,000, then 100,000, then 1,000,000 rows in one process (by default).
 
-    Each row has a path of its own (links to ten short clips), and the memo is off, so every row is read and computed.
+    Each row has its own path (links to ten short clips) and the cache is off, so every row is read and computed.
     """
     paths = an4().paths[:N_CLIPS]
     rows: list[dict[str, object]] = []
     with (
         tempfile.TemporaryDirectory() as spoken,
         thano_duckdb.connect(progress=False) as con,
-        without_memo(),
+        without_cache(),
     ):
         for number, path in enumerate(paths):
             samples, rate_hz = sf.read(path)
@@ -62,7 +62,7 @@ def main() -> None:
                 found = con.execute(f"SELECT count(predicted) FROM (PREDICT USING '{MODEL}' AS FROM clips)").fetchone()
                 elapsed_s = time.perf_counter() - begun_s
             if found != (n_rows,):
-                raise SystemExit(f"{found} of {n_rows} rows have a text")
+                raise SystemExit(f"{found} of {n_rows} rows have a transcript")
             rows.append(
                 {
                     "rows": n_rows,

@@ -1,4 +1,4 @@
-"""What one statement over one short clip costs beside the model, when the model is in memory."""
+"""What one statement over one short clip costs in addition to the model, once the model is in memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import statistics
 import time
 
 import thano_duckdb
-from benchmarks.corpus import MODEL, an4
-from benchmarks.memo import without_memo
+from benchmarks.clip_sets import MODEL, an4
 from benchmarks.report import report
+from benchmarks.without_cache import without_cache
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
 from thano_duckdb.monitoring.monitor import SilentMonitor
@@ -19,7 +19,7 @@ N_WARM_UP = 5
 
 
 def main() -> None:
-    """Alternate PREDICT over a table of one row with the model's forward pass over the same clip, already prepared."""
+    """Alternate PREDICT over a table of one row with the model's forward pass over the same, prepared clip."""
     clips = an4()
     shortest = min(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     path, duration_s = clips.paths[shortest], clips.durations_s[shortest]
@@ -28,7 +28,7 @@ def main() -> None:
     assert isinstance(waveform, Waveform)
     features, monitor = model.features(waveform.samples), SilentMonitor()
     statement_ms, forward_ms = [], []
-    with thano_duckdb.connect(progress=False) as con, without_memo():
+    with thano_duckdb.connect(progress=False) as con, without_cache():
         con.execute("CREATE TABLE clip AS SELECT ? AS audio_path", [path])
         for _ in range(N_WARM_UP + N_PAIRS):
             begun_s = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Where the time of the engine goes, noted from outside: its clip decoder, its network, its text."""
+"""Where the time of the engine goes, measured from outside: decoding clips, the network, writing texts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 @dataclass
 class Stages:
-    """Seconds of a pass; several threads add to them.
+    """Seconds that a pass spent in each stage; several threads add to them.
 
     Attributes:
-        decode_s: CPU time of decoding clips and preparing them, on all decode threads, beside the network.
-        device_s: time in the network (on a CPU, where it returns when it has computed).
-        text_s: CPU time from the frames' labels to texts.
+        decode_s: CPU time of decoding and preparing clips, on all decode threads, while the network runs.
+        device_s: time in the network (only on a CPU, where a call returns when the result is ready).
+        text_s: CPU time from frame labels to texts.
     """
 
     decode_s: float = 0.0
@@ -35,11 +35,11 @@ class Stages:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def clear(self) -> None:
-        """Begin a pass."""
+        """Start a new pass."""
         self.decode_s = self.device_s = self.text_s = 0.0
 
     def timed(self, stage: str, function: Callable[..., Any], clock: Callable[[], float]) -> Callable[..., Any]:
-        """`function`, whose time on `clock` is added to a stage."""
+        """Wrap `function` so that its time, by `clock`, is added to a stage."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             begun_s = clock()
@@ -52,7 +52,7 @@ class Stages:
         return run
 
     def engine(self, recognizer: CtcRecognizer) -> Engine:
-        """An engine whose decoding of clips is timed; run it within `timing`, with `decoder`."""
+        """An engine whose decoding of clips is timed; run it within `measuring`, with `decoder`."""
         return Engine(recognizer, read=self.timed("decode_s", decode, time.thread_time))
 
     @property
@@ -61,7 +61,7 @@ class Stages:
         return _TimedDecoder(self)
 
     @contextlib.contextmanager
-    def timing(self, model: AcousticModel) -> Iterator[None]:
+    def measuring(self, model: AcousticModel) -> Iterator[None]:
         """Time the stages of what runs `model` within this context."""
         features = self.timed("decode_s", model.features, time.thread_time)
         forward = self.timed("device_s", model.network.forward, time.perf_counter)

@@ -1,4 +1,4 @@
-"""How long `import thano_duckdb` takes, beside `import duckdb`."""
+"""How long `import thano_duckdb` takes, compared with `import duckdb`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ N_RUNS = 11
 
 
 def seconds(code: str) -> float:
-    """Wall time of a fresh Python that runs `code`."""
+    """Wall time of a fresh Python process that runs `code`."""
     begun_s = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - begun_s
 
 
 def main() -> None:
-    """Alternate the two, and report the medians."""
+    """Alternate the two and report the medians."""
     pairs = [(seconds("import duckdb"), seconds("import thano_duckdb")) for _ in range(N_RUNS)]
     report(
         "start",

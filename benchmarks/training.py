@@ -1,4 +1,4 @@
-"""Training throughput beside a plain Hugging Face Trainer, on the same clips, model and batch size."""
+"""Training throughput against a plain Hugging Face Trainer, with the same clips, model and batch size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import transformers
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import thano_duckdb
-from benchmarks.corpus import MODEL, an4_test
+from benchmarks.clip_sets import MODEL, an4_test
 from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import as_source
@@ -31,8 +31,8 @@ N_PAIRS = 3
 def main() -> None:
     """Alternate two epochs of BUILD with two of the plain loop; the second epoch of each is timed.
 
-    Ours decodes inside the timed epoch, unless the clips are still in its store; the plain loop, as the published
-    scripts do, has decoded and prepared its inputs before.
+    Ours decodes within the timed epoch, unless the clips are still in its store; the plain loop has decoded and
+    prepared its inputs beforehand, as the published scripts do.
     """
     paths = an4_test()[:N_CLIPS]
     ours, plain, waits = [], [], []
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _build(paths: list[str]) -> tuple[float, float]:
-    """Audio seconds a second of the second epoch, and the share of the training time spent waiting for batches."""
+    """Audio seconds per second in the second epoch, and the share of the training time spent waiting for batches."""
     waited_s = 0.0
     batches = BatchLoader.__iter__
 
@@ -92,7 +92,7 @@ class _PlainDataset(torch.utils.data.Dataset[dict[str, Any]]):
         extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
         tokenizer = transformers.Wav2Vec2CTCTokenizer(str(MODEL / "vocab.json"))
         labels = tokenizer("ONE TWO THREE").input_ids
-        self.rows = []
+        self.rows: list[dict[str, Any]] = []
         for path in paths:
             waveform = decode(as_source(path))
             assert isinstance(waveform, Waveform)
@@ -118,9 +118,10 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 class _LengthGrouped(transformers.Trainer):
-    """`train_sampling_strategy="group_by_length"`, which by itself looks for lengths only in `datasets`."""
+    """`train_sampling_strategy="group_by_length"`, which finds lengths only in `datasets` objects by itself."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        assert isinstance(self.train_dataset, _PlainDataset)
         lengths = [row["length"] for row in self.train_dataset.rows]
         return LengthGroupedSampler(BATCH_SIZE, lengths=lengths)
 
@@ -138,7 +139,7 @@ class _EpochTimes(transformers.TrainerCallback):
 
 
 def _hugging_face(paths: list[str]) -> float:
-    """Audio seconds a second of the second epoch of a plain Trainer."""
+    """Audio seconds per second in the second epoch of a plain Trainer."""
     data, times = _PlainDataset(paths), _EpochTimes()
     with quiet_transformers():
         network = transformers.Wav2Vec2ForCTC.from_pretrained(MODEL, dtype=torch.float32)
@@ -157,4 +158,5 @@ def _hugging_face(paths: list[str]) -> float:
         )
         trainer = _LengthGrouped(network, arguments, data_collator=_collate, train_dataset=data, callbacks=[times])
         trainer.train()
-    return sum(row["length"] for row in data.rows) / 16_000 / times.seconds[1]
+    n_samples: int = sum(row["length"] for row in data.rows)
+    return n_samples / 16_000 / times.seconds[1]

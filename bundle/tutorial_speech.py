@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from bundle.voices import SAMPLE_RATE_HZ, Samples, Voice
-from thano_duckdb.training.augment import Hearing, Noise, Room
+from thano_duckdb.training.augment import Augmentation, Noise, Room
 
 SENTENCES = Path(__file__).with_name("tutorial_sentences.txt")
 FOLDER = Path(__file__).parents[1] / "thano_duckdb" / "models" / "bundled" / "librispeech_data"
@@ -66,12 +66,12 @@ def _clip(index: int, sentence: str) -> Samples:
     return level
 
 
-def _hearing(index: int, rng: random.Random) -> Hearing:
+def _hearing(index: int, rng: random.Random) -> Augmentation:
     """Clear enough for anyone to understand: small rooms, little noise."""
     room = Room(rng.uniform(0.15, 0.3), rng.uniform(8, 15))
     noise = Noise(rng.uniform(22, 32), rng.uniform(0.6, 0.95))
     in_a_room, in_noise = rng.random() < IN_A_ROOM, rng.random() < IN_NOISE
-    return Hearing(1.0, room if in_a_room else None, False, noise if in_noise else None, (SEED, 0, index))
+    return Augmentation(1.0, room if in_a_room else None, False, noise if in_noise else None, (SEED, 0, index))
 
 
 def _without_silence(samples: Samples) -> Samples:

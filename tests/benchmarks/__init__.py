@@ -1,1 +1,1 @@
-"""The benchmarks count and compare what they say."""
+"""Tests of the benchmarks: they count and compare what they claim to."""

@@ -1,4 +1,4 @@
-"""The systems that are compared give the same texts, and what they compute is counted rightly."""
+"""The compared systems produce the same texts, and their operations are counted correctly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import thano_duckdb
 from benchmarks import gpu, mix, passes, peers, systems
-from benchmarks.corpus import Corpus, write_random_model
+from benchmarks.clip_sets import ClipSet, write_random_model
 from benchmarks.flops import corpus_flops
 from benchmarks.own_process import OwnProcess
 from tests.conftest import Utterance
@@ -19,24 +19,24 @@ from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 
 @pytest.fixture
-def clips(an4_test: list[Utterance]) -> Corpus:
+def clips(an4_test: list[Utterance]) -> ClipSet:
     few = an4_test[:6]
-    return Corpus("an4", [clip.audio_path for clip in few], [clip.text for clip in few])
+    return ClipSet("an4", [clip.audio_path for clip in few], [clip.text for clip in few])
 
 
-def test_sql_the_engine_and_a_loop_by_hand_give_the_same_texts(
-    con: thano_duckdb.Connection, an4_model: Path, clips: Corpus
+def test_sql_the_engine_and_a_hand_written_loop_give_the_same_texts(
+    con: thano_duckdb.Connection, an4_model: Path, clips: ClipSet
 ) -> None:
     compared = [systems.engine(an4_model), systems.predict(con, an4_model), systems.hugging_face_loop(an4_model)]
     (ours, sql, by_hand), second_round = passes.run_rounds(compared, clips.paths, 2, label="test")
     assert ours.texts == sql.texts == second_round[0].texts
-    # Hugging Face writes two spaces where the model said so.
+    # Hugging Face keeps double spaces; our texts have single ones.
     assert ours.texts == [" ".join(text.split()) for text in by_hand.texts]
     assert all(ours.texts)
     assert ours.shares["device_percent"] > 0
 
 
-def test_every_pass_is_computed_anew(con: thano_duckdb.Connection, an4_model: Path, clips: Corpus) -> None:
+def test_no_pass_is_served_from_the_cache(con: thano_duckdb.Connection, an4_model: Path, clips: ClipSet) -> None:
     sql, ours = systems.predict(con, an4_model), systems.engine(an4_model)
     n_passes = 0
 
@@ -56,21 +56,21 @@ def test_every_pass_is_computed_anew(con: thano_duckdb.Connection, an4_model: Pa
     assert n_passes == 4 * n_of_one
 
 
-def test_a_process_of_its_own_changes_no_text(an4_model: Path, clips: Corpus) -> None:
+def test_a_system_in_its_own_process_gives_the_same_texts(an4_model: Path, clips: ClipSet) -> None:
     with OwnProcess(systems.engine, an4_model, "float32") as apart:
         found = apart.run_pass(clips.paths)
     assert found.texts == systems.engine(an4_model, "float32").transcribe(clips.paths)
     assert found.elapsed_s > 0
 
 
-def test_a_system_that_cannot_run_is_a_row_with_its_reason(an4_model: Path) -> None:
+def test_a_system_that_cannot_run_becomes_a_row_with_the_reason(an4_model: Path) -> None:
     with contextlib.ExitStack() as processes:
         running, skipped = peers.prepare(processes, (systems.engine, an4_model, "float16"))
     assert running == []
     assert "needs a GPU" in str(skipped[0]["note"])
 
 
-def test_operations_are_those_counted_by_hand(tmp_path: Path) -> None:
+def test_operations_agree_with_a_count_by_hand(tmp_path: Path) -> None:
     model = write_random_model(
         tmp_path,
         conv_dim=[6, 10],
@@ -92,8 +92,8 @@ def test_operations_are_those_counted_by_hand(tmp_path: Path) -> None:
     assert corpus_flops(model, [0.1, 0.1]) == 2 * (2 * products)
 
 
-def test_a_mix_is_of_whole_clips_and_the_same_each_time(tmp_path: Path) -> None:
-    source = Corpus("few", gpu.bundled_clips().paths[:8], [f"clip {row}" for row in range(8)])
+def test_a_mix_consists_of_whole_clips_and_is_the_same_each_time(tmp_path: Path) -> None:
+    source = ClipSet("few", gpu.bundled_clips().paths[:8], [f"clip {row}" for row in range(8)])
     first, again = (mix.make_mix(source, tmp_path / name, 5, seed=1) for name in "ab")
     assert first.texts == again.texts
     assert first.durations_s == again.durations_s
@@ -105,7 +105,7 @@ def test_a_mix_is_of_whole_clips_and_the_same_each_time(tmp_path: Path) -> None:
         assert duration_s <= max(share_s, min(source.durations_s))
 
 
-def test_the_gpu_benchmark_runs_in_little_on_a_cpu(tmp_path: Path) -> None:
+def test_the_smoke_version_of_the_gpu_benchmark_runs_on_a_cpu(tmp_path: Path) -> None:
     gpu.main("--device", "cpu", "--smoke", "--results", str(tmp_path))
     with (tmp_path / "gpu_smoke.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -192,7 +192,7 @@ def test_a_build_starts_from_its_weights(
     any_small_model: Path, no_hub: Path, tmp_path: Path, base: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     clips = write_clips(tmp_path / "clips", ["GO", "STOP"])
-    rows = " UNION ALL ".join(f"SELECT '{clip.audio}' AS audio_path, '{clip.text}' AS text" for clip in clips)
+    rows = " UNION ALL ".join(f"SELECT '{clip.audio!s}' AS audio_path, '{clip.text}' AS text" for clip in clips)
     options = "epochs=1, learning_rate=1e-9, batch_size=2"
     warnings.simplefilter("always", ThanoWarning)
     with thano_duckdb.connect(model_home=tmp_path / "home", precision="float32", device="cpu") as con:

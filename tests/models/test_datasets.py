@@ -13,7 +13,6 @@ import soundfile
 import thano_duckdb
 from tests.conftest import REPOSITORY
 from thano_duckdb import ThanoError
-from thano_duckdb.models import datasets
 from thano_duckdb.models.bundled import dataset_folder
 
 SHIPPED = dataset_folder("librispeech_data")
@@ -109,15 +108,16 @@ def test_overwrite_leaves_what_a_link_points_at(con: thano_duckdb.Connection, he
 def test_a_full_disk_leaves_no_half_file(
     con: thano_duckdb.Connection, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copyfile, n_copied = shutil.copyfile, []
+    copyfile = shutil.copyfile
+    copied: list[Path] = []
 
     def fill_the_disk(source: Path, target: Path) -> None:
-        if len(n_copied) == 5:
+        if len(copied) == 5:
             target.write_bytes(source.read_bytes()[:100])
             raise OSError(errno.ENOSPC, "No space left on device")
-        n_copied.append(copyfile(source, target))
+        copied.append(copyfile(source, target))
 
-    monkeypatch.setattr(datasets.shutil, "copyfile", fill_the_disk)
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
     with pytest.raises(ThanoError, match="there is no space left for the data set"):
         con.sql(GET)
     shipped = content(SHIPPED)

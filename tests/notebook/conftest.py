@@ -41,7 +41,8 @@ class Notebook:
 
     @property
     def variables(self) -> dict[str, Any]:
-        return self.shell.user_ns
+        names: dict[str, Any] = self.shell.user_ns
+        return names
 
     def run(self, cell: str) -> Any:
         """The result of a cell that must succeed."""
@@ -59,7 +60,8 @@ class Notebook:
     def html(self, result: Any) -> str:
         """What a notebook shows of a value."""
         data, _ = self.shell.display_formatter.format(result)
-        return data.get("text/html", "")
+        html: str = data.get("text/html", "")
+        return html
 
 
 @pytest.fixture(scope="session")

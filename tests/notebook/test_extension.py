@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -32,7 +34,8 @@ def test_a_variable_of_that_name_is_left_alone(bare_notebook: Notebook) -> None:
 
 @pytest.mark.parametrize("how", ["duckdb", "thano_duckdb"])
 def test_a_connection_of_the_user(notebook: Notebook, how: str) -> None:
-    con = {"duckdb": duckdb.connect, "thano_duckdb": thano_duckdb.connect}[how]()
+    connect: dict[str, Callable[[], Any]] = {"duckdb": duckdb.connect, "thano_duckdb": thano_duckdb.connect}
+    con = connect[how]()
     con.execute("CREATE TEMP TABLE mine AS SELECT 7 AS i")
     notebook.variables["con"] = con
     notebook.run("%sql con")

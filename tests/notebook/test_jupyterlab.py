@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from jupyter_server.serverapp import list_running_servers
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.conftest import REPOSITORY
 from thano_duckdb.models import bundled
@@ -78,7 +78,7 @@ def address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
     raise AssertionError(log.read_text())
 
 
-def output(page: Page, source: str) -> object:
+def output(page: Page, source: str) -> Locator:
     """The output of the cell that holds `source`."""
     return page.locator(".jp-CodeCell", has_text=source).first.locator(".jp-Cell-outputArea")
 

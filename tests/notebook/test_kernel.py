@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -120,6 +121,7 @@ def test_the_stop_button_stops_and_leaves_the_connection(environment: Path, tabl
     async def press_stop() -> None:
         while "transcribing" not in text_of(cells[3], "stdout"):
             await asyncio.sleep(0.01)
+        assert isinstance(client.km, AsyncKernelManager)
         await client.km.interrupt_kernel()
 
     async def begin_to_watch(cell: Any, cell_index: int) -> None:

@@ -89,7 +89,11 @@ def test_a_cell_infers_once_however_its_result_is_read(
 
 @pytest.mark.parametrize(("setting", "kind"), [("autopandas", pd.DataFrame), ("autopolars", pl.DataFrame)])
 def test_frames_come_by_themselves(
-    speech: Notebook, expected: list[str], n_inferred: Callable[[], int], setting: str, kind: type
+    speech: Notebook,
+    expected: list[str],
+    n_inferred: Callable[[], int],
+    setting: str,
+    kind: type[pd.DataFrame | pl.DataFrame],
 ) -> None:
     n_inferred()
     speech.run(f"%config SqlMagic.{setting} = True")

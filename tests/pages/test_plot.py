@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import thano_duckdb
@@ -25,7 +26,9 @@ def test_loss_and_error_rates_are_drawn(an4_con: thano_duckdb.Connection, an4_mo
             thano_duckdb.plot_training(con, "other")
         with pytest.raises(ModelError, match="nowhere"):
             thano_duckdb.plot_training(con, "nowhere")
-    drawn = {line.get_label(): list(line.get_ydata()) for axes in figure.axes for line in axes.get_lines()}
+    drawn = {
+        line.get_label(): np.asarray(line.get_ydata()).tolist() for axes in figure.axes for line in axes.get_lines()
+    }
     names = ["training loss", "held-out loss", "WER", "CER"]
     assert drawn == {name: [epoch[column] for epoch in epochs] for column, name in enumerate(names, start=1)}
     assert (tmp_path / "curve.png").read_bytes().startswith(PNG)

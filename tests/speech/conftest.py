@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from tests.speech.oracles import MODELS, write_settings
+from tests.speech.oracles import MODELS, Clips, write_settings
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -82,6 +82,6 @@ def noises() -> list[NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="session")
-def spoken(an4_test: list[Any]) -> list[NDArray[np.float32]]:
+def spoken(an4_test: list[Any]) -> Clips:
     """Every eighth test clip of an4."""
     return [soundfile.read(utterance.audio_path, dtype="float32")[0] for utterance in an4_test[::8]]

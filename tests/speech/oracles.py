@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
@@ -23,13 +22,13 @@ from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.transcript import Transcript
 
-Clips = Sequence[NDArray[np.float32]]
+Clips = Sequence[NDArray[Any]]  # float32; soundfile's annotations do not say which dtype it was asked for
 Decoder = Callable[[AudioSource], Waveform | AudioFailure]
 RATE_HZ = 16_000
 
 LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "vocab_size": len(LABELS),
     "conv_dim": [16] * 4,
     "conv_kernel": [10, 8, 4, 4],
@@ -88,13 +87,14 @@ class HuggingFace:
         normalize = json.loads(settings.read_text())["do_normalize"] if settings.exists() else True
         return cls(network, transformers.Wav2Vec2FeatureExtractor(do_normalize=normalize))
 
-    def logits(self, samples: NDArray[np.float32]) -> torch.Tensor:
+    def logits(self, samples: NDArray[Any]) -> torch.Tensor:
         """(frames, vocab) for one clip."""
         values = self.extractor(samples, sampling_rate=16_000, return_tensors="pt").input_values
         with torch.inference_mode():
-            return self.network(values).logits[0]
+            logits: torch.Tensor = self.network(values).logits[0]
+        return logits
 
-    def text(self, samples: NDArray[np.float32]) -> str:
+    def text(self, samples: NDArray[Any]) -> str:
         """The greedy text of one clip."""
         return simple_text(self.logits(samples).argmax(-1).tolist())
 
@@ -162,4 +162,4 @@ def transcribe(
 
 def texts(transcripts: Sequence[Transcript | None]) -> list[str | None]:
     """Their texts."""
-    return [transcript and transcript.text for transcript in transcripts]
+    return [None if transcript is None else transcript.text for transcript in transcripts]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thano_duckdb.speech.alphabet import Alphabet, describe_dropped
-from thano_duckdb.speech.decoding.greedy import Vocabulary
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.normalize import normalize
 
 

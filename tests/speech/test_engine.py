@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jiwer
 import numpy as np
@@ -48,7 +48,7 @@ def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:
         and replace(
             transcript,
             confidence=transcript.confidence and round(transcript.confidence, 3),
-            words=transcript.words and tuple((word.word, word.start_s, word.end_s) for word in transcript.words),
+            words=cast(Any, transcript.words and tuple((w.word, w.start_s, w.end_s) for w in transcript.words)),
         )
         for transcript in transcripts
     ]
@@ -69,6 +69,7 @@ def test_texts_of_speech_are_those_of_each_clip_alone(
     for utterance, transcript in zip(sample, found, strict=True):
         assert transcript is not None
         assert transcript.error is None
+        assert transcript.duration_s is not None
         assert transcript.duration_s == pytest.approx(utterance.duration_s, abs=0.01)
         assert transcript.words is not None
         assert " ".join(word.word for word in transcript.words) == transcript.text
@@ -87,7 +88,7 @@ def test_batches_order_and_pools_change_nothing(
     plain = HuggingFace.load(random_model(name))
     alone = [plain.text(clip) for clip in clips]
     assert len(set(alone)) > len(clips) / 2
-    first = None
+    first: list[Any] = []
     for max_clips in (1, 3, 64, None):
         found = transcribe(
             Engine(CtcRecognizer(loaded(name)), read=library_of(clips)), names(clips), max_clips=max_clips

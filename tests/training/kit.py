@@ -1,4 +1,4 @@
-"""What the tests of training share: networks of a few thousand weights, clips of tones, and a monitor that notes."""
+"""What the tests of training share: networks of a few thousand weights, clips of tones, a monitor that records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import soundfile
@@ -77,7 +79,6 @@ def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path
         conv_kernel=[20, 8, 4],
         conv_stride=[10, 8, 4],
         conv_bias=kind == "layer",
-        num_feat_extract_layers=3,
         num_conv_pos_embedding_groups=2,
         hidden_dropout=dropout,
         attention_dropout=dropout,
@@ -97,12 +98,12 @@ def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path
     return folder
 
 
-def _of_wav2vec2(norm: str) -> dict[str, object]:
+def _of_wav2vec2(norm: str) -> dict[str, Any]:
     return {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer", "num_conv_pos_embeddings": 8}
 
 
 class NotingMonitor(SilentTrainingMonitor):
-    """Notes what it is told; with `stop_after`, asks to stop in the first step after that epoch."""
+    """Records what is reported; with `stop_after`, asks to stop in the first step after that many epochs."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.epochs: list[EpochMetrics] = []
@@ -140,39 +141,36 @@ def run_build(
 def run_build_and_die(
     home: Path, base: Path, examples: Sequence[Example], options: TrainingOptions, where: str
 ) -> None:
-    """Build in a process of its own that the kernel kills at a given point."""
+    """Build, and let the kernel kill this process at a given point; call it in a process of its own."""
     import torch
 
-    import thano_duckdb.models.registry as registry
-    from thano_duckdb.training import build_folder
     from thano_duckdb.training.trainer import CtcTrainer
 
     torch.set_num_threads(1)
+    step, save = CtcTrainer.training_step, CtcTrainer._save_optimizer_and_scheduler
 
-    def die(*_args: object, **_kwargs: object) -> None:
+    def die(*_args: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    match where:
-        case "in a step of the second epoch":
-            step = CtcTrainer.training_step
+    def die_after_one_epoch(self: CtcTrainer, *args: Any) -> torch.Tensor:
+        if self.metrics:
+            die()
+        return step(self, *args)
 
-            def die_later(self: CtcTrainer, *args: object, **kwargs: object) -> object:
-                return die() if self.metrics else step(self, *args, **kwargs)
+    def die_after_two_epochs(self: CtcTrainer, folder: str) -> None:
+        if len(self.metrics) == 2:
+            die()
+        save(self, folder)
 
-            CtcTrainer.training_step = die_later
-        case "while the second checkpoint is written":
-            save = CtcTrainer._save_optimizer_and_scheduler
+    target, replacement = {
+        "in a step of the second epoch": (f"{_TRAINER}.training_step", die_after_one_epoch),
+        "while the second checkpoint is written": (f"{_TRAINER}._save_optimizer_and_scheduler", die_after_two_epochs),
+        "before the first checkpoint is complete": ("thano_duckdb.training.build_folder.sync_tree", die),
+        "before the model is published": ("thano_duckdb.models.registry.sync_tree", die),
+        "after the model is published": ("thano_duckdb.training.build_folder.BuildFolder.forget", die),
+    }[where]
+    with mock.patch(target, replacement):
+        run_build(home, base, examples, options)
 
-            def die_second(self: CtcTrainer, folder: str) -> None:
-                if len(self.metrics) == 2:
-                    die()
-                save(self, folder)
 
-            CtcTrainer._save_optimizer_and_scheduler = die_second
-        case "before the first checkpoint is complete":
-            build_folder.sync_tree = die
-        case "before the model is published":
-            registry.sync_tree = die
-        case "after the model is published":
-            build_folder.BuildFolder.forget = die
-    run_build(home, base, examples, options)
+_TRAINER = "thano_duckdb.training.trainer.CtcTrainer"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
 from thano_duckdb.audio.source import AudioSource, as_source
@@ -12,7 +15,7 @@ from thano_duckdb.training.audio_store import AudioStore
 SOURCE = as_source("a clip")
 
 
-def decoder(samples: np.ndarray, calls: list[AudioSource]):  # type: ignore[no-untyped-def]
+def decoder(samples: NDArray[np.float32], calls: list[AudioSource]) -> Callable[[AudioSource], Waveform]:
     def decode(source: AudioSource) -> Waveform:
         calls.append(source)
         return Waveform(samples, len(samples) / 16_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +15,8 @@ RATE_HZ = 16_000
 SEED = (0, 0, 0)
 
 
-def plain(**changes: object) -> Augmentation:
-    return Augmentation(**{"speed": 1.0, "room": None, "is_telephone": False, "noise": None, "seed": SEED, **changes})  # type: ignore[arg-type]
+def plain(**changes: Any) -> Augmentation:
+    return Augmentation(**{"speed": 1.0, "room": None, "is_telephone": False, "noise": None, "seed": SEED, **changes})
 
 
 def tone(pitch_hz: float, n_samples: int = RATE_HZ) -> Samples:

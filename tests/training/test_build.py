@@ -22,7 +22,7 @@ from thano_duckdb.errors import AudioError, RegistryError, ThanoError
 from thano_duckdb.models.registry import Registry
 from thano_duckdb.speech.loading import load_engine
 from thano_duckdb.training import trainer as ctc_trainer
-from thano_duckdb.training.build import Base, build_model
+from thano_duckdb.training.build import Base, BuildResult, build_model
 from thano_duckdb.training.network import CtcNetwork
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
@@ -37,13 +37,15 @@ def test_published_model_loads_in_plain_transformers_and_gives_the_engines_texts
     result = run_build(tmp_path, an4_model, rows, TrainingOptions(epochs=1, batch_size=3))
     assert Registry(tmp_path).find("MODEL") == result.entry
 
-    plain, loading = Wav2Vec2ForCTC.from_pretrained(result.entry.path, output_loading_info=True)
+    # from_pretrained's annotation does not know that `output_loading_info` makes it a pair.
+    pair: Any = Wav2Vec2ForCTC.from_pretrained(result.entry.path, output_loading_info=True)
+    plain, loading = pair
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
     processor = AutoProcessor.from_pretrained(result.entry.path)
     texts = []
     for row in rows:
-        samples, rate_hz = soundfile.read(row.audio, dtype="float32")
+        samples, rate_hz = soundfile.read(str(row.audio), dtype="float32")
         inputs = processor(samples, sampling_rate=rate_hz, return_tensors="pt")
         with torch.inference_mode():
             text = processor.batch_decode(plain(inputs.input_values).logits.argmax(-1))[0]
@@ -264,10 +266,10 @@ def test_a_diverging_training_is_an_error_not_a_model(tmp_path: Path, small_mode
         ("on_error", "ignore"),
     ],
 )
-def test_an_option_out_of_range_is_named(name: str, value: object) -> None:
+def test_an_option_out_of_range_is_named(name: str, value: Any) -> None:
     with pytest.raises(ThanoError, match=f"option '{name}' is {value!r}; it must be"):
-        TrainingOptions(**{name: value})  # type: ignore[arg-type]
+        TrainingOptions(**{name: value})
 
 
-def _curve(result: object) -> list[float]:
-    return [value for each in result.metrics for value in (each.train_loss, each.eval_loss)]  # type: ignore[attr-defined]
+def _curve(result: BuildResult) -> list[float | None]:
+    return [value for each in result.metrics for value in (each.train_loss, each.eval_loss)]

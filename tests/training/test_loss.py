@@ -42,9 +42,9 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
     ids = {char: index for index, char in enumerate(network.vocabulary.tokens)} | {" ": 4}
     losses = []
     for clip in clips:
-        samples, _rate = soundfile.read(clip.audio, dtype="float32")
+        samples, _rate = soundfile.read(str(clip.audio), dtype="float32")
         values = extractor(samples, sampling_rate=RATE_HZ, return_tensors="pt").input_values
-        labels = torch.tensor([[ids[char] for char in clip.text]])
+        labels = torch.tensor([[ids[char] for char in str(clip.text)]])
         losses.append(alone(values, labels=labels).loss)
     torch.stack(losses).mean().backward()
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,7 +224,12 @@ def test_a_model_of_another_kind_is_refused(copied: Path) -> None:
 
 
 def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
     with quiet_transformers():
         config = transformers.Wav2Vec2BertConfig(vocab_size=32, **sizes)
         transformers.Wav2Vec2BertForCTC(config).save_pretrained(copied)

@@ -52,6 +52,7 @@ def test_statistics_are_differentiable_in_the_weight(noises: list[NDArray[np.flo
     conv = torch.nn.Conv1d(1, 3, kernel_size=10, stride=5)
     _mean, variance = channel_statistics(conv, [moments(noises[1], FirstConvolution(10, 5))])
     variance.sum().backward()
+    assert conv.weight.grad is not None
     by_moments = conv.weight.grad.clone()
     conv.weight.grad = None
     conv(torch.from_numpy(noises[1])[None, None]).var(-1, correction=0).sum().backward()

@@ -1,4 +1,4 @@
-"""The speech and the models that the benchmarks work on."""
+"""The clips and the models that the benchmarks run on."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LARGE: dict[str, Any] = {
     "do_stable_layer_norm": True,
     "conv_bias": True,
 }
-"""Settings of wav2vec2-large-960h-lv60-self; those of base are transformers' defaults."""
+"""Settings of wav2vec2-large-960h-lv60-self; transformers' defaults are those of base."""
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """Clips, and what is said in each; None where that does not matter."""
+class ClipSet:
+    """Clips and the reference transcript of each; `texts` is None where accuracy does not matter."""
 
     name: str
     paths: Sequence[str]
@@ -36,41 +36,41 @@ class Corpus:
 
     @cached_property
     def durations_s(self) -> list[float]:
-        """Length of each clip, from its header."""
+        """Duration of each clip, from its header."""
         return [sf.info(path).duration for path in self.paths]
 
     @property
     def audio_s(self) -> float:
-        """Length of all clips together."""
+        """Duration of all clips together."""
         return sum(self.durations_s)
 
-    def pick(self, rows: Sequence[int], name: str | None = None) -> Corpus:
-        """The clips of these rows."""
+    def pick(self, rows: Sequence[int], name: str | None = None) -> ClipSet:
+        """The clips with these indices."""
         texts = None if self.texts is None else [self.texts[row] for row in rows]
-        return Corpus(name or self.name, [self.paths[row] for row in rows], texts)
+        return ClipSet(name or self.name, [self.paths[row] for row in rows], texts)
 
 
-def an4() -> Corpus:
-    """The 130 test clips of an4; leaves the program where they are missing."""
+def an4() -> ClipSet:
+    """The 130 test clips of an4; exits the program where they are missing."""
     folder = SHARED / "data" / "an4"
     if not folder.exists() or not MODEL.exists():
         sys.exit("skipped: needs ../shared/data/an4 and ../shared/models/an4-small, which are not on this machine")
     with (folder / "manifest.csv").open(newline="") as manifest:
         rows = [row for row in csv.DictReader(manifest) if row["split"] == "test"]
-    return Corpus("an4", [str(folder / row["audio_path"]) for row in rows], [row["text"] for row in rows])
+    return ClipSet("an4", [str(folder / row["audio_path"]) for row in rows], [row["text"] for row in rows])
 
 
 def an4_test() -> list[str]:
-    """Their paths."""
+    """The paths of the 130 test clips of an4."""
     return list(an4().paths)
 
 
 def write_random_model(folder: Path, **settings: Any) -> Path:
-    """A Wav2Vec2 of random weights, always the same, with an English alphabet.
+    """A Wav2Vec2 with random weights, always the same ones, and an English alphabet.
 
     Args:
         folder: where it is written.
-        settings: of `Wav2Vec2Config`, where they differ from its defaults, which are those of wav2vec2-base.
+        settings: those of `Wav2Vec2Config` that differ from its defaults, which are wav2vec2-base.
     """
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2ForCTC

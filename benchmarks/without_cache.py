@@ -1,4 +1,4 @@
-"""What is timed is computed: the memo of transcripts is out of the way."""
+"""Switches the cache of transcripts off, so that what is timed is also computed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from unittest import mock
 from thano_duckdb.speech.cache import MemoryCache
 
 
-def without_memo() -> AbstractContextManager[Any]:
-    """A context in which no transcript is remembered; each is still written down, as it costs.
+def without_cache() -> AbstractContextManager[Any]:
+    """A context in which no transcript is found in the cache; each is still stored, since that takes time too.
 
-    A function takes the place of the memo's, not a `Mock`, which would keep a kilobyte of every call's arguments.
+    A plain function replaces the cache's, not a `Mock`, which would keep a kilobyte of every call's arguments.
     """
     return mock.patch.object(MemoryCache, "get", _nothing)
 
