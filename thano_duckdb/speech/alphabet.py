@@ -1,4 +1,4 @@
-"""From a transcript as people write it to the labels of a model: its alphabet, its case, nothing else."""
+"""Turns a transcript as people write it into the labels of a model, in the model's alphabet and case."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from .decoding.vocabulary import Vocabulary
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032`\u00b4\uff07", "'"))
 _QUOTATION_MARK = re.compile(r"(?<![^\W\d_])'|'(?![^\W\d_])")
-"""An apostrophe that is not between letters, as `speech.text.normalize` sees it."""
+"""An apostrophe that is not between letters: `normalize` treats it as a quotation mark too."""
+N_NAMED = 10
+"""Distinct dropped characters that a warning names; it only counts the others."""
 _PUNCTUATION_CATEGORIES = ("Z", "Cc", "Pd", "Pc", "Ps", "Pe", "Pi", "Pf")
 _PUNCTUATION = frozenset('.,;:!?/\\"\u2026\u00a1\u00bf|*')
-"""What nobody speaks: where the alphabet lacks it, it ends a word and is not told of."""
+"""Punctuation is not spoken, so where the alphabet lacks it, it ends a word and is not reported as dropped."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Labels:
 
     Attributes:
         ids: the label of each character.
-        text: what they spell.
-        dropped: characters that the alphabet lacks, and how often each was left out; punctuation is not counted.
+        text: the text that the labels spell.
+        dropped: characters that the alphabet lacks, and how often each was dropped; punctuation is not counted.
     """
 
     ids: tuple[int, ...]
@@ -35,7 +37,7 @@ class Labels:
 
     @property
     def n_frames_needed(self) -> int:
-        """Frames that CTC needs at least: one a label, and a blank between two that are the same."""
+        """The fewest frames that CTC can align: one per label, and one for a blank between two equal labels."""
         return len(self.ids) + sum(a == b for a, b in pairwise(self.ids))
 
 
@@ -43,7 +45,7 @@ class Alphabet:
     """The characters that a model can write."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        """Take the written tokens of one character, and the first delimiter as the space."""
+        """Take the single-character tokens of a vocabulary; its first delimiter becomes the space."""
         self._ids = {
             token: index
             for index, token in reversed(list(enumerate(vocabulary.tokens)))
@@ -55,9 +57,9 @@ class Alphabet:
     def labels(self, text: str) -> Labels:
         """The labels of a transcript.
 
-        The case is that of the alphabet; typographic apostrophes become plain ones; accents go where the alphabet has
-        only the base letter; as in `speech.text.normalize`, punctuation ends a word (`twenty-one` is two), unless the
-        alphabet has it. Other characters that the alphabet lacks are dropped.
+        Letters take the case of the alphabet, and lose their accents if the alphabet has only the base letter.
+        Typographic apostrophes become plain ones. Punctuation that the alphabet lacks ends a word, as in `normalize`
+        (`twenty-one` is two words). Any other character that the alphabet lacks is dropped.
         """
         dropped: Counter[str] = Counter()
         spelled = []
@@ -75,16 +77,16 @@ class Alphabet:
         return Labels(tuple(index for index in ids if index is not None), plain, dropped)
 
     def _spell(self, char: str) -> str | None:
-        """How the model writes a character; ' ' where it ends a word, None where it cannot be written."""
+        """How the model writes a character: ' ' if it ends a word, None if the model cannot write it."""
         for candidate in _candidates(char):
-            if candidate and all(each in self._ids for each in candidate):
+            if candidate and all(letter in self._ids for letter in candidate):
                 return candidate
         return " " if char in _PUNCTUATION or unicodedata.category(char).startswith(_PUNCTUATION_CATEGORIES) else None
 
 
 def _candidates(char: str) -> Iterator[str]:
-    """What may stand for a character, best first."""
-    base = "".join(each for each in unicodedata.normalize("NFKD", char) if not unicodedata.combining(each))
+    """The possible spellings of a character, the best one first."""
+    base = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
     for form in (char, base):
         yield form
         yield form.upper()
@@ -93,16 +95,14 @@ def _candidates(char: str) -> Iterator[str]:
 
 
 def describe_dropped(labels: Sequence[Labels]) -> str | None:
-    """One sentence that counts and names the characters that were dropped from these labels; None where none was."""
+    """One sentence that counts and names the characters dropped from these transcripts; None if there are none."""
     dropped: Counter[str] = Counter()
-    for each in labels:
-        dropped.update(each.dropped)
+    for transcript in labels:
+        dropped.update(transcript.dropped)
     if not dropped:
         return None
-    named = ", ".join(f"{char!r} {count}" for char, count in dropped.most_common(10))
-    more = ", .." if len(dropped) > 10 else ""
-    n_dropped = sum(dropped.values())
-    characters = (
-        "character that the model cannot write was" if n_dropped == 1 else "characters that the model cannot write were"
-    )
-    return f"{n_dropped} {characters} left out of the transcripts ({named}{more})"
+    named = ", ".join(f"{char!r} ({count})" for char, count in dropped.most_common(N_NAMED))
+    more = f" and {len(dropped) - N_NAMED} more" if len(dropped) > N_NAMED else ""
+    n_dropped = dropped.total()
+    what, them = ("1 character was", "it") if n_dropped == 1 else (f"{n_dropped} characters were", "them")
+    return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {named}{more}"

@@ -1,4 +1,4 @@
-"""Which clips go through the model together. Pure: lengths in, indices out."""
+"""Decides which clips go through the model together. Pure: lengths in, indices out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 
 def plan_batches(n_samples: Sequence[int], *, max_clips: int | None, max_batch_samples: int) -> list[list[int]]:
-    """Batches of clips of like length, so that little of a batch is padding.
+    """Batches of clips of similar length, so that little of a batch is padding.
 
-    A batch costs what it makes the model compute: its clips times its longest clip.
+    The cost of a batch is the work it causes: the number of its clips times the length of the longest.
 
     Args:
         n_samples: length of each clip.
-        max_clips: clips in a batch at most; None for no such limit.
-        max_batch_samples: cost of a batch at most; a clip longer than that is a batch of its own.
+        max_clips: the most clips in a batch; None for no such limit.
+        max_batch_samples: the highest cost of a batch; a longer clip becomes a batch of its own.
 
     Returns:
-        Indices into `n_samples`, each exactly once, the longest clips first (so that a device whose memory is too
-        small says so at once).
+        Indices into `n_samples`, each exactly once, the longest clips first (so that a device with too little memory
+        fails at once).
     """
     batches: list[list[int]] = []
     longest = 0

@@ -1,7 +1,7 @@
-"""Transcripts that are kept, so that a clip that is asked for again is not computed again.
+"""Keeps transcripts, so that a clip is not transcribed again when it is requested again.
 
-A cache is handed to each call of the engine. Its keys hold the content of the clip and the fingerprint of the model and
-the decoder, so one cache serves any number of models.
+A cache is passed to each call of the engine. Its keys identify the content of the clip, the model and the decoder, so
+one cache serves any number of models.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 class TranscriptCache(Protocol):
-    """Keeps transcripts; any thread may use it."""
+    """Stores transcripts; any thread may use it."""
 
     def get(self, key: Hashable) -> Transcript | None:
-        """The transcript kept under `key`, if any."""
+        """The transcript stored under `key`, or None."""
 
     def put(self, key: Hashable, transcript: Transcript) -> None:
-        """Keep `transcript`, unless it is a failure: the file may be readable next time."""
+        """Store `transcript`, unless it is a failure: the file may be readable next time."""
 
 
 class MemoryCache:
-    """The latest transcripts, up to a number of bytes."""
+    """Keeps the transcripts that were used last, up to a number of bytes."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class MemoryCache:
             return self._transcripts.get(key)
 
     def put(self, key: Hashable, transcript: Transcript) -> None:
-        """See `TranscriptCache`; what is larger than the whole cache is not kept either."""
+        """See `TranscriptCache`. A transcript that is larger than the whole cache is not stored either."""
         if transcript.error is not None or _n_bytes(transcript) > self._transcripts.maxsize:
             return
         with self._lock:
@@ -50,24 +50,24 @@ class MemoryCache:
 
 
 class NoCache:
-    """Keeps nothing."""
+    """Stores nothing."""
 
     def get(self, key: Hashable) -> Transcript | None:
-        """Never anything."""
+        """Always None."""
         return None
 
     def put(self, key: Hashable, transcript: Transcript) -> None:
-        """Forget it."""
+        """Do nothing."""
 
 
 @functools.cache
 def process_cache() -> MemoryCache:
-    """The cache that the connections of this process share unless they have one of their own."""
+    """The cache that all connections of this process share, unless they have their own."""
     return MemoryCache()
 
 
 def _n_bytes(transcript: Transcript) -> int:
-    """About what a transcript, its key and its entry take in CPython, measured with `tracemalloc`."""
+    """Approximate memory of a transcript, its key and its cache entry in CPython, measured with `tracemalloc`."""
     words = transcript.words
     words_bytes = 0 if words is None else len(words.utf8) + len(words.records)
     return 750 + sys.getsizeof(transcript.text) + words_bytes

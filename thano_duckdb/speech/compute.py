@@ -1,8 +1,8 @@
-"""The one thread of this process that computes on the CPU.
+"""The single thread of this process that computes on the CPU.
 
-OpenMP keeps helpers for every thread that ever computed. Where all of them together are more than the cores, they sleep
-between two operations instead of waiting awake: measured on two cores, a pass then takes a quarter longer. DuckDB calls
-from any of its threads, so passes are handed to a thread that all calls share, which also loads the models.
+OpenMP keeps a pool of workers for every thread that has ever computed. Once there are more workers than cores, they
+sleep between operations instead of spinning: measured on two cores, a forward pass then takes a quarter longer. DuckDB
+calls us from any of its threads, so all calls share one thread for their passes; it also loads the models.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class ComputeThread:
-    """The thread, for the length of one call; use it as a context manager."""
+    """Access to that thread for the duration of one call; use it as a context manager."""
 
     def __init__(self) -> None:
         self._futures: set[Future[Any]] = set()
@@ -40,7 +40,7 @@ class ComputeThread:
     def submit(
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
-        """Run `work` after what was submitted before, with as many torch threads as the caller has."""
+        """Run `work` after everything submitted earlier, with as many torch threads as the caller has set."""
         future = _executor().submit(_run, torch.get_num_threads(), functools.partial(work, *args, **kwargs))
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
@@ -59,4 +59,4 @@ def _executor() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_executor.cache_clear)  # the thread stays behind in the parent
+    os.register_at_fork(after_in_child=_executor.cache_clear)  # a forked child does not have the thread

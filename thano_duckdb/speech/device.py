@@ -1,4 +1,4 @@
-"""Where the model runs and in which precision: only this module tells CPUs from GPUs."""
+"""Chooses where the model runs and in which precision, and hides the differences between CPUs and GPUs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
-    "int8": torch.float32,  # but for linear layers and convolutions
+    "int8": torch.float32,  # except in linear layers and convolutions
 }
 
 CPU_BATCH_S = 24
 GPU_BATCH_S = 640
-"""Padded seconds of audio in a batch. A GPU is filled only by hundreds; out of memory halves it."""
+"""Padded seconds of audio in a batch: a GPU needs hundreds to be busy. Halved when memory runs out."""
 GPU_MEMORY_SHARE = 0.5
-"""Of the memory that is free, what a batch is planned to take: others may want the rest, and estimates err."""
+"""Share of the free memory that a batch may use: other programs may need the rest, and the estimate is rough."""
 
 _OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory")
 
 
-class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who goes on with smaller batches
-    """The device has no room for this batch."""
+class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who continues with smaller batches
+    """This batch does not fit in the memory of the device."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the precision in which the model computes there, never by autocast.
+    """A device and the precision in which the model computes there, without autocast.
 
     Attributes:
         torch_device: the device.
@@ -45,14 +45,14 @@ class Device:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The floating-point type of the weights and of what passes between the layers."""
+        """The floating-point type of the weights and the activations."""
         return PRECISIONS[self.precision]
 
     def batch_s(self, bytes_per_s: float) -> float:
-        """Padded seconds of audio in a batch to begin with.
+        """Padded seconds of audio in the first batch.
 
         Args:
-            bytes_per_s: what the model needs at once for a second of audio.
+            bytes_per_s: peak memory of the model per second of audio.
         """
         if self.torch_device.type == "cpu":
             return CPU_BATCH_S
@@ -63,11 +63,11 @@ class Device:
 
     @property
     def is_cuda(self) -> bool:
-        """Whether it is an NVIDIA (or AMD) GPU, which works on while the host goes on."""
+        """Whether it is an NVIDIA (or AMD) GPU, which computes asynchronously to the host."""
         return self.torch_device.type == "cuda"
 
     def release_memory(self) -> None:
-        """Give back what torch keeps for later, after running out of memory."""
+        """Return the memory that torch has cached, after running out of memory."""
         if self.is_cuda:
             torch.cuda.empty_cache()
         elif self.torch_device.type == "mps":
@@ -79,14 +79,14 @@ class Device:
 
 @dataclass(frozen=True)
 class HostCopy:
-    """A copy of tensors from the device to the host, which begins once the device has computed them."""
+    """A copy of tensors from the device to the host, which starts once the device has computed them."""
 
     tensors: tuple[Tensor, ...]
     _event: torch.cuda.Event | None
 
     @classmethod
     def of(cls, *tensors: Tensor) -> HostCopy:
-        """Start the copy; on a GPU without waiting for the computation."""
+        """Start the copy; on a GPU this does not wait for the computation."""
         if tensors[0].device.type != "cuda":
             return cls(tuple(tensor.cpu() for tensor in tensors), None)
         copies = tuple(torch.empty_like(tensor, device="cpu", pin_memory=True) for tensor in tensors)
@@ -97,39 +97,39 @@ class HostCopy:
         return cls(copies, event)
 
     def wait(self) -> tuple[NDArray[Any], ...]:
-        """The tensors, once they have arrived."""
+        """Wait for the copy and return the tensors."""
         if self._event is not None:
             self._event.synchronize()
         return tuple(tensor.numpy() for tensor in self.tensors)
 
 
 def choose_device(device: str, precision: str) -> Device:
-    """The device and type for what the user asked.
+    """The device and precision that the user asked for.
 
     Args:
-        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, .., or `mps`.
-        precision: `auto` (bfloat16 on a GPU that computes in it, else float32), `float32`, `bfloat16`, `float16`, or
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
+        precision: `auto` (bfloat16 on a GPU with native support for it, else float32), `float32`, `bfloat16`, `float16`, or
             `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
 
     Raises:
-        ModelError: unknown, not on this machine, or a pair that does not go together.
+        ModelError: the device or the precision is not supported, not available, or they do not go together.
     """
     chosen = _torch_device(device)
     if precision == "auto":
         return Device(chosen, "bfloat16" if _has_native_bfloat16(chosen) else "float32")
     if precision not in PRECISIONS:
-        raise ModelError(f"precision {precision!r} is unknown: use 'auto', {', '.join(map(repr, PRECISIONS))}")
+        raise ModelError(f"precision {precision!r} is not supported: use 'auto', {', '.join(map(repr, PRECISIONS))}")
     if precision == "float16" and chosen.type == "cpu":
         raise ModelError("precision 'float16' needs a GPU: use 'auto' or 'float32' on the CPU")
     if precision == "int8" and chosen.type != "cpu":
-        raise ModelError(f"precision 'int8' is for CPUs: use 'auto', 'bfloat16' or 'float16' on {chosen}")
+        raise ModelError(f"precision 'int8' runs on CPUs only: use 'auto', 'bfloat16' or 'float16' on {chosen}")
     if precision == "bfloat16" and chosen.type == "cuda" and not _has_native_bfloat16(chosen):
-        raise ModelError(f"{chosen} does not compute in bfloat16: use precision 'auto', 'float32' or 'float16'")
+        raise ModelError(f"{chosen} does not support bfloat16: use precision 'auto', 'float32' or 'float16'")
     return Device(chosen, precision)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, had no memory left; torch says so in several ways."""
+    """Whether the device or the host ran out of memory; torch reports this in several ways."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS)
     )
@@ -144,13 +144,13 @@ def _torch_device(device: str) -> torch.device:
     except RuntimeError:
         chosen = None
     if chosen is None or chosen.type not in ("cpu", "cuda", "mps"):
-        raise ModelError(f"device {device!r} is unknown: use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'")
+        raise ModelError(f"device {device!r} is not supported: use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'")
     if chosen.type == "cuda" and not has_cuda:
-        raise ModelError(f"device {device!r} asks for an NVIDIA GPU, and torch sees none: use device 'auto' or 'cpu'")
+        raise ModelError(f"device {device!r} needs an NVIDIA GPU, but torch finds none: use device 'auto' or 'cpu'")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"device {device!r} does not exist: torch sees {torch.cuda.device_count()} NVIDIA GPU(s)")
+        raise ModelError(f"device {device!r} does not exist: torch finds {torch.cuda.device_count()} NVIDIA GPU(s)")
     if chosen.type == "mps" and not has_mps:
-        raise ModelError("device 'mps' asks for an Apple GPU, and torch sees none: use device 'auto' or 'cpu'")
+        raise ModelError("device 'mps' needs an Apple GPU, but torch finds none: use device 'auto' or 'cpu'")
     return chosen
 
 
@@ -158,4 +158,4 @@ def _has_native_bfloat16(chosen: torch.device) -> bool:
     if chosen.type != "cuda":
         return False
     major, _minor = torch.cuda.get_device_capability(chosen)
-    return major >= 8  # Ampere; older ones emulate it, slowly. ROCm devices report 9 and more.
+    return major >= 8  # Ampere; older GPUs emulate bfloat16, slowly. ROCm devices report 9 or more.

@@ -1,8 +1,8 @@
-"""Clips in, transcripts out, in the same order: the one entrance to recognition.
+"""Clips in, transcripts out, in the same order: the single entry point to recognition.
 
-Threads decode ahead of the model. Decoded clips are gathered in pools of a fixed number of bytes, a pool's windows are
-sorted by length and go through the model in batches, and meanwhile the threads decode the next pool. So memory does
-not grow with the number of clips, and the batches, hence the rounding errors, are the same in every run.
+Threads decode audio ahead of the model. Decoded clips are collected in pools of a fixed number of bytes. The windows of
+a pool are sorted by length and go through the model in batches, while the threads decode the next pool. So memory use
+does not grow with the number of clips, and the batches, and with them the rounding errors, are the same in every run.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ from .cache import TranscriptCache
 from .decoding.decoder import Decoder
 from .heap import trim
 from .readahead import ReadAhead
-from .recognizer.recognizer import PreparedClip, Recognizer, Refusal
+from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
 from .threads import POLL_S
 from .transcript import Transcript
 
 MAX_CALLS = 2
-"""At a time, of those that DuckDB's threads make: one computes while another decodes. More would only take memory."""
+"""Calls by DuckDB's threads that run at a time: one computes while another decodes. More would only take memory."""
 CLIP_BYTES = 4096
-"""About what a decoded clip takes beside its samples."""
+"""Approximate memory of a decoded clip in addition to its samples."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an engine holds at a time.
+    """How much an engine holds in memory at a time.
 
     Attributes:
-        pool_bytes: decoded audio from which batches are made; over an hour, so that sorting leaves little padding.
-        first_pool_part: the first pool is an eighth, so that the model starts early; each is twice the one before, up
-            to `pool_bytes`.
+        pool_bytes: decoded audio from which batches are made; more than an hour, so that sorting by length leaves
+            little padding.
+        first_pool_part: the first pool is this fraction (1/8) of `pool_bytes`, so that the model starts early; each
+            following pool is twice as large, up to `pool_bytes`.
         decode_threads: clips that are decoded at a time.
-        trim_above_bytes: a call that decoded more gives freed memory back to the system, which takes milliseconds.
+        trim_above_bytes: a call that decoded more than this returns freed memory to the system, which takes
+            milliseconds.
     """
 
     pool_bytes: int = 256 * 1024 * 1024
@@ -53,10 +55,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class _DistinctClip:
-    """A distinct clip of a call, and the rows that want it."""
+    """A distinct clip of a call, and the rows that contain it."""
 
     source: AudioSource
-    key: Hashable | None  # for the cache; None: not to be kept
+    key: Hashable | None  # for the cache; None if the clip must not be cached
     rows: list[int] = field(default_factory=list)
 
 
@@ -74,25 +76,25 @@ class _Utterance:
     clip: _DistinctClip
     duration_s: float
     prepared: PreparedClip[Any]
-    outcomes: dict[int, Any | Refusal] = field(default_factory=dict)  # by window
+    outcomes: dict[int, Any | ClipFailure] = field(default_factory=dict)  # by number of the window
 
     @property
     def is_complete(self) -> bool:
         return len(self.outcomes) == len(self.prepared.windows)
 
-    def outputs(self) -> list[Any] | Refusal:
-        """What the model gave for its windows, or the reason why it gave nothing for one of them."""
+    def outputs(self) -> list[Any] | ClipFailure:
+        """The model's outputs for the windows in order, or the first failure."""
         outputs = []
         for number in range(len(self.outcomes)):
             outcome = self.outcomes[number]
-            if isinstance(outcome, Refusal):
+            if isinstance(outcome, ClipFailure):
                 return outcome
             outputs.append(outcome)
         return outputs
 
 
 class Engine:
-    """A model with all that surrounds it. Any number of threads may call it at the same time.
+    """A model and everything that transcribing with it takes. Any number of threads may call it at the same time.
 
     Attributes:
         recognizer: the model.
@@ -125,38 +127,38 @@ class Engine:
 
         Args:
             values: paths or URLs (str), contents of files (bytes), or None.
-            decoder: writes the texts.
-            cache: has the transcripts of clips that were transcribed before, and keeps those of the others.
-            max_clips: clips in a batch at most; None leaves it to the device.
-            monitor: receives progress and failures, from this thread; a clip that occurs twice fails once.
+            decoder: turns the scores of the frames into text.
+            cache: holds the transcripts of clips that were transcribed before, and receives the new ones.
+            max_clips: the most clips in a batch; None lets the device decide.
+            monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
 
         Returns:
-            As many as `values`, in their order; None for None. A clip that cannot be transcribed has its reason in
-            `error` and costs no other clip anything.
+            One transcript for each of `values`, in the same order; None for None. If a clip cannot be transcribed,
+            its transcript gives the reason in `error`; no other clip is affected.
 
         Raises:
-            Cancelled: `monitor` says so. What was transcribed until then is in the cache.
+            Cancelled: `monitor` was cancelled. What was transcribed until then is in the cache.
         """
         transcripts: list[Transcript | None] = [None] * len(values)
         clips = self._distinct_clips(values, self.recognizer.fingerprint(decoder))
         monitor.clips_received(sum(len(clip.rows) for clip in clips))
-        unknown = []
-        n_known, known_s = 0, 0.0
+        new_clips = []
+        n_cached, cached_s = 0, 0.0
         for clip in clips:
-            known = cache.get(clip.key) if clip.key is not None else None
-            if known is None:
-                unknown.append(clip)
+            cached = cache.get(clip.key) if clip.key is not None else None
+            if cached is None:
+                new_clips.append(clip)
                 continue
             for row in clip.rows:
-                transcripts[row] = known
-            n_known += len(clip.rows)
-            known_s += len(clip.rows) * (known.duration_s or 0.0)
-        monitor.clips_done(n_known, known_s)
-        if not unknown:
+                transcripts[row] = cached
+            n_cached += len(clip.rows)
+            cached_s += len(clip.rows) * (cached.duration_s or 0.0)
+        monitor.clips_done(n_cached, cached_s)
+        if not new_clips:
             return transcripts
         call = _Call(self.recognizer, self._runner, self._read, self._limits, decoder, max_clips, monitor)
-        # Closed at once where the monitor raises, so that the decode threads end with the call.
-        with self._slot(monitor), contextlib.closing(call.run(unknown)) as finished:
+        # Closed at once if the monitor raises, so that the decode threads end with the call.
+        with self._slot(monitor), contextlib.closing(call.run(new_clips)) as finished:
             for clip, transcript in finished:
                 if clip.key is not None:
                     cache.put(clip.key, transcript)
@@ -167,7 +169,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _slot(self, monitor: Monitor) -> Iterator[None]:
-        """One of the `MAX_CALLS` that may run."""
+        """Wait for one of the `MAX_CALLS` slots, and hold it."""
         while not self._slots.acquire(timeout=POLL_S):
             monitor.raise_if_cancelled()
         try:
@@ -196,7 +198,7 @@ def _report(clip: _DistinctClip, transcript: Transcript, monitor: Monitor) -> No
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of `Engine.transcribe`, for the clips that the cache does not have."""
+    """A single call of `Engine.transcribe`, for the clips that are not in the cache."""
 
     recognizer: Recognizer[Any, Any]
     runner: BatchRunner
@@ -207,7 +209,7 @@ class _Call:
     monitor: Monitor
 
     def run(self, clips: Sequence[_DistinctClip]) -> Generator[tuple[_DistinctClip, Transcript]]:
-        """The clips with their transcripts, as they are done."""
+        """Clips with their transcripts, in the order in which they finish."""
         limits = self.limits
         with ReadAhead(
             self._prepare,
@@ -216,26 +218,26 @@ class _Call:
             max_bytes=2 * limits.pool_bytes,
             n_threads=min(limits.decode_threads, len(clips)),
             monitor=self.monitor,
-        ) as readings:
+        ) as decoded:
             pool: list[_Utterance] = []
-            all_bytes = 0
-            pool_bytes, enough_bytes = 0, limits.pool_bytes // limits.first_pool_part
-            for reading in readings:
-                if isinstance(reading, _Unreadable):
-                    readings.release(_n_bytes(reading))
-                    yield reading.clip, Transcript.failed(reading.reason, reading.duration_s)
+            total_bytes = 0
+            pool_bytes, full_bytes = 0, limits.pool_bytes // limits.first_pool_part
+            for utterance in decoded:
+                if isinstance(utterance, _Unreadable):
+                    decoded.release(_n_bytes(utterance))
+                    yield utterance.clip, Transcript.failed(utterance.reason, utterance.duration_s)
                     continue
-                pool.append(reading)
-                pool_bytes += _n_bytes(reading)
-                all_bytes += _n_bytes(reading)
-                if pool_bytes >= enough_bytes:
+                pool.append(utterance)
+                pool_bytes += _n_bytes(utterance)
+                total_bytes += _n_bytes(utterance)
+                if pool_bytes >= full_bytes:
                     yield from self._recognise(pool)
                     pool.clear()
-                    readings.release(pool_bytes)
-                    pool_bytes, enough_bytes = 0, min(2 * enough_bytes, limits.pool_bytes)
+                    decoded.release(pool_bytes)
+                    pool_bytes, full_bytes = 0, min(2 * full_bytes, limits.pool_bytes)
             yield from self._recognise(pool)
             pool.clear()
-        if all_bytes > limits.trim_above_bytes:
+        if total_bytes > limits.trim_above_bytes:
             trim()
 
     def _prepare(self, clip: _DistinctClip) -> _Utterance | _Unreadable:
@@ -244,12 +246,12 @@ class _Call:
         if isinstance(waveform, AudioFailure):
             return _Unreadable(clip, waveform.reason)
         prepared = self.recognizer.prepare(waveform.samples)
-        if isinstance(prepared, Refusal):
+        if isinstance(prepared, ClipFailure):
             return _Unreadable(clip, prepared.reason, waveform.duration_s)
         return _Utterance(clip, waveform.duration_s, prepared)
 
     def _recognise(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_DistinctClip, Transcript]]:
-        """The transcripts of decoded clips, each as soon as its last window is through the model."""
+        """The transcripts of decoded clips, each as soon as the model has processed its last window."""
         windows, origins = [], []
         for utterance in pool:
             for number, window in enumerate(utterance.prepared.windows):
@@ -262,19 +264,19 @@ class _Call:
                 utterance.outcomes[number] = outcome
                 if utterance.is_complete:
                     complete.append(utterance)
-            yield from self._write(complete)
+            yield from self._decode(complete)
 
-    def _write(self, complete: Sequence[_Utterance]) -> Iterator[tuple[_DistinctClip, Transcript]]:
-        """The transcripts of clips; failures last, so that one which ends the statement costs no other clip."""
+    def _decode(self, complete: Sequence[_Utterance]) -> Iterator[tuple[_DistinctClip, Transcript]]:
+        """The transcripts of clips; failures last, so that no other transcript is lost if a failure ends the call."""
         recognised, joined, failed = [], [], []
         for utterance in complete:
             outputs = utterance.outputs()
-            if isinstance(outputs, Refusal):
+            if isinstance(outputs, ClipFailure):
                 failed.append((utterance.clip, Transcript.failed(outputs.reason, utterance.duration_s)))
             else:
                 recognised.append(utterance)
                 joined.append(self.recognizer.join(utterance.prepared, outputs))
-        hypotheses = self.recognizer.write(joined, self.decoder)
+        hypotheses = self.recognizer.decode(joined, self.decoder)
         for utterance, hypothesis in zip(recognised, hypotheses, strict=True):
             yield (
                 utterance.clip,
@@ -283,5 +285,5 @@ class _Call:
         yield from failed
 
 
-def _n_bytes(reading: _Utterance | _Unreadable) -> int:
-    return CLIP_BYTES + (reading.prepared.n_bytes if isinstance(reading, _Utterance) else 0)
+def _n_bytes(decoded: _Utterance | _Unreadable) -> int:
+    return CLIP_BYTES + (decoded.prepared.n_bytes if isinstance(decoded, _Utterance) else 0)

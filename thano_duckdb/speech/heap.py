@@ -1,7 +1,7 @@
-"""Memory that was freed, back to the system.
+"""Returns freed memory to the operating system.
 
-glibc keeps what is freed for the thread that asked for it. The threads of a call end with it, so over many calls such
-memory piles up: measured, 300 MiB after 50,000 clips, none of them in use.
+glibc keeps freed memory for the thread that allocated it. Our decode threads end with each call, so over many calls
+such memory piles up: we measured 300 MiB of unused memory after 50,000 clips.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 
 def trim() -> None:
-    """Give freed memory back; does nothing where the C library has no `malloc_trim`."""
+    """Return freed memory; does nothing if the C library has no `malloc_trim`."""
     if (malloc_trim := _malloc_trim()) is not None:
         malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""torch and transformers, imported together once, with a readable error where the installed versions do not fit."""
+"""Imports torch and transformers, with a readable error if the installed versions are incompatible."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REMEDY = "pip install 'torch>=2.11,<2.15' 'torchaudio==2.11.*' 'transformers>=5.
 def require_libraries() -> None:
     """Import torch, torchaudio and transformers.
 
-    transformers imports torchaudio wherever it is installed, and torchaudio fails to import beside a torch that was
-    built for another CUDA (torch 2.15 from PyPI, or a CPU build of torch beside torchaudio from PyPI).
+    transformers imports torchaudio if it is installed, and importing torchaudio fails if torch was built for another
+    version of CUDA (torch 2.15 from PyPI, or a CPU build of torch beside torchaudio from PyPI).
 
     Raises:
         ModelError: one of them cannot be imported.
@@ -32,13 +32,13 @@ def require_libraries() -> None:
                 f"{package} {_version(package)}" for package in ("torch", "torchaudio", "transformers")
             )
             raise ModelError(
-                f"the speech libraries cannot be imported: {name} says {first_line(error)!r} ({versions}). "
-                f"Versions that work together: {REMEDY}"
+                f"the speech libraries cannot be imported: importing {name} fails with {first_line(error)!r} "
+                f"({versions}). These versions work together: {REMEDY}"
             ) from error
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, without the pages that may follow."""
+    """The first line of an error of a library; pages of details may follow it."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -51,7 +51,7 @@ def _version(package: str) -> str:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars and no log lines from transformers: what matters in them we check ourselves."""
+    """Silence the progress bars and log messages of transformers: we check ourselves what matters in them."""
     logging: Any = importlib.import_module("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(CRITICAL)

@@ -1,4 +1,4 @@
-"""The models that this process has loaded: each once, whoever asks, and only the latest few."""
+"""Keeps the models that this process used last, so that all connections share one copy of each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MAX_MODELS = 2
 
 
 def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine:
-    """The engine of a checkpoint; loaded at the first call, and again when a file of it has changed.
+    """The engine of a checkpoint, which is loaded on the first call, and again if one of its files has changed.
 
     Args:
         folder: a checkpoint in Hugging Face format.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, .. or `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
         precision: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
 
     Raises:
-        ModelError: it cannot be loaded, or not on that device.
+        ModelError: the checkpoint cannot be loaded, or the device or precision is not available.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {folder}")
@@ -42,10 +42,10 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
 @cached(
     LRUCache(MAX_MODELS),
     key=lambda _folder, _device, _precision, key: key,
-    condition=threading.Condition(),  # a second thread that asks for the same model waits for the first
+    condition=threading.Condition(),  # a second thread that needs the same model waits for the first
 )
 def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
-    """Load what `key` tells apart: the files as they are now, the device and the precision."""
+    """Load a model; `key` identifies the current files, the device and the precision."""
     from .compute import ComputeThread
     from .engine import Engine
     from .recognizer.acoustic_model import AcousticModel

@@ -1,4 +1,4 @@
-"""Word and character errors of hypotheses against references: Levenshtein distance by rapidfuzz, jiwer's own engine."""
+"""Word and character errors of hypotheses against references, with rapidfuzz, which jiwer uses as well."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .normalize import normalize
 
 @dataclass(frozen=True)
 class EditCounts:
-    """How a hypothesis differs from its reference, in words or characters.
+    """The edit operations between a reference and a hypothesis, in words or characters.
 
     Attributes:
-        substitutions: of the reference, replaced by another.
-        deletions: of the reference, missing in the hypothesis.
-        insertions: of the hypothesis, with no counterpart.
-        hits: of the reference, found in its place.
-        length: of the reference: substitutions + deletions + hits.
+        substitutions: units of the reference that the hypothesis replaces by another.
+        deletions: units of the reference that the hypothesis lacks.
+        insertions: units of the hypothesis that the reference lacks.
+        hits: units of the reference that the hypothesis has too.
+        length: units of the reference: substitutions + deletions + hits.
     """
 
     substitutions: int
@@ -38,16 +38,16 @@ class EditCounts:
 def word_errors(
     references: Sequence[str | None], hypotheses: Sequence[str | None], *, normalized: bool = True
 ) -> list[EditCounts | None]:
-    """Errors in words, pair by pair.
+    """Word errors of each pair of texts.
 
     Args:
-        references: what was said.
-        hypotheses: what was recognised, as many.
-        normalized: compare the texts as `normalize` gives them; False: as they are, cut at white space.
+        references: the correct transcripts.
+        hypotheses: the recognised texts, one for each reference.
+        normalized: whether to `normalize` the texts first; if not, they are only split at white space.
 
     Returns:
-        The counts of each pair, None where either text is None. An empty reference has length 0, and all of its
-        hypothesis is insertions.
+        The counts of each pair, None if either text is None. An empty reference has length 0, and every word of its
+        hypothesis is an insertion.
     """
     return _errors(references, hypotheses, str.split, normalized=normalized)
 
@@ -55,35 +55,35 @@ def word_errors(
 def character_errors(
     references: Sequence[str | None], hypotheses: Sequence[str | None], *, normalized: bool = True
 ) -> list[EditCounts | None]:
-    """Errors in characters (Unicode code points), spaces between words included; otherwise as `word_errors`."""
+    """Character errors (Unicode code points, including spaces between words); otherwise like `word_errors`."""
     return _errors(references, hypotheses, str.strip, normalized=normalized)
 
 
 def error_rate(counts: Iterable[EditCounts | None]) -> float | None:
-    """Errors over the length of the references, pooled over all pairs; None where there is nothing to compare with."""
-    present = [each for each in counts if each is not None]
-    length = sum(each.length for each in present)
-    return sum(each.errors for each in present) / length if length else None
+    """All errors divided by the total length of the references; None if that length is 0."""
+    present = [pair for pair in counts if pair is not None]
+    length = sum(pair.length for pair in present)
+    return sum(pair.errors for pair in present) / length if length else None
 
 
 def _errors(
     references: Sequence[str | None],
     hypotheses: Sequence[str | None],
-    units: Callable[[str], Sequence[str]],
+    split: Callable[[str], Sequence[str]],
     *,
     normalized: bool,
 ) -> list[EditCounts | None]:
     if normalized:
         references, hypotheses = _normalized(references), _normalized(hypotheses)
     return [
-        None if reference is None or hypothesis is None else _count(units(reference), units(hypothesis))
+        None if reference is None or hypothesis is None else _count(split(reference), split(hypothesis))
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
 
 
 def _normalized(texts: Sequence[str | None]) -> Sequence[str | None]:
-    normal: list[str | None] = normalize(pa.array(texts, pa.string())).to_pylist()
-    return normal
+    normalized: list[str | None] = normalize(pa.array(texts, pa.string())).to_pylist()
+    return normalized
 
 
 def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:

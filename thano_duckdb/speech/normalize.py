@@ -1,4 +1,4 @@
-"""Transcripts as the word error rate compares them, many at once."""
+"""Brings transcripts to the form in which the word error rate compares them, many at once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # What people and word processors write for an apostrophe: the single quotation marks, the modifier letter, the prime
-# and the grave accent. (The full-width one is NFKC's business.)
+# and the grave accent. (NFKC takes care of the full-width one.)
 _APOSTROPHES = "[\u2018\u2019\u201b\u02bc\u2032`]"
-_ACUTE = "\u00b4"  # apart, for NFKC makes of it a space and a combining accent
+_ACUTE = "\u00b4"  # separate, because NFKC turns it into a space and a combining accent
 
-# RE2, the engine behind Arrow, has no look-around: what stands beside an apostrophe is matched and put back.
-_NOT_OF_A_WORD = r"[^\p{L}\p{M}\p{Nd}']+"
+# RE2, the engine behind Arrow, has no look-around, so the neighbour of an apostrophe is matched too and put back.
+_NOT_IN_A_WORD = r"[^\p{L}\p{M}\p{Nd}']+"
 _APOSTROPHE_AFTER_NO_LETTER = r"(^|[^\p{L}\p{M}])'+"
 _APOSTROPHE_BEFORE_NO_LETTER = r"'+($|[^\p{L}])"
 
@@ -19,15 +19,15 @@ _APOSTROPHE_BEFORE_NO_LETTER = r"'+($|[^\p{L}])"
 def normalize(texts: pa.Array) -> pa.StringArray:
     """Bring transcripts to the form in which they are compared.
 
-    In this order:
+    The steps, in this order:
 
-    1. an acute accent that stands alone becomes an apostrophe; Unicode NFKC;
-    2. lower case, character by character (a final capital sigma becomes a medial small one), and NFKC again: a small
-       letter may have a composed form where the capital has none;
+    1. a free-standing acute accent becomes an apostrophe; then Unicode NFKC;
+    2. lower case, character by character (a final capital sigma becomes a medial small one), and NFKC again, because a
+       small letter may have a composed form that the capital lacks;
     3. typographic apostrophes (U+2018, U+2019, U+201B, U+02BC, U+2032, and the grave accent) become `'`;
-    4. all that is not a letter, a mark, a decimal digit or `'` becomes a space;
-    5. an apostrophe that is not between letters becomes a space: it is a quotation mark, or of no word;
-    6. runs of spaces become one, none at the ends.
+    4. everything except letters, marks, decimal digits and `'` becomes a space;
+    5. an apostrophe that is not between letters becomes a space: it is a quotation mark, or not part of a word;
+    6. several spaces become one, and spaces at both ends are removed.
 
     `normalize(normalize(x)) == normalize(x)`.
 
@@ -38,13 +38,13 @@ def normalize(texts: pa.Array) -> pa.StringArray:
         (n,) strings.
     """
     texts = texts.cast(pa.string())
-    if pc.all(pc.string_is_ascii(texts)).as_py():  # nothing to compose, as in most English corpora
+    if pc.all(pc.string_is_ascii(texts)).as_py():  # no accents to compose, as in most English corpora
         texts = pc.utf8_lower(texts)
     else:
         texts = pc.utf8_normalize(pc.replace_substring(texts, _ACUTE, "'"), "NFKC")
         texts = pc.utf8_normalize(pc.utf8_lower(texts), "NFKC")
     texts = pc.replace_substring_regex(texts, _APOSTROPHES, "'")
-    texts = pc.replace_substring_regex(texts, _NOT_OF_A_WORD, " ")
+    texts = pc.replace_substring_regex(texts, _NOT_IN_A_WORD, " ")
     if pc.any(pc.match_substring(texts, "'")).as_py():
         texts = pc.replace_substring_regex(texts, _APOSTROPHE_AFTER_NO_LETTER, r"\1 ")
         texts = pc.replace_substring_regex(texts, _APOSTROPHE_BEFORE_NO_LETTER, r" \1")

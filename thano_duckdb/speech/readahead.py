@@ -1,6 +1,6 @@
-"""Reading in threads, ahead of whoever uses what was read, within a number of bytes.
+"""Reads in threads ahead of the consumer, with a limit on the memory of the results.
 
-The results come in the order of the items, so that a run is the same every time whatever the threads do.
+The results come in the order of the items, so every run gives the same sequence, whichever thread is faster.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ Result = TypeVar("Result")
 
 
 class ReadAhead(Generic[Item, Result]):
-    """Reads items in threads of its own and iterates over the results; use it as a context manager.
+    """Reads items in its own threads and iterates over the results; use it as a context manager.
 
-    A read starts only while the results that wait or were not released yet, and the reads under way, each counted as
-    large as the largest so far, stay below `max_bytes`. One read is always allowed, so nothing ever waits for ever.
+    A new read starts only if the memory in use stays within `max_bytes`: that of all results not yet released, plus
+    that of the reads in progress, each estimated as the largest result so far. If no result is waiting, one read may
+    always start, so the iteration cannot get stuck.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ReadAhead(Generic[Item, Result]):
         n_threads: int,
         monitor: Monitor,
     ) -> None:
-        """Read `items` by calls of `read`, whose results are `n_bytes(result)` large."""
+        """Read `items` by calls of `read`; a result takes `n_bytes(result)` of memory."""
         self._read = read
         self._items = iter(items)
         self._n_bytes = n_bytes
@@ -66,8 +67,8 @@ class ReadAhead(Generic[Item, Result]):
         """The results, in the order of the items.
 
         Raises:
-            Cancelled: the monitor says so.
-            Exception: whatever `read` raised for an item, when it is that item's turn.
+            Cancelled: the monitor was cancelled.
+            Exception: what `read` raised for an item, when it is that item's turn.
         """
         while True:
             self._start_reads()
@@ -76,7 +77,7 @@ class ReadAhead(Generic[Item, Result]):
             yield result_of(self._results.popleft(), self._monitor)
 
     def release(self, n_bytes: int) -> None:
-        """`n_bytes` of results are no longer needed."""
+        """Report that `n_bytes` of results are no longer needed."""
         with self._lock:
             self._held_bytes -= n_bytes
         self._start_reads()
@@ -95,7 +96,7 @@ class ReadAhead(Generic[Item, Result]):
         return self._held_bytes + (self._n_reading + 1) * self._largest_bytes <= self._max_bytes
 
     def _read_one(self, item: Item) -> Result:
-        """Runs on a thread. What is counted here is counted before the result can be had."""
+        """Runs on a thread. The size is counted before the result becomes available."""
         size = 0
         try:
             result = self._read(item)

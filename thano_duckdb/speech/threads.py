@@ -1,4 +1,4 @@
-"""Threads for the length of one call, in which a user who wants to stop is never kept waiting."""
+"""Threads for the duration of one call, which never delay an interrupt by the user."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 POLL_S = 0.1
-"""How often a wait asks whether the user wants to stop."""
+"""How often a wait checks whether the user wants to stop."""
 SHUTDOWN_GRACE_S = 0.3
-"""How long the end of a call waits for work that still runs; after that the work is left to end by itself."""
+"""How long the end of a call waits for work that is still running; after that, the work is left to finish alone."""
 
 
 class CallThreads(ThreadPoolExecutor):
-    """A `ThreadPoolExecutor` whose end does not wait for work that hangs, such as a read from a dead server."""
+    """A `ThreadPoolExecutor` that does not wait at its end for work that hangs, such as a read from a dead server."""
 
     def __init__(self, n_threads: int, name: str) -> None:
         super().__init__(n_threads, thread_name_prefix=name)
-        self._under_way: set[Future[object]] = set()
+        self._running: set[Future[object]] = set()
 
     def submit(  # type: ignore[override]
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
         """See `ThreadPoolExecutor`."""
         future = super().submit(work, *args, **kwargs)
-        self._under_way.add(future)  # type: ignore[arg-type]
-        future.add_done_callback(self._under_way.discard)
+        self._running.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(self._running.discard)
         return future
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(wait=False, cancel_futures=True)
-        self.shutdown(wait=not wait(set(self._under_way), SHUTDOWN_GRACE_S).not_done)
+        self.shutdown(wait=not wait(set(self._running), SHUTDOWN_GRACE_S).not_done)
 
 
 def result_of(future: Future[Result], monitor: Monitor) -> Result:
-    """The result of `future`, once it is there.
+    """Wait for the result of `future`.
 
     Raises:
-        Cancelled: `monitor` says so before.
-        Exception: whatever the work raised.
+        Cancelled: `monitor` was cancelled first.
+        Exception: what the work raised.
     """
     while not wait([future], POLL_S).done:
         monitor.raise_if_cancelled()

@@ -1,4 +1,4 @@
-"""What the engine gives for one clip."""
+"""The result of the engine for one clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORD_RECORD = np.dtype([("n_bytes", "i4"), ("start_s", "f8"), ("end_s", "f8"), (
 
 @dataclass(frozen=True)
 class Word:
-    """A word, its place in the clip, and how sure the model is of it (0 to 1)."""
+    """A word, its time in the clip, and the model's confidence in it (0 to 1)."""
 
     word: str
     start_s: float
@@ -23,11 +23,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a clip in as few bytes as can be, since transcripts are kept by the hundred thousand.
+    """The words of a clip in as few bytes as possible, since a cache keeps hundreds of thousands of transcripts.
 
     Attributes:
-        utf8: their letters, one word after the other, with nothing between.
-        records: a `WORD_RECORD` for each.
+        utf8: the words one after the other, with nothing in between.
+        records: a `WORD_RECORD` for each word.
     """
 
     utf8: bytes
@@ -45,14 +45,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The text of a clip, or, where there is none, the reason.
+    """The text of a clip, or the reason why there is none.
 
     Attributes:
-        text: the words with spaces between; empty where nothing was said; None where the clip failed.
-        confidence: geometric mean of the model's probabilities for what it wrote (see `decoding.greedy`).
-        duration_s: length of the clip as it was recorded; None where it is not known.
+        text: the words separated by spaces; empty if there is no speech; None if the clip failed.
+        confidence: geometric mean of the model's probabilities for this text (see `decoding.greedy`).
+        duration_s: length of the original clip; None if unknown.
         words: the words of `text`, in order.
-        error: one sentence, None where the clip was transcribed.
+        error: one sentence; None if the clip was transcribed.
     """
 
     text: str | None
@@ -63,5 +63,5 @@ class Transcript:
 
     @classmethod
     def failed(cls, reason: str, duration_s: float | None = None) -> Transcript:
-        """The transcript of a clip that gives NULL, for `reason`."""
+        """The transcript of a clip that failed, so that its text is NULL."""
         return cls(None, None, duration_s, None, reason)

@@ -1,8 +1,8 @@
-"""Long audio in windows that join on frames. Pure arithmetic over the convolutions of the feature encoder.
+"""Cuts long audio into windows whose frames can be joined again. Pure arithmetic over the feature encoder.
 
-Without padding, frame `t` of a stack of convolutions sees the samples from `t * stride` up to
-`t * stride + receptive_field`. So a window that starts at a multiple of `stride` has the frames of the whole clip, at
-the same places, and the frames of its neighbours join its own exactly.
+Without padding, frame `t` of a stack of convolutions depends on the samples from `t * stride` to
+`t * stride + receptive_field`. So if a window starts at a multiple of `stride`, its frames are aligned with those of
+the whole clip, and the frames of neighbouring windows can be joined exactly.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from itertools import pairwise
 
 SAMPLE_RATE_HZ = 16_000
 SINGLE_PASS_MAX_S = 40.0
-"""Up to here a clip goes through the model whole, as Hugging Face's code would do it."""
+"""A clip up to this length goes through the model as a whole, as in Hugging Face's code."""
 WINDOW_MAX_S = 30.0
-"""Length of a window of a longer clip, its context included; models are trained on clips of up to about 20 s."""
+"""Length of a window of a longer clip, including its context; models are trained on clips of up to about 20 s."""
 CONTEXT_S = 2.0
-"""What a window hears on each side beyond the frames that are kept of it."""
+"""Extra audio on each side of a window, whose frames are computed as context but not kept."""
 
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """How the frames of a feature encoder lie over the samples, both numbers in samples."""
+    """Receptive field and stride of the frames of a feature encoder, both in samples."""
 
     receptive_field: int
     stride: int
 
     @classmethod
     def of_convolutions(cls, kernels: Sequence[int], strides: Sequence[int]) -> FrameGrid:
-        """The grid of a stack of convolutions without padding, first to last."""
+        """The grid of a stack of convolutions without padding, given from first to last."""
         receptive_field, stride = 1, 1
         for kernel, step in zip(kernels, strides, strict=True):
             receptive_field += (kernel - 1) * stride
@@ -37,24 +37,24 @@ class FrameGrid:
         return cls(receptive_field, stride)
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of `n_samples` samples: 0 where they are fewer than the receptive field."""
+        """The number of frames for `n_samples` samples; 0 if they are fewer than the receptive field."""
         return max(0, (n_samples - self.receptive_field) // self.stride + 1)
 
     @property
     def frame_s(self) -> float:
-        """Seconds from a frame to the next."""
+        """Seconds from one frame to the next."""
         return self.stride / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a clip that goes through the model by itself.
+    """A part of a clip that goes through the model by itself. Its core is the part whose frames are kept.
 
     Attributes:
-        start: first sample of the clip that the window hears.
-        stop: the sample after its last.
-        core_start: first frame of the window that is kept, counted from the window's own first frame.
-        core_stop: the frame after the last that is kept.
+        start: the first sample of the window in the clip.
+        stop: the sample after the last one.
+        core_start: the first frame of the core, counted from the first frame of the window.
+        core_stop: the frame after the last one of the core.
     """
 
     start: int
@@ -64,13 +64,13 @@ class Window:
 
 
 def plan_windows(n_samples: int, grid: FrameGrid) -> list[Window]:
-    """The windows of a clip: their cores are all frames of the clip, in order, each exactly once.
+    """The windows of a clip, whose cores together are all frames of the clip, in order, each exactly once.
 
-    Cores are as equal as can be, so that the windows of a clip fill batches without padding.
+    The cores are as equal in length as possible, so that the windows of a clip fill batches without padding.
 
     Args:
         n_samples: length of the clip, at least one receptive field.
-        grid: frames of the model.
+        grid: the frame grid of the model.
     """
     n_frames = grid.n_frames(n_samples)
     if n_samples <= SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ:
