@@ -32,7 +32,7 @@ class BatchRunner:
     """Runs a model over any number of windows, and remembers how large a batch fits on the device.
 
     Attributes:
-        max_batch_samples: the highest cost of a batch (see `plan_batches`); halved whenever the device runs out of memory.
+        max_batch_samples: the highest cost of a batch (see `plan_batches`); halved when the device runs out of memory.
     """
 
     def __init__(self, recognizer: Recognizer[Any, Any]) -> None:
@@ -56,7 +56,8 @@ class BatchRunner:
         Raises:
             RuntimeError: the model fails even on silence, so no clip is to blame.
         """
-        with CallThreads(MAX_PASSES, "thano-forward") if self._recognizer.device.is_cuda else ComputeThread() as threads:
+        is_cuda = self._recognizer.device.is_cuda
+        with CallThreads(MAX_PASSES, "thano-forward") if is_cuda else ComputeThread() as threads:
             yield from _Call(self, self._recognizer, decoder, max_clips, monitor, threads).run(windows)
 
 

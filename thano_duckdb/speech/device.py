@@ -28,7 +28,7 @@ _OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED"
 
 
 class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who continues with smaller batches
-    """This batch does not fit in the memory of the device."""
+    """The batch does not fit in the memory of the device."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def choose_device(device: str, precision: str) -> Device:
 
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
-        precision: `auto` (bfloat16 on a GPU with native support for it, else float32), `float32`, `bfloat16`, `float16`, or
+        precision: `auto` (bfloat16 on a GPU that supports it, else float32), `float32`, `bfloat16`, `float16`, or
             `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
 
     Raises:

@@ -1,4 +1,4 @@
-"""How good the hypotheses of a model are: error rates pooled over utterances, with their uncertainty."""
+"""Scores the hypotheses of a model: error rates pooled over utterances, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .metrics import character_errors, error_rate, word_errors
 
 N_RESAMPLES = 1_000
 INTERVAL = (2.5, 97.5)
-"""Percentiles: a 95 % interval."""
+"""The percentiles of a 95 % confidence interval."""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Judged:
-    """An utterance with what was said in it and what was heard.
+    """The reference and the hypothesis of an utterance.
 
     Attributes:
-        reference: what was said; None leaves the utterance out.
-        hypothesis: what was heard; None where the clip could not be read: it counts as failed, in no error rate.
-        duration_s: of the clip; None where unknown.
+        reference: the correct transcript; an utterance without one is skipped.
+        hypothesis: the recognised text; None if the clip failed, which is counted but enters no error rate.
+        duration_s: duration of the clip; None if unknown.
     """
 
     reference: str | None
@@ -35,46 +35,47 @@ def scores(utterances: Sequence[Judged], *, elapsed_s: float | None, interval: b
     """The metrics of EVALUATE, in the order in which they are shown.
 
     Args:
-        utterances: to judge together.
-        elapsed_s: time that transcribing them took; None leaves the speed out.
-        interval: also give a 95 % interval of the word error rate, by bootstrap over utterances (Bisani and Ney,
-            "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004).
+        utterances: the utterances to score together.
+        elapsed_s: the time that transcribing them took; without it there is no `speed`.
+        interval: whether to add a 95 % confidence interval of the word error rate, by bootstrap over utterances (Bisani
+            and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004).
 
     Returns:
-        wer, cer, ser (share of utterances with any word error), substitutions, deletions, insertions and words (of the
-        references), clips (judged), failed, audio_hours (of the judged), speed (over real time). Rates are None
-        where there is nothing to divide by.
+        wer, cer, ser (share of utterances with at least one word error), substitutions, deletions, insertions, words
+        (of the references), clips (that were scored), failed, audio_hours (of the scored clips) and speed (hours of
+        audio per hour). A rate is None if its denominator is 0.
     """
-    there = [each for each in utterances if each.reference is not None]
-    judged = [each for each in there if each.hypothesis is not None]
-    references, hypotheses = [each.reference for each in judged], [each.hypothesis for each in judged]
+    with_reference = [utterance for utterance in utterances if utterance.reference is not None]
+    scored = [utterance for utterance in with_reference if utterance.hypothesis is not None]
+    references = [utterance.reference for utterance in scored]
+    hypotheses = [utterance.hypothesis for utterance in scored]
     words = [counts for counts in word_errors(references, hypotheses) if counts is not None]
     characters = [counts for counts in character_errors(references, hypotheses) if counts is not None]
     errors = np.array([counts.errors for counts in words], np.int64)
     lengths = np.array([counts.length for counts in words], np.int64)
-    audio_s = sum(each.duration_s or 0.0 for each in judged)
+    audio_s = sum(utterance.duration_s or 0.0 for utterance in scored)
     low, high = _bootstrap(errors, lengths) if interval else (None, None)
-    found: dict[str, float | None] = {"wer": error_rate(words)}
+    metrics: dict[str, float | None] = {"wer": error_rate(words)}
     if interval:
-        found |= {"wer_low": low, "wer_high": high}
-    found |= {
+        metrics |= {"wer_low": low, "wer_high": high}
+    metrics |= {
         "cer": error_rate(characters),
         "ser": float(np.count_nonzero(errors) / len(errors)) if len(errors) else None,
         "substitutions": sum(counts.substitutions for counts in words),
         "deletions": sum(counts.deletions for counts in words),
         "insertions": sum(counts.insertions for counts in words),
         "words": int(lengths.sum()),
-        "clips": len(judged),
-        "failed": len(there) - len(judged),
+        "clips": len(scored),
+        "failed": len(with_reference) - len(scored),
         "audio_hours": audio_s / 3600,
     }
     if elapsed_s is not None:
-        found["speed"] = audio_s / elapsed_s if elapsed_s > 0 else None
-    return found
+        metrics["speed"] = audio_s / elapsed_s if elapsed_s > 0 else None
+    return metrics
 
 
 def _bootstrap(errors: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[float | None, float | None]:
-    """Percentiles of the pooled rate over utterances drawn with replacement, as many as there are."""
+    """The `INTERVAL` of the pooled error rate over resamples of the utterances, drawn with replacement."""
     if not lengths.any():
         return None, None
     random = np.random.default_rng(SEED)

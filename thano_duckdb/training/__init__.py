@@ -1,4 +1,4 @@
-"""Training: from rows of audio and text to a published model. `build.build_model` is the way in.
+"""Training: from rows of audio and text to a published model. The entry point is `build.build_model`.
 
-`network`, `loader`, `evaluation`, `ctc_trainer` and `run` import torch; the others work without it.
+`network`, `loader`, `validation`, `trainer` and `run` import torch; the other modules work without it.
 """

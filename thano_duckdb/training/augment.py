@@ -1,7 +1,7 @@
-"""A clip as it might also have been recorded: at another speed, in a room, over a telephone, in noise.
+"""Data augmentation: changes the speed of a clip, or adds a room, a telephone line or noise.
 
-Speed perturbation is that of Ko et al. 2015 (`Audio augmentation for speech recognition`); room and noise follow
-Ko et al. 2017 (`A study on data augmentation of reverberant speech`), with synthetic room responses: decaying noise.
+Speed perturbation follows Ko et al. 2015 (`Audio augmentation for speech recognition`); room and noise follow Ko et al.
+2017 (`A study on data augmentation of reverberant speech`), with synthetic room impulse responses: decaying noise.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _DIRECT_TO_REVERBERANT_DB = (0.0, 15.0)
 _SIGNAL_TO_NOISE_DB = (5.0, 35.0)
 _LOWPASS = (0.0, 0.95)
 _SIXTY_DB = 1e-3
-"""60 dB as a ratio of amplitudes: the reverberation time is that in which the echo falls by it."""
+"""60 dB as a ratio of amplitudes: the reverberation time is the time in which the echo decays by that much."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """The room that a clip is played in.
+    """A room in which a clip is recorded.
 
     Attributes:
-        reverberation_s: time in which the echo falls by 60 dB.
-        direct_db: energy of the direct sound over that of the echo.
+        reverberation_s: time in which the echo decays by 60 dB.
+        direct_db: energy of the direct sound relative to that of the echo.
     """
 
     reverberation_s: float
@@ -41,10 +41,10 @@ class Room:
 
 @dataclass(frozen=True)
 class Noise:
-    """Steady noise under a clip.
+    """Stationary noise added to a clip.
 
     Attributes:
-        signal_db: energy of the clip over that of the noise.
+        signal_db: signal-to-noise ratio.
         lowpass: coefficient of a one-pole low-pass filter over white noise, from 0 (white) to below 1 (rumble).
     """
 
@@ -54,7 +54,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a clip is changed in an epoch: the same in every run with the same seed."""
+    """How a clip is changed in one epoch; runs with the same seed give the same changes."""
 
     speed: float
     room: Room | None
@@ -63,10 +63,11 @@ class Augmentation:
     seed: tuple[int, int, int]
 
     def apply(self, samples: Samples, *, change_speed: bool = True) -> Samples:
-        """The changed clip; its speed stays as it was where `change_speed` is off.
+        """The augmented clip.
 
         Args:
             samples: (n_samples,) mono at 16 kHz.
+            change_speed: False to keep the original speed.
         """
         random = np.random.default_rng([*self.seed, 1])
         if change_speed and self.speed != 1.0:
@@ -75,7 +76,7 @@ class Augmentation:
             samples = _in_room(samples, self.room, random)
         if self.is_telephone:
             narrow = soxr.resample(samples, _RATE_HZ, _TELEPHONE_RATE_HZ, quality="MQ")
-            samples = _as_long_as(samples, soxr.resample(narrow, _TELEPHONE_RATE_HZ, _RATE_HZ, quality="MQ"))
+            samples = _with_length_of(samples, soxr.resample(narrow, _TELEPHONE_RATE_HZ, _RATE_HZ, quality="MQ"))
         if self.noise is not None:
             samples = _in_noise(samples, self.noise, random)
         return samples
@@ -94,7 +95,7 @@ def choose_augmentation(seed: int, epoch: int, clip: int) -> Augmentation:
 
 
 def n_samples_at(n_samples: int, speed: float) -> int:
-    """About how many samples a clip has at a speed, one more or less."""
+    """The number of samples of a clip at another speed, accurate to one sample."""
     return int(n_samples / speed)
 
 
@@ -118,8 +119,8 @@ def _in_noise(samples: Samples, noise: Noise, random: np.random.Generator) -> Sa
     return (samples + level * coloured).astype(np.float32)
 
 
-def _as_long_as(samples: Samples, others: Samples) -> Samples:
-    fitted = np.zeros_like(samples)
-    n_common = min(len(samples), len(others))
-    fitted[:n_common] = others[:n_common]
+def _with_length_of(original: Samples, samples: Samples) -> Samples:
+    fitted = np.zeros_like(original)
+    n_common = min(len(original), len(samples))
+    fitted[:n_common] = samples[:n_common]
     return fitted

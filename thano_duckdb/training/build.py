@@ -1,4 +1,4 @@
-"""A build from its rows to its place in the registry."""
+"""Runs a build, from its rows to the published model in the registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .build_folder import BuildFolder, BuildLock
 from .corpus import Corpus, prepare_corpus
 from .training_options import Example, TrainingOptions
 
-# What of the base belongs to the new model too.
+# Files of the base that are copied to the new model.
 _INHERITED = (
     "vocab.json",
     "tokenizer_config.json",
@@ -44,17 +44,17 @@ _INHERITED = (
 _LIBRARIES = ("thano_duckdb", "torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
 _POLL_S = 0.1
 
-# Trainer, its accelerator and the random numbers are the process's, not a build's.
-_building = threading.Lock()
+# One build at a time: Trainer's accelerator and the random state belong to the process.
+_build_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Base:
-    """What a build starts from.
+    """The model that a build starts from.
 
     Attributes:
-        name: as the user wrote it.
-        folder: its checkpoint; None for the small model that is trained from nothing.
+        name: its name, as the user wrote it.
+        folder: its checkpoint; None for the small model, which is trained from scratch.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Base:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """A published model and the figures of its epochs."""
+    """A published model and the metrics of its epochs."""
 
     entry: ModelEntry
     metrics: tuple[EpochMetrics, ...]
@@ -79,21 +79,21 @@ def build_model(
     *,
     sql: str | None = None,
 ) -> BuildResult:
-    """Train a model on rows and publish it; or go on where the same build was stopped.
+    """Train a model on rows and publish it, or continue the same build if it was stopped earlier.
 
     Args:
-        name: of the new model.
-        base: where its weights, or from scratch its shape, come from.
+        name: the name of the new model.
+        base: the model that provides the weights or, from scratch, only the architecture.
         options: how to train.
-        examples: the rows, in any order: the outcome does not depend on it.
+        examples: the rows; the result does not depend on their order.
         registry: where the model is published, and where checkpoints are kept until then.
-        monitor: receives progress; asked within each step whether to go on.
+        monitor: receives progress; asked within each step whether to stop.
         sql: the statement, for the lineage.
 
     Raises:
-        ThanoError: the options, the rows or the base are wrong, before anything is trained.
-        RegistryError: the name is taken or being built, or the home cannot be written.
-        Cancelled: `monitor` says so; the same call goes on from the last checkpoint.
+        ThanoError: the options, the rows or the base are invalid; raised before training starts.
+        RegistryError: the name is taken or being built, or the model home is not writable.
+        Cancelled: `monitor` was cancelled; the same call continues from the last checkpoint.
     """
     name = registry.check_free(name, overwrite=options.overwrite)
     require_libraries()
@@ -104,24 +104,24 @@ def build_model(
 
 @contextmanager
 def _one_at_a_time(monitor: TrainingMonitor) -> Iterator[None]:
-    while not _building.acquire(timeout=_POLL_S):
+    while not _build_lock.acquire(timeout=_POLL_S):
         monitor.raise_if_cancelled()
     try:
         yield
     finally:
-        _building.release()
+        _build_lock.release()
 
 
 @contextmanager
 def _staged(registry: Registry, name: str) -> Iterator[Path]:
-    """The folder of the builds of a name, and its lock."""
+    """Lock and return the staging folder for builds of a name."""
     key = hashlib.blake2b(name.casefold().encode(), digest_size=8).hexdigest()
     lock = BuildLock(registry.home, key)
     with ExitStack() as stack:
         try:
             staging = stack.enter_context(registry.stage(key))
         except ModelInUseError:
-            raise lock.refusal(name) from None
+            raise lock.error(name) from None
         lock.claim()
         yield staging
 
@@ -157,11 +157,11 @@ class _Build:
             )
             folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
             if self._is_published(folder.run):
-                folder.start_anew()
-            for sentence in corpus.warnings:
-                self.monitor.warned(sentence)
+                folder.restart()
+            for warning in corpus.warnings:
+                self.monitor.warned(warning)
             metrics = train(network, corpus, store, folder, self.options, self.monitor)
-            result = folder.empty(folder.result)
+            result = folder.make_empty(folder.result)
             network.save(result)
             for pattern in _INHERITED:
                 for path in template.glob(pattern):
@@ -176,11 +176,11 @@ class _Build:
             overwrite=self.options.overwrite,
             description=self._description(corpus),
         )
-        folder.forget()
+        folder.remove()
         return BuildResult(entry, tuple(metrics))
 
     def _identity(self, corpus: Corpus) -> str:
-        """Tells this build from every other whose outcome may differ."""
+        """A hash of everything that the result of the build depends on."""
         folder = self.base.folder
         parts = [
             self.base.name,
@@ -191,7 +191,7 @@ class _Build:
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def _is_published(self, run: str) -> bool:
-        """Whether the process that finished this run died between publishing its model and forgetting the run."""
+        """Whether an earlier process published the model of this run, but died before it removed the folder."""
         entry = self.registry.find(self.name)
         return entry is not None and entry.lineage.get("run") == run
 
@@ -210,22 +210,22 @@ class _Build:
             },
             "notes": list(corpus.warnings),
             "libraries": {name: metadata.version(name) for name in _LIBRARIES},
-            "metrics": [dataclasses.asdict(each) for each in metrics],
+            "metrics": [dataclasses.asdict(epoch) for epoch in metrics],
         }
 
     def _description(self, corpus: Corpus) -> str:
-        how = "trained from scratch in the shape of" if self.options.from_scratch else "fine-tuned from"
+        how = "trained from scratch with the architecture of" if self.options.from_scratch else "fine-tuned from"
         return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h)"
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:
     from thano_duckdb.speech.device import choose_device
 
-    place = choose_device(options.device, options.precision)
+    device = choose_device(options.device, options.precision)
     return dataclasses.replace(
-        options, device=place.torch_device.type, precision=str(place.dtype).removeprefix("torch.")
+        options, device=device.torch_device.type, precision=str(device.dtype).removeprefix("torch.")
     )
 
 
 def _hours(corpus: Corpus) -> float:
-    return sum(each.n_samples for each in corpus.train) / SAMPLE_RATE_HZ / 3600
+    return sum(utterance.n_samples for utterance in corpus.train) / SAMPLE_RATE_HZ / 3600

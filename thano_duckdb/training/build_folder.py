@@ -1,11 +1,11 @@
-"""The folder that a build keeps in the model home while it runs, so that it can be stopped at any moment and go on.
+"""The folder of a running build in the model home. It allows a build to be stopped at any time and resumed later.
 
-    <staging>/<identity>/run.json             names the run, for the registry's lineage
-                         checkpoint-000003/   the state after epoch 3, whole; at most the last one is there
-                         partial/             a checkpoint or a model being written
-                         result/              a finished model on its way into the registry
+    <staging>/<identity>/run.json             the id of the run, for the registry's lineage
+                         checkpoint-000003/   the complete state after epoch 3; only the last checkpoint is kept
+                         partial/             a checkpoint that is being written
+                         result/              a finished model that is about to be published
 
-A checkpoint and a result appear by one rename of a folder that is synced to disk.
+A checkpoint is first synced to disk and then renamed, so it is either complete or does not exist.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ class BuildFolder:
     """The folder of one build; the caller holds the lock of `staging`.
 
     Attributes:
-        run: names the run; the same one when it is resumed.
-        partial: an empty or half-written folder.
-        result: where the finished model is put together.
+        run: the id of the run, which stays the same when the run is resumed.
+        partial: where a checkpoint is written.
+        result: where the files of the finished model are collected.
     """
 
     def __init__(self, staging: Path, identity: str, *, resume: bool) -> None:
-        """Open the folder of the build that `identity` tells from every other; what other builds left goes.
+        """Open the folder of the build with this `identity`, and remove the folders of other builds.
 
         Args:
             staging: the folder that the registry keeps for the builds of this name.
-            identity: hash of all that the outcome depends on.
-            resume: keep what an earlier run left.
+            identity: a hash of everything that the result of the build depends on.
+            resume: whether to keep the checkpoint of an earlier run.
         """
         for other in staging.iterdir():
             if other.is_dir() and (other.name != identity or not resume):
@@ -46,41 +46,41 @@ class BuildFolder:
         self._folder.mkdir(exist_ok=True)
         self.partial = self._folder / "partial"
         self.result = self._folder / "result"
-        self.run = self._name_run()
+        self.run = self._run_id()
 
     def last_checkpoint(self) -> Path | None:
-        """The state to go on from, if there is one."""
+        """The checkpoint to resume from, if there is one."""
         return max(self._checkpoints(), default=None)
 
     def commit(self, written: Path, epoch: int) -> None:
-        """Make a written state the checkpoint of an epoch, whole or not at all, and drop the one before."""
+        """Turn the folder `written` into the checkpoint of an epoch, atomically, and remove the previous one."""
         older = self._checkpoints()
         sync_tree(written)
         os.rename(written, self._folder / f"{_PREFIX}{epoch:06d}")
         sync(self._folder)
-        for each in older:
-            shutil.rmtree(each)
+        for checkpoint in older:
+            shutil.rmtree(checkpoint)
 
-    def empty(self, folder: Path) -> Path:
-        """`folder`, made empty."""
+    def make_empty(self, folder: Path) -> Path:
+        """Create `folder`, or remove what is in it."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
-    def forget(self) -> None:
-        """Remove all of it: the model is published."""
+    def remove(self) -> None:
+        """Remove the folder, once the model is published."""
         shutil.rmtree(self._folder)
 
-    def start_anew(self) -> None:
-        """Forget what an earlier run left."""
-        self.forget()
+    def restart(self) -> None:
+        """Discard what an earlier run left, and start a new run."""
+        self.remove()
         self._folder.mkdir()
-        self.run = self._name_run()
+        self.run = self._run_id()
 
     def _checkpoints(self) -> list[Path]:
-        return [each for each in self._folder.iterdir() if each.name.startswith(_PREFIX)]
+        return [path for path in self._folder.iterdir() if path.name.startswith(_PREFIX)]
 
-    def _name_run(self) -> str:
+    def _run_id(self) -> str:
         path = self._folder / "run.json"
         try:
             return str(json.loads(path.read_text(encoding="utf-8"))["run"])
@@ -91,20 +91,20 @@ class BuildFolder:
 
 
 class BuildLock:
-    """Says who builds a name, to whoever is refused."""
+    """Records which process is building a model, for the error message of a second process."""
 
     def __init__(self, home: Path, key: str) -> None:
-        """`key` is what the registry's `stage` is called with."""
+        """`key` is the argument of the registry's `stage`."""
         self._path = home / ".staging" / f"build-{key}" / "pid"
 
     def claim(self) -> None:
-        """Leave this process's number; the caller holds the lock."""
+        """Record the id of this process; the caller holds the lock."""
         self._path.write_text(f"{os.getpid()}\n", encoding="utf-8")
 
-    def refusal(self, name: str) -> ModelInUseError:
-        """The error for the second."""
+    def error(self, name: str) -> ModelInUseError:
+        """The error for a process that tries to build the same model."""
         try:
-            who = f"process {int(self._path.read_text(encoding='utf-8'))}"
+            builder = f"process {int(self._path.read_text(encoding='utf-8'))}"
         except (OSError, ValueError):
-            who = "another process"
-        return ModelInUseError(f"the model '{name}' is being built by {who}; wait until it ends, or stop it")
+            builder = "another process"
+        return ModelInUseError(f"the model '{name}' is being built by {builder}; wait for that build, or stop it")

@@ -1,4 +1,4 @@
-"""From the rows of a query to the utterances of a build: decoded once, checked, in an order of the trainer's own."""
+"""Turns the rows of a query into the utterances of a build: decoded once, checked, and in a fixed order."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from .audio_store import AudioStore
 from .training_options import Example
 
 MAX_CLIP_S = 60.0
-"""A longer clip would need more memory than a step can have; its text could not be cut with it."""
+"""A longer clip would need too much memory in a step, and cannot be cut, because its text cannot be cut with it."""
+N_EXAMPLES = 3
+"""Skipped rows that a warning describes; it only counts the others."""
 _DECODE_THREADS = min(16, max(2, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A row that can be trained on or judged.
+    """A row to train on or to evaluate on.
 
     Attributes:
-        key: tells its content from that of every other row.
+        key: a hash of its content.
         source: its audio.
-        text: its transcript as it was given.
+        text: its transcript, as in the row.
         labels: the transcript in the alphabet of the model.
-        n_samples: length at 16 kHz.
+        n_samples: its length at 16 kHz.
     """
 
     key: bytes
@@ -49,11 +51,11 @@ class Corpus:
     """The usable rows.
 
     Attributes:
-        train: utterances to learn from.
-        validation: utterances held out.
-        n_skipped: rows that could not be used.
-        warnings: at most one sentence on skipped rows, and one on dropped characters.
-        digest: hash of the usable rows and which of them are held out.
+        train: the utterances to train on.
+        validation: the held-out utterances.
+        n_skipped: the number of rows that could not be used.
+        warnings: at most one sentence about skipped rows, and one about dropped characters.
+        digest: a hash of the usable rows and of which of them are held out.
     """
 
     train: tuple[Utterance, ...]
@@ -76,23 +78,23 @@ def prepare_corpus(
 ) -> Corpus:
     """Decode and check every row, and hold some out.
 
-    Rows come in any order from the threads of a database: here they are sorted by a hash of their content, so that the
-    same rows give the same build.
+    The database's threads return rows in any order. Here they are sorted by a hash of their content, so that the same
+    rows always give the same build.
 
     Args:
         examples: the rows.
-        alphabet: what the model can write.
-        grid: the frames of the model.
-        store: decodes, and keeps what it decoded.
-        validation_split: share of the usable rows that is held out, at least one and never all.
-        seed: of the choice which.
-        fail_on_error: stop at the first clip that cannot be read.
-        monitor: hears of every clip, and is asked whether to go on.
+        alphabet: the characters that the model can write.
+        grid: the frame grid of the model.
+        store: decodes the clips and keeps them.
+        validation_split: share of the usable rows to hold out; at least one row, but never all.
+        seed: for the choice of the held-out rows.
+        fail_on_error: whether to stop at the first clip that cannot be read.
+        monitor: receives progress for every clip, and is asked whether to stop.
 
     Raises:
         AudioError: a clip cannot be read and `fail_on_error` is set.
-        ThanoError: there is no row, or none that can be used.
-        Cancelled: `monitor` says so.
+        ThanoError: there are no rows, or none of them can be used.
+        Cancelled: `monitor` was cancelled.
     """
     rows = sorted((_row(example) for example in examples), key=lambda row: row.key)
     usable: list[Utterance] = []
@@ -113,19 +115,21 @@ def prepare_corpus(
             if isinstance(outcome, Utterance):
                 usable.append(outcome)
             elif fail_on_error and outcome.is_audio:
-                raise AudioError(f"{row.location}: {outcome.reason} (the statement says on_error='fail')")
+                raise AudioError(f"{row.location}: {outcome.reason} The build stopped because of on_error='fail'.")
             else:
                 skipped.add(row.location, outcome.reason)
+    if not rows:
+        raise ThanoError("the query returns no rows to train on")
     if not usable:
-        why = f": {skipped.describe(verb='could be used')}" if rows else ""
-        raise ThanoError(f"the query gives no row to train on{why}")
+        what = "the only row" if len(rows) == 1 else f"none of the {len(rows)} rows"
+        raise ThanoError(f"{what} of the query can be used for training ({skipped.reasons})")
     train, validation = _split(usable, validation_split, seed)
-    sentences = [skipped.describe() if skipped.n else None, describe_dropped([each.labels for each in usable])]
+    warnings = [skipped.describe() if skipped.n else None, describe_dropped([row.labels for row in usable])]
     return Corpus(
         train=train,
         validation=validation,
         n_skipped=skipped.n,
-        warnings=tuple(sentence for sentence in sentences if sentence),
+        warnings=tuple(warning for warning in warnings if warning),
         digest=_digest(train, validation),
     )
 
@@ -149,18 +153,21 @@ class _Unusable:
 @dataclass
 class _Skipped:
     n: int = 0
-    first: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
 
     def add(self, location: str, reason: str) -> None:
         self.n += 1
-        if len(self.first) < 3:
-            self.first.append(f"{location}: {reason}")
+        if len(self.examples) < N_EXAMPLES:
+            self.examples.append(f"{location}: {reason}")
 
-    def describe(self, verb: str = "") -> str:
-        rows = "row" if self.n == 1 else "rows"
-        more = "; .." if self.n > len(self.first) else ""
-        what = f"none of {self.n} {rows} {verb}" if verb else f"{self.n} {rows} were skipped in training"
-        return f"{what} ({'; '.join(self.first)}{more})"
+    @property
+    def reasons(self) -> str:
+        n_more = self.n - len(self.examples)
+        return "; ".join([*self.examples, *([f"and {n_more} more"] if n_more else [])])
+
+    def describe(self) -> str:
+        rows = "1 row was" if self.n == 1 else f"{self.n} rows were"
+        return f"{rows} skipped in training ({self.reasons})"
 
 
 def _row(example: Example) -> _Row:
@@ -172,7 +179,7 @@ def _row(example: Example) -> _Row:
 
 
 def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) -> Utterance | _Unusable:
-    """What becomes of a row; runs on a decode thread."""
+    """Decode and check a row; runs on a decode thread."""
     audio, text = row.example.audio, row.example.text
     if audio is None:
         return _Unusable("The audio is NULL.")
@@ -189,11 +196,11 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         return _Unusable(samples.reason, is_audio=True)
     n_samples, n_frames = len(samples), grid.n_frames(len(samples))
     if n_samples > MAX_CLIP_S * SAMPLE_RATE_HZ:
-        return _Unusable(f"It lasts {n_samples / SAMPLE_RATE_HZ:.0f} s; training takes up to {MAX_CLIP_S:.0f} s.")
+        return _Unusable(f"It lasts {n_samples / SAMPLE_RATE_HZ:.0f} s; the limit for training is {MAX_CLIP_S:.0f} s.")
     if n_frames < labels.n_frames_needed:
         return _Unusable(
-            f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s are {n_frames} frames, "
-            f"the text needs {labels.n_frames_needed}."
+            f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s give {n_frames} frames, "
+            f"but the text needs at least {labels.n_frames_needed}."
         )
     return Utterance(row.key, source, text, labels, n_samples)
 
@@ -202,17 +209,17 @@ def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[
     if not share:
         return tuple(usable), ()
     if len(usable) < 2:
-        raise ThanoError("option 'validation_split' needs at least two usable rows, and there is one")
+        raise ThanoError("option 'validation_split' needs at least two usable rows, but there is only one")
     n_held_out = min(max(1, round(share * len(usable))), len(usable) - 1)
     held_out = set(np.random.default_rng(seed).permutation(len(usable))[:n_held_out].tolist())
-    train = tuple(each for index, each in enumerate(usable) if index not in held_out)
+    train = tuple(utterance for index, utterance in enumerate(usable) if index not in held_out)
     return train, tuple(usable[index] for index in sorted(held_out))
 
 
 def _digest(train: Sequence[Utterance], validation: Sequence[Utterance]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (train, validation):
-        for each in part:
-            digest.update(each.key + each.n_samples.to_bytes(8, "little"))
+        for utterance in part:
+            digest.update(utterance.key + utterance.n_samples.to_bytes(8, "little"))
         digest.update(b"|")
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Batches for the network, made by threads ahead of it: decode, augment, standardise, pad."""
+"""Prepares batches in threads, ahead of the network: decodes, augments, standardises and pads clips."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from .corpus import Utterance
 from .network import CtcNetwork
 
 Batch = dict[str, Any]
-"""What Hugging Face's Trainer moves to the device and hands on: see `BatchLoader`."""
+"""A batch as Hugging Face's Trainer moves it to the device: see `BatchLoader`."""
 
-AHEAD_BYTES = 256 * 1024 * 1024
-_THREADS = 4
+PREFETCH_BYTES = 256 * 1024 * 1024
+_N_THREADS = 4
 PAD_TO_SAMPLES = 1600
-"""Batches are padded to a multiple of this, and long ones to coarser multiples: see `padded_length`."""
+"""Batches are padded to a multiple of this length, and long batches to a coarser one: see `padded_length`."""
 _STEPS_PER_OCTAVE = 8
 IGNORED_LABEL = -100
-"""Padding of labels, as in Hugging Face's models."""
+"""Fills the padding of labels, as in Hugging Face's models."""
 
 
 class BatchPlan(Protocol):
-    """Which utterances are together in the batches of an epoch."""
+    """The batches of each epoch."""
 
     n_batches: int
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Indices of utterances, batch by batch."""
+        """The indices of the utterances of each batch."""
 
 
 class BatchLoader:
-    """Iterates over the batches of the epoch that `set_epoch` named.
+    """Iterates over the batches of the epoch that was set by `set_epoch`.
 
     A batch holds `input_values` (batch, samples) float32; `sample_mask` (batch, samples) int64 and `frame_mask`
-    (batch, frames) bool, both None where no clip is padded; `labels` (batch, labels) int64, padded with -100;
-    `moments`, one per clip (see `features`); `audio_s`, the length of the clips as they were recorded.
+    (batch, frames) bool, both None if no clip is padded; `labels` (batch, labels) int64, padded with -100;
+    `moments`, one per clip (see `features`); `audio_s`, the duration of the clips before augmentation.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class BatchLoader:
         seed: int | None,
         monitor: Monitor,
     ) -> None:
-        """Load `utterances` in the batches of `plan`; with a `seed`, augmented."""
+        """Load `utterances` in the batches of `plan`, and augment them if there is a `seed`."""
         self.dataset = utterances  # Trainer asks for its length
         self._plan = plan
         self._network = network
@@ -80,8 +80,8 @@ class BatchLoader:
             self._load,
             self._plan.batches(self._epoch),
             n_bytes=_n_bytes,
-            max_bytes=AHEAD_BYTES,
-            n_threads=_THREADS,
+            max_bytes=PREFETCH_BYTES,
+            n_threads=_N_THREADS,
             monitor=self._monitor,
         ) as batches:
             for batch in batches:
@@ -94,7 +94,7 @@ class BatchLoader:
         n_samples = [len(clip.samples) for clip in clips]
         n_padded = padded_length(max(n_samples))
         values = np.zeros((len(clips), n_padded), np.float32)
-        labels = np.full((len(clips), max(len(each.labels.ids) for each in chosen)), IGNORED_LABEL, np.int64)
+        labels = np.full((len(clips), max(len(utterance.labels.ids) for utterance in chosen)), IGNORED_LABEL, np.int64)
         for row, (clip, utterance) in enumerate(zip(clips, chosen, strict=True)):
             values[row, : len(clip.samples)] = clip.samples
             labels[row, : len(utterance.labels.ids)] = utterance.labels.ids
@@ -105,7 +105,7 @@ class BatchLoader:
             "frame_mask": frame_mask,
             "labels": torch.from_numpy(labels),
             "moments": [clip.moments for clip in clips],
-            "audio_s": self._network.seconds(sum(each.n_samples for each in chosen)),
+            "audio_s": self._network.seconds(sum(utterance.n_samples for utterance in chosen)),
         }
 
     def _features(self, index: int) -> Features:
@@ -113,7 +113,7 @@ class BatchLoader:
         samples = self._store.read(utterance.key, utterance.source)
         if isinstance(samples, AudioFailure):
             raise AudioError(
-                f"{utterance.source.location} could be read when the build started and cannot be now: {samples.reason}"
+                f"{utterance.source.location} could be read when the build started, but not any more: {samples.reason}"
             )
         return self._network.features(self._augmented(index, samples))
 
@@ -127,10 +127,10 @@ class BatchLoader:
 
 
 def padded_length(n_samples: int) -> int:
-    """The length to which a batch is padded whose longest clip has `n_samples`: at most an eighth more, beyond 1.6 s.
+    """The length to which to pad a batch whose longest clip has `n_samples`: at most an eighth more, beyond 1.6 s.
 
-    On the CPU oneDNN prepares, and keeps, code for each shape that it meets. So there are few: with a shape of its own
-    for every batch a step takes a tenth longer, and the process grows by gigabytes.
+    On the CPU, oneDNN compiles and caches code for each shape that it meets. So we use few shapes: if every batch had
+    its own, a step would take a tenth longer, and the process would grow by gigabytes.
     """
     units = -(-n_samples // PAD_TO_SAMPLES)
     step = max(1, (1 << (units - 1).bit_length()) // 2 // _STEPS_PER_OCTAVE)

@@ -1,4 +1,4 @@
-"""The network in training: the same treatment of padding as in recognition, so that what is learnt is what is used."""
+"""The network during training, which treats padding exactly as recognition does."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from .training_options import TrainingOptions
 
 
 class CtcNetwork:
-    """A Hugging Face CTC model and what is around it.
+    """A Hugging Face CTC model with our input, padding and interrupts.
 
     Attributes:
-        module: the Hugging Face model; its loss is the mean over the clips of the CTC loss per label.
-        vocabulary: what its labels stand for.
-        grid: how its frames lie over the samples.
-        monitor: asked within every pass, forward and backward, whether to go on.
+        module: the Hugging Face model; its loss is the CTC loss per label, averaged over the clips.
+        vocabulary: the meaning of its labels.
+        grid: receptive field and stride of its frames.
+        monitor: asked within every pass, forward and backward, whether to stop.
     """
 
     def __init__(self, module: Any, checkpoint: CtcCheckpoint) -> None:
-        """Take over `module`, which has the shape of `checkpoint`.
+        """Take over and change `module`, which was made from `checkpoint`.
 
         Raises:
             ModelError: a layer of the network is not supported.
@@ -49,36 +49,36 @@ class CtcNetwork:
         self._mask_time_prob = module.config.mask_time_prob
         for layer in module.modules():
             if isinstance(layer, (nn.Conv1d, nn.Linear)):
-                layer.register_forward_hook(self._watch)
+                layer.register_forward_hook(self._check_forward)
 
     def features(self, samples: NDArray[np.float32]) -> Features:
-        """What of a clip enters the network."""
+        """The input of the network for a clip."""
         return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
 
     def seconds(self, n_samples: int) -> float:
-        """Their duration."""
+        """The duration of that many samples."""
         return n_samples / SAMPLE_RATE_HZ
 
     def masks(self, n_samples: Sequence[int], n_padded: int) -> tuple[Tensor | None, Tensor | None]:
-        """Which samples (int64) and which frames (bool) of a padded batch are of the clips; None where all are."""
+        """Masks of the samples (int64) and frames (bool) of a padded batch that belong to clips; None without padding."""
         if min(n_samples) == n_padded:
             return None, None
         n_frames = [self.grid.n_frames(count) for count in n_samples]
-        return _up_to(n_samples, n_padded).long(), _up_to(n_frames, self.grid.n_frames(n_padded))
+        return _length_mask(n_samples, n_padded).long(), _length_mask(n_frames, self.grid.n_frames(n_padded))
 
     def run(self, batch: dict[str, Any], call: Callable[..., Any] | None = None) -> Any:
         """The output of the network for a batch of `BatchLoader`: `loss` and `logits` (batch, frames, vocab).
 
         Args:
-            batch: on the device of the network.
-            call: the network as a trainer has wrapped it; itself by default.
+            batch: a batch on the device of the network.
+            call: the network as wrapped by a trainer; by default the network itself.
         """
-        # SpecAugment refuses a clip that is shorter than one of its masks.
+        # SpecAugment fails on a clip that is shorter than one of its masks.
         n_frames = self.grid.n_frames(batch["input_values"].shape[1])
         self.module.config.mask_time_prob = (
             self._mask_time_prob if n_frames > self.module.config.mask_time_length else 0.0
         )
-        with self._invariance.of(batch["moments"], batch["frame_mask"]):
+        with self._invariance.for_batch(batch["moments"], batch["frame_mask"]):
             return (call or self.module)(
                 input_values=batch["input_values"],
                 attention_mask=batch["sample_mask"],
@@ -92,22 +92,22 @@ class CtcNetwork:
         with quiet_transformers():
             self.module.save_pretrained(folder)
 
-    def _watch(self, _layer: nn.Module, _args: Any, output: Tensor) -> None:
+    def _check_forward(self, _layer: nn.Module, _args: Any, output: Tensor) -> None:
         self.monitor.raise_if_cancelled()
         if output.requires_grad:
-            output.register_hook(self._watch_gradient)  # type: ignore[no-untyped-call]
+            output.register_hook(self._check_backward)  # type: ignore[no-untyped-call]
 
-    def _watch_gradient(self, _gradient: Tensor) -> None:
+    def _check_backward(self, _gradient: Tensor) -> None:
         self.monitor.raise_if_cancelled()
 
 
 def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
-    """The network to train: the weights of `folder`, or, from scratch, random ones in its shape.
+    """The network to train: with the weights of `folder` or, from scratch, with random weights of the same shapes.
 
-    The state of torch's random numbers decides on what is random.
+    Random weights depend on the state of torch's random number generator.
 
     Raises:
-        ModelError: it cannot be loaded, or training its architecture is not supported.
+        ModelError: the checkpoint cannot be loaded, or training its architecture is not supported.
     """
     overrides = {
         "apply_spec_augment": True,
@@ -120,7 +120,7 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     checkpoint = CtcCheckpoint.read(folder)
     if not checkpoint.is_padding_invariant:
         raise ModelError(
-            f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use and BUILD cannot train yet"
+            f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
         )
     load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
     network = CtcNetwork(load(**overrides), checkpoint)
@@ -129,6 +129,6 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     return network
 
 
-def _up_to(lengths: Sequence[int], longest: int) -> Tensor:
+def _length_mask(lengths: Sequence[int], longest: int) -> Tensor:
     """(batch, longest) bool, True up to each length."""
     return torch.arange(longest) < torch.tensor(lengths)[:, None]

@@ -1,4 +1,4 @@
-"""The training of one build: network, batches and trainer put together."""
+"""Sets up network, batches and trainer for a build, and runs the training."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from .validation import Evaluation, FixedBatches, evaluate
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """Padded seconds of audio in a batch: where the user names no number of clips, and at most."""
+    """Padded seconds of audio in a batch: without and with a `batch_size` (which limits the clips as well)."""
 
-    automatic_s: int
-    most_s: int
+    default_s: int
+    with_batch_size_s: int
 
 
-CPU_LIMITS = BatchLimits(automatic_s=40, most_s=160)
-GPU_LIMITS = BatchLimits(automatic_s=160, most_s=640)
+CPU_LIMITS = BatchLimits(default_s=40, with_batch_size_s=160)
+GPU_LIMITS = BatchLimits(default_s=160, with_batch_size_s=640)
 
 
 @contextlib.contextmanager
 def seeded_network(folder: Path, options: TrainingOptions) -> Iterator[CtcNetwork]:
-    """The network of a build, with the random numbers of the process its own while the block lasts."""
+    """The network of a build. Within the block all random generators are seeded; their states are restored after it."""
     import transformers
 
     python_state, numpy_state = random.getstate(), np.random.get_state()
@@ -65,27 +65,27 @@ def train(
     options: TrainingOptions,
     monitor: TrainingMonitor,
 ) -> list[EpochMetrics]:
-    """Train `network`, or go on from the last checkpoint of `folder`.
+    """Train `network`, or resume from the last checkpoint of `folder`.
 
     Args:
-        network: as `seeded_network` gives it.
+        network: the network of `seeded_network`.
         corpus: the rows.
-        store: their audio.
-        folder: keeps a checkpoint of every epoch.
-        options: with the device and precision resolved.
-        monitor: receives progress; asked within each step whether to go on.
+        store: the audio of the rows.
+        folder: receives a checkpoint after every epoch.
+        options: how to train, with the device and the precision resolved.
+        monitor: receives progress; asked within each step whether to stop.
 
     Returns:
-        The figures of every epoch.
+        The metrics of every epoch.
 
     Raises:
-        Cancelled: `monitor` says so.
+        Cancelled: `monitor` was cancelled.
         ThanoError: there is not enough memory for a batch.
     """
     limits = CPU_LIMITS if options.device == "cpu" else GPU_LIMITS
-    seconds = limits.automatic_s if options.batch_size is None else limits.most_s
+    seconds = limits.default_s if options.batch_size is None else limits.with_batch_size_s
     plan = EpochPlan(
-        [each.n_samples for each in corpus.train],
+        [utterance.n_samples for utterance in corpus.train],
         max_clips=options.batch_size,
         max_batch_samples=seconds * SAMPLE_RATE_HZ,
         seed=options.seed,
@@ -93,26 +93,30 @@ def train(
     loader = BatchLoader(
         corpus.train, plan, network, store, seed=options.seed if options.augments else None, monitor=monitor
     )
-    held_out = plan_batches(
-        [each.n_samples for each in corpus.validation],
+    held_out_batches = plan_batches(
+        [utterance.n_samples for utterance in corpus.validation],
         max_clips=options.batch_size,
         max_batch_samples=seconds * SAMPLE_RATE_HZ,
     )
-    held_out_loader = BatchLoader(corpus.validation, FixedBatches(held_out), network, store, seed=None, monitor=monitor)
+    held_out_loader = BatchLoader(
+        corpus.validation, FixedBatches(held_out_batches), network, store, seed=None, monitor=monitor
+    )
 
-    def judge(trainer: CtcTrainer) -> Evaluation | None:
-        if not held_out:
+    def evaluate_held_out(trainer: CtcTrainer) -> Evaluation | None:
+        if not held_out_batches:
             return None
         return evaluate(
             network,
             held_out_loader,
-            held_out,
+            held_out_batches,
             corpus.validation,
             call=trainer.model_wrapped,
             to_device=trainer.to_device,
         )
 
-    trainer = CtcTrainer(network, loader, folder, options, evaluate=judge, n_skipped=corpus.n_skipped, monitor=monitor)
+    trainer = CtcTrainer(
+        network, loader, folder, options, evaluate=evaluate_held_out, n_skipped=corpus.n_skipped, monitor=monitor
+    )
     network.monitor = monitor
     checkpoint = folder.last_checkpoint()
     try:
@@ -124,12 +128,15 @@ def train(
             raise
         raise ThanoError(
             f"there is not enough memory on '{options.device}' to train on batches of up to {seconds} s of audio: "
-            "choose a smaller batch_size"
+            "use a smaller batch_size"
         ) from error
     return trainer.metrics
 
 
 def _interrupted(metrics: list[EpochMetrics], n_epochs: int) -> Cancelled:
     epoch = len(metrics)
-    kept = f"the same statement goes on after epoch {epoch} of {n_epochs}" if epoch else "no epoch was finished yet"
-    return Cancelled(f"the build was interrupted; {kept}")
+    if not epoch:
+        return Cancelled("the build was interrupted before the first epoch was finished")
+    return Cancelled(
+        f"the build was interrupted; run the same statement again to continue after epoch {epoch} of {n_epochs}"
+    )

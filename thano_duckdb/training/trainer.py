@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer, made quiet, with our batches, our checkpoints and our figures."""
+"""Hugging Face's Trainer without its output, and with our batches, checkpoints and metrics."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from .validation import Evaluation
 REPORT_EVERY_S = 0.5
 WEIGHT_DECAY = 0.01
 DECAY_SHARE = 0.5
-"""Of the steps, over which the learning rate falls to 0."""
-BAD_STEPS_SHARE = 0.01
-"""Of the steps of an epoch, which may have gradients that are not numbers and are left out; more is divergence."""
-SCALER_BAD_STEPS = 16
-"""That many more an epoch in float16: torch's gradient scaler begins at 2**16 and halves until the gradients fit."""
+"""Share of the steps, at the end, over which the learning rate falls to 0."""
+MAX_SKIPPED_SHARE = 0.01
+"""Share of the steps of an epoch that may be skipped for non-finite gradients; more than that is divergence."""
+MAX_SCALER_SKIPS = 16
+"""More steps per epoch that float16 may skip: torch's gradient scaler starts at 2**16 and halves until they fit."""
 _METRICS = "thano_metrics"
-"""Under this name the figures of each epoch are kept in Trainer's own state, and so in every checkpoint."""
+"""The key of an epoch's metrics in the log of Trainer's state, which is saved in every checkpoint."""
 
 
 def training_arguments(folder: BuildFolder, options: TrainingOptions, n_steps: int) -> transformers.TrainingArguments:
-    """The settings of Trainer: nothing printed, nothing reported, a checkpoint an epoch."""
+    """The settings of Trainer: nothing is printed or reported, and there is one checkpoint per epoch."""
     device, dtype = options.device, options.precision
     n_warmup = round(options.warmup_ratio * n_steps)
     n_decay = min(n_steps - n_warmup, round(DECAY_SHARE * n_steps))
@@ -53,17 +53,17 @@ def training_arguments(folder: BuildFolder, options: TrainingOptions, n_steps: i
         fp16=dtype == "float16",
         save_strategy="epoch",
         logging_strategy="no",
-        logging_nan_inf_filter=False,  # it would wait for the device in every step; `finish_epoch` looks instead
+        logging_nan_inf_filter=False,  # it would wait for the device in every step; `finish_epoch` checks instead
         report_to=[],
         disable_tqdm=True,
         log_level="critical",
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # one device: DataParallel would tear our batches apart
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # one device only: DataParallel would split our batches
     return arguments
 
 
 class CtcTrainer(transformers.Trainer):
-    """Trains a `CtcNetwork` and keeps the figures of each epoch."""
+    """Trains a `CtcNetwork` and records the metrics of each epoch."""
 
     loss_is_scaled_for_ga = False
 
@@ -78,11 +78,11 @@ class CtcTrainer(transformers.Trainer):
         n_skipped: int,
         monitor: TrainingMonitor,
     ) -> None:
-        """Prepare to train; `evaluate` judges the network after each epoch."""
+        """Prepare to train; `evaluate` is called after each epoch to evaluate the network."""
         n_steps = options.epochs * -(-len(loader) // options.gradient_accumulation)
         super().__init__(model=network.module, args=training_arguments(folder, options, n_steps))
         self.remove_callback(PrinterCallback)
-        self.add_callback(_AtEpochs(self))
+        self.add_callback(_EpochCallback(self))
         self._network = network
         self._loader = loader
         self._folder = folder
@@ -96,25 +96,25 @@ class CtcTrainer(transformers.Trainer):
 
     @property
     def metrics(self) -> list[EpochMetrics]:
-        """The figures of every epoch, those before a resumption too."""
+        """The metrics of every epoch, including those before the build was resumed."""
         log: list[dict[str, Any]] = self.state.log_history
-        return [EpochMetrics(**each[_METRICS]) for each in log if _METRICS in each]
+        return [EpochMetrics(**entry[_METRICS]) for entry in log if _METRICS in entry]
 
-    # What Trainer asks for.
+    # What Trainer calls.
 
     def get_train_dataloader(self) -> Any:
-        """Our batches; the threads that make them are not to be forked."""
+        """Our own loader, because the threads that prepare its batches must not be forked."""
         return self._loader
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The mean over the clips."""
+        """The mean loss over the clips of a batch."""
         output = self._network.run(inputs, model)
         return (output.loss, output) if return_outputs else output.loss
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
-        """A batch forward and backward, with account kept of it."""
+        """The forward and backward pass for a batch, and its metrics."""
         self._monitor.raise_if_cancelled()
         self._learning_rate = self._get_learning_rate()
         scaled: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -130,11 +130,11 @@ class CtcTrainer(transformers.Trainer):
         return scaled
 
     def floating_point_ops(self, inputs: Batch) -> int:
-        """Not counted."""
+        """Always 0: we do not count operations."""
         return 0
 
     def to_device(self, batch: Batch) -> Batch:
-        """The batch where the network is."""
+        """Move a batch to the device of the network."""
         moved: Batch = self._prepare_inputs(batch)
         return moved
 
@@ -147,42 +147,44 @@ class CtcTrainer(transformers.Trainer):
             (written / "training_args.bin").unlink()  # a pickle that nothing reads
             self._folder.commit(written, epoch)
             shutil.rmtree(partial)
-        except Exception as error:  # torch and safetensors each have an error of their own for a full disk
+        except Exception as error:  # torch and safetensors each raise their own error for a full disk
+            resume = f"continue after epoch {epoch - 1}" if epoch > 1 else "start again"
             raise ThanoError(
-                f"the checkpoint of epoch {epoch} could not be written to {self._folder.partial}: {error}. The models "
-                f"there are unharmed; with room for it the same statement goes on after epoch {epoch - 1}"
+                f"the checkpoint of epoch {epoch} could not be written to {self._folder.partial}: {error}. No model was "
+                f"changed. Once there is enough space, run the same statement again to {resume}"
             ) from error
         self._monitor.epoch_done(self.metrics[-1])
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        """Zero gradients that are not numbers: a step by them would make every weight of the network not a number."""
+        """Set non-finite gradients to zero, because a step with them would make every weight NaN."""
         norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
         self._n_steps += 1
-        self._n_bad_steps += ~torch.isfinite(norm)
-        for parameter in model.parameters():  # clipping has spread what was no number over all of them
+        self._n_skipped_steps += ~torch.isfinite(norm)
+        for parameter in model.parameters():  # clipping has spread NaN to all gradients
             if parameter.grad is not None:
                 parameter.grad.nan_to_num_(0, 0, 0)
         return norm
 
-    # Our account.
+    # Our metrics.
 
     def finish_epoch(self) -> None:
-        """Judge the network and note the figures, before Trainer writes its checkpoint.
+        """Evaluate the network and record the metrics, before Trainer writes its checkpoint.
 
         Raises:
-            ThanoError: too many steps had no gradient that is a number, so this state is not worth a checkpoint.
+            ThanoError: too many steps had non-finite gradients, so this state is not worth a checkpoint.
         """
-        n_clips, n_bad_steps = int(self._n_clips), int(self._n_bad_steps)
-        n_tolerated = BAD_STEPS_SHARE * self._n_steps + (SCALER_BAD_STEPS if self.args.fp16 else 0)
-        if n_bad_steps > n_tolerated or not n_clips:
+        n_clips, n_skipped_steps = int(self._n_clips), int(self._n_skipped_steps)
+        n_tolerated = MAX_SKIPPED_SHARE * self._n_steps + (MAX_SCALER_SKIPS if self.args.fp16 else 0)
+        if n_skipped_steps > n_tolerated or not n_clips:
             raise ThanoError(
-                f"the training diverged in epoch {len(self.metrics) + 1}: its loss is not a number. Choose a smaller "
-                f"learning_rate (it is {self.args.learning_rate:g}) or precision 'float32'"
+                f"the training diverged in epoch {len(self.metrics) + 1}: loss or gradients are not finite (NaN or "
+                f"infinite). Use a smaller learning_rate (it is {self.args.learning_rate:g}) or precision 'float32'"
             )
-        if n_bad_steps:
+        if n_skipped_steps:
+            skipped = "1 step was" if n_skipped_steps == 1 else f"{n_skipped_steps} steps were"
             self._monitor.warned(
-                f"{n_bad_steps} of the {self._n_steps} steps of epoch {len(self.metrics) + 1} were left out: "
-                "their gradients were not numbers"
+                f"{skipped} skipped in epoch {len(self.metrics) + 1} (of {self._n_steps}), because the gradients were "
+                "not finite (NaN or infinite)"
             )
         evaluation = self._evaluate_network(self)
         metrics = EpochMetrics(
@@ -205,31 +207,32 @@ class CtcTrainer(transformers.Trainer):
         self._loss_sum: Any = 0.0
         self._n_clips: Any = 0
         self._n_steps = 0
-        self._n_bad_steps: Any = 0
+        self._n_skipped_steps: Any = 0
         self._audio_s = 0.0
         self._learning_rate = 0.0
 
     def _report(self) -> None:
         now_s = time.monotonic()
-        steps, of_this_run = self.state.global_step, self.state.global_step - self._initial_global_step
+        n_done = self.state.global_step
+        n_done_in_this_run = n_done - self._initial_global_step
+        n_left = self.state.max_steps - n_done
         elapsed_s = now_s - self._started_s
-        left = self.state.max_steps - steps
         self._monitor.step_done(
             StepProgress(
                 epoch=len(self.metrics) + 1,
                 n_epochs=int(self.args.num_train_epochs),
-                step=steps,
+                step=n_done,
                 n_steps=self.state.max_steps,
                 loss=float(torch.stack(self._loss_since_report).mean()),
                 audio_s_per_s=self._audio_s_since_start / elapsed_s if elapsed_s > 0 else 0.0,
-                left_s=left * elapsed_s / max(of_this_run, 1),
+                left_s=n_left * elapsed_s / max(n_done_in_this_run, 1),
             )
         )
         self._reported_s = now_s
         self._loss_since_report.clear()
 
 
-class _AtEpochs(transformers.TrainerCallback):
+class _EpochCallback(transformers.TrainerCallback):
     def __init__(self, trainer: CtcTrainer) -> None:
         self._trainer = trainer
 

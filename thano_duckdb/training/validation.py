@@ -1,4 +1,4 @@
-"""How good a network is on held-out utterances: loss, word and character error rates."""
+"""Evaluates a network on held-out utterances: loss, word and character error rates."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class FixedBatches:
     """The same batches in every epoch."""
 
     def __init__(self, batches: Sequence[Sequence[int]]) -> None:
-        """Indices of utterances, batch by batch."""
+        """Take the indices of the utterances of each batch."""
         self._batches = [list(batch) for batch in batches]
         self.n_batches = len(self._batches)
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """The batches, whatever the epoch."""
+        """The batches, which do not depend on the epoch."""
         return self._batches
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss per label, mean over the clips, and pooled error rates."""
+    """Loss per label, averaged over the clips, and pooled error rates."""
 
     loss: float
     wer: float | None
@@ -49,15 +49,15 @@ def evaluate(
     call: Callable[..., Any],
     to_device: Callable[[Batch], Batch],
 ) -> Evaluation:
-    """Judge a network, in evaluation mode while it lasts, by greedy decoding against the transcripts as given.
+    """Evaluate a network by greedy decoding; it is in evaluation mode meanwhile.
 
     Args:
-        network: what is judged.
-        batches: of all the utterances.
-        order: which utterances are in each batch.
-        utterances: the held-out ones.
-        call: the network as a trainer has wrapped it.
-        to_device: moves a batch there.
+        network: the network to evaluate.
+        batches: the batches of all utterances.
+        order: the indices of the utterances in each batch.
+        utterances: the held-out utterances.
+        call: the network as wrapped by a trainer.
+        to_device: moves a batch to the device of the network.
     """
     was_training = network.module.training
     network.module.eval()
@@ -80,7 +80,7 @@ def evaluate(
                 hypotheses[index] = hypothesis.text
     finally:
         network.module.train(was_training)
-    references = [each.text for each in utterances]
+    references = [utterance.text for utterance in utterances]
     return Evaluation(
         loss_sum / len(utterances),
         error_rate(word_errors(references, hypotheses)),

@@ -1,1 +1,1 @@
-"""From the scores of the frames to text."""
+"""Turns the scores of the frames into text."""

@@ -1,4 +1,4 @@
-"""What a CTC decoder needs of a network, and what it gives: the seam between the two."""
+"""The interface between a CTC network and a decoder: what the decoder needs, and what it returns."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .vocabulary import Vocabulary
 class FrameScores:
     """The most likely labels of each frame of a clip or a window.
 
-    Only these leave the device. How many they are is for the decoder to say: `Decoder.labels_per_frame`.
+    Nothing else is copied from the device. `Decoder.labels_per_frame` determines how many labels there are.
 
     Attributes:
-        ids: the labels, the most likely first, int16 where the vocabulary allows, shape (frames, labels).
-        log_probs: natural logarithms of their probabilities, float32, shape (frames, labels).
+        ids: the labels, the most likely first, int16 unless the vocabulary is too large, shape (frames, labels).
+        log_probs: their log-probabilities (natural logarithms), float32, shape (frames, labels).
     """
 
     ids: NDArray[np.integer]
@@ -31,7 +31,7 @@ class FrameScores:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """The text of a clip, how sure the model is of it (0 to 1), and its words."""
+    """The recognised text of a clip, the model's confidence in it (0 to 1), and its words."""
 
     text: str
     confidence: float
@@ -39,21 +39,21 @@ class Hypothesis:
 
 
 class Decoder(Protocol):
-    """From the scores of the frames to texts. Stateless: any thread may call it."""
+    """Turns the scores of frames into text. Stateless: any thread may call it."""
 
     @property
     def labels_per_frame(self) -> int | None:
-        """How many labels of each frame it needs: 1 is the best path, None all of the vocabulary."""
+        """How many labels of each frame the decoder needs: 1 for the best path only, None for the whole vocabulary."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes with whatever changes its texts: it is part of the key under which transcripts are kept."""
+        """Identifies all settings that influence the texts; part of the key of a cached transcript."""
 
     def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:
         """The texts of any number of clips.
 
         Args:
-            clips: scores of each clip, of at least one frame.
-            vocabulary: what the labels stand for.
-            stride: samples from a frame to the next.
+            clips: the scores of each clip, with at least one frame.
+            vocabulary: the meaning of the labels.
+            stride: samples from one frame to the next.
         """

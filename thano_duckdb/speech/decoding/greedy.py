@@ -1,6 +1,6 @@
 """Greedy CTC decoding (Graves et al. 2006): collapse repeats, then drop blanks.
 
-Our own, because Hugging Face's `skip_special_tokens=True` drops blanks before it collapses, and `HELLO` becomes `HELO`.
+We do not use Hugging Face's `skip_special_tokens=True`: it drops blanks before it collapses, so `HELLO` becomes `HELO`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class GreedyDecoder:
-    """The best label of each frame: a `Decoder`."""
+    """A `Decoder` that takes the best label of each frame."""
 
     labels_per_frame: int | None = field(default=1, init=False)
     fingerprint: str = field(default="greedy", init=False)
@@ -41,22 +41,22 @@ def greedy_decode(
     *,
     stride: int,
 ) -> list[Hypothesis]:
-    """The texts of the best paths of any number of clips; the more at a time, the less a clip costs.
+    """The texts of the best paths of any number of clips; decoding many at a time is faster per clip.
 
-    A word runs from its first frame to the end of its last. Its confidence is the geometric mean of the best
-    probability over the frames on which its characters are written, that of the text the same over all its words; the
-    frames of blanks and delimiters count only where there is no text: then over all frames. Spaces are single, and
-    none stand at the ends.
+    A word lasts from the start of its first frame to the end of its last. Its confidence is the geometric mean of the
+    best probability over the frames that write its characters, and the confidence of the text is the same mean over
+    all its words. Frames of blanks and delimiters count only if there is no text: then the mean is over all frames.
+    Words are separated by a single space, and there are no spaces at the ends.
 
     Args:
-        ids: of each clip the best id of each frame, at least one, shape (frames,).
-        log_probs: of each clip the natural logarithms of their probabilities, shape (frames,).
-        vocabulary: what the ids stand for.
-        stride: samples from a frame to the next.
+        ids: for each clip, the best id of each frame (at least one), shape (frames,).
+        log_probs: for each clip, the log-probabilities of these ids (natural logarithms), shape (frames,).
+        vocabulary: the meaning of the ids.
+        stride: samples from one frame to the next.
     """
     if not ids:
         return []
-    # The clips lie one after the other. Runs of one id, words and frames are counted through, over all clips.
+    # All clips are concatenated; runs of equal ids, words and frames are numbered across all clips.
     n_clips = len(ids)
     clip_frames = np.array([len(clip) for clip in ids])
     clip_starts = np.cumsum(clip_frames) - clip_frames
@@ -72,9 +72,9 @@ def greedy_decode(
     run_ids = frame_ids[run_starts]
     run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
-    written = np.flatnonzero(vocabulary.is_written[run_ids])  # runs
-    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # up to each run: delimiters and ends of clips
-    first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # of each word, into `written`
+    written = np.flatnonzero(vocabulary.is_written[run_ids])  # the runs that are part of a word
+    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # delimiters and clip ends up to each run
+    first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # first run of each word, into `written`
     bounds = np.append(first, len(written))
     last = bounds[1:] - 1
     n_frames = (run_stops - run_starts)[written]
@@ -86,7 +86,7 @@ def greedy_decode(
     records["end_s"] = (run_stops[written[last]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
     records["confidence"] = _probability(np.add.reduceat(sums, first), np.add.reduceat(n_frames, first))
 
-    # A clip may have no word, which `reduceat` cannot say.
+    # A clip may have no words, for which `reduceat` cannot be used.
     clip_words = np.bincount(word_clips, minlength=n_clips)
     text_sums = np.bincount(run_clips[written], sums, n_clips)
     text_frames = np.bincount(run_clips[written], n_frames, n_clips)
@@ -114,10 +114,10 @@ def greedy_decode(
 
 
 def _probability(log_prob_sums: NDArray[np.float64], n_frames: NDArray[np.integer]) -> NDArray[np.float64]:
-    # Rounding may leave a sum of logarithms a hair above zero.
+    # Rounding may make a sum of log-probabilities slightly positive.
     return np.minimum(1.0, np.exp(log_prob_sums / n_frames))
 
 
 def _lists(values: pa.Array, bounds: NDArray[np.integer]) -> pa.ListArray:
-    """Lists of the values from each bound to the next."""
+    """Split values into lists, from each bound to the next."""
     return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values)

@@ -1,4 +1,4 @@
-"""What the labels of a CTC model stand for."""
+"""The meaning of the labels of a CTC model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What each output of a model stands for.
+    """The meaning of each output of a model.
 
     Attributes:
-        tokens: text of each label; None for what is never written (the blank, `<s>`, `</s>`, `<unk>`).
-        delimiter_ids: the labels that end a word; empty where the language is written without spaces.
-        delimiter: what is written between two words.
-        blank_id: the CTC blank.
+        tokens: the text of each label; None for labels that are never written (the blank, `<s>`, `</s>`, `<unk>`).
+        delimiter_ids: the labels that end a word; empty if the language is written without spaces.
+        delimiter: the text between two words.
+        blank_id: the label of the CTC blank.
     """
 
     tokens: tuple[str | None, ...]
@@ -38,5 +38,5 @@ class Vocabulary:
 
     @cached_property
     def texts(self) -> pa.StringArray:  # (vocab,)
-        """`tokens`, to look up many at once."""
+        """`tokens` as an array, to look up many labels at once."""
         return pa.array(self.tokens, pa.string())

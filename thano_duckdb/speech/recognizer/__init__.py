@@ -1,1 +1,1 @@
-"""What the engine needs of a model: from prepared samples to scores for each frame."""
+"""The models that the engine runs: from prepared samples to scores for each frame."""

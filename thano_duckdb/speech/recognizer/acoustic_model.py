@@ -1,8 +1,8 @@
 """The acoustic model: waveforms in, the most likely characters of every frame out.
 
-Any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio, ..). Invariants: what
-comes out for a clip does not depend on the clips beside it (`padding_invariance`), and in float32 it equals what
-Hugging Face's model gives for the clip alone.
+It runs any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others).
+Two invariants: the output for a clip does not depend on the other clips of its batch (`padding_invariance`), and in
+float32 it equals the output of Hugging Face's model for the clip alone.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class AcousticModel:
 
     Attributes:
         network: the Hugging Face model, in evaluation mode.
-        vocabulary: what its labels stand for.
-        grid: how its frames lie over the samples.
-        device: where it runs.
-        fingerprint: changes with the files of the checkpoint, the device and the precision.
-        max_clips: clips in a batch at most: 1 where the architecture is not known to keep clips apart, else None.
+        vocabulary: the meaning of its labels.
+        grid: receptive field and stride of its frames.
+        device: the device on which it runs.
+        fingerprint: identifies the files of the checkpoint, the device and the precision.
+        max_clips: the most clips in a batch: 1 if the architecture is not known to be padding-invariant, else None.
     """
 
     def __init__(self, network: Any, checkpoint: CtcCheckpoint, device: Device) -> None:
-        """Take over `network`, which has the shape of `checkpoint`; use `load` instead.
+        """Take over and change `network`, which was made from `checkpoint`. Most callers use `load` instead.
 
         Raises:
             ModelError: a layer of the network is not supported.
@@ -60,14 +60,14 @@ class AcousticModel:
         self._normalize = checkpoint.normalize
         self._invariance = PaddingInvariance(network)
         self._lock = threading.Lock()
-        self._monitor: Monitor | None = None  # of the pass that runs
+        self._monitor: Monitor | None = None  # of the current forward pass
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
         self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
         network.base_model.feature_extractor = self._encoder
         if device.precision == "int8":
             quantise(network)
-        # Hugging Face derives the mask of the frames from one of the samples, which is 320 times as large.
+        # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
         network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
         for module in network.modules():
             if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Linear)):
@@ -75,7 +75,7 @@ class AcousticModel:
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", precision: str = "auto") -> AcousticModel:
-        """Load a checkpoint from a folder: never the network, never a pickle, never code of the checkpoint's own.
+        """Load a checkpoint from a folder, without network access, pickles, or code that the checkpoint contains.
 
         Args:
             folder: a checkpoint in Hugging Face format with safetensors.
@@ -83,7 +83,7 @@ class AcousticModel:
             precision: see `choose_device`.
 
         Raises:
-            ModelError: it cannot be loaded, with the reason.
+            ModelError: the checkpoint cannot be loaded; the message gives the reason.
         """
         require_libraries()
         check_checkpoint(folder)
@@ -93,18 +93,18 @@ class AcousticModel:
 
     @property
     def max_batch_samples(self) -> int:
-        """Cost of a batch (see `plan_batches`) that suits the device to begin with."""
+        """The highest cost of a batch (see `plan_batches`) to start with on this device."""
         config = self.network.config
-        # A layer of the transformer holds its input, queries, keys, values, results, and both sides of an activation.
+        # A transformer layer holds its input, queries, keys, values, results, and both sides of the activation.
         values_per_frame = 8 * config.hidden_size + 2 * config.intermediate_size
         bytes_per_s = values_per_frame * self.device.dtype.itemsize / self.grid.frame_s
         return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
     def features(self, samples: NDArray[np.float32]) -> Features:
-        """What of a clip enters the model.
+        """The input of the model for a clip.
 
         Args:
-            samples: the whole clip, mono at 16 kHz, at least `grid.receptive_field` of them.
+            samples: the whole clip, mono at 16 kHz, at least `grid.receptive_field` samples.
         """
         return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
 
@@ -115,13 +115,13 @@ class AcousticModel:
 
         Args:
             batch: clips or windows of clips.
-            monitor: asked between the layers whether to go on.
-            labels_per_frame: how many of the most likely labels of each frame are wanted; None for all.
+            monitor: asked between the layers whether to stop.
+            labels_per_frame: how many of the most likely labels of each frame to return; None for all.
 
         Raises:
-            OutOfMemory: the device has no room for the batch.
-            Cancelled: `monitor` says so, within the pass too.
-            RuntimeError: torch cannot compute it.
+            OutOfMemory: the batch does not fit in the memory of the device.
+            Cancelled: `monitor` was cancelled, possibly during the pass.
+            RuntimeError: torch fails on the batch.
         """
         stream = ClipStream.of(batch, self.grid, pinned=self.device.is_cuda)
         while not self._lock.acquire(timeout=POLL_S):
@@ -136,7 +136,7 @@ class AcousticModel:
         finally:
             self._monitor = None
             self._lock.release()
-        # Out here the error is gone, and with it the frames that held the batch's tensors.
+        # After the `except` block the error, whose traceback kept the tensors of the batch alive, is gone.
         if scores is None:
             self.device.release_memory()
             raise OutOfMemory
@@ -148,7 +148,7 @@ class AcousticModel:
         device = self.device.torch_device
         samples = stream.samples.to(device, non_blocking=True).to(self.device.dtype)
         frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(device, non_blocking=True)
-        with self._invariance.of(stream.moments, frame_mask), self._encoder.reading(stream):
+        with self._invariance.for_batch(stream.moments, frame_mask), self._encoder.reading(stream):
             output = self.network(samples, attention_mask=frame_mask, return_dict=True)
         logits = output.logits.float()  # (batch, frames, vocab)
         best, ids = _most_likely(logits, labels_per_frame)
@@ -162,15 +162,15 @@ class AcousticModel:
 
 
 def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:
-    """The highest logits and their labels, the highest first, both (batch, frames, labels)."""
+    """The highest logits of each frame and their labels, highest first, both (batch, frames, labels)."""
     n_outputs = logits.shape[-1]
     if n_labels == 1:
-        return logits.max(dim=-1, keepdim=True)  # several times as fast as `topk`
+        return logits.max(dim=-1, keepdim=True)  # several times faster than `topk`
     return logits.topk(n_outputs if n_labels is None else min(n_labels, n_outputs), dim=-1)
 
 
 def _fold_weight_norms(network: nn.Module) -> None:
-    """Compute the weights of the positional convolution once, not in every pass."""
+    """Compute the normalised weights of the positional convolution once instead of in every pass."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight")

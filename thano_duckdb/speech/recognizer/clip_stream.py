@@ -1,8 +1,8 @@
-"""The clips of a batch end to end in one stream of samples, as the feature encoder reads them.
+"""Concatenates the clips of a batch into one stream of samples for the feature encoder.
 
-Without padding, a frame depends on its receptive field alone. So clips may stand behind each other, each at a multiple
-of the model's stride, with just enough between them that no frame of one hears another; only the frames of the result
-are padded, where the clips stand side by side for attention.
+Without padding, a frame depends only on the samples in its receptive field. So clips can follow each other in one
+stream, each starting at a multiple of the model's stride, with gaps just long enough that no frame of a clip overlaps
+another clip. Only the resulting frames are padded, when the clips are stacked into a batch for the attention layers.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .features import Features, Moments
 
 @dataclass(frozen=True)
 class ClipStream:
-    """A batch.
+    """A batch of clips as one stream.
 
     Attributes:
         samples: all clips, (1, n_samples) float32, on the host.
-        starts: first frame of each clip in the stream.
-        n_frames: frames of each clip.
-        moments: of each clip (see `features`).
-        rows: (batch, longest) int64, on the host: the stream's frame at each place of the padded batch, any in its
-            padding.
-        frame_mask: (batch, longest) bool, on the host: True for the frames of each clip; None where none is padded.
+        starts: the first frame of each clip in the stream.
+        n_frames: the number of frames of each clip.
+        moments: the moments of each clip (see `features`).
+        rows: (batch, longest) int64, on the host: which frame of the stream goes to each position of the padded batch;
+            arbitrary where the batch is padded.
+        frame_mask: (batch, longest) bool, on the host: True for the frames of each clip; None if nothing is padded.
     """
 
     samples: Tensor
@@ -42,15 +42,15 @@ class ClipStream:
 
     @classmethod
     def of(cls, batch: Sequence[Features], grid: FrameGrid, *, pinned: bool = False) -> ClipStream:
-        """Put clips behind each other.
+        """Concatenate clips.
 
         Args:
-            batch: clips, each at least one receptive field long.
-            grid: frames of the model.
-            pinned: in memory from which a GPU copies by itself.
+            batch: the clips, each at least one receptive field long.
+            grid: the frame grid of the model.
+            pinned: whether to use page-locked memory, from which a GPU can copy asynchronously.
         """
         n_frames = tuple(grid.n_frames(len(clip.samples)) for clip in batch)
-        # The last frame of a clip reaches this many frames beyond its own stride.
+        # The receptive field of the last frame of a clip extends this many frames beyond its own stride.
         gap = -(-(grid.receptive_field - grid.stride) // grid.stride)
         starts, end = [], 0
         for count in n_frames:
@@ -58,16 +58,16 @@ class ClipStream:
             end += count + gap
         n_samples = (starts[-1] + n_frames[-1] - 1) * grid.stride + grid.receptive_field
         samples = torch.empty(1, n_samples, pin_memory=pinned)
-        row, filled = samples[0].numpy(), 0
+        values, filled = samples[0].numpy(), 0
         for clip, start, count in zip(batch, starts, n_frames, strict=True):
             begin = start * grid.stride
             stop = begin + (count - 1) * grid.stride + grid.receptive_field
-            row[filled:begin] = 0
-            row[begin:stop] = clip.samples[: stop - begin]  # what no frame hears stays behind
+            values[filled:begin] = 0
+            values[begin:stop] = clip.samples[: stop - begin]  # without samples after the last whole frame
             filled = stop
-        places, lengths = torch.arange(max(n_frames)), torch.tensor(n_frames)[:, None]
-        rows = torch.tensor(starts)[:, None] + places.minimum(lengths - 1)
-        frame_mask = None if min(n_frames) == max(n_frames) else places < lengths
+        positions, lengths = torch.arange(max(n_frames)), torch.tensor(n_frames)[:, None]
+        rows = torch.tensor(starts)[:, None] + positions.minimum(lengths - 1)
+        frame_mask = None if min(n_frames) == max(n_frames) else positions < lengths
         if pinned:
             rows = rows.pin_memory()
             frame_mask = None if frame_mask is None else frame_mask.pin_memory()
@@ -75,11 +75,11 @@ class ClipStream:
 
     @property
     def n_stream_frames(self) -> int:
-        """Frames of the stream, those between two clips included."""
+        """The number of frames of the stream, including those in the gaps between clips."""
         return self.starts[-1] + self.n_frames[-1]
 
     def clips_within(self, first: int, last: int) -> list[tuple[int, int]]:
-        """The number and the first frame of each clip that has, or is followed by, a frame in `first .. last - 1`."""
+        """Index and first frame of each clip that, with the gap after it, overlaps the frames `first .. last - 1`."""
         return [
             (clip, self.starts[clip])
             for clip in range(bisect_right(self.starts, first) - 1, bisect_left(self.starts, last))

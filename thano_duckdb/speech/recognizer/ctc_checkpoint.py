@@ -1,8 +1,8 @@
-"""What a checkpoint folder says of its model: the one description of a CTC checkpoint, for inference and training.
+"""Describes a CTC checkpoint from the files in its folder, for inference and training alike.
 
 The files are those of Hugging Face: `config.json`, `vocab.json`, `tokenizer_config.json`, `special_tokens_map.json`,
-`added_tokens.json`, and `preprocessor_config.json` or, newer, `processor_config.json`. torch and transformers are
-imported when a checkpoint is read, not with this module.
+`added_tokens.json`, and `preprocessor_config.json` or, in newer checkpoints, `processor_config.json`. torch and
+transformers are imported when a checkpoint is read, not when this module is imported.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
 )
-"""Architectures whose batched result was compared with that of each clip alone."""
+"""Architectures for which the results of a batch were verified against those of each clip alone."""
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
-"""How tokens of subword tokenizers begin; joining them as characters would give a wrong text."""
+"""Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """The roles of `Wav2Vec2CTCTokenizer` and their defaults; `pad_token` is the CTC blank."""
 
@@ -35,11 +35,11 @@ class CtcCheckpoint:
     """A checkpoint whose model reads the waveform and writes characters with CTC.
 
     Attributes:
-        folder: where it is, in Hugging Face format.
+        folder: the folder of the checkpoint, in Hugging Face format.
         config: transformers' configuration of the network.
-        grid: how the frames of the network lie over the samples.
-        vocabulary: what its labels stand for, the blank among them.
-        normalize: whether clips are brought to zero mean and unit variance before they enter the network.
+        grid: receptive field and stride of the frames of the network.
+        vocabulary: the meaning of its labels, including the blank.
+        normalize: whether clips are normalised to zero mean and unit variance before they enter the network.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class CtcCheckpoint:
         """Read everything but the weights.
 
         Raises:
-            ModelError: the folder or its architecture is not supported, and why.
+            ModelError: the folder or its architecture is not supported; the message says why.
         """
         require_libraries()
         import transformers
@@ -61,7 +61,7 @@ class CtcCheckpoint:
         try:
             with quiet_transformers():
                 config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # whatever is wrong with a configuration shows here, as any kind of error
+        except Exception as error:  # transformers reports a broken configuration by many types of error
             raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
         _check_architecture(folder, config, transformers.MODEL_FOR_CTC_MAPPING)
         return cls(
@@ -74,17 +74,17 @@ class CtcCheckpoint:
 
     @property
     def is_padding_invariant(self) -> bool:
-        """Whether clips of different lengths may share a batch; where not, each goes through the network alone."""
+        """Whether clips of different lengths may share a batch; if not, each must go through the network alone."""
         return self.config.model_type in PADDING_INVARIANT_MODEL_TYPES
 
     def load_network(self, **config_overrides: Any) -> Any:
-        """The network with the weights of the folder, in float32: never a pickle, never code of the checkpoint's own.
+        """The network with the weights of the folder, in float32. Loads no pickle and no code from the checkpoint.
 
         Args:
-            **config_overrides: settings of transformers' configuration to change.
+            **config_overrides: settings to change in transformers' configuration.
 
         Raises:
-            ModelError: the weights are missing, incomplete, or not those of this network.
+            ModelError: the weights are missing, incomplete, or belong to another network.
         """
         import torch
         import transformers
@@ -101,23 +101,23 @@ class CtcCheckpoint:
                     dtype=torch.float32,
                     output_loading_info=True,
                 )
-        except Exception as error:  # likewise: safetensors' own errors among them
+        except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {first_line(error)}") from error
-        # The vector that SpecAugment masks with serves training alone; many checkpoints lack it.
+        # SpecAugment's mask vector is used only in training, and many checkpoints lack it.
         missing = sorted(name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed"))
         if missing:
-            more = ", .." if len(missing) > 1 else ""
+            more = ", ..." if len(missing) > 1 else ""
             raise ModelError(
-                f"{self.folder} lacks {len(missing)} of its weights ({missing[0]}{more}): it was cut short, or it was "
-                "pretrained but not fine-tuned for speech recognition and has no text to give"
+                f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was cut "
+                "short, or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
             )
         return network
 
     def new_network(self, **config_overrides: Any) -> Any:
-        """A network of the same shape with random weights, in float32.
+        """A network of the same architecture with random weights, in float32.
 
         Raises:
-            ModelError: transformers cannot make it.
+            ModelError: transformers cannot create it.
         """
         import torch
         import transformers
@@ -133,30 +133,30 @@ class CtcCheckpoint:
 
     def _config_with(self, overrides: dict[str, Any]) -> Any:
         config = copy.deepcopy(self.config)
-        # transformers computes the CTC loss with `pad_token_id` as its blank; decoding takes the tokenizer's.
+        # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
         return config
 
 
 def _check_architecture(folder: Path, config: Any, ctc_networks: Any) -> None:
-    """Refuse what is not a network over the waveform with CTC.
+    """Check that the network reads the waveform and was trained with CTC.
 
     Raises:
-        ModelError: with the architecture's name.
+        ModelError: it is of another kind, which the message names.
     """
     network = ctc_networks.get(type(config), None)
     reads_waveform = network is not None and network.main_input_name == "input_values"
     if not (reads_waveform and getattr(config, "conv_kernel", None) and getattr(config, "conv_stride", None)):
         raise ModelError(
-            f"{folder} is a {config.model_type} model, which is not supported: only models that read the waveform and "
-            "write with CTC are (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others)"
+            f"{folder} is a {config.model_type} model, which is not supported: use a CTC model that reads the "
+            "waveform, such as Wav2Vec2, HuBERT, WavLM or Data2VecAudio"
         )
     if getattr(config, "add_adapter", False):
-        raise ModelError(f"{folder} thins out its frames with an adapter (add_adapter=true), which is not supported")
+        raise ModelError(f"{folder} reduces its frame rate with an adapter (add_adapter=true), which is not supported")
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash that changes when a file of the folder does: names, sizes and times, not contents, so it is cheap."""
+    """A hash that changes when a file in the folder changes. It is cheap: it covers names, sizes and times only."""
     digest = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16)
     for path in sorted(folder.iterdir()):
         status = path.stat()
@@ -165,22 +165,22 @@ def fingerprint(folder: Path) -> str:
 
 
 def read_normalize(folder: Path) -> bool:
-    """Whether the model wants clips of zero mean and unit variance (`do_normalize`).
+    """Whether the model expects clips with zero mean and unit variance (`do_normalize`).
 
     Raises:
-        ModelError: the settings are missing, or for another rate than 16 kHz, or another kind of input.
+        ModelError: the settings are missing, or the sample rate is not 16 kHz, or the input is not a waveform.
     """
     settings = _read_object(folder / "preprocessor_config.json")
     if settings is None:
         settings = (_read_object(folder / "processor_config.json") or {}).get("feature_extractor")
     if settings is None:
         raise ModelError(
-            f"{folder} has no preprocessor_config.json, which says how audio enters the model: "
-            "copy it from the model that this one was trained from"
+            f"{folder} has no preprocessor_config.json, which describes the audio input of the model: "
+            "copy it from the model that this one was fine-tuned from"
         )
     kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
     if kind != "Wav2Vec2FeatureExtractor":
-        raise ModelError(f"{folder} reads audio through a {kind}; only models that read the waveform are supported")
+        raise ModelError(f"{folder} uses a {kind}; only models that read the waveform are supported")
     rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
         raise ModelError(f"{folder} was trained on audio at {rate_hz} Hz; only {SAMPLE_RATE_HZ} Hz is supported")
@@ -192,17 +192,17 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
 
     Args:
         folder: the checkpoint.
-        n_labels: outputs of the model; ids that the tokenizer does not name are never written.
+        n_labels: the number of outputs of the model; ids without a token are never written.
 
     Raises:
-        ModelError: there is no vocabulary, or it is not one of characters.
+        ModelError: there is no vocabulary, or it does not consist of characters.
     """
     tokenizer = (_read_object(folder / "tokenizer_config.json") or {}) | (
         _read_object(folder / "special_tokens_map.json") or {}
     )
     kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
     if kind not in CHARACTER_TOKENIZERS:
-        raise ModelError(f"{folder} has a {kind}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported")
+        raise ModelError(f"{folder} uses a {kind}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported")
     ids = _token_ids(folder, tokenizer)
     special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
     blank_id = ids.get(special["pad_token"] or "")
@@ -221,7 +221,7 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
         if index >= n_labels or token in unwritten:
             continue
         if len(token) > 1 and token.startswith(SUBWORD_MARKS):
-            raise ModelError(f"{folder} writes in pieces of words (such as {token!r}); only characters are supported")
+            raise ModelError(f"{folder} has subword tokens (such as {token!r}); only character vocabularies are supported")
         if token == delimiter_token or token.isspace():
             delimiters.add(index)
         tokens[index] = token.lower() if lower else token
@@ -233,29 +233,29 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
 def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
     ids = _read_object(folder / "vocab.json")
     if not ids:
-        raise ModelError(f"{folder} has no vocab.json: a CTC model with a character tokenizer is needed")
-    if any(isinstance(value, dict) for value in ids.values()):  # one vocabulary a language, as in MMS
+        raise ModelError(f"{folder} has no vocab.json; only CTC models with a character tokenizer are supported")
+    if any(isinstance(value, dict) for value in ids.values()):  # one vocabulary per language, as in MMS
         language = tokenizer.get("target_lang")
         if language not in ids:
             raise ModelError(
-                f"{folder} holds vocabularies of {len(ids)} languages: "
-                'name one of them as "target_lang" in its tokenizer_config.json'
+                f"{folder} has vocabularies for {len(ids)} languages: "
+                'choose one as "target_lang" in its tokenizer_config.json'
             )
         ids = ids[language]
-    named = {**(_read_object(folder / "added_tokens.json") or {}), **ids}
+    all_ids = {**(_read_object(folder / "added_tokens.json") or {}), **ids}
     for index, token in (tokenizer.get("added_tokens_decoder") or {}).items():
-        named.setdefault(_content(token), int(index))
-    return named
+        all_ids.setdefault(_content(token), int(index))
+    return all_ids
 
 
 def _content(token: Any) -> str | None:
-    """A token's text: these files write it plainly or as `{"content": ..}`."""
+    """The text of a token: these files hold it as a plain string or as `{"content": ..}`."""
     text = token.get("content") if isinstance(token, dict) else token
     return None if text is None else str(text)
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    """What a JSON file says; None where it is not there."""
+    """The object in a JSON file; None if the file does not exist."""
     if not path.exists():
         return None
     content = read_json(path)

@@ -1,4 +1,4 @@
-"""A CTC model as the engine uses it: windows that join on frames, and a decoder that writes the text."""
+"""The `Recognizer` of CTC models: the windows of a clip are joined on frames, and a decoder turns them into text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, plan_windows
 
 from .acoustic_model import AcousticModel
 from .features import Features
-from .recognizer import PreparedClip, Refusal
+from .recognizer import ClipFailure, PreparedClip
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class CtcWindow:
     """A part of a clip that goes through the model by itself.
 
     Attributes:
-        features: its samples, a view of the clip's, with the statistics of the whole clip.
-        kept: the frames that count; those around them are context.
+        features: its samples, a view into those of the clip, with the statistics of the whole clip.
+        core: the frames that are kept; those around them are context.
     """
 
     features: Features
-    kept: slice
+    core: slice
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class CtcRecognizer:
         """See `Recognizer`."""
         return f"{self.model.fingerprint}, {decoder.fingerprint}"
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[CtcWindow] | Refusal:
+    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[CtcWindow] | ClipFailure:
         """See `Recognizer`."""
         n_samples, n_needed = len(samples), self.model.grid.receptive_field
         if n_samples < n_needed:
-            return Refusal(
-                f"It is too short: {n_samples} samples, the model needs at least {n_needed} "
+            return ClipFailure(
+                f"It is too short: it has {n_samples} samples, and the model needs at least {n_needed} "
                 f"({1000 * n_needed / SAMPLE_RATE_HZ:g} ms)."
             )
         clip = self.model.features(samples)
@@ -87,27 +87,28 @@ class CtcRecognizer:
         samples = np.zeros(max(SAMPLE_RATE_HZ, self.model.grid.receptive_field), np.float32)
         return CtcWindow(self.model.features(samples), slice(None))
 
-    def run(self, batch: Sequence[CtcWindow], decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
+    def run(self, batch: Sequence[CtcWindow], decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
         """See `Recognizer`."""
         scores = self.model.forward(
             [window.features for window in batch], monitor, labels_per_frame=decoder.labels_per_frame
         )
-        return [self._checked(one) for one in scores]
+        return [self._checked(window_scores) for window_scores in scores]
 
-    def _checked(self, scores: FrameScores) -> FrameScores | Refusal:
-        is_finite = np.isfinite(scores.log_probs).all()
-        return scores if is_finite else Refusal(f"The model's scores ({self.device}) are not numbers.")
+    def _checked(self, scores: FrameScores) -> FrameScores | ClipFailure:
+        if np.isfinite(scores.log_probs).all():
+            return scores
+        return ClipFailure(f"The model's scores for it are not finite (NaN or infinite; {self.device}).")
 
     def join(self, clip: PreparedClip[CtcWindow], outputs: Sequence[FrameScores]) -> FrameScores:
         """See `Recognizer`."""
         if len(outputs) == 1:
             return outputs[0]
-        kept = [window.kept for window in clip.windows]
+        cores = [window.core for window in clip.windows]
         return FrameScores(
-            np.concatenate([scores.ids[frames] for scores, frames in zip(outputs, kept, strict=True)]),
-            np.concatenate([scores.log_probs[frames] for scores, frames in zip(outputs, kept, strict=True)]),
+            np.concatenate([scores.ids[core] for scores, core in zip(outputs, cores, strict=True)]),
+            np.concatenate([scores.log_probs[core] for scores, core in zip(outputs, cores, strict=True)]),
         )
 
-    def write(self, outputs: Sequence[FrameScores], decoder: Decoder) -> list[Hypothesis]:
+    def decode(self, outputs: Sequence[FrameScores], decoder: Decoder) -> list[Hypothesis]:
         """See `Recognizer`."""
         return decoder.decode(outputs, self.model.vocabulary, stride=self.model.grid.stride)

@@ -1,12 +1,12 @@
-"""The convolutions that read the waveform, over all clips of a batch end to end, a tile at a time.
+"""The convolutions that read the waveform, applied to all clips of a batch as one stream, tile by tile.
 
-Hugging Face's feature encoder pads the clips of a batch to the longest and computes one layer after the other, each of
-them hundreds of MB large. Without padding, a frame depends on its receptive field alone, so the clips may as well stand
-behind each other in one stream, each at a multiple of the model's stride: then nothing is padded, the stream can be cut
-into tiles of any length, and what passes between two layers stays in the processor's cache.
+Hugging Face's feature encoder pads the clips of a batch to the longest and computes one layer after the other, with
+activations of hundreds of MB. Without padding, a frame depends only on the samples in its receptive field, so the clips
+can instead be concatenated into one stream, each starting at a multiple of the model's stride. Then nothing is padded,
+the stream can be cut into tiles of any length, and the activations between two layers stay in the processor's cache.
 
-In (frames, channels) order a convolution of kernel `k` and stride `s` is ceil(k / s) matrix products over views of its
-input, without a copy: row `t` of the first is the samples `t s .. t s + s - 1`, which are neighbours in memory.
+In (frames, channels) order, a convolution of kernel `k` and stride `s` is ceil(k / s) matrix products over views of its
+input, without a copy: row `t` of the first view is the samples `t s .. t s + s - 1`, which are contiguous in memory.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from .padding_invariance import ClipNorm
 
 CPU_TILE_BYTES = 4 * 2**20
 GPU_TILE_BYTES = 512 * 2**20
-"""Of the largest layer of a tile: on a CPU a part of its cache, on a GPU enough to fill it."""
+"""Size of the largest activation of a tile: on a CPU it fits in the cache, on a GPU it keeps all cores busy."""
 
 
 class FeatureEncoder(nn.Module):
-    """Stands in for the `feature_extractor` of a Hugging Face model, with its weights, for inference alone."""
+    """Replaces the `feature_extractor` of a Hugging Face model, with the same weights, for inference only."""
 
     def __init__(self, encoder: Any, grid: FrameGrid) -> None:
-        """Take over the layers of `encoder`, on their device and in their type.
+        """Take over the layers of `encoder`, with their device and dtype.
 
         Raises:
-            ModelError: they are of a kind that is not supported.
+            ModelError: a layer is of a kind that is not supported.
         """
         super().__init__()
         convolutions = [Convolution(layer) for layer in getattr(encoder, "conv_layers", ())]
@@ -45,7 +45,8 @@ class FeatureEncoder(nn.Module):
             raise ModelError(f"the {type(encoder).__name__} of this model is not supported")
         self.layers = nn.ModuleList(convolutions)
         self._grid = grid
-        self._first_frames = grid.stride // convolutions[0].stride  # of the first layer, for each frame of the last
+        # Frames of the first layer for each frame of the last.
+        self._first_layer_frames = grid.stride // convolutions[0].stride
         weight: Tensor = encoder.conv_layers[0].conv.weight
         tile_bytes = CPU_TILE_BYTES if weight.device.type == "cpu" else GPU_TILE_BYTES
         self._tile_frames = max(1, tile_bytes // (_frame_values(convolutions) * weight.element_size()))
@@ -53,7 +54,7 @@ class FeatureEncoder(nn.Module):
 
     @contextlib.contextmanager
     def reading(self, stream: ClipStream) -> Iterator[None]:
-        """Call the network on the samples of `stream` within this context."""
+        """Within this context, the network reads the samples of `stream`."""
         self._stream = stream
         try:
             yield
@@ -61,7 +62,7 @@ class FeatureEncoder(nn.Module):
             self._stream = None
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Frames of the clips in a stream, shape (1, n_samples), as (batch, channels, longest)."""
+        """The frames of the clips, (batch, channels, longest), from a stream of samples, (1, n_samples)."""
         stream, grid = self._stream, self._grid
         if stream is None:
             raise RuntimeError("call the network inside FeatureEncoder.reading()")
@@ -71,21 +72,21 @@ class FeatureEncoder(nn.Module):
             last = min(stream.n_stream_frames, first + self._tile_frames)
             hidden = samples[first * grid.stride : (last - 1) * grid.stride + grid.receptive_field]
             clips = stream.clips_within(first, last)
-            parts = [Part(clip, (start - first) * self._first_frames) for clip, start in clips]
+            segments = [Segment(clip, (start - first) * self._first_layer_frames) for clip, start in clips]
             for layer in self.layers:
-                hidden = layer(hidden, parts)
+                hidden = layer(hidden, segments)
             tiles.append(hidden)
         frames = torch.cat(tiles)  # (stream frames, channels)
         return frames[stream.rows.to(frames.device, non_blocking=True)].transpose(1, 2)
 
 
 @dataclass(frozen=True)
-class Part:
-    """A clip in a tile.
+class Segment:
+    """The rows of a tile that belong to one clip.
 
     Attributes:
-        clip: its number in the batch.
-        start: its first row in the tile, in what the first layer gives; it ends where the next part starts.
+        clip: index of the clip in the batch.
+        start: first row in the output of the first layer; the segment ends where the next one starts.
     """
 
     clip: int
@@ -103,14 +104,14 @@ class Product(nn.Module):
         self.weight = weight
 
     def forward(self, rows: Tensor, onto: Tensor | None) -> Tensor:
-        """The product of `rows`, (n, inputs), with the weights, added to `onto`: a bias, or a sum that may change."""
+        """The product of `rows`, (n, inputs), and the weights, added to `onto`: a bias, or a sum to change in place."""
         if onto is None:
             return rows @ self.weight
         return onto.addmm_(rows, self.weight) if onto.ndim == 2 else torch.addmm(onto, rows, self.weight)
 
 
 class Convolution(nn.Module):
-    """A layer of the feature encoder: convolution, normalisation if there is one, activation."""
+    """A layer of the feature encoder: convolution, normalisation (if any), activation."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -120,19 +121,19 @@ class Convolution(nn.Module):
             raise ModelError(f"the {type(layer).__name__} of this model is not supported")
         self.n_inputs, self.n_outputs = conv.in_channels, conv.out_channels
         self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
-        # A filter over one channel is short: one product with a copy of the samples, rather than two with sums between.
+        # A filter over one channel is short: a single product over overlapping rows is faster than two that are summed.
         step = self.kernel if self.n_inputs == 1 else self.stride
         self.offsets = range(0, self.kernel, step)
         self.products = nn.ModuleList(
             Product(conv.weight.detach()[:, :, offset : offset + step].permute(2, 1, 0).flatten(0, 1).contiguous())
             for offset in self.offsets
-        )  # of (taps * inputs, outputs) each
+        )  # (taps * inputs, outputs) each
         self.bias, self.norm, self.activation = conv.bias, norm, layer.activation
 
-    def forward(self, hidden: Tensor, parts: Sequence[Part]) -> Tensor:
+    def forward(self, hidden: Tensor, segments: Sequence[Segment]) -> Tensor:
         """(rows, inputs) to (fewer rows, outputs)."""
         if isinstance(self.norm, ClipNorm):
-            hidden = self._normalised_by_clip(hidden, self.norm, parts)
+            hidden = self._normalised_by_clip(hidden, self.norm, segments)
         else:
             hidden = self._products(hidden)
             if self.norm is not None:
@@ -152,15 +153,15 @@ class Convolution(nn.Module):
             total = product(view, total)
         return total  # type: ignore[no-any-return]
 
-    def _normalised_by_clip(self, hidden: Tensor, norm: ClipNorm, parts: Sequence[Part]) -> Tensor:
-        """The scale of each clip goes into the weights, so the largest layer of all is written once."""
+    def _normalised_by_clip(self, hidden: Tensor, norm: ClipNorm, segments: Sequence[Segment]) -> Tensor:
+        """Multiply the weights by the scale of each clip, so that the largest activation is written only once."""
         ((view, product),) = self._views(hidden)
         scales, shifts = norm.scale_and_shift()  # (batch, channels) float32
         total = view.new_empty(len(view), self.n_outputs)
-        ends = [*(part.start for part in parts[1:]), len(view)]
-        for part, end in zip(parts, ends, strict=True):
-            rows = slice(max(0, part.start), end)
-            scale, shift = scales[part.clip], shifts[part.clip]
+        ends = [*(segment.start for segment in segments[1:]), len(view)]
+        for segment, end in zip(segments, ends, strict=True):
+            rows = slice(max(0, segment.start), end)
+            scale, shift = scales[segment.clip], shifts[segment.clip]
             if self.bias is not None:
                 shift = shift + self.bias * scale
             weight = (product.weight * scale).to(hidden.dtype)
@@ -169,7 +170,7 @@ class Convolution(nn.Module):
 
 
 def _frame_values(convolutions: Sequence[Convolution]) -> int:
-    """Values of the largest layer for each frame that the encoder gives."""
+    """Values in the largest activation for each output frame of the encoder."""
     largest, per_frame = 0, 1
     for convolution in reversed(convolutions):
         largest = max(largest, convolution.n_outputs * per_frame)

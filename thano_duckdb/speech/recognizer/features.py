@@ -1,7 +1,7 @@
-"""What of a waveform goes into the model: standardised samples, and the moments that its first normalisation needs.
+"""Turns a waveform into the input of the model: standardised samples, and the moments for the first normalisation.
 
-All of it is a matter of the whole clip, taken once, in numpy on the decode threads, in float64 and in blocks, so that
-an hour of audio needs no second hour of memory. Windows of a long clip share the numbers of the clip.
+Both depend on the whole clip. They are computed once, in numpy on the decode threads, in float64 and block by block,
+so that the float64 copy of an hour of audio is never in memory. All windows of a long clip share its statistics.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 VARIANCE_FLOOR = 1e-7
 """As in Hugging Face's `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
 BLOCK = 1 << 13
-"""Samples at a time: few enough for the cache, and for BLAS to start no threads besides those that decode."""
+"""Samples per block: few enough for the cache, and so few that BLAS starts no threads beside our decode threads."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class FirstConvolution:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and covariance over a clip of what the first convolution sees at each of its frames.
+    """Mean and covariance, over a clip, of the samples in each frame of the first convolution.
 
     The convolution is linear, so the mean and variance of each of its channels follow from these before any
-    activation exists: `W mean + bias` and `diag(W covariance W^T)`.
+    activation is computed: `W mean + bias` and `diag(W covariance W^T)`.
     """
 
     mean: NDArray[np.float64]  # (kernel,)
@@ -44,16 +44,16 @@ class Features:
     """The input of the model for one clip, or for one window of it."""
 
     samples: NDArray[np.float32]  # (n_samples,)
-    moments: Moments | None  # of the whole clip; None where the model has no need of them
+    moments: Moments | None  # of the whole clip; None if the model does not need them
 
 
 def features(samples: NDArray[np.float32], *, normalize: bool, convolution: FirstConvolution | None) -> Features:
     """The features of a clip.
 
     Args:
-        samples: mono at the model's rate.
-        normalize: bring the clip to zero mean and unit variance (`do_normalize` of the checkpoint).
-        convolution: the first convolution, where its channels are normalised over the clip; None elsewhere.
+        samples: mono, at the model's sample rate.
+        normalize: whether to bring the clip to zero mean and unit variance (`do_normalize` of the checkpoint).
+        convolution: the first convolution, if its channels are normalised over the clip; otherwise None.
     """
     if normalize:
         samples = standardize(samples)
@@ -61,7 +61,7 @@ def features(samples: NDArray[np.float32], *, normalize: bool, convolution: Firs
 
 
 def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Zero mean and unit variance, as Hugging Face's feature extractor does it for a clip without padding."""
+    """Bring a clip to zero mean and unit variance, like Hugging Face's feature extractor does without padding."""
     mean = float(samples.mean(dtype=np.float64))
     energy = 0.0
     for start in range(0, samples.size, BLOCK):
@@ -74,10 +74,10 @@ def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Moments:
-    """The moments of a clip of at least one kernel."""
+    """The moments of a clip that is at least as long as the kernel."""
     frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride].T  # (kernel, frames)
     n_frames = frames.shape[1]
-    centre = float(samples.mean(dtype=np.float64))  # near every mean, so that nothing cancels below
+    centre = float(samples.mean(dtype=np.float64))  # close to all the means, so that no precision is lost below
     n_block = max(1, BLOCK // convolution.stride)  # frames
     block = np.ones((convolution.kernel + 1, min(n_block, n_frames)))  # its last row of ones gives the sums
     products = np.zeros((convolution.kernel, convolution.kernel + 1))

@@ -1,8 +1,9 @@
-"""Matrix products in 8-bit integers, for CPUs: less memory to move, and instructions that multiply four at once.
+"""Matrix products in 8-bit integers for CPUs, which move less memory and have instructions for four products at once.
 
 Weights are quantised once, symmetrically, with a scale for each output; activations at each call, symmetrically, with a
-scale for each row (as in `LLM.int8()`, Dettmers et al. 2022, but for its outliers). A row is a frame, so what comes out
-for a clip does not depend on the clips beside it. All else stays in float32: normalisations, attention, scores.
+scale for each row (as in `LLM.int8()`, Dettmers et al. 2022, but without its treatment of outliers). A row is a frame,
+so the output for a clip does not depend on the other clips of its batch. Normalisation, attention and the scores stay
+in float32.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch import Tensor, nn
 from .feature_encoder import Convolution, Product
 
 MIN_FEATURES = 64
-"""Below, quantising costs more than it saves."""
+"""In layers with fewer features, quantising costs more than it saves."""
 _LARGEST = 127
 _SMALLEST_SCALE = 1e-12
 
 
 class Int8Product(Product):
-    """Stands in for a `Product` in float32."""
+    """Replaces a `Product` in float32."""
 
     def __init__(self, weight: Tensor) -> None:
         """Quantise `weight`, (inputs, outputs)."""
@@ -43,7 +44,7 @@ class Int8Product(Product):
 
 
 class Int8Linear(nn.Module):
-    """Stands in for an `nn.Linear` in float32, for inference alone."""
+    """Replaces an `nn.Linear` in float32, for inference only."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -57,15 +58,15 @@ class Int8Linear(nn.Module):
 
 
 def quantise(network: nn.Module) -> None:
-    """Put 8-bit products in place of those of a network that reads a stream, where they are large.
+    """Replace the large products of a network, whose feature encoder is our `FeatureEncoder`, by 8-bit ones.
 
-    The first convolution, whose samples have the widest range, and the layer that gives the scores stay as they are.
+    The first convolution, whose input has the widest range, and the layer that computes the scores stay in float32.
     """
     for parent in list(network.modules()):
         if isinstance(parent, Convolution) and parent.n_inputs >= MIN_FEATURES:
             parent.products = nn.ModuleList(Int8Product(cast(Product, product).weight) for product in parent.products)
         if hasattr(parent, "torch_multi_head_self_attention"):
-            continue  # WavLM's attention reads the weights of its linear layers by itself
+            continue  # WavLM's attention uses the weights of its linear layers directly
         for name, child in list(parent.named_children()):
             if name != "lm_head" and type(child) is nn.Linear and min(child.weight.shape) >= MIN_FEATURES:
                 setattr(parent, name, Int8Linear(child))

@@ -1,14 +1,14 @@
-"""Makes what a network gives for a clip independent of the padding that its neighbours in a batch cause.
+"""Makes the output of a network for a clip independent of the padding in its batch.
 
-Clips of a batch are padded to the longest. Hugging Face's attention mask hides the padded frames from attention, but
-two parts of these models look past it:
+The clips of a batch are padded to the length of the longest. Hugging Face's attention mask excludes the padded frames
+from attention, but two parts of these models ignore the mask:
 
-- a `group` feature encoder (wav2vec2-base, hubert-base, ..) normalises each channel over all frames of the padded
-  clip, which scales every activation by about sqrt(padded / valid);
-- the positional convolution mixes neighbouring frames. Hugging Face zeroes the padded ones once before it, but a
-  batch normalisation ahead of it (some HuBERTs) or an earlier layer of it (Data2VecAudio) fills them again.
+- a `group` feature encoder (wav2vec2-base, hubert-base and others) normalises each channel over all frames of the
+  padded clip, which scales every activation by about sqrt(padded / valid);
+- the positional convolution mixes neighbouring frames. Hugging Face sets the padded frames to zero once, before it, but
+  a batch normalisation before it (in some HuBERT models) or an earlier layer of it (in Data2VecAudio) fills them again.
 
-Both are corrected without touching a parameter or its name, so `save_pretrained` still writes a plain checkpoint.
+Both are corrected without changing any parameter or its name, so `save_pretrained` still writes a plain checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .features import FirstConvolution, Moments
 
 
 class ClipNorm(nn.GroupNorm):
-    """A GroupNorm of one channel a group whose mean and variance are given, not taken from the padded activations."""
+    """A GroupNorm with one channel per group that is given mean and variance, instead of using padded activations."""
 
     clip_mean: Tensor | None = None  # (batch, channels) float32, set for one forward pass
     clip_variance: Tensor | None = None
@@ -38,9 +38,9 @@ class ClipNorm(nn.GroupNorm):
         return (hidden * scale[:, :, None] + shift[:, :, None]).to(hidden.dtype)
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
-        """What the normalisation comes to for the channels of each clip, both (batch, channels) float32."""
+        """The normalisation as a scale and a shift for each channel of each clip, both (batch, channels) float32."""
         if self.clip_mean is None or self.clip_variance is None:
-            raise RuntimeError("ClipNorm has no statistics: call the network inside PaddingInvariance.of()")
+            raise RuntimeError("ClipNorm has no statistics: call the network inside PaddingInvariance.for_batch()")
         scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)
         return scale, self.bias - self.clip_mean * scale
 
@@ -56,7 +56,7 @@ class PaddingInvariance:
         """
         self._norm: ClipNorm | None = None
         self._first: nn.Conv1d | None = None
-        self._frame_mask: Tensor | None = None  # (batch, frames) bool, True for frames of the clip; None: no padding
+        self._frame_mask: Tensor | None = None  # (batch, frames) bool, True for frames of the clip; None if unpadded
         for module in list(network.modules()):
             self._replace_group_norm(module)
             _fold_mask_into_position_bias(module)
@@ -70,18 +70,18 @@ class PaddingInvariance:
 
     @property
     def convolution(self) -> FirstConvolution | None:
-        """The convolution whose channels are normalised over the clip, if any: its `Moments` are then needed."""
+        """The convolution whose channels are normalised over the clip, if any; it needs the `Moments` of each clip."""
         if self._first is None:
             return None
         return FirstConvolution(self._first.kernel_size[0], self._first.stride[0])
 
     @contextlib.contextmanager
-    def of(self, moments: Sequence[Moments | None], frame_mask: Tensor | None) -> Iterator[None]:
+    def for_batch(self, moments: Sequence[Moments | None], frame_mask: Tensor | None) -> Iterator[None]:
         """Run the network on one batch within this context.
 
         Args:
-            moments: of each clip of the batch.
-            frame_mask: (batch, frames), True for the frames of the clip; None where no clip is padded.
+            moments: the moments of each clip of the batch.
+            frame_mask: (batch, frames), True for the frames of the clip; None if no clip is padded.
         """
         try:
             self._frame_mask = frame_mask
@@ -112,20 +112,21 @@ class PaddingInvariance:
 def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tuple[Tensor, Tensor]:
     """Mean and variance of each output channel of `conv` over each clip, both (batch, channels) float32.
 
-    `conv` reads one channel of samples, so its outputs are linear in the frames of `Moments`. In float64, because a
-    filter for high frequencies leaves little of a covariance that is nearly all low ones; differentiable in the weight.
+    `conv` has one input channel, so its outputs are linear in the frames that `Moments` describes. Computed in float64,
+    because a high-pass filter leaves only a tiny part of a covariance that is mostly low frequencies. Differentiable in
+    the weight.
 
     Raises:
-        ValueError: a clip comes without its moments.
+        ValueError: the moments of a clip are missing.
     """
-    known = [clip for clip in moments if clip is not None]
-    if len(known) < len(moments):
-        raise ValueError("a clip of this model needs its moments")
+    present = [clip for clip in moments if clip is not None]
+    if len(present) < len(moments):
+        raise ValueError("this model needs the moments of every clip")
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if conv.weight.device.type == "mps" else conv.weight.device
     weight = conv.weight[:, 0, :].to(device, torch.float64)  # (channels, kernel)
-    means = torch.from_numpy(np.stack([clip.mean for clip in known])).to(device, non_blocking=True)  # (batch, kernel)
-    covariances = torch.from_numpy(np.stack([clip.covariance for clip in known])).to(device, non_blocking=True)
+    means = torch.from_numpy(np.stack([clip.mean for clip in present])).to(device, non_blocking=True)  # (batch, kernel)
+    covariances = torch.from_numpy(np.stack([clip.covariance for clip in present])).to(device, non_blocking=True)
     mean = means @ weight.T
     if conv.bias is not None:
         mean = mean + conv.bias.to(device, torch.float64)
@@ -134,9 +135,9 @@ def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tu
 
 
 def _fold_mask_into_position_bias(attention: Any) -> None:
-    """Give WavLM's attention its mask inside the position bias.
+    """Add the mask of WavLM's attention to its position bias.
 
-    Hugging Face passes torch a boolean mask beside a bias of floats, a pair that torch deprecates, with a warning.
+    Hugging Face passes torch a boolean mask together with a float bias, which torch deprecates, with a warning.
     """
     attend = getattr(attention, "torch_multi_head_self_attention", None)
     if attend is None:
@@ -146,8 +147,8 @@ def _fold_mask_into_position_bias(attention: Any) -> None:
         hidden: Tensor, mask: Tensor | None, bias: Tensor
     ) -> Any:  # bias: (batch * heads, frames, frames)
         if mask is not None:
-            hides = mask.ne(1)[:, None, None, :].expand(-1, attention.num_heads, -1, -1).flatten(0, 1)
-            bias = bias.masked_fill(hides, float("-inf"))
+            is_masked = mask.ne(1)[:, None, None, :].expand(-1, attention.num_heads, -1, -1).flatten(0, 1)
+            bias = bias.masked_fill(is_masked, float("-inf"))
         return attend(hidden, None, bias)
 
     attention.torch_multi_head_self_attention = attend_folded

@@ -1,7 +1,7 @@
-"""What the engine needs of a model: the seam behind which a model family lives.
+"""The interface between the engine and a family of models.
 
-The engine knows clips, threads, batches, memory and caches. What a clip becomes before it enters a network, what comes
-out for a window, how windows join and how text is written are the recognizer's.
+The engine takes care of clips, threads, batches, memory and caches. A recognizer prepares a clip for its network, runs
+windows through it, joins the outputs of the windows, and decodes them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from thano_duckdb.speech.decoding.decoder import Decoder, Hypothesis
 from thano_duckdb.speech.device import Device
 
 Window = TypeVar("Window")
-"""What goes through the network at once: a clip, or a part of a long one."""
+"""The input of the network: a clip, or a part of a long clip."""
 Output = TypeVar("Output")
-"""What the network gives for a window, and for a clip once its windows are joined."""
+"""The output of the network for a window, or for a clip once its windows are joined."""
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ClipFailure:
     """Why a clip, or a window of it, cannot be transcribed: one sentence."""
 
     reason: str
@@ -35,8 +35,8 @@ class PreparedClip(Generic[Window]):
     """A clip ready for the network.
 
     Attributes:
-        windows: in order; one, unless the clip is long.
-        n_bytes: memory that they hold.
+        windows: in order; a single one unless the clip is long.
+        n_bytes: the memory they take.
     """
 
     windows: tuple[Window, ...]
@@ -46,44 +46,44 @@ class PreparedClip(Generic[Window]):
 class Recognizer(Protocol[Window, Output]):
     """A loaded model. Any thread may call it.
 
-    `CtcRecognizer` is the one there is; a sequence-to-sequence model would be another.
+    `CtcRecognizer` is the only one so far; a sequence-to-sequence model would be another.
     """
 
     @property
     def device(self) -> Device:
-        """Where the network runs."""
+        """The device on which the network runs."""
 
     @property
     def max_clips(self) -> int | None:
-        """Windows in a batch at most; None for no such limit."""
+        """The most windows in a batch; None for no such limit."""
 
     @property
     def max_batch_samples(self) -> int:
-        """Cost of a batch (see `plan_batches`) that suits the device to begin with."""
+        """The highest cost of a batch (see `plan_batches`) to start with on this device."""
 
     def fingerprint(self, decoder: Decoder) -> str:
-        """Changes with whatever changes the texts: the checkpoint, the precision, the decoder."""
+        """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[Window] | Refusal:
-        """A clip, mono at 16 kHz, ready for the network; or the reason why it cannot be transcribed."""
+    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[Window] | ClipFailure:
+        """Prepare a clip (mono, 16 kHz) for the network, or say why it cannot be transcribed."""
 
     def n_samples(self, window: Window) -> int:
-        """Length of a window."""
+        """The length of a window."""
 
     def silence(self) -> Window:
-        """A window of silence, which any network must be able to compute."""
+        """A window of silence, which any working network can process."""
 
-    def run(self, batch: Sequence[Window], decoder: Decoder, monitor: Monitor) -> list[Output | Refusal]:
-        """What the network gives for each window of a batch, as far as `decoder` needs it; or why it gives nothing.
+    def run(self, batch: Sequence[Window], decoder: Decoder, monitor: Monitor) -> list[Output | ClipFailure]:
+        """The output of the network for each window of a batch, as much as `decoder` needs, or why there is none.
 
         Raises:
-            OutOfMemory: the device has no room for the batch.
-            Cancelled: `monitor` says so.
-            RuntimeError: the network cannot compute it.
+            OutOfMemory: the batch does not fit in the memory of the device.
+            Cancelled: `monitor` was cancelled.
+            RuntimeError: the network fails on the batch.
         """
 
     def join(self, clip: PreparedClip[Window], outputs: Sequence[Output]) -> Output:
-        """The outputs of the windows of a clip as that of the clip."""
+        """Join the outputs of the windows of a clip into the output for the whole clip."""
 
-    def write(self, outputs: Sequence[Output], decoder: Decoder) -> list[Hypothesis]:
-        """The texts of any number of clips; the more at a time, the less a clip costs."""
+    def decode(self, outputs: Sequence[Output], decoder: Decoder) -> list[Hypothesis]:
+        """The texts of any number of clips; decoding many at a time is faster per clip."""
