@@ -17,14 +17,14 @@ from tests.speech.oracles import MODELS, Clips, write_settings
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
-# Whoever shares the machine may take all of it for a while.
+# Other programs may keep the machine busy for a while.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_torch_thread() -> Iterator[None]:
-    """Small models gain nothing from threads, and lose much where other work wants the cores."""
+    """Small models gain nothing from several threads, and lose a lot when other programs need the cores."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -33,7 +33,7 @@ def _one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives the folder of a small model with random weights, one of `MODELS`."""
+    """Returns the folder of a small model with random weights, one of `MODELS`."""
     folders: dict[str, Path] = {}
 
     def folder_of(name: str) -> Path:
@@ -41,7 +41,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
             folder = tmp_path_factory.mktemp(name)
             torch.manual_seed(len(name))
             network = MODELS[name]()
-            for parameter in network.parameters():  # far from their tidy beginnings, as after training
+            for parameter in network.parameters():  # away from the regular initial values, as after training
                 parameter.data += 0.1 * parameter.data.std().nan_to_num(1).clamp_min(0.1) * torch.randn_like(parameter)
             for buffer in network.buffers():
                 if buffer.dtype.is_floating_point:  # a batch normalisation that shifts
@@ -58,7 +58,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 
 @pytest.fixture(scope="session")
 def loaded(random_model: Callable[[str], Path]) -> Callable[[str], AcousticModel]:
-    """Gives a model of `MODELS`, loaded on the CPU once."""
+    """Returns a model of `MODELS`, loaded on the CPU once."""
     models: dict[str, AcousticModel] = {}
 
     def model_of(name: str) -> AcousticModel:
@@ -71,7 +71,7 @@ def loaded(random_model: Callable[[str], Path]) -> Callable[[str], AcousticModel
 
 @pytest.fixture(scope="session")
 def noises() -> list[NDArray[np.float32]]:
-    """Twelve clips without speech, 0.06 to 2 s, of different loudness, colour and offset."""
+    """Twelve clips without speech, 0.06 to 2 s, of different loudness, spectrum and offset."""
     random = np.random.default_rng(11)
     clips = []
     for length in (1_000, 32_000, 3_333, 8_000, 8_001, 24_500, 15_999, 6_000, 12_000, 12_160, 28_000, 10_345):

@@ -1,4 +1,4 @@
-"""What tests of the engine work with: small random models, Hugging Face on one clip alone, simple CTC, stubs."""
+"""What tests of the engine share: small random models, Hugging Face on single clips, simple CTC, stubs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MODELS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     ),
     "unispeech-group": lambda: transformers.UniSpeechForCTC(transformers.UniSpeechConfig(**SMALL)),
     "unispeech-sat-group": lambda: transformers.UniSpeechSatForCTC(transformers.UniSpeechSatConfig(**SMALL)),
-    # Its convolutions between the attentions mix padding in, so clips go one by one.
+    # The convolutions between its attention layers mix padding into the frames, so clips go one by one.
     "conformer": lambda: transformers.Wav2Vec2ConformerForCTC(
         transformers.Wav2Vec2ConformerConfig(**SMALL, feat_extract_norm="layer")
     ),
@@ -106,7 +106,7 @@ def simple_text(ids: list[int]) -> str:
 
 
 class RecordingMonitor(SilentMonitor):
-    """Remembers what it was told."""
+    """Records what is reported."""
 
     def __init__(self) -> None:
         self.n_received = 0
@@ -126,7 +126,7 @@ class RecordingMonitor(SilentMonitor):
 
 
 def library_of(clips: Clips) -> Decoder:
-    """Reads `clip 3` from memory; any other location is missing."""
+    """A reader that finds `clip 3` in memory, and no other locations."""
 
     def read(source: AudioSource) -> Waveform | AudioFailure:
         kind, _, number = source.location.partition(" ")
@@ -138,7 +138,7 @@ def library_of(clips: Clips) -> Decoder:
 
 
 def names(clips: Clips) -> list[str]:
-    """The locations of all clips of a library."""
+    """The locations of all clips of such a library."""
     return [f"clip {number}" for number in range(len(clips))]
 
 
@@ -150,7 +150,7 @@ def transcribe(
     monitor: Monitor | None = None,
     cache: TranscriptCache | None = None,
 ) -> list[Transcript | None]:
-    """Call the engine with greedy decoding: silently, and without a cache, unless one is given."""
+    """Call the engine with greedy decoding; by default silently and without a cache."""
     return engine.transcribe(
         values,
         decoder=GreedyDecoder(),
@@ -161,5 +161,5 @@ def transcribe(
 
 
 def texts(transcripts: Sequence[Transcript | None]) -> list[str | None]:
-    """Their texts."""
+    """The texts of transcripts."""
     return [None if transcript is None else transcript.text for transcript in transcripts]

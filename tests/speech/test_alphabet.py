@@ -1,4 +1,4 @@
-"""Transcripts as people write them, in the alphabet of a model."""
+"""Transcripts as people write them are converted to the alphabet of a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thano_duckdb.speech.normalize import normalize
 
 
 def alphabet(letters: str, *, space: bool = True) -> Alphabet:
-    """An alphabet of single letters behind a blank; the last label ends a word."""
+    """An alphabet of a blank and single letters; the last label ends a word."""
     tokens = [None, *letters, *("|" if space else "")]
     return Alphabet(Vocabulary(tuple(tokens), frozenset({len(tokens) - 1} if space else ())))
 
@@ -37,7 +37,7 @@ LOWER = alphabet("abcdefghijklmnopqrstuvwxyz'")
         ('"quoted" (aside) [x]', "QUOTED ASIDE X"),
     ],
 )
-def test_text_is_brought_to_the_alphabet(text: str, spelled: str) -> None:
+def test_text_is_converted_to_the_alphabet(text: str, spelled: str) -> None:
     labels = UPPER.labels(text)
     assert labels.text == spelled
     assert not labels.dropped
@@ -45,19 +45,25 @@ def test_text_is_brought_to_the_alphabet(text: str, spelled: str) -> None:
     assert len(labels.ids) == len(spelled)
 
 
-def test_what_the_alphabet_has_stays() -> None:
+def test_characters_of_the_alphabet_are_unchanged() -> None:
     both = alphabet("aAbB-.\u00e9")
     assert both.labels("aB-b. \u00e9").text == "aB-b. \u00e9"
 
 
-def test_characters_that_are_spoken_but_cannot_be_written_are_counted() -> None:
+def test_spoken_characters_that_the_alphabet_lacks_are_dropped_and_counted() -> None:
     labels = [UPPER.labels("R2D2 & 50%"), UPPER.labels("\u4f60 2")]
-    assert [each.text for each in labels] == ["RD", ""]
+    assert [transcript.text for transcript in labels] == ["RD", ""]
     assert labels[0].dropped == {"2": 2, "&": 1, "5": 1, "0": 1, "%": 1}
     assert describe_dropped(labels) == (
-        "8 characters that the model cannot write were left out of the transcripts "
-        "('2' 3, '&' 1, '5' 1, '0' 1, '%' 1, '\u4f60' 1)"
-    )  # fmt: skip
+        "8 characters were dropped from the transcripts because the model's alphabet lacks them: "
+        "'2' (3), '&' (1), '5' (1), '0' (1), '%' (1), '\u4f60' (1)"
+    )
+    assert describe_dropped([UPPER.labels("R2")]) == (
+        "1 character was dropped from the transcripts because the model's alphabet lacks it: '2' (1)"
+    )
+    many = describe_dropped([UPPER.labels("0123456789&%")])
+    assert many is not None
+    assert many.endswith("'9' (1) and 2 more")
     assert describe_dropped([UPPER.labels("fine")]) is None
 
 
@@ -67,9 +73,9 @@ def test_a_language_without_spaces_has_no_label_for_them() -> None:
 
 
 @given(st.text(alphabet="ab c", max_size=12))
-def test_as_many_frames_as_ctc_needs(text: str) -> None:
+def test_the_number_of_frames_needed_is_that_of_the_shortest_path(text: str) -> None:
     labels = alphabet("abc").labels(text)
-    # The shortest path writes every label once, and a blank wherever it would else repeat.
+    # The shortest path has every label once, and a blank between two equal labels.
     path: list[int] = []
     for label in labels.ids:
         path += [0, label] if path and path[-1] == label else [label]
@@ -79,7 +85,7 @@ def test_as_many_frames_as_ctc_needs(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=40))
-def test_words_are_those_of_normalize(text: str) -> None:
+def test_words_are_split_as_by_normalize(text: str) -> None:
     known = alphabet("abcdefghijklmnopqrstuvwxyz0123456789'")
     (normal,) = normalize(pa.array([text], pa.string())).to_pylist()
     assert known.labels(text).text == normal

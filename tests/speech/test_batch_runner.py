@@ -1,4 +1,4 @@
-"""What happens to a batch that the device cannot hold, or that one of its clips spoils."""
+"""Batches that do not fit in memory, and batches with a clip that makes the model fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thano_duckdb.speech.device import OutOfMemory
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer, CtcWindow
 from thano_duckdb.speech.recognizer.features import Features
-from thano_duckdb.speech.recognizer.recognizer import PreparedClip, Refusal
+from thano_duckdb.speech.recognizer.recognizer import ClipFailure, PreparedClip
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def windows_of(recognizer: CtcRecognizer, clips: list[np.ndarray]) -> list[CtcWi
     return [window for clip in prepared if isinstance(clip, PreparedClip) for window in clip.windows]
 
 
-def run(runner: BatchRunner, inputs: Batch, max_clips: int | None = None) -> list[FrameScores | Refusal]:
+def run(runner: BatchRunner, inputs: Batch, max_clips: int | None = None) -> list[FrameScores | ClipFailure]:
     batches = runner.run(inputs, GreedyDecoder(), max_clips=max_clips, monitor=SilentMonitor())
     outcomes = dict(pair for batch in batches for pair in batch)
     assert sorted(outcomes) == list(range(len(inputs)))
     return [outcomes[index] for index in range(len(inputs))]
 
 
-def same(found: Sequence[FrameScores | Refusal], expected: Sequence[FrameScores | Refusal]) -> bool:
+def same(found: Sequence[FrameScores | ClipFailure], expected: Sequence[FrameScores | ClipFailure]) -> bool:
     return all(
         isinstance(one, FrameScores) and isinstance(other, FrameScores) and np.array_equal(one.ids, other.ids)
         for one, other in zip(found, expected, strict=True)
@@ -50,7 +50,7 @@ def same(found: Sequence[FrameScores | Refusal], expected: Sequence[FrameScores 
 
 
 @pytest.mark.parametrize("max_clips", [1, 3, None])
-def test_the_limit_on_clips_changes_no_result(
+def test_the_limit_on_clips_does_not_change_the_results(
     model: AcousticModel, inputs: list[CtcWindow], max_clips: int | None
 ) -> None:
     expected = run(BatchRunner(CtcRecognizer(model)), inputs)
@@ -81,17 +81,19 @@ def test_out_of_memory_halves_the_batches_until_they_fit(model: AcousticModel, i
     assert n_refused == 0  # remembered
 
 
-def test_a_clip_that_the_device_cannot_hold_fails_alone(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+def test_a_clip_that_does_not_fit_in_memory_fails_alone(model: AcousticModel, inputs: list[CtcWindow]) -> None:
     def refuse(batch: Batch) -> None:
         if cost(batch) > 30_000:
             raise OutOfMemory
 
     outcomes = run(BatchRunner(WatchedRecognizer(model, refuse)), inputs)
-    reasons = {index: outcome.reason for index, outcome in enumerate(outcomes) if isinstance(outcome, Refusal)}
-    assert reasons == {1: "There is not enough memory on cpu in float32 for 2.0 s of audio."}
+    reasons = {index: outcome.reason for index, outcome in enumerate(outcomes) if isinstance(outcome, ClipFailure)}
+    assert reasons == {1: "There is not enough memory for 2.0 s of audio (cpu in float32)."}
 
 
-def test_a_clip_that_the_model_fails_on_costs_no_other_clip(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+def test_a_clip_that_the_model_fails_on_does_not_affect_the_others(
+    model: AcousticModel, inputs: list[CtcWindow]
+) -> None:
     expected = run(BatchRunner(CtcRecognizer(model)), inputs)
 
     def fail(batch: Batch) -> None:
@@ -99,11 +101,11 @@ def test_a_clip_that_the_model_fails_on_costs_no_other_clip(model: AcousticModel
             raise RuntimeError("no kernel for this shape\nand a page of advice")
 
     outcomes = run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
-    assert outcomes[5] == Refusal("The model failed on it: no kernel for this shape")
+    assert outcomes[5] == ClipFailure("The model failed on this clip: no kernel for this shape")
     assert same(outcomes[:5] + outcomes[6:], expected[:5] + expected[6:])
 
 
-def test_a_model_that_fails_on_silence_too_is_an_error(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+def test_a_model_that_fails_even_on_silence_raises_an_error(model: AcousticModel, inputs: list[CtcWindow]) -> None:
     def fail(_batch: Batch) -> None:
         raise RuntimeError("the device is gone")
 
@@ -111,7 +113,7 @@ def test_a_model_that_fails_on_silence_too_is_an_error(model: AcousticModel, inp
         run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
 
 
-def test_a_bug_is_not_taken_for_a_bad_clip(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+def test_a_bug_is_not_mistaken_for_a_bad_clip(model: AcousticModel, inputs: list[CtcWindow]) -> None:
     def fail(batch: Batch) -> None:
         if any(window is inputs[5] for window in batch):
             raise KeyError("a bug")
@@ -120,15 +122,15 @@ def test_a_bug_is_not_taken_for_a_bad_clip(model: AcousticModel, inputs: list[Ct
         run(BatchRunner(WatchedRecognizer(model, fail)), inputs)
 
 
-def test_scores_that_are_not_numbers_are_a_failure(model: AcousticModel, inputs: list[CtcWindow]) -> None:
+def test_scores_that_are_not_finite_are_a_failure(model: AcousticModel, inputs: list[CtcWindow]) -> None:
     runner = BatchRunner(CtcRecognizer(model))
-    poisoned = CtcWindow(Features(np.full(8_000, np.nan, np.float32), None), slice(None))
-    outcomes = run(runner, [inputs[0], poisoned, inputs[2]])
-    assert outcomes[1] == Refusal("The model's scores (cpu in float32) are not numbers.")
+    bad = CtcWindow(Features(np.full(8_000, np.nan, np.float32), None), slice(None))
+    outcomes = run(runner, [inputs[0], bad, inputs[2]])
+    assert outcomes[1] == ClipFailure("The model's scores for it are not finite (NaN or infinite; cpu in float32).")
     assert same([outcomes[0], outcomes[2]], run(runner, [inputs[0], inputs[2]]))
 
 
-def test_a_model_that_mixes_padding_in_gets_one_clip_at_a_time(
+def test_a_model_that_is_not_padding_invariant_gets_one_clip_at_a_time(
     loaded: Callable[[str], AcousticModel], noises: list[np.ndarray]
 ) -> None:
     watched = WatchedRecognizer(loaded("conformer"))

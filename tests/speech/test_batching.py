@@ -1,4 +1,4 @@
-"""Properties of batches over any lengths and limits."""
+"""Properties of batches for any lengths and limits."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def test_every_clip_is_in_one_batch_within_the_limits(
 
 
 @given(lengths, limits, st.integers(1, 5_000))
-def test_batches_hold_neighbours_in_length_the_longest_first(
+def test_clips_are_batched_by_length_the_longest_first(
     n_samples: list[int], max_clips: int | None, max_batch_samples: int
 ) -> None:
     batches = plan_batches(n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
-    in_turn = [n_samples[index] for batch in batches for index in batch]
-    assert in_turn == sorted(n_samples, reverse=True)
+    batched = [n_samples[index] for batch in batches for index in batch]
+    assert batched == sorted(n_samples, reverse=True)
 
 
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=60), limits, st.integers(1, 5_000))
-def test_no_two_batches_in_turn_could_have_been_one(
+def test_each_batch_but_the_last_is_as_full_as_the_limits_allow(
     n_samples: list[int], max_clips: int | None, max_batch_samples: int
 ) -> None:
     batches = plan_batches(n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)

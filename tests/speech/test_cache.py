@@ -1,4 +1,4 @@
-"""The cache keeps what is worth keeping, within its bytes."""
+"""The cache keeps transcripts but no failures, within its limit on memory."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def transcript(n_words: int, text: str = "WORD") -> Transcript:
     return Transcript(" ".join(words), n_words / 7, n_words / 9, packed, None)
 
 
-def test_what_was_put_is_there_again() -> None:
-    cache, found = MemoryCache(), transcript(3)
-    cache.put(("model", "clip"), found)
-    assert cache.get(("model", "clip")) is found
+def test_a_stored_transcript_is_found_again() -> None:
+    cache, stored = MemoryCache(), transcript(3)
+    cache.put(("model", "clip"), stored)
+    assert cache.get(("model", "clip")) is stored
     assert cache.get(("other", "clip")) is None
 
 
-def test_failures_are_not_kept() -> None:
+def test_failures_are_not_stored() -> None:
     cache = MemoryCache()
     cache.put("clip", Transcript.failed("It is missing."))
     assert cache.get("clip") is None
 
 
-def test_the_oldest_goes_first_and_a_giant_is_not_kept() -> None:
+def test_the_oldest_transcript_is_evicted_first_and_one_larger_than_the_cache_is_not_stored() -> None:
     cache = MemoryCache(max_bytes=10_000)
     for index in range(20):
         cache.put(index, transcript(4))
@@ -44,10 +44,10 @@ def test_the_oldest_goes_first_and_a_giant_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(("n_words", "text"), [(0, ""), (10, "WORD"), (400, "WORD"), (400, "ЖЖЖЖ")])
-def test_the_bound_is_in_bytes_of_memory(n_words: int, text: str) -> None:
+def test_the_limit_is_in_bytes_of_memory(n_words: int, text: str) -> None:
     max_bytes = 2_000_000
     cache = MemoryCache(max_bytes)
-    cache.put("first", transcript(n_words, text))  # what is allocated once
+    cache.put("first", transcript(n_words, text))  # so that one-time allocations are not measured
     tracemalloc.start()
     for index in range(3_000):
         cache.put(

@@ -1,4 +1,4 @@
-"""Choices for machines that this one is not: torch's answers about the hardware are replaced."""
+"""Devices and precisions for several kinds of machine, simulated by replacing torch's hardware queries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: tuple[int, int] | None = N
         (None, True, "auto", "auto", "mps in float32"),
     ],
 )
-def test_the_best_device_and_type_are_chosen(
+def test_the_best_device_and_precision_are_chosen(
     monkeypatch: pytest.MonkeyPatch,
     cuda: tuple[int, int] | None,
     mps: bool,
@@ -42,7 +42,7 @@ def test_the_best_device_and_type_are_chosen(
     assert str(choose_device(device, precision)) == chosen
 
 
-def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_gets_larger_batches_within_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, cuda=(9, 0))
     free_gib = 100
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free_gib << 30, 140 << 30))
@@ -58,18 +58,18 @@ def test_a_gpu_gets_larger_batches_as_far_as_its_memory_goes(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("cuda", "device", "precision", "message"),
     [
-        (None, "cuda", "auto", "'cuda' asks for an NVIDIA GPU"),
-        (None, "mps", "auto", "'mps' asks for an Apple GPU"),
-        ((9, 0), "cuda:3", "auto", r"torch sees 1 NVIDIA GPU"),
-        (None, "gpu", "auto", "'gpu' is unknown"),
-        (None, "meta", "auto", "'meta' is unknown"),
-        ((9, 0), "auto", "int8", "'int8' is for CPUs"),
-        (None, "cpu", "half", "'half' is unknown"),
+        (None, "cuda", "auto", "'cuda' needs an NVIDIA GPU"),
+        (None, "mps", "auto", "'mps' needs an Apple GPU"),
+        ((9, 0), "cuda:3", "auto", r"torch finds 1 NVIDIA GPU"),
+        (None, "gpu", "auto", "'gpu' is not supported"),
+        (None, "meta", "auto", "'meta' is not supported"),
+        ((9, 0), "auto", "int8", "'int8' runs on CPUs only"),
+        (None, "cpu", "half", "'half' is not supported"),
         (None, "cpu", "float16", "'float16' needs a GPU"),
-        ((7, 5), "cuda", "bfloat16", "does not compute in bfloat16"),
+        ((7, 5), "cuda", "bfloat16", "does not support bfloat16"),
     ],
 )
-def test_what_is_not_there_or_does_not_fit_is_refused(
+def test_unsupported_or_unavailable_devices_and_precisions_are_refused(
     monkeypatch: pytest.MonkeyPatch, cuda: tuple[int, int] | None, device: str, precision: str, message: str
 ) -> None:
     pretend(monkeypatch, cuda=cuda)

@@ -1,4 +1,4 @@
-"""Clips in, transcripts out: same order, same texts whatever the batches, and nothing lost."""
+"""Clips in, transcripts out: in order, the same texts for any batches, and none lost."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.engine import Engine, Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
-from thano_duckdb.speech.recognizer.recognizer import Refusal
+from thano_duckdb.speech.recognizer.recognizer import ClipFailure
 from thano_duckdb.speech.transcript import Transcript
 
 
 def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:
-    """Everything about transcripts, probabilities to three places."""
+    """Everything in transcripts, with probabilities rounded to three digits."""
     return [
         transcript
         and replace(
@@ -59,7 +59,7 @@ def speech_engine(an4_model: Path) -> Engine:
     return Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu", precision="float32")))
 
 
-def test_texts_of_speech_are_those_of_each_clip_alone(
+def test_texts_of_speech_equal_those_of_each_clip_alone(
     speech_engine: Engine, an4_model: Path, an4_test: list[Any]
 ) -> None:
     plain = HuggingFace.load(an4_model)
@@ -77,7 +77,7 @@ def test_texts_of_speech_are_those_of_each_clip_alone(
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-group", "wav2vec2-layer", "hubert-group"])
-def test_batches_order_and_pools_change_nothing(
+def test_batches_order_and_pools_do_not_change_the_transcripts(
     random_model: Callable[[str], Path],
     loaded: Callable[[str], AcousticModel],
     noises: Clips,
@@ -104,7 +104,7 @@ def test_batches_order_and_pools_change_nothing(
         assert rounded(shuffled) == [first[number] for number in order]
 
 
-def test_four_threads_get_the_texts_of_one(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
+def test_four_threads_get_the_same_texts_as_one(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
     engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of(noises))
     expected = texts(transcribe(engine, names(noises)))
     orders = [np.random.default_rng(seed).permutation(len(noises)) for seed in range(4)]
@@ -114,7 +114,7 @@ def test_four_threads_get_the_texts_of_one(loaded: Callable[[str], AcousticModel
             assert texts(call.result()) == [expected[number] for number in order]
 
 
-def test_bad_clips_cost_the_others_nothing(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
+def test_bad_clips_do_not_affect_the_others(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
     clips = [*noises[:4], np.zeros(10, np.float32)]
     engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of(clips))
     good = transcribe(engine, names(noises[:4]))
@@ -125,14 +125,14 @@ def test_bad_clips_cost_the_others_nothing(loaded: Callable[[str], AcousticModel
     assert found[1] is None
     errors = [transcript and transcript.error for transcript in found]
     assert errors[2] == errors[6] == errors[7] == "There is no such file."
-    assert errors[4] == "It is too short: 10 samples, the model needs at least 345 (21.5625 ms)."
+    assert errors[4] == "It is too short: it has 10 samples, and the model needs at least 345 (21.5625 ms)."
     assert found[4] == Transcript(None, None, 10 / RATE_HZ, None, errors[4])
     assert monitor.n_received == monitor.n_done == 8
     assert monitor.audio_s == pytest.approx(sum(len(clip) for clip in noises[:4]) / RATE_HZ)
     assert sorted(location for location, _reason in monitor.failures) == ["<blob of 5 bytes>", "clip 4", "missing.wav"]
 
 
-def test_silence_is_no_failure(loaded: Callable[[str], AcousticModel]) -> None:
+def test_silence_is_not_a_failure(loaded: Callable[[str], AcousticModel]) -> None:
     engine = Engine(CtcRecognizer(loaded("wav2vec2-group")), read=library_of([np.zeros(16_000, np.float32)]))
     [found] = transcribe(engine, ["clip 0"])
     assert found is not None
@@ -140,13 +140,13 @@ def test_silence_is_no_failure(loaded: Callable[[str], AcousticModel]) -> None:
     assert found.text is not None
 
 
-def test_nothing_gives_nothing(loaded: Callable[[str], AcousticModel]) -> None:
+def test_no_clips_give_no_transcripts(loaded: Callable[[str], AcousticModel]) -> None:
     engine = Engine(CtcRecognizer(loaded("wav2vec2-layer")))
     assert transcribe(engine, []) == []
     assert transcribe(engine, [None, None]) == [None, None]
 
 
-def test_a_clip_is_computed_once(an4_model: Path, an4_test: list[Any]) -> None:
+def test_each_distinct_clip_is_computed_once(an4_model: Path, an4_test: list[Any]) -> None:
     recognizer, cache = WatchedRecognizer(AcousticModel.load(an4_model, device="cpu")), MemoryCache()
     engine = Engine(recognizer)
     path = an4_test[0].audio_path
@@ -161,13 +161,13 @@ def test_a_clip_is_computed_once(an4_model: Path, an4_test: list[Any]) -> None:
     assert monitor.audio_s == pytest.approx(2 * an4_test[0].duration_s, abs=0.01)
 
 
-def test_another_decoder_does_not_get_the_transcripts_of_the_first(an4_model: Path, an4_test: list[Any]) -> None:
+def test_cached_transcripts_of_one_decoder_are_not_used_for_another(an4_model: Path, an4_test: list[Any]) -> None:
     @dataclass(frozen=True)
     class Shouting(GreedyDecoder):
         fingerprint: str = "shouting"
 
         def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:
-            return [replace(each, text=f"{each.text}!") for each in super().decode(clips, vocabulary, stride=stride)]
+            return [replace(h, text=f"{h.text}!") for h in super().decode(clips, vocabulary, stride=stride)]
 
     engine, cache = Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu"))), MemoryCache()
     path, decoders = an4_test[0].audio_path, (GreedyDecoder(), Shouting(), GreedyDecoder())
@@ -181,28 +181,30 @@ def test_another_decoder_does_not_get_the_transcripts_of_the_first(an4_model: Pa
     assert again == quiet
 
 
-def test_a_failure_that_ends_the_call_leaves_the_rest_of_its_batch_in_the_cache(
+def test_after_a_failure_ends_the_call_the_rest_of_its_batch_is_in_the_cache(
     an4_model: Path, an4_test: list[Any]
 ) -> None:
-    class SpoilingTheFirst(WatchedRecognizer):
-        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
+    class FailingOnTheFirst(WatchedRecognizer):
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
             _, *others = super().run(batch, decoder, monitor)
-            return [Refusal("spoilt"), *others]
+            return [ClipFailure("no output"), *others]
 
     class FailFast(RecordingMonitor):
         def clip_failed(self, location: str, reason: str) -> None:
             raise AudioError(reason)
 
-    recognizer, cache = SpoilingTheFirst(AcousticModel.load(an4_model, device="cpu")), MemoryCache()
+    recognizer, cache = FailingOnTheFirst(AcousticModel.load(an4_model, device="cpu")), MemoryCache()
     engine = Engine(recognizer)
     paths = [utterance.audio_path for utterance in an4_test[:4]]
     for _ in range(2):
-        with pytest.raises(AudioError, match="spoilt"):
+        with pytest.raises(AudioError, match="no output"):
             transcribe(engine, paths, monitor=FailFast(), cache=cache)
     assert sum(recognizer.sizes) == 4 + 1
 
 
-def test_a_missing_file_is_looked_for_again(speech_engine: Engine, an4_test: list[Any], tmp_path: Path) -> None:
+def test_a_missing_file_is_read_again_in_the_next_call(
+    speech_engine: Engine, an4_test: list[Any], tmp_path: Path
+) -> None:
     path, cache = tmp_path / "late.flac", MemoryCache()
     [before] = transcribe(speech_engine, [str(path)], cache=cache)
     path.write_bytes(Path(an4_test[0].audio_path).read_bytes())
@@ -213,7 +215,9 @@ def test_a_missing_file_is_looked_for_again(speech_engine: Engine, an4_test: lis
     assert after.text == transcribe(speech_engine, [an4_test[0].audio_path])[0].text  # type: ignore[union-attr]
 
 
-def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path, an4_test: list[Any]) -> None:
+def test_long_audio_is_transcribed_in_windows_that_are_joined(
+    speech_engine: Engine, an4_model: Path, an4_test: list[Any]
+) -> None:
     spoken = [soundfile.read(utterance.audio_path, dtype="float32")[0] for utterance in an4_test]
     clip = np.concatenate(spoken)[: 95 * RATE_HZ]
     [found] = transcribe(Engine(speech_engine.recognizer, read=library_of([clip])), ["clip 0"])
@@ -239,7 +243,9 @@ def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path
     assert jiwer.cer(reference, found.text) < jiwer.cer(reference, plain.text(clip)) + 0.02  # not worse than one pass
 
 
-def test_a_bug_in_reading_a_clip_is_raised_and_not_taken_for_a_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:
+def test_a_bug_in_reading_a_clip_is_raised_and_not_mistaken_for_a_bad_clip(
+    loaded: Callable[[str], AcousticModel],
+) -> None:
     def read(_source: AudioSource) -> Waveform:
         raise ZeroDivisionError("a bug")
 

@@ -1,4 +1,4 @@
-"""What the engine holds to: decoded audio within bytes, and an answer within a second to whoever wants to stop."""
+"""The limits of the engine: memory for decoded audio, and less than a second until it responds to an interrupt."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from thano_duckdb.speech.engine import MAX_CALLS, Engine, Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
-from thano_duckdb.speech.recognizer.recognizer import Refusal
+from thano_duckdb.speech.recognizer.recognizer import ClipFailure
 
 
 class LongClips:
-    """Gives long clips, and counts the bytes of them that are alive."""
+    """Reads long clips, and counts the bytes of them that are in memory."""
 
     def __init__(self, n_samples: int) -> None:
         self._n_samples = n_samples
@@ -46,18 +46,16 @@ class LongClips:
         with self._lock:
             self.live_bytes += samples.nbytes
             self.most_bytes = max(self.most_bytes, self.live_bytes)
-        weakref.finalize(samples, self._forget, samples.nbytes)
+        weakref.finalize(samples, self._count_freed, samples.nbytes)
         return Waveform(samples, self._n_samples / RATE_HZ)
 
-    def _forget(self, n_bytes: int) -> None:
+    def _count_freed(self, n_bytes: int) -> None:
         with self._lock:
             self.live_bytes -= n_bytes
 
 
 @pytest.mark.parametrize("n_clips", [60, 240])
-def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
-    loaded: Callable[[str], AcousticModel], n_clips: int
-) -> None:
+def test_decoded_audio_is_limited_for_any_number_of_clips(loaded: Callable[[str], AcousticModel], n_clips: int) -> None:
     clip_bytes, pool_bytes = 400_000, 4_000_000
     clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)
     engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
@@ -68,7 +66,7 @@ def test_decoded_audio_is_bounded_whatever_the_number_of_clips(
     assert clips.live_bytes == 0
 
 
-def test_decoded_audio_is_bounded_whatever_the_number_of_threads(loaded: Callable[[str], AcousticModel]) -> None:
+def test_decoded_audio_is_limited_for_any_number_of_threads(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes, pool_bytes, n_callers = 400_000, 2_000_000, 8
     clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)
     engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
@@ -85,7 +83,7 @@ def test_a_call_that_waits_for_its_turn_can_be_interrupted(loaded: Callable[[str
     release = threading.Event()
 
     class Stuck(InstantRecognizer):
-        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
             assert release.wait(60)
             return super().run(batch, decoder, monitor)
 
@@ -93,10 +91,10 @@ def test_a_call_that_waits_for_its_turn_can_be_interrupted(loaded: Callable[[str
     with ThreadPoolExecutor(MAX_CALLS) as callers:
         others = [callers.submit(transcribe, engine, [f"clip of {number}"]) for number in range(MAX_CALLS)]
         try:
-            impatient = Stopping()
-            impatient.cancelled.set()
+            monitor = Stopping()
+            monitor.cancelled.set()
             with pytest.raises(Cancelled):
-                transcribe(engine, ["another"], monitor=impatient)
+                transcribe(engine, ["another"], monitor=monitor)
         finally:
             release.set()
         assert all(len(other.result()) == 1 for other in others)
@@ -108,7 +106,7 @@ def test_the_next_pool_is_decoded_while_the_model_computes(loaded: Callable[[str
     ahead: list[bool] = []
 
     class Watching(InstantRecognizer):
-        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | Refusal]:
+        def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
             deadline_s = time.monotonic() + 5
             while clips.live_bytes < 1.5 * pool_bytes and time.monotonic() < deadline_s and len(ahead) < 5:
                 time.sleep(0.001)
@@ -120,7 +118,7 @@ def test_the_next_pool_is_decoded_while_the_model_computes(loaded: Callable[[str
     assert ahead[:5] == [True] * 5
 
 
-def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(loaded: Callable[[str], AcousticModel]) -> None:
+def test_clips_larger_than_a_pool_are_decoded_few_at_a_time(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes = 3_000_000  # larger than a pool
     clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=1_000_000, decode_threads=2)
     engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=clips, limits=limits)
@@ -129,7 +127,7 @@ def test_an_hour_is_decoded_once_at_a_time_beside_the_pool(loaded: Callable[[str
 
 
 class Stopping(RecordingMonitor):
-    """Is cancelled from outside."""
+    """Can be cancelled from outside."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +138,7 @@ class Stopping(RecordingMonitor):
             raise Cancelled("stop")
 
 
-def test_what_was_transcribed_before_an_interrupt_is_kept(
+def test_transcripts_from_before_an_interrupt_are_cached(
     loaded: Callable[[str], AcousticModel], noises: Clips, tmp_path: Path
 ) -> None:
     paths = [str(tmp_path / f"{number}.wav") for number in range(len(noises))]
@@ -165,7 +163,7 @@ def test_what_was_transcribed_before_an_interrupt_is_kept(
     assert sum(recognizer.sizes) == len(noises) - 4
 
 
-def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Path) -> None:
+def test_a_large_model_responds_to_an_interrupt_within_a_second(tmp_path: Path) -> None:
     write_settings(tmp_path)
     with torch.device("meta"):
         network = transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config())  # the size of wav2vec2-base
@@ -175,31 +173,33 @@ def test_an_interrupt_is_answered_within_a_second_in_a_large_model(tmp_path: Pat
     network.config.save_pretrained(tmp_path)
     model = AcousticModel(network, CtcCheckpoint.read(tmp_path), choose_device("cpu", "float32"))
     clip = np.random.default_rng(0).normal(0, 0.1, 20 * RATE_HZ).astype(np.float32)
-    begun = threading.Event()
+    started = threading.Event()
 
     class Waiting(Stopping):
         def raise_if_cancelled(self) -> None:
             if threading.current_thread() is threading.main_thread():
-                begun.set()
+                started.set()
             super().raise_if_cancelled()
 
     monitor, stopped_s = Waiting(), []
 
     def stop() -> None:
-        begun.wait(30)
+        started.wait(30)
         time.sleep(0.3)  # into the pass, which takes seconds
         stopped_s.append(time.monotonic())
         monitor.cancelled.set()
 
-    presser = threading.Thread(target=stop)
-    presser.start()
+    stopper = threading.Thread(target=stop)
+    stopper.start()
     with pytest.raises(Cancelled):
         transcribe(Engine(CtcRecognizer(model), read=library_of([clip])), ["clip 0"], monitor=monitor)
-    presser.join()
+    stopper.join()
     assert time.monotonic() - stopped_s[0] < 1.0
 
 
-def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], AcousticModel], noises: Clips) -> None:
+def test_a_monitor_can_stop_the_call_at_the_first_failure(
+    loaded: Callable[[str], AcousticModel], noises: Clips
+) -> None:
     class Strict(SilentMonitor):
         def clip_failed(self, location: str, reason: str) -> None:
             raise AudioError(f"{location}: {reason}")
@@ -213,7 +213,7 @@ def test_a_monitor_may_stop_at_the_first_failure(loaded: Callable[[str], Acousti
 
 
 @pytest.mark.parametrize(("above_bytes", "n_trims"), [(0, 1), (Limits().trim_above_bytes, 0)])
-def test_a_call_that_decoded_much_gives_its_memory_back(
+def test_a_call_that_decoded_much_audio_returns_memory_to_the_system(
     loaded: Callable[[str], AcousticModel],
     noises: list[NDArray[np.float32]],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Each model is loaded once, and what does not fit together is told."""
+"""Each model is loaded once, and incompatible libraries are reported."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_only_the_latest_models_are_kept(folders: list[Path], n_loads: list[Path
     assert n_loads == [*folders, folders[0]]
 
 
-def test_threads_that_want_the_same_model_load_it_once(folders: list[Path], n_loads: list[Path]) -> None:
+def test_threads_that_need_the_same_model_load_it_once(folders: list[Path], n_loads: list[Path]) -> None:
     together = threading.Barrier(4)
 
     def load() -> object:
@@ -67,16 +67,18 @@ def test_threads_that_want_the_same_model_load_it_once(folders: list[Path], n_lo
     assert n_loads == [folders[0]]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_model_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no model folder .*nowhere"):
         load_engine(tmp_path / "nowhere")
 
 
-def test_libraries_that_do_not_fit_are_told_with_those_that_do(
+def test_incompatible_libraries_are_reported_with_compatible_versions(
     folders: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torchaudio", None)  # as if its import failed
-    with pytest.raises(ModelError, match=r"torchaudio says .*Versions that work together: .*torchaudio==2\.11"):
+    with pytest.raises(
+        ModelError, match=r"importing torchaudio fails with .*These versions work together: .*torchaudio==2\.11"
+    ):
         load_engine(folders[0])
 
 
@@ -94,7 +96,7 @@ def test_libraries_that_do_not_fit_are_told_with_those_that_do(
         "loading",
     ],
 )
-def test_pure_modules_do_without_torch(module: str) -> None:
+def test_pure_modules_do_not_import_torch(module: str) -> None:
     code = (
         f"import sys, thano_duckdb.speech.{module}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )

@@ -1,4 +1,4 @@
-"""Word and character errors, against jiwer."""
+"""Word and character errors are those of jiwer."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_characters_are_counted_as_by_jiwer(pairs: list[tuple[str, str]]) -> Non
     assert error_rate(counts) == jiwer.cer(references, hypotheses)
 
 
-def test_real_transcripts(an4_test: list[Utterance]) -> None:
-    """Each text against the next one of the corpus: as wrong as can be, and real."""
+def test_rates_of_real_transcripts_are_those_of_jiwer(an4_test: list[Utterance]) -> None:
+    """Each text is compared with the next one in the corpus: nearly all wrong, but realistic."""
     references = [utterance.text for utterance in an4_test]
     hypotheses = [*references[1:], references[0]]
     assert error_rate(word_errors(references, hypotheses)) == jiwer.wer(references, hypotheses)
@@ -51,7 +51,7 @@ def test_real_transcripts(an4_test: list[Utterance]) -> None:
     assert error_rate(word_errors(references, references)) == 0
 
 
-def test_texts_are_compared_normalised_unless_told_otherwise() -> None:
+def test_texts_are_normalised_by_default() -> None:
     assert word_errors(["Hello, WORLD!"], ["hello world"]) == [EditCounts(0, 0, 0, 2, 2)]
     assert word_errors(["Hello, WORLD!"], ["hello world"], normalized=False) == [EditCounts(2, 0, 0, 0, 2)]
     assert character_errors(["Ab."], ["ab"]) == [EditCounts(0, 0, 0, 2, 2)]
@@ -60,20 +60,20 @@ def test_texts_are_compared_normalised_unless_told_otherwise() -> None:
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("aB. '"), min_size=1).filter(str.strip), st.text(st.sampled_from("aB. '")))
-def test_texts_as_they_are(reference: str, hypothesis: str) -> None:
+def test_texts_that_are_not_normalised_are_compared_as_they_are(reference: str, hypothesis: str) -> None:
     (count,) = word_errors([reference], [hypothesis], normalized=False)
     assert error_rate([count]) == jiwer.wer(reference, hypothesis)
     (count,) = character_errors([reference], [hypothesis], normalized=False)
     assert error_rate([count]) == jiwer.cer(reference, hypothesis)
 
 
-def test_nothing_on_a_side() -> None:
+def test_missing_and_empty_texts() -> None:
     assert word_errors(["a", None, None, ""], [None, "a", None, "a b"]) == [None, None, None, EditCounts(0, 0, 2, 0, 0)]
     assert character_errors(["a b"], [""]) == [EditCounts(0, 3, 0, 0, 3)]
     assert word_errors([], []) == []
 
 
-def test_the_rate_is_pooled() -> None:
+def test_the_error_rate_is_pooled_over_all_texts() -> None:
     counts = word_errors(["a b c d", "a", "", None], ["a b c d", "x y", "z", "a"])
     assert error_rate(counts) == 3 / 5
     assert error_rate([None]) is None
@@ -81,6 +81,6 @@ def test_the_rate_is_pooled() -> None:
     assert error_rate([]) is None
 
 
-def test_as_many_hypotheses_as_references() -> None:
+def test_there_must_be_as_many_hypotheses_as_references() -> None:
     with pytest.raises(ValueError, match="zip"):
         word_errors(["a", "b"], ["a"])

@@ -1,4 +1,4 @@
-"""`normalize`, against a plain implementation row by row."""
+"""`normalize` gives the same as a simple implementation that works row by row."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def collapsed(text: str) -> str:
     return re.sub(" +", " ", text)
 
 
-# Arrow's tables of Unicode are newer than Python's: only characters that both know.
+# Arrow's Unicode tables are newer than Python's, so only characters that both know.
 KNOWN = st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2FFF).filter(
     lambda char: char not in "\u0558\u058b\u058c\u209d\u209e\u209f" and unicodedata.category(char) != "Cn"
 )
@@ -57,13 +57,13 @@ TEXTS = st.lists(st.one_of(TRICKY, KNOWN), max_size=15).map("".join)
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_it_is_the_reference(text: str) -> None:
+def test_it_agrees_with_the_simple_implementation(text: str) -> None:
     assert one(text) == collapsed(reference(text))
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(), TEXTS), max_size=5))
-def test_twice_is_once(texts: list[str | None]) -> None:
+def test_it_is_idempotent(texts: list[str | None]) -> None:
     once = normalize(pa.array(texts, pa.string()))
     assert normalize(once).equals(once)
     assert [text is None for text in texts] == [text is None for text in once.to_pylist()]
@@ -93,7 +93,7 @@ def test_examples(text: str | None, normal: str | None) -> None:
     assert one(text) == normal
 
 
-def test_transcripts_of_a_corpus_are_only_lowered(an4_test: list[Utterance]) -> None:
+def test_transcripts_of_a_corpus_only_become_lower_case(an4_test: list[Utterance]) -> None:
     texts = [utterance.text for utterance in an4_test]
     assert normalize(pa.array(texts)).to_pylist() == [text.lower() for text in texts]
 
@@ -108,4 +108,4 @@ def test_it_is_vectorised() -> None:
     texts = pa.array(["It's the QUICK brown fox, don't stop (now)!"] * 100_000)
     started = time.process_time()
     normalize(texts)
-    assert time.process_time() - started < 2  # a regular expression row by row in Python takes longer than that for two
+    assert time.process_time() - started < 2  # row by row, two regular expressions in Python take longer than this

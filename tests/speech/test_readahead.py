@@ -1,4 +1,4 @@
-"""Reading ahead: in order, within bytes, and over when asked."""
+"""Reading ahead keeps the order, the limit on memory, and can be interrupted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reading(
     n_threads: int = 4,
     monitor: SilentMonitor | None = None,
 ) -> ReadAhead[int, int]:
-    """Reads 0, 1, .. where each result is as large as it says."""
+    """Reads 0, 1 and so on; a result is as large as its value."""
     return ReadAhead(
         read,
         range(n_items),
@@ -33,7 +33,7 @@ def reading(
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
-def test_results_come_in_order_whichever_is_ready_first(n_threads: int) -> None:
+def test_results_come_in_order_whichever_read_ends_first(n_threads: int) -> None:
     def slow_start(item: int) -> int:
         time.sleep(0.003 if item % 3 == 0 else 0)
         return item
@@ -56,7 +56,7 @@ def test_reads_run_ahead_of_the_consumer() -> None:
         assert third_read.wait(5)
 
 
-def test_what_waits_stays_within_the_bytes() -> None:
+def test_results_stay_within_the_limit_on_memory() -> None:
     lock, live, most = threading.Lock(), 0, 0
 
     def read(_item: int) -> int:
@@ -72,16 +72,16 @@ def test_what_waits_stays_within_the_bytes() -> None:
             with lock:
                 live -= result
             results.release(result)
-    # The size of a result is not known before the first ends: until then every thread reads one.
+    # The size of a result is unknown until the first read has ended: until then, every thread reads one.
     assert 500 < most <= 1_000 + 4 * 100
 
 
-def test_one_result_larger_than_the_limit_passes() -> None:
+def test_results_larger_than_the_limit_are_read_one_by_one() -> None:
     with reading(lambda _item: 5_000, 6, max_bytes=1_000) as results:
         assert list(results) == [5_000] * 6  # though nothing is released
 
 
-def test_an_error_comes_at_its_place_and_ends_the_threads() -> None:
+def test_an_error_is_raised_in_order_and_ends_the_threads() -> None:
     def read(item: int) -> int:
         if item == 5:
             raise ZeroDivisionError("a bug")
@@ -108,8 +108,8 @@ def test_waiting_for_a_read_that_hangs_can_be_interrupted() -> None:
                 raise Cancelled("stop")
 
     threading.Timer(0.2, cancelled.set).start()
-    begun_s = time.monotonic()
+    started_s = time.monotonic()
     with pytest.raises(Cancelled), reading(lambda item: int(released.wait(30)), 3, monitor=Monitor()) as results:
         list(results)
-    assert time.monotonic() - begun_s < 1.2
+    assert time.monotonic() - started_s < 1.2
     released.set()

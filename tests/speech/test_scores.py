@@ -1,4 +1,4 @@
-"""EVALUATE's figures against jiwer, and its intervals against what is known of binomials."""
+"""The metrics of EVALUATE are those of jiwer, and its interval agrees with the normal approximation."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ WORDS = st.lists(st.sampled_from(["one", "two", "three", "four"]), max_size=6).m
 
 
 @given(st.lists(st.tuples(WORDS.filter(bool), WORDS), min_size=1, max_size=8))
-def test_rates_and_counts_are_jiwers(pairs: list[tuple[str, str]]) -> None:
+def test_rates_and_counts_are_those_of_jiwer(pairs: list[tuple[str, str]]) -> None:
     references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found = scores([Judged(*pair, 1.5) for pair in pairs], elapsed_s=3.0, interval=False)
+    metrics = scores([Judged(*pair, 1.5) for pair in pairs], elapsed_s=3.0, interval=False)
     words = jiwer.process_words(references, hypotheses)
-    assert found["wer"] == words.wer
-    assert found["cer"] == jiwer.cer(references, hypotheses)
-    assert found["substitutions"] == words.substitutions
-    assert found["deletions"] == words.deletions
-    assert found["insertions"] == words.insertions
-    assert found["words"] == words.hits + words.substitutions + words.deletions
-    assert found["ser"] == sum(a.split() != b.split() for a, b in pairs) / len(pairs)
-    assert found["clips"] == len(pairs)
-    assert found["audio_hours"] == pytest.approx(len(pairs) * 1.5 / 3600)
-    assert found["speed"] == pytest.approx(len(pairs) * 1.5 / 3)
+    assert metrics["wer"] == words.wer
+    assert metrics["cer"] == jiwer.cer(references, hypotheses)
+    assert metrics["substitutions"] == words.substitutions
+    assert metrics["deletions"] == words.deletions
+    assert metrics["insertions"] == words.insertions
+    assert metrics["words"] == words.hits + words.substitutions + words.deletions
+    assert metrics["ser"] == sum(a.split() != b.split() for a, b in pairs) / len(pairs)
+    assert metrics["clips"] == len(pairs)
+    assert metrics["audio_hours"] == pytest.approx(len(pairs) * 1.5 / 3600)
+    assert metrics["speed"] == pytest.approx(len(pairs) * 1.5 / 3)
 
 
-def test_failed_clips_are_counted_and_in_no_rate_and_rows_without_reference_are_left_out() -> None:
-    rows = [Judged("one two", "one too", 2.0), Judged("lost", None, None), Judged(None, "heard", 1.0)]
-    found = scores(rows, elapsed_s=None, interval=False)
-    assert (found["wer"], found["clips"], found["failed"], found["words"]) == (0.5, 1, 1, 2)
-    assert "speed" not in found
+def test_failed_clips_enter_no_rate_and_rows_without_reference_are_skipped() -> None:
+    rows = [Judged("one two", "one too", 2.0), Judged("lost", None, None), Judged(None, "three", 1.0)]
+    metrics = scores(rows, elapsed_s=None, interval=False)
+    assert (metrics["wer"], metrics["clips"], metrics["failed"], metrics["words"]) == (0.5, 1, 1, 2)
+    assert "speed" not in metrics
 
 
-def test_nothing_to_judge_gives_no_rate() -> None:
-    found = scores([], elapsed_s=1.0, interval=True)
-    assert [found[name] for name in ("wer", "wer_low", "wer_high", "cer", "ser")] == [None] * 5
-    assert found["clips"] == 0
+def test_without_utterances_the_rates_are_null() -> None:
+    metrics = scores([], elapsed_s=1.0, interval=True)
+    assert [metrics[name] for name in ("wer", "wer_low", "wer_high", "cer", "ser")] == [None] * 5
+    assert metrics["clips"] == 0
 
 
 def test_the_interval_holds_the_rate_and_narrows_with_more_utterances() -> None:
@@ -48,8 +48,8 @@ def test_the_interval_holds_the_rate_and_narrows_with_more_utterances() -> None:
 
     def width(n_utterances: int) -> float:
         rows = [Judged("yes", "yes" if right else "no", 1.0) for right in random.random(n_utterances) < 0.7]
-        found = scores(rows, elapsed_s=None, interval=True)
-        low, rate, high = found["wer_low"], found["wer"], found["wer_high"]
+        metrics = scores(rows, elapsed_s=None, interval=True)
+        low, rate, high = metrics["wer_low"], metrics["wer"], metrics["wer_high"]
         assert low is not None
         assert rate is not None
         assert high is not None

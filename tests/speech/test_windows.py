@@ -1,4 +1,4 @@
-"""Windows of any encoder join into exactly the frames of the clip."""
+"""The windows of a clip join to exactly its frames, for any feature encoder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def conv_lengths(n_samples: int, layers: list[tuple[int, int]]) -> int:
     return n_samples
 
 
-def test_the_grid_of_wav2vec2_is_25_ms_every_20_ms() -> None:
+def test_the_frames_of_wav2vec2_are_25_ms_long_and_20_ms_apart() -> None:
     assert FrameGrid.of_convolutions(*WAV2VEC2) == FrameGrid(receptive_field=400, stride=320)
 
 
@@ -42,7 +42,9 @@ def test_the_grid_counts_frames_as_the_convolutions_do(layers: list[tuple[int, i
 
 
 @given(stacks, st.integers(1, 200 * SAMPLE_RATE_HZ))
-def test_cores_are_all_frames_of_the_clip_once_and_in_order(layers: list[tuple[int, int]], n_samples: int) -> None:
+def test_the_cores_cover_every_frame_of_the_clip_once_and_in_order(
+    layers: list[tuple[int, int]], n_samples: int
+) -> None:
     grid = FrameGrid.of_convolutions(*zip(*layers, strict=True))
     n_samples += grid.receptive_field
     kept: list[int] = []
@@ -56,7 +58,7 @@ def test_cores_are_all_frames_of_the_clip_once_and_in_order(layers: list[tuple[i
 
 
 @given(st.integers(int(SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ) + 1, 4_000 * SAMPLE_RATE_HZ))
-def test_windows_of_long_clips_are_short_enough_and_hear_their_surroundings(n_samples: int) -> None:
+def test_windows_of_long_clips_are_short_and_have_context_on_both_sides(n_samples: int) -> None:
     grid = FrameGrid.of_convolutions(*WAV2VEC2)
     windows = plan_windows(n_samples, grid)
     context = round(CONTEXT_S / grid.frame_s)
@@ -78,7 +80,9 @@ def test_a_clip_of_forty_seconds_is_one_window() -> None:
 
 
 @pytest.mark.parametrize(("kernels", "strides"), [WAV2VEC2, ((20, 8, 4, 4, 3), (10, 4, 4, 2, 1)), ((3, 2), (7, 5))])
-def test_frames_of_windows_are_those_of_the_whole_clip(kernels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+def test_joined_frames_of_windows_equal_those_of_the_whole_clip(
+    kernels: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
     grid = FrameGrid.of_convolutions(kernels, strides)
     torch.manual_seed(0)
     layers = [torch.nn.Conv1d(1, 1, kernel, step) for kernel, step in zip(kernels, strides, strict=True)]

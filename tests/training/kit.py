@@ -167,7 +167,7 @@ def run_build_and_die(
         "while the second checkpoint is written": (f"{_TRAINER}._save_optimizer_and_scheduler", die_after_two_epochs),
         "before the first checkpoint is complete": ("thano_duckdb.training.build_folder.sync_tree", die),
         "before the model is published": ("thano_duckdb.models.registry.sync_tree", die),
-        "after the model is published": ("thano_duckdb.training.build_folder.BuildFolder.forget", die),
+        "after the model is published": ("thano_duckdb.training.build_folder.BuildFolder.remove", die),
     }[where]
     with mock.patch(target, replacement):
         run_build(home, base, examples, options)

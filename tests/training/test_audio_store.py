@@ -1,4 +1,4 @@
-"""Decoded clips: the same whether they were kept in memory or not."""
+"""Decoded clips are the same whether or not they were kept in memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
     assert len(calls) == 3
 
 
-def test_silence_and_failures_come_as_they_are() -> None:
+def test_silence_and_failures_are_returned_unchanged() -> None:
     calls: list[AudioSource] = []
     silence = AudioStore(decoder=decoder(np.zeros(10, np.float32), calls)).read("a", SOURCE)
     np.testing.assert_array_equal(silence, np.zeros(10))

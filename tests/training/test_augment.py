@@ -1,4 +1,4 @@
-"""How clips are heard in training: other speeds, rooms, telephones and noise, and the same when asked again."""
+"""Augmentation by speed, rooms, telephones and noise, which a seed makes reproducible."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_room_echoes_as_long_and_as_loud_as_it_says() -> None:
     assert energy(echo[4000:]) < 1e-9
 
 
-def test_a_telephone_leaves_speech_and_takes_what_is_above() -> None:
+def test_a_telephone_keeps_low_frequencies_and_removes_high_ones() -> None:
     assert energy(plain(is_telephone=True).apply(tone(1000))) > 0.95 * energy(tone(1000))
     assert energy(plain(is_telephone=True).apply(tone(6000))) < 0.01 * energy(tone(6000))
 
@@ -78,7 +78,7 @@ def test_silence_stays_silence() -> None:
     assert not plain(noise=Noise(5.0, 0.5), room=Room(0.2, 3.0), is_telephone=True).apply(silence).any()
 
 
-def test_a_clip_is_heard_in_every_way_and_in_the_same_way_when_asked_again() -> None:
+def test_each_clip_gets_every_augmentation_and_the_same_ones_for_the_same_seed() -> None:
     heard = [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
     assert all({each.speed for each in epochs} == set(SPEEDS) for epochs in heard)
     for find in (lambda each: each.room, lambda each: each.noise, lambda each: each.is_telephone):

@@ -1,4 +1,4 @@
-"""A build from rows to a model that is there, is found, and says where it comes from."""
+"""A build trains on rows, publishes the model, and records how it was made."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def test_published_model_loads_in_plain_transformers_and_gives_the_engines_texts
     assert all(texts)
 
 
-def test_the_loss_falls_and_the_network_learns_its_rows(
-    tmp_path: Path, small_model: Path, clips: list[Example]
-) -> None:
+def test_the_training_loss_falls(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
     options = TrainingOptions(
         epochs=30, learning_rate=1e-2, freeze_feature_encoder=False, batch_size=3, mask_time_prob=0
     )
@@ -67,37 +65,37 @@ def test_the_loss_falls_and_the_network_learns_its_rows(
     assert metrics[-1].train_loss < 0.5 * metrics[0].train_loss
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, spoiled_step: int) -> None:
-    """Make the loss of one step not a number."""
+def make_loss_nan(monkeypatch: pytest.MonkeyPatch, nan_step: int) -> None:
+    """Make the loss of one step NaN."""
     run, steps = CtcNetwork.run, itertools.count()
 
-    def run_badly(self: CtcNetwork, *args: Any) -> Any:
+    def run_with_nan(self: CtcNetwork, *args: Any) -> Any:
         output = run(self, *args)
-        if next(steps) == spoiled_step:
+        if next(steps) == nan_step:
             output.loss = output.loss * float("nan")
         return output
 
-    monkeypatch.setattr(CtcNetwork, "run", run_badly)
+    monkeypatch.setattr(CtcNetwork, "run", run_with_nan)
 
 
-def test_a_step_without_a_number_is_left_out_and_told(
+def test_a_step_with_non_finite_gradients_is_skipped_with_a_warning(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, 1)
-    monkeypatch.setattr(ctc_trainer, "BAD_STEPS_SHARE", 0.5)
+    make_loss_nan(monkeypatch, 1)
+    monkeypatch.setattr(ctc_trainer, "MAX_SKIPPED_SHARE", 0.5)
     monitor = NotingMonitor()
     result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2), monitor=monitor)
     (sentence,) = monitor.sentences
-    assert re.fullmatch(r"1 of the \d+ steps of epoch 1 were left out: their gradients were not numbers", sentence)
+    assert re.fullmatch(r"1 step was skipped in epoch 1 \(of \d+\), because the gradients were not finite .*", sentence)
     weights = load_file(Path(result.entry.path) / "model.safetensors")
     assert all(weight.isfinite().all() for weight in weights.values())
     assert all(math.isfinite(each.train_loss) for each in result.metrics)
 
 
-def test_many_steps_without_a_number_stop_the_build(
+def test_many_steps_with_non_finite_gradients_stop_the_build(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, 1)
+    make_loss_nan(monkeypatch, 1)
     with pytest.raises(ThanoError, match=r"diverged in epoch 1.*smaller learning_rate"):
         run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2))
     assert Registry(tmp_path).find("model") is None
@@ -115,7 +113,7 @@ def test_rows_in_any_order_and_any_random_state_give_the_same_model(
     assert _curve(first) != pytest.approx(_curve(other), rel=1e-5)
 
 
-def test_random_numbers_of_the_process_go_on_as_if_nothing_was_built(
+def test_a_build_does_not_change_the_random_state_of_the_process(
     tmp_path: Path, small_model: Path, clips: list[Example]
 ) -> None:
     def numbers() -> list[float]:
@@ -128,7 +126,7 @@ def test_random_numbers_of_the_process_go_on_as_if_nothing_was_built(
     assert numbers() == expected
 
 
-def test_held_out_rows_are_judged_after_each_epoch(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+def test_held_out_rows_are_evaluated_after_each_epoch(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
     monitor = NotingMonitor()
     result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, validation_split=0.5), monitor=monitor)
     assert monitor.epochs == list(result.metrics)
@@ -149,11 +147,13 @@ def test_gradient_accumulation_makes_fewer_steps_of_the_same_rows(
     metrics = run_build(tmp_path, small_model, clips, options, monitor=monitor).metrics
     plain = run_build(tmp_path / "plain", small_model, clips, TrainingOptions(epochs=1, batch_size=1)).metrics
     assert metrics[0].audio_hours == plain[0].audio_hours
-    # At so low a rate the weights hardly move: the loss must not depend on how the steps are cut.
+    # At this low learning rate the weights hardly change, so the loss must not depend on the size of the steps.
     assert metrics[0].train_loss == pytest.approx(plain[0].train_loss, rel=0.02)
 
 
-def test_from_scratch_needs_no_weights_and_takes_the_shape_of_the_base(tmp_path: Path, clips: list[Example]) -> None:
+def test_from_scratch_needs_no_weights_and_has_the_architecture_of_the_base(
+    tmp_path: Path, clips: list[Example]
+) -> None:
     options = TrainingOptions(epochs=1, from_scratch=True, batch_size=6)
     entry = build_model("tiny", Base("Wav2Vec2TinyEn", None), options, clips, Registry(tmp_path), NotingMonitor()).entry
     config = Wav2Vec2ForCTC.from_pretrained(entry.path).config
@@ -183,7 +183,7 @@ def test_lineage_says_how_the_model_was_made(tmp_path: Path, small_model: Path, 
     assert lineage["rows"]["train"] == len(clips)
 
 
-def test_a_built_model_is_trained_further_as_a_new_version(
+def test_a_built_model_can_be_trained_further_as_a_new_version(
     tmp_path: Path, small_model: Path, clips: list[Example]
 ) -> None:
     first = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1)).entry
@@ -225,14 +225,14 @@ def test_a_clip_with_as_many_frames_as_its_text_needs_is_used(
 ) -> None:
     rows = [Example(clips[0].audio, "A" * 15)]  # 15 labels and 14 blanks
     assert run_build(tmp_path, small_model, rows, TrainingOptions(epochs=1)).metrics[0].skipped == 0
-    with pytest.raises(ThanoError, match="29 frames, the text needs 31"):
+    with pytest.raises(ThanoError, match="29 frames, but the text needs at least 31"):
         run_build(tmp_path, small_model, [Example(clips[0].audio, "A" * 16)], TrainingOptions(epochs=1), name="other")
 
 
-def test_no_usable_row_is_an_error_before_any_training(tmp_path: Path, small_model: Path) -> None:
-    with pytest.raises(ThanoError, match=r"gives no row to train on$"):
+def test_without_usable_rows_the_build_fails_before_training(tmp_path: Path, small_model: Path) -> None:
+    with pytest.raises(ThanoError, match=r"returns no rows to train on$"):
         run_build(tmp_path, small_model, [], TrainingOptions(epochs=1))
-    with pytest.raises(ThanoError, match=r"none of 1 row could be used \(nowhere.wav"):
+    with pytest.raises(ThanoError, match=r"the only row of the query cannot be used for training \(nowhere.wav"):
         run_build(tmp_path, small_model, [Example("nowhere.wav", "YES")], TrainingOptions(epochs=1))
     assert Registry(tmp_path).entries(report_damaged=pytest.fail) == []
 
@@ -244,7 +244,9 @@ def test_on_error_fail_stops_at_an_unreadable_clip(tmp_path: Path, small_model: 
         )
 
 
-def test_a_diverging_training_is_an_error_not_a_model(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+def test_diverging_training_fails_and_publishes_no_model(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
     options = TrainingOptions(epochs=3, learning_rate=1e30, warmup_ratio=0, freeze_feature_encoder=False)
     with pytest.raises(ThanoError, match="smaller learning_rate"):
         run_build(tmp_path, small_model, clips, options)

@@ -1,4 +1,4 @@
-"""The order of training: every clip once, like with like, the same when asked again."""
+"""The batches of an epoch: every clip once, with clips of similar length, and reproducible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_epochs_differ_in_order_and_in_neighbours() -> None:
     assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
 
 
-def test_clips_of_like_length_are_together() -> None:
+def test_clips_of_similar_length_share_a_batch() -> None:
     lengths = np.random.default_rng(0).integers(10_000, 200_000, 512).tolist()
     plan = EpochPlan(lengths, max_clips=8, max_batch_samples=10**9, seed=1)
     padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in plan.batches(0))

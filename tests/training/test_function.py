@@ -52,7 +52,9 @@ def build(
     )
 
 
-def test_one_row_an_epoch_and_a_model_that_is_found(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_a_build_returns_one_row_per_epoch_and_registers_the_model(
+    raw: duckdb.DuckDBPyConnection, small_model: Path
+) -> None:
     epochs = build(raw, small_model, epochs=2, validation_split=0.5)
     assert tuple(column[0] for column in epochs.description or ()) == COLUMNS
     rows = epochs.fetchall()
@@ -74,9 +76,9 @@ def test_blobs_train_like_files_and_without_access_to_files(raw: duckdb.DuckDBPy
     assert row[3] == pytest.approx(loss, rel=0.5)
 
 
-def test_errors_come_before_any_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_errors_are_raised_before_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     for problem, call in {
-        "gives no row to train on": lambda: build(raw, small_model, where="false"),
+        "returns no rows to train on": lambda: build(raw, small_model, where="false"),
         "unknown option 'epoch'": lambda: build(raw, small_model, epoch=1),
         "option 'epochs' is 0; it must be at least 1": lambda: build(raw, small_model, epochs=0),
         "there is no model 'nobody'": lambda: build(raw, "nobody"),
@@ -87,7 +89,7 @@ def test_errors_come_before_any_training(raw: duckdb.DuckDBPyConnection, small_m
     assert raw.execute("SELECT count(*) FROM thano_models() WHERE kind = 'built'").fetchone() == (0,)
 
 
-def test_skipped_rows_are_warned_of_once(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_skipped_rows_give_a_single_warning(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     raw.execute("INSERT INTO rows VALUES ('nowhere.wav', NULL, 'YES'), (NULL, NULL, 'NO')")
     with pytest.warns(ThanoWarning, match="2 rows were skipped") as caught:
         (row,) = build(raw, small_model, epochs=1).fetchall()

@@ -1,4 +1,4 @@
-"""What reaches the network, and what is said of it on held-out rows."""
+"""The batches that reach the network, and its evaluation on held-out rows."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: li
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances(clips, network, store)
     loader = BatchLoader(rows, FixedBatches([range(len(rows))]), network, store, seed=0, monitor=MONITOR)
-    heard = []
+    epochs = []
     for epoch in (0, 1, 0):
         loader.set_epoch(epoch)
         (batch,) = loader
-        heard.append(lengths(batch))
-        for n_samples, row in zip(heard[-1], rows, strict=True):
+        epochs.append(lengths(batch))
+        for n_samples, row in zip(epochs[-1], rows, strict=True):
             assert round(row.n_samples / n_samples, 2) in (0.9, 1.0, 1.1)
-    assert heard[0] == heard[2] != heard[1]
+    assert epochs[0] == epochs[2] != epochs[1]
 
 
 def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list[Example]) -> None:
@@ -74,25 +74,25 @@ def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list
         assert network.grid.n_frames(n_samples) >= rows[0].labels.n_frames_needed
 
 
-def test_held_out_rows_are_judged_as_the_engine_transcribes_them(an4_model: Path, an4_test: list[Clip]) -> None:
+def test_held_out_rows_are_evaluated_on_the_texts_of_the_engine(an4_model: Path, an4_test: list[Clip]) -> None:
     network, store = load_network(an4_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(each.audio_path, each.text) for each in an4_test[::13]], network, store)
     order = [[0, 3, 4], [1], [2, *range(5, len(rows))]]
     loader = BatchLoader(rows, FixedBatches(order), network, store, seed=None, monitor=MONITOR)
     network.module.train()
-    judged = evaluate(network, loader, order, rows, call=network.module, to_device=lambda batch: batch)
+    evaluation = evaluate(network, loader, order, rows, call=network.module, to_device=lambda batch: batch)
     assert network.module.training
 
     engine = load_engine(an4_model, device="cpu")
     paths = [row.source.location for row in rows]
     hypotheses = [each.text for each in transcribe(engine, paths, max_clips=1, monitor=MONITOR) if each]
     references = [row.text for row in rows]
-    assert judged.wer == error_rate(word_errors(references, hypotheses))
-    assert judged.cer == error_rate(character_errors(references, hypotheses))
+    assert evaluation.wer == error_rate(word_errors(references, hypotheses))
+    assert evaluation.cer == error_rate(character_errors(references, hypotheses))
     with torch.inference_mode():
         alone = []
         network.module.eval()
         for index in range(len(rows)):
             (batch,) = BatchLoader(rows, FixedBatches([[index]]), network, store, seed=None, monitor=MONITOR)
             alone.append(float(network.run(batch).loss))
-    assert judged.loss == pytest.approx(sum(alone) / len(alone), rel=1e-4)
+    assert evaluation.loss == pytest.approx(sum(alone) / len(alone), rel=1e-4)

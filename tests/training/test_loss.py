@@ -1,4 +1,4 @@
-"""What a step of training computes, against Hugging Face's model on each clip alone."""
+"""Loss and gradients of a step agree with those of Hugging Face's model on each clip alone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_frozen_feature_encoder_gets_no_gradient(small_model: Path) -> None:
     assert frozen == {name for name, _ in network.module.named_parameters() if "feature_extractor" in name}
 
 
-def test_the_user_is_asked_within_the_forward_and_the_backward_pass(small_model: Path) -> None:
+def test_interrupts_are_checked_within_the_forward_and_the_backward_pass(small_model: Path) -> None:
     network = load_network(small_model, TrainingOptions(freeze_feature_encoder=False))
     monitor = CountingMonitor()
     network.monitor = monitor
@@ -90,7 +90,7 @@ class CountingMonitor(SilentTrainingMonitor):
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
-def test_what_is_saved_is_a_plain_checkpoint(kind: str, tmp_path: Path) -> None:
+def test_a_saved_network_is_a_plain_checkpoint(kind: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", kind, dropout=0.0)
     load_network(folder, TrainingOptions()).save(tmp_path / "saved")
     before, after = (

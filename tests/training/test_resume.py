@@ -1,4 +1,4 @@
-"""A build that is stopped, however, harms nothing and goes on."""
+"""A build that is interrupted or killed damages nothing and can be resumed."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, small_model: Path, c
     return run_build(tmp_path_factory.mktemp("uninterrupted"), small_model, clips, OPTIONS)
 
 
-def test_an_interrupted_build_goes_on_as_if_it_had_not_been(
+def test_a_resumed_build_gives_the_same_model_as_an_uninterrupted_one(
     tmp_path: Path, small_model: Path, clips: list[Example], uninterrupted: BuildResult
 ) -> None:
-    with pytest.raises(Cancelled, match="the same statement goes on after epoch 2 of 4"):
+    with pytest.raises(Cancelled, match="run the same statement again to continue after epoch 2 of 4"):
         run_build(tmp_path, small_model, clips, OPTIONS, monitor=NotingMonitor(stop_after=2))
     assert Registry(tmp_path).entries(report_damaged=pytest.fail) == []
     monitor = NotingMonitor()
@@ -41,7 +41,9 @@ def test_an_interrupted_build_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("change", ["rows", "options", "resume=False"])
-def test_a_build_that_differs_starts_anew(tmp_path: Path, small_model: Path, clips: list[Example], change: str) -> None:
+def test_a_different_build_starts_from_the_first_epoch(
+    tmp_path: Path, small_model: Path, clips: list[Example], change: str
+) -> None:
     with pytest.raises(Cancelled):
         run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2), monitor=NotingMonitor(stop_after=1))
     rows = clips[1:] if change == "rows" else clips
@@ -51,7 +53,7 @@ def test_a_build_that_differs_starts_anew(tmp_path: Path, small_model: Path, cli
     assert [each.epoch for each in monitor.epochs] == [1, 2]
 
 
-def test_nothing_is_left_of_a_build_that_was_published(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+def test_a_published_build_leaves_no_checkpoints(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
     run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
     assert not list(tmp_path.glob(".staging/**/*.safetensors"))
     again = TrainingOptions(epochs=1, overwrite=True)
@@ -70,7 +72,7 @@ def test_nothing_is_left_of_a_build_that_was_published(tmp_path: Path, small_mod
         ("after the model is published", 1, True),
     ],
 )
-def test_a_killed_build_leaves_the_old_model_and_goes_on(
+def test_a_killed_build_leaves_the_old_model_and_can_be_resumed(
     where: str,
     first_epoch_again: int,
     is_published: bool,
@@ -94,7 +96,7 @@ def test_a_killed_build_leaves_the_old_model_and_goes_on(
     _assert_same(resumed, uninterrupted)
 
 
-def test_a_second_build_of_a_name_is_refused_and_told_who_builds(
+def test_a_second_build_of_the_same_name_is_refused_and_names_the_process(
     tmp_path: Path, small_model: Path, clips: list[Example]
 ) -> None:
     class Second(NotingMonitor):
@@ -128,7 +130,7 @@ def _assert_same(result: BuildResult, expected: BuildResult) -> None:
         assert weights[name] == pytest.approx(weight, rel=1e-3, abs=1e-5), name
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_only_its_epoch(
+def test_if_a_checkpoint_cannot_be_written_only_its_epoch_is_lost(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_from_the_second_epoch(self: BuildFolder, written: Path, epoch: int) -> None:
@@ -140,7 +142,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_only_its_epoch(
     options = TrainingOptions(epochs=2)
     with monkeypatch.context() as patch:
         patch.setattr(BuildFolder, "commit", full_from_the_second_epoch)
-        with pytest.raises(ThanoError, match=r"No space left on device.*goes on after epoch 1"):
+        with pytest.raises(ThanoError, match=r"No space left on device.*again to continue after epoch 1"):
             run_build(tmp_path, small_model, clips, options)
     monitor = NotingMonitor()
     run_build(tmp_path, small_model, clips, options, monitor=monitor)

@@ -121,8 +121,8 @@ def prepare_corpus(
     if not rows:
         raise ThanoError("the query returns no rows to train on")
     if not usable:
-        what = "the only row" if len(rows) == 1 else f"none of the {len(rows)} rows"
-        raise ThanoError(f"{what} of the query can be used for training ({skipped.reasons})")
+        none = "the only row of the query cannot" if len(rows) == 1 else f"none of the query's {len(rows)} rows can"
+        raise ThanoError(f"{none} be used for training ({skipped.reasons})")
     train, validation = _split(usable, validation_split, seed)
     warnings = [skipped.describe() if skipped.n else None, describe_dropped([row.labels for row in usable])]
     return Corpus(

@@ -60,7 +60,7 @@ class CtcNetwork:
         return n_samples / SAMPLE_RATE_HZ
 
     def masks(self, n_samples: Sequence[int], n_padded: int) -> tuple[Tensor | None, Tensor | None]:
-        """Masks of the samples (int64) and frames (bool) of a padded batch that belong to clips; None without padding."""
+        """Masks of the samples (int64) and the frames (bool) that belong to clips in a batch; None without padding."""
         if min(n_samples) == n_padded:
             return None, None
         n_frames = [self.grid.n_frames(count) for count in n_samples]

@@ -141,7 +141,7 @@ class CtcTrainer(transformers.Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         epoch = len(self.metrics)
         try:
-            partial = self._folder.empty(self._folder.partial)
+            partial = self._folder.make_empty(self._folder.partial)
             super()._save_checkpoint(model, trial)
             (written,) = partial.iterdir()
             (written / "training_args.bin").unlink()  # a pickle that nothing reads
@@ -150,8 +150,8 @@ class CtcTrainer(transformers.Trainer):
         except Exception as error:  # torch and safetensors each raise their own error for a full disk
             resume = f"continue after epoch {epoch - 1}" if epoch > 1 else "start again"
             raise ThanoError(
-                f"the checkpoint of epoch {epoch} could not be written to {self._folder.partial}: {error}. No model was "
-                f"changed. Once there is enough space, run the same statement again to {resume}"
+                f"the checkpoint of epoch {epoch} could not be written to {self._folder.partial}: {error}. No model "
+                f"was changed. Once there is enough space, run the same statement again to {resume}"
             ) from error
         self._monitor.epoch_done(self.metrics[-1])
 

@@ -1,4 +1,4 @@
-"""Greedy decoding, against runs taken one by one and against the tokenizer where it is right."""
+"""Greedy decoding gives the same as a simple implementation, and as Hugging Face's tokenizer where that is correct."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRAME_S = 0.02
 
 
 def decode(text: str, log_probs: list[float] | None = None, vocabulary: Vocabulary = VOCABULARY) -> Hypothesis:
-    """Decode frames written one character each, `_` for the blank, `?` for `<unk>`."""
+    """Decode frames written as one character each, with `_` for the blank and `?` for `<unk>`."""
     ids = np.array([{"_": 0, "?": 3}[label] if label in "_?" else LABELS.index(label) for label in text])
     probabilities = np.zeros(len(ids)) if log_probs is None else np.array(log_probs)
     return decode_ids(ids.astype(np.uint16), probabilities.astype(np.float32), vocabulary)
@@ -61,7 +61,7 @@ def test_repeats_collapse_before_blanks_are_dropped(frames: str, text: str) -> N
     assert decode(frames).text == text
 
 
-def test_words_have_the_times_of_their_frames() -> None:
+def test_words_start_and_end_with_their_frames() -> None:
     first, second = decode("__HH_I__||_YOU__").words
     assert (first.word, first.start_s, first.end_s) == ("HI", 2 * FRAME_S, 6 * FRAME_S)
     assert second.word == "YOU"
@@ -69,15 +69,15 @@ def test_words_have_the_times_of_their_frames() -> None:
 
 
 def test_confidence_is_the_geometric_mean_over_written_frames() -> None:
-    sure, half, unsure = math.log(0.9), math.log(0.5), math.log(0.1)
-    found = decode("_AA|B_", [unsure, sure, half, unsure, half, unsure])
+    high, half, low = math.log(0.9), math.log(0.5), math.log(0.1)
+    found = decode("_AA|B_", [low, high, half, low, half, low])
     first, second = found.words
     assert first.confidence == pytest.approx(math.sqrt(0.9 * 0.5))
     assert second.confidence == pytest.approx(0.5)
     assert found.confidence == pytest.approx((0.9 * 0.5 * 0.5) ** (1 / 3))
 
 
-def test_confidence_in_silence_is_that_of_the_blanks() -> None:
+def test_the_confidence_of_silence_is_that_of_its_blanks() -> None:
     assert decode("__", [math.log(0.8), math.log(0.2)]).confidence == pytest.approx(0.4)
 
 
@@ -91,7 +91,7 @@ def test_without_a_delimiter_the_text_is_one_word() -> None:
     assert (found.text, [word.word for word in found.words]) == ("你好", ["你好"])
 
 
-def test_tokens_of_several_characters_are_joined_as_they_are() -> None:
+def test_tokens_of_several_characters_are_joined_unchanged() -> None:
     vocabulary = Vocabulary((None, "ch", "a", "|"), frozenset({3}), delimiter="-")
     assert decode_ids([1, 2, 3, 2, 1], None, vocabulary).text == "cha-ach"
 
@@ -104,7 +104,7 @@ Path = list[tuple[int, float]]
 
 
 def reference(path: Path, vocabulary: Vocabulary) -> tuple[str, float, list[tuple[str, int, int, float]]]:
-    """Text, confidence, and words as (text, first frame, end frame, confidence), run by run."""
+    """Text, confidence, and words as (text, first frame, end frame, confidence), computed run by run."""
     words: list[tuple[str, int, int, list[float]]] = []
     is_inside, position = False, 0
     for index, run in groupby(path, key=lambda frame: frame[0]):
@@ -144,7 +144,7 @@ def batches(draw: st.DrawFn) -> tuple[Vocabulary, list[Path]]:
 
 
 @given(batches())
-def test_any_batch_decodes_as_its_clips_run_by_run(batch: tuple[Vocabulary, list[Path]]) -> None:
+def test_any_batch_is_decoded_like_the_simple_implementation(batch: tuple[Vocabulary, list[Path]]) -> None:
     vocabulary, paths = batch
     found = greedy_decode(
         [np.array([index for index, _ in path], np.int16) for path in paths],
@@ -171,7 +171,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> transformers.Wav2Vec2
 
 
 @given(ids=st.lists(st.sampled_from([0, *range(4, len(LABELS))]), min_size=1, max_size=80))
-def test_texts_are_those_of_hugging_faces_tokenizer_but_for_double_spaces(
+def test_texts_are_those_of_hugging_faces_tokenizer_except_for_double_spaces(
     tokenizer: transformers.Wav2Vec2CTCTokenizer, ids: list[int]
 ) -> None:
     assert decode_ids(ids, None, VOCABULARY).text == " ".join(tokenizer.decode(ids).split())

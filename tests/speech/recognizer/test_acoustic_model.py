@@ -1,4 +1,4 @@
-"""The model gives what Hugging Face gives for each clip alone, whatever stands beside it."""
+"""The output for a clip is that of Hugging Face for the clip alone, whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PADDED = [name for name in MODELS if name != "conformer"]
 
 
 def logits_of(model: AcousticModel, batch: Sequence[Features]) -> tuple[torch.Tensor, list[FrameScores]]:
-    """The (batch, frames, vocab) logits of one forward pass, and what the model makes of them."""
+    """The (batch, frames, vocab) logits of one forward pass, and the scores that the model returns."""
     seen: list[torch.Tensor] = []
     hook = model.network.lm_head.register_forward_hook(lambda _module, _args, output: seen.append(output))
     try:
@@ -49,14 +49,14 @@ def test_a_padded_batch_gives_the_logits_of_each_clip_alone(
     for clip, row, found in zip(noises, logits, scores, strict=True):
         alone = plain.logits(clip)
         assert len(found.ids) == len(alone)
-        assert len(set(found.ids[:, 0].tolist())) > 1 or len(alone) < 20  # the comparison means something
+        assert len(set(found.ids[:, 0].tolist())) > 1 or len(alone) < 20  # so that the comparison is meaningful
         torch.testing.assert_close(row[: len(alone)], alone, rtol=1e-4, atol=1e-4 * alone.abs().max().item())
         np.testing.assert_array_equal(found.ids[:, 0], alone.argmax(-1).numpy())
         expected = alone.log_softmax(-1).max(-1).values.numpy()
         np.testing.assert_allclose(found.log_probs[:, 0], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_an_architecture_that_mixes_padding_in_runs_clip_by_clip(
+def test_an_architecture_that_is_not_padding_invariant_runs_clip_by_clip(
     random_model: Callable[[str], Path], loaded: Callable[[str], AcousticModel], noises: Clips
 ) -> None:
     model, plain = loaded("conformer"), HuggingFace.load(random_model("conformer"))
@@ -75,12 +75,12 @@ def test_speech_gives_the_logits_of_each_clip_alone(an4_model: Path, spoken: Cli
         np.testing.assert_array_equal(found.ids[:, 0], alone.argmax(-1).numpy())
 
 
-def test_every_architecture_that_may_be_padded_is_compared() -> None:
-    compared = {MODELS[name]().config.model_type for name in PADDED}
-    assert compared == PADDING_INVARIANT_MODEL_TYPES
+def test_every_padding_invariant_architecture_is_tested() -> None:
+    tested = {MODELS[name]().config.model_type for name in PADDED}
+    assert tested == PADDING_INVARIANT_MODEL_TYPES
 
 
-def test_windows_of_a_clip_are_normalised_as_the_whole_clip(
+def test_windows_are_normalised_with_the_statistics_of_the_whole_clip(
     random_model: Callable[[str], Path], loaded: Callable[[str], AcousticModel], noises: Clips
 ) -> None:
     model, plain = loaded("wav2vec2-group"), HuggingFace.load(random_model("wav2vec2-group"))
@@ -99,7 +99,7 @@ def test_windows_of_a_clip_are_normalised_as_the_whole_clip(
 
 
 @pytest.mark.parametrize("n_labels", [3, None])
-def test_a_decoder_gets_as_many_labels_of_each_frame_as_it_asks_for(
+def test_a_decoder_gets_the_number_of_labels_per_frame_that_it_needs(
     loaded: Callable[[str], AcousticModel], random_model: Callable[[str], Path], noises: Clips, n_labels: int | None
 ) -> None:
     model, plain = loaded("wav2vec2-layer"), HuggingFace.load(random_model("wav2vec2-layer"))
@@ -114,7 +114,7 @@ def test_a_decoder_gets_as_many_labels_of_each_frame_as_it_asks_for(
 
 
 class CountingMonitor(SilentMonitor):
-    """Stops at the nth question."""
+    """Cancels at the nth call."""
 
     def __init__(self, stop_at: int) -> None:
         self.n_asked = 0
@@ -126,16 +126,16 @@ class CountingMonitor(SilentMonitor):
             raise Cancelled("stop")
 
 
-def test_a_forward_pass_can_be_stopped_between_any_two_layers(
+def test_a_forward_pass_can_be_cancelled_between_any_two_layers(
     loaded: Callable[[str], AcousticModel], noises: Clips
 ) -> None:
     model = loaded("wav2vec2-layer")
     batch = [model.features(noises[3])]
-    patient = CountingMonitor(stop_at=10**9)
-    before = model.forward(batch, patient)
+    counting = CountingMonitor(stop_at=10**9)
+    before = model.forward(batch, counting)
     n_layers = model.network.config.num_feat_extract_layers + model.network.config.num_hidden_layers
-    assert patient.n_asked > n_layers
-    for stop_at in (1, patient.n_asked // 2, patient.n_asked):
+    assert counting.n_asked > n_layers
+    for stop_at in (1, counting.n_asked // 2, counting.n_asked):
         monitor = CountingMonitor(stop_at)
         with pytest.raises(Cancelled):
             model.forward(batch, monitor)
@@ -148,7 +148,7 @@ def test_a_forward_pass_can_be_stopped_between_any_two_layers(
     "error",
     [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("MPS backend out of memory (MPS ..)")],
 )
-def test_out_of_memory_is_told_apart_from_other_errors(
+def test_out_of_memory_is_distinguished_from_other_errors(
     loaded: Callable[[str], AcousticModel], noises: Clips, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     model = loaded("wav2vec2-layer")
@@ -167,7 +167,7 @@ def test_out_of_memory_is_told_apart_from_other_errors(
     assert len(model.forward(batch, SilentMonitor())) == 1  # the lock is free again
 
 
-def test_loading_is_quiet(an4_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_prints_nothing(an4_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     AcousticModel.load(an4_model, device="cpu")
     assert capfd.readouterr() == ("", "")
 
@@ -179,10 +179,10 @@ def test_half_precision_weights_become_float32_on_the_cpu(an4_model: Path) -> No
 
 def test_bfloat16_is_close_to_float32(an4_model: Path, spoken: Clips) -> None:
     exact = AcousticModel.load(an4_model, device="cpu", precision="float32")
-    coarse = AcousticModel.load(an4_model, device="cpu", precision="bfloat16")
-    assert exact.fingerprint != coarse.fingerprint
+    rounded = AcousticModel.load(an4_model, device="cpu", precision="bfloat16")
+    assert exact.fingerprint != rounded.fingerprint
     same = [
-        np.mean(exact.forward([clip], SilentMonitor())[0].ids == coarse.forward([clip], SilentMonitor())[0].ids)
+        np.mean(exact.forward([clip], SilentMonitor())[0].ids == rounded.forward([clip], SilentMonitor())[0].ids)
         for clip in map(exact.features, spoken[:6])
     ]
     assert np.mean(same) > 0.97
@@ -190,7 +190,7 @@ def test_bfloat16_is_close_to_float32(an4_model: Path, spoken: Clips) -> None:
 
 @pytest.fixture
 def copied(random_model: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A checkpoint that a test may spoil."""
+    """A checkpoint that a test may change."""
     return Path(shutil.copytree(random_model("wav2vec2-group"), tmp_path / "model"))
 
 
@@ -200,14 +200,14 @@ def test_a_pickle_is_not_loaded(copied: Path) -> None:
         AcousticModel.load(copied)
 
 
-def test_a_model_without_a_head_is_refused(copied: Path, random_model: Callable[[str], Path]) -> None:
+def test_a_model_that_was_not_fine_tuned_is_refused(copied: Path, random_model: Callable[[str], Path]) -> None:
     with quiet_transformers():
         transformers.Wav2Vec2Model.from_pretrained(random_model("wav2vec2-group")).save_pretrained(copied)
-    with pytest.raises(ModelError, match=r"lacks 2 of its weights \(lm_head.*not fine-tuned"):
+    with pytest.raises(ModelError, match=r"is missing 2 of its weights \(lm_head.*not fine-tuned"):
         AcousticModel.load(copied)
 
 
-def test_code_in_a_checkpoint_is_not_run(copied: Path) -> None:
+def test_code_in_a_checkpoint_is_not_executed(copied: Path) -> None:
     (copied / "evil.py").write_text("raise SystemExit('ran')")
     config = json.loads((copied / "config.json").read_text())
     config |= {"model_type": "unheard-of", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCTC": "evil.M"}}
@@ -237,7 +237,7 @@ def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
         AcousticModel.load(copied)
 
 
-def test_a_model_that_thins_out_its_frames_is_refused(copied: Path) -> None:
+def test_a_model_that_reduces_its_frame_rate_is_refused(copied: Path) -> None:
     with quiet_transformers():
         network = transformers.Wav2Vec2ForCTC.from_pretrained(copied, add_adapter=True, output_hidden_size=32)
         network.save_pretrained(copied)

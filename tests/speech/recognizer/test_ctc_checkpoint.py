@@ -1,4 +1,4 @@
-"""What the JSON files of a checkpoint say, in their older and newer forms."""
+"""Reading the JSON files of a checkpoint, in their older and newer formats."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def test_special_tokens_are_never_written(tmp_path: Path) -> None:
     assert text_of(write(tmp_path, vocab=VOCAB), [1, 5, 3, 5, 4, 6, 2, 0]) == "AA B"
 
 
-def test_the_blank_is_the_pad_token_wherever_it_stands(tmp_path: Path) -> None:
+def test_the_blank_is_the_pad_token_whatever_its_id(tmp_path: Path) -> None:
     write(tmp_path, vocab={"A": 0, "B": 1, "_": 2}, tokenizer_config={"pad_token": {"content": "_"}})
     assert text_of(tmp_path, [0, 2, 0, 1]) == "AAB"
 
 
-def test_special_tokens_map_names_roles_too(tmp_path: Path) -> None:
+def test_special_tokens_may_come_from_special_tokens_map(tmp_path: Path) -> None:
     write(tmp_path, vocab={"[PAD]": 0, "A": 1, "[UNK]": 2})
     write(tmp_path, special_tokens_map={"pad_token": "[PAD]", "unk_token": {"content": "[UNK]", "special": True}})
     assert text_of(tmp_path, [1, 2, 0, 1]) == "AA"
 
 
-def test_added_tokens_and_labels_without_a_token_are_known(tmp_path: Path) -> None:
+def test_added_tokens_are_written_and_labels_without_a_token_are_not(tmp_path: Path) -> None:
     write(
         tmp_path, vocab={"[PAD]": 0, "A": 1}, added_tokens={"<s>": 2, "B": 3}, tokenizer_config={"pad_token": "[PAD]"}
     )
     assert text_of(tmp_path, [2, 1, 9, 3], n_labels=10) == "AB"
 
 
-def test_added_tokens_of_the_newer_format_are_known(tmp_path: Path) -> None:
+def test_added_tokens_of_the_newer_format_are_written(tmp_path: Path) -> None:
     write(tmp_path, vocab={"<pad>": 0, "A": 1}, tokenizer_config={"added_tokens_decoder": {"2": {"content": "B"}}})
     assert text_of(tmp_path, [2, 1, 2]) == "BAB"
 
 
-def test_the_word_delimiter_and_what_replaces_it_are_the_tokenizers(tmp_path: Path) -> None:
+def test_the_word_delimiter_and_its_replacement_come_from_the_tokenizer(tmp_path: Path) -> None:
     settings = {"word_delimiter_token": "#", "replace_word_delimiter_char": "_"}
     write(tmp_path, vocab={"<pad>": 0, "A": 1, "#": 2}, tokenizer_config=settings)
     assert text_of(tmp_path, [1, 2, 1, 2]) == "A_A"
@@ -78,7 +78,7 @@ def test_lower_case_tokenizers_write_lower_case(tmp_path: Path) -> None:
     assert text_of(tmp_path, [5, 4, 6]) == "a b"
 
 
-def test_one_language_of_several_is_chosen(tmp_path: Path) -> None:
+def test_the_target_language_chooses_one_of_several_vocabularies(tmp_path: Path) -> None:
     write(tmp_path, vocab={"eng": VOCAB, "deu": {"<pad>": 0, "Ä": 1}}, tokenizer_config={"target_lang": "deu"})
     assert text_of(tmp_path, [1, 0, 1]) == "ÄÄ"
 
@@ -88,13 +88,13 @@ def test_one_language_of_several_is_chosen(tmp_path: Path) -> None:
     [
         ({}, r"no vocab\.json"),
         ({"vocab": {"A": 0}}, "no '<pad>'"),
-        ({"vocab": {"<pad>": 0, "▁THE": 1}}, "pieces of words"),
+        ({"vocab": {"<pad>": 0, "▁THE": 1}}, "subword tokens"),
         ({"vocab": {"eng": VOCAB, "deu": VOCAB}}, "2 languages"),
         ({"vocab": VOCAB, "tokenizer_config": {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}}, "PhonemeCTC"),
         ({"vocab": ["A"]}, "not a JSON object"),
     ],
 )
-def test_what_is_no_character_vocabulary_is_refused(tmp_path: Path, files: dict[str, Any], message: str) -> None:
+def test_a_missing_or_unsupported_vocabulary_is_refused(tmp_path: Path, files: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         read_vocabulary(write(tmp_path, **files), 10)
 
@@ -114,12 +114,14 @@ def test_both_formats_of_the_audio_settings_are_read(tmp_path: Path, name: str, 
         ({"feature_extractor_type": "SeamlessM4TFeatureExtractor"}, "SeamlessM4TFeatureExtractor"),
     ],
 )
-def test_other_audio_than_16_khz_waveforms_is_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+def test_audio_input_other_than_16_khz_waveforms_is_refused(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         read_normalize(write(tmp_path, preprocessor_config=settings))
 
 
-def test_missing_audio_settings_are_told(tmp_path: Path) -> None:
+def test_missing_audio_settings_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"preprocessor_config\.json"):
         read_normalize(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The feature encoder reads all clips of a batch in one stream; Hugging Face's reads each clip alone."""
+"""Our feature encoder, which reads a batch as one stream, agrees with Hugging Face's on each clip alone."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ GRID = FrameGrid(receptive_field=400, stride=320)
 
 
 @given(lengths=st.lists(st.integers(400, 5000), min_size=1, max_size=8))
-def test_no_frame_of_a_clip_hears_another(lengths: list[int]) -> None:
+def test_no_frame_of_a_clip_overlaps_another_clip(lengths: list[int]) -> None:
     batch = [Features(np.full(length, number + 1, np.float32), None) for number, length in enumerate(lengths)]
     stream = ClipStream.of(batch, GRID)
-    heard = stream.samples[0].unfold(0, GRID.receptive_field, GRID.stride)  # (stream frames, samples)
-    assert len(heard) == stream.n_stream_frames
+    receptive_fields = stream.samples[0].unfold(0, GRID.receptive_field, GRID.stride)  # (stream frames, samples)
+    assert len(receptive_fields) == stream.n_stream_frames
     rows, mask = stream.rows, stream.frame_mask
     for number, length in enumerate(lengths):
         n_frames = GRID.n_frames(length)
-        assert (heard[rows[number, :n_frames]] == number + 1).all()
+        assert (receptive_fields[rows[number, :n_frames]] == number + 1).all()
         assert mask is None or mask[number].tolist() == [True] * n_frames + [False] * (rows.shape[1] - n_frames)
     assert stream.n_stream_frames < sum(map(GRID.n_frames, lengths)) + len(lengths)
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-group", "wav2vec2-layer", "hubert-group"])
-@pytest.mark.parametrize("tile_bytes", [1, 4096, 1 << 30], ids=["a frame a tile", "many tiles", "one tile"])
+@pytest.mark.parametrize("tile_bytes", [1, 4096, 1 << 30], ids=["one frame per tile", "many tiles", "one tile"])
 def test_tiles_of_any_size_give_the_frames_of_each_clip_alone(
     random_model: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
@@ -61,7 +61,7 @@ def test_tiles_of_any_size_give_the_frames_of_each_clip_alone(
 def _frames(model: AcousticModel, clips: Sequence[Features]) -> torch.Tensor:
     stream = ClipStream.of(clips, model.grid)
     encoder: Any = model.network.base_model.feature_extractor
-    with torch.inference_mode(), model._invariance.of(stream.moments, None), encoder.reading(stream):
+    with torch.inference_mode(), model._invariance.for_batch(stream.moments, None), encoder.reading(stream):
         frames: torch.Tensor = encoder(stream.samples)
     return frames
 
@@ -69,7 +69,7 @@ def _frames(model: AcousticModel, clips: Sequence[Features]) -> torch.Tensor:
 @pytest.mark.parametrize(
     "change", [{"padding": (1,)}, {"dilation": (2,)}, {"groups": 2}], ids=["padded", "dilated", "grouped"]
 )
-def test_convolutions_of_another_kind_are_refused(loaded_network: Any, change: dict[str, Any]) -> None:
+def test_unsupported_convolutions_are_refused(loaded_network: Any, change: dict[str, Any]) -> None:
     encoder = loaded_network.base_model.feature_extractor
     for name, value in change.items():
         setattr(encoder.conv_layers[1].conv, name, value)

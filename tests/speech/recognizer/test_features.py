@@ -1,4 +1,4 @@
-"""Features, against Hugging Face's extractor and torch's own statistics."""
+"""Features agree with Hugging Face's extractor and with torch's statistics."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from thano_duckdb.speech.recognizer.padding_invariance import channel_statistics
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several blocks a clip."""
+    """Several blocks per clip."""
     monkeypatch.setattr(features, "BLOCK", 1_000)
 
 
-def test_standardised_samples_are_those_of_hugging_face(noises: list[NDArray[np.float32]]) -> None:
+def test_standardised_samples_equal_those_of_hugging_face(noises: list[NDArray[np.float32]]) -> None:
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)
     silence = np.zeros(5_000, np.float32)
     for clip in [*noises, silence]:
@@ -27,7 +27,7 @@ def test_standardised_samples_are_those_of_hugging_face(noises: list[NDArray[np.
         np.testing.assert_allclose(standardize(clip), expected, rtol=1e-5, atol=2e-6)
 
 
-def test_standardising_leaves_the_clip_as_it_was(noises: list[NDArray[np.float32]]) -> None:
+def test_standardising_does_not_change_the_original_samples(noises: list[NDArray[np.float32]]) -> None:
     clip = noises[0].copy()
     clip.flags.writeable = False
     standardize(clip)
@@ -39,7 +39,7 @@ def test_moments_give_the_statistics_of_every_channel(noises: list[NDArray[np.fl
     torch.manual_seed(3)
     conv = torch.nn.Conv1d(1, 16, kernel_size=10, stride=5, bias=bias)
     with torch.no_grad():
-        conv.weight[0] = torch.tensor([1.0, -1.0] * 5)  # a filter for what the clip has least of
+        conv.weight[0] = torch.tensor([1.0, -1.0] * 5)  # a filter for the frequencies that the clips have least of
         slow = np.sin(np.arange(20_000) / 900).astype(np.float32)
         for clip in [*noises, slow]:
             activations = conv.double()(torch.from_numpy(clip).double()[None, None])[0]  # (channels, frames)

@@ -1,6 +1,6 @@
-"""Through SQL, the text of a clip depends on that clip alone: not on the batch, the order, the threads.
+"""In SQL, the text of a clip depends only on that clip, not on the batch, the order or the threads.
 
-The independent answer is Hugging Face's model on each clip by itself.
+The expected texts are those of Hugging Face's model for each clip alone.
 """
 
 from __future__ import annotations
@@ -18,31 +18,33 @@ from tests.speech.oracles import HuggingFace
 from thano_duckdb.speech.cache import MemoryCache
 
 N_CLIPS = 40
-N_ROWS = 4 * 2048  # four row groups of the least size that Parquet files of DuckDB have
+N_ROWS = 4 * 2048  # four row groups of the smallest size that DuckDB writes to Parquet files
 
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every statement computes."""
+    """Make every statement compute its transcripts."""
     monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
 
 
 def test_predict_over_an4_gives_hugging_faces_texts_and_jiwers_rates(
     an4_con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance]
 ) -> None:
-    an4_con.execute(f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM an4")
-    texts = [row[0] for row in an4_con.sql("SELECT predicted FROM heard ORDER BY id").fetchall()]
+    an4_con.execute(f"CREATE TABLE transcripts AS PREDICT USING '{an4_model}' AS SELECT * FROM an4")
+    texts = [row[0] for row in an4_con.sql("SELECT predicted FROM transcripts ORDER BY id").fetchall()]
     alone = HuggingFace.load(an4_model)
     assert texts == [alone.text(soundfile.read(clip.audio_path, dtype="float32")[0]) for clip in an4_test]
 
     references = [clip.text.lower() for clip in an4_test]
     hypotheses = [text.lower() for text in texts]
-    ((wer, cer),) = an4_con.sql("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM heard").fetchall()
+    ((wer, cer),) = an4_con.sql(
+        "SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM transcripts"
+    ).fetchall()
     assert (wer, cer) == (jiwer.wer(references, hypotheses), jiwer.cer(references, hypotheses))
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-group", "wav2vec2-layer"])
-def test_batches_order_and_threads_change_no_text(
+def test_batches_order_and_threads_do_not_change_the_texts(
     name: str,
     random_model: Callable[[str], Path],
     an4_con: thano_duckdb.Connection,
@@ -52,7 +54,7 @@ def test_batches_order_and_threads_change_no_text(
     model, con = random_model(name), an4_con
     alone = HuggingFace.load(model)
     expected = [alone.text(soundfile.read(clip.audio_path, dtype="float32")[0]) for clip in an4_test[:N_CLIPS]]
-    assert len(set(expected)) > N_CLIPS // 2  # the model says something of its own about each clip
+    assert len(set(expected)) > N_CLIPS // 2  # the model writes a different text for most clips
 
     clips = f"SELECT id, audio_path FROM an4 WHERE id < {N_CLIPS}"
     for batch_size in ("1", "3", "64", "None"):

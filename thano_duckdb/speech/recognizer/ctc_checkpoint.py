@@ -108,8 +108,8 @@ class CtcCheckpoint:
         if missing:
             more = ", ..." if len(missing) > 1 else ""
             raise ModelError(
-                f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was cut "
-                "short, or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
+                f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was "
+                "cut short, or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
             )
         return network
 
@@ -221,7 +221,9 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
         if index >= n_labels or token in unwritten:
             continue
         if len(token) > 1 and token.startswith(SUBWORD_MARKS):
-            raise ModelError(f"{folder} has subword tokens (such as {token!r}); only character vocabularies are supported")
+            raise ModelError(
+                f"{folder} has subword tokens (such as {token!r}); only character vocabularies are supported"
+            )
         if token == delimiter_token or token.isspace():
             delimiters.add(index)
         tokens[index] = token.lower() if lower else token
