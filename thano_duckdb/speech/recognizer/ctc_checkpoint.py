@@ -108,8 +108,8 @@ class CtcCheckpoint:
         if missing:
             more = ", ..." if len(missing) > 1 else ""
             raise ModelError(
-                f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was "
-                "cut short, or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
+                f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was cut short, "
+                "or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
             )
         return network
 
