@@ -15,14 +15,14 @@ import transformers
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.transcript import Transcript
 
 Clips = Sequence[NDArray[np.float32]]
-Decoder = Callable[[AudioSource], Waveform | AudioFailure]
+Decoder = Callable[[Clip], Waveform | AudioFailure]
 RATE_HZ = 16_000
 
 LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
@@ -126,7 +126,7 @@ class RecordingMonitor(SilentMonitor):
 def library_of(clips: Clips) -> Decoder:
     """Reads `clip 3` from memory; any other location is missing."""
 
-    def read(source: AudioSource) -> Waveform | AudioFailure:
+    def read(source: Clip) -> Waveform | AudioFailure:
         kind, _, number = source.location.partition(" ")
         if kind != "clip":
             return AudioFailure("There is no such file.")

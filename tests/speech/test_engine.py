@@ -26,7 +26,7 @@ from tests.speech.oracles import (
     transcribe,
 )
 from thano_duckdb.audio.decode import Waveform, decode
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech import engine as engine_module
@@ -224,7 +224,7 @@ def test_long_audio_is_its_windows_joined(speech_engine: Engine, an4_model: Path
 
 
 def test_a_bug_in_a_decoder_is_no_bad_clip(loaded: Callable[[str], AcousticModel]) -> None:
-    def read(_source: AudioSource) -> Waveform:
+    def read(_source: Clip) -> Waveform:
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 from .arrow import Function
 from .clips import clips
@@ -37,7 +37,7 @@ def audio_info(audio: pa.ChunkedArray, external_access: pa.ChunkedArray) -> pa.A
 def _row(value: str | bytes | None) -> dict[str, object] | None:
     if value is None:
         return None
-    found = probe(as_source(value))
+    found = probe(Clip.of(value))
     if isinstance(found, AudioFailure):
         return {"error": found.reason}
     return _fields(found)

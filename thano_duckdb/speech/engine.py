@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .batch_runner import BatchRunner
@@ -47,7 +47,7 @@ CLIP_BYTES = 4096
 class _Clip:
     """A distinct clip of a call, and the rows that want it."""
 
-    source: AudioSource
+    source: Clip
     key: Hashable | None  # for the memo; None: not to be kept
     rows: list[int] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ class Engine:
         model: AcousticModel,
         memo: Memo,
         *,
-        decoder: Callable[[AudioSource], Waveform | AudioFailure] = decode,
+        decoder: Callable[[Clip], Waveform | AudioFailure] = decode,
     ) -> None:
         """An engine of `model` that keeps its transcripts in `memo` and reads clips with `decoder`."""
         self.model = model
@@ -168,8 +168,8 @@ class Engine:
         for row, value in enumerate(values):
             if value is None:
                 continue
-            source = as_source(value)
-            content = source.memo_key()
+            source = Clip.of(value)
+            content = source.content_key()
             key = None if content is None else (self.model.fingerprint, content)
             clips.setdefault(key or source.location, _Clip(source, key)).rows.append(row)
         return list(clips.values())
