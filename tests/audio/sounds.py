@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 RATE_HZ = 16_000
 BLOCK = 8192  # libsndfile's Vorbis encoder overflows its stack on long blocks
@@ -58,7 +58,7 @@ def encode(
 
 def waveform(value: str | bytes | Path) -> Waveform:
     """What `decode` gives for a clip that can be read."""
-    decoded = decode(as_source(str(value) if isinstance(value, Path) else value))
+    decoded = decode(Clip.of(str(value) if isinstance(value, Path) else value))
     assert isinstance(decoded, Waveform), decoded
     assert decoded.samples.dtype == np.float32
     assert decoded.samples.ndim == 1
@@ -67,6 +67,6 @@ def waveform(value: str | bytes | Path) -> Waveform:
 
 def reason(value: str | bytes | Path) -> str:
     """Why a clip cannot be read."""
-    failed = decode(as_source(str(value) if isinstance(value, Path) else value))
+    failed = decode(Clip.of(str(value) if isinstance(value, Path) else value))
     assert isinstance(failed, AudioFailure), failed
     return failed.reason

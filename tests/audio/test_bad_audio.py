@@ -19,7 +19,7 @@ from tests.audio.sounds import encode, hiss, hum, reason
 from tests.audio.test_decode import _without_first_frame, _without_length
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 # Places
 
@@ -207,7 +207,7 @@ def test_a_flac_that_promises_a_year() -> None:
 def test_a_header_that_is_off_by_its_own_size_is_forgiven() -> None:
     wav = bytearray(encode(hum(1), "WAV", "PCM_16"))
     struct.pack_into("<I", wav, 40, len(wav))
-    assert isinstance(decode(as_source(bytes(wav))), Waveform)
+    assert isinstance(decode(Clip.of(bytes(wav))), Waveform)
 
 
 # What libsndfile would read only in part
@@ -247,7 +247,7 @@ def test_mutated_files_never_raise(content: bytes, changes: list[tuple[int, int]
     for offset, value in changes:
         if offset < len(mutated):
             mutated[offset] = value
-    source = as_source(bytes(mutated))
+    source = Clip.of(bytes(mutated))
     decoded = decode(source)
     if isinstance(decoded, Waveform):
         assert len(decoded.samples)
@@ -261,13 +261,13 @@ def test_broken_bytes_make_no_noise(tmp_path: Path) -> None:
     """Broken BLOBs lead libsndfile to seek before the start: Python's traceback of that would reach the terminal."""
     script = (
         "import numpy as np\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
+        "from thano_duckdb.audio.decode import Clip, decode\n"
         "from tests.audio.test_bad_audio import MUTATED\n"
         "random = np.random.default_rng(0)\n"
         "for n in range(1500):\n"
         "    content = bytearray(MUTATED[n % len(MUTATED)])\n"
         "    for offset in random.integers(0, 200, 6): content[offset] = random.integers(256)\n"
-        "    decode(as_source(bytes(content)))\n"
+        "    decode(Clip.of(bytes(content)))\n"
     )
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
@@ -288,4 +288,4 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "a.wav").write_bytes(encode(hum(1), "WAV"))
     monkeypatch.setattr("os.pread", failing)
     assert "Input/output error" in reason(tmp_path / "a.wav")
-    assert isinstance(probe(as_source(str(tmp_path / "a.wav"))), AudioFailure)
+    assert isinstance(probe(Clip.of(str(tmp_path / "a.wav"))), AudioFailure)

@@ -186,9 +186,9 @@ def test_a_long_file_is_never_whole_in_memory_at_its_own_rate(tmp_path: Path) ->
             file.write(minute)
     script = (
         "import resource, sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
+        "from thano_duckdb.audio.decode import Clip, decode\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "clip = decode(as_source(sys.argv[1]))\n"
+        "clip = decode(Clip.of(sys.argv[1]))\n"
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
         "print(len(clip.samples), grown * 1024 / clip.samples.nbytes)\n"
     )

@@ -17,7 +17,7 @@ import pytest
 from tests.audio.sounds import encode, hum, reason, waveform
 from thano_duckdb.audio import remote
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 CLIP = encode(hum(2), "FLAC")
 
@@ -64,7 +64,7 @@ def server() -> Iterator[str]:
 
 def test_http(server: str) -> None:
     assert np.array_equal(waveform(f"{server}/clip.flac?signed=a%2Fb").samples, waveform(CLIP).samples)
-    assert probe(as_source(f"{server}/clip.flac")) == AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
+    assert probe(Clip.of(f"{server}/clip.flac")) == AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_nothing_is_left_behind_at_exit(server: str) -> None:
     """Open sessions would print warnings when the interpreter ends; threads that decode come and go."""
     script = (
         "import concurrent.futures, sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source, Waveform\n"
-        "def one(n): return decode(as_source(sys.argv[1] + ('/clip.flac' if n % 2 else '/404')))\n"
+        "from thano_duckdb.audio.decode import Clip, Waveform, decode\n"
+        "def one(n): return decode(Clip.of(sys.argv[1] + ('/clip.flac' if n % 2 else '/404')))\n"
         "for _ in range(2):\n"
         "    with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
         "        found = list(pool.map(one, range(16)))\n"
@@ -135,8 +135,8 @@ def test_the_network_packages_are_loaded_only_for_urls(tmp_path: Path) -> None:
     (tmp_path / "clip.flac").write_bytes(CLIP)
     script = (
         "import sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
-        "decode(as_source(sys.argv[1]))\n"
+        "from thano_duckdb.audio.decode import Clip, decode\n"
+        "decode(Clip.of(sys.argv[1]))\n"
         "print([name for name in ('fsspec', 'aiohttp', 'asyncio', 'torch') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "clip.flac")]

@@ -11,7 +11,7 @@ import soundfile
 
 from tests.conftest import Utterance
 from thano_duckdb.audio.failure import AudioFailure
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.pages import players as module
 from thano_duckdb.pages.players import MAX_CLIP_S, NO_ROOM, Player, player, players
 
@@ -35,7 +35,7 @@ def heard(made: Player | AudioFailure | None) -> tuple[np.ndarray, int]:
 def test_what_is_embedded_is_the_clip(an4_test: list[Utterance]) -> None:
     for utterance in an4_test[:10]:
         original, rate_hz = soundfile.read(utterance.audio_path)
-        samples, played_hz = heard(made := player(as_source(utterance.audio_path)))
+        samples, played_hz = heard(made := player(Clip.of(utterance.audio_path)))
         assert abs(len(samples) / played_hz - len(original) / rate_hz) < 0.05
         assert np.corrcoef(samples, original[: len(samples)])[0, 1] > 0.95
         assert isinstance(made, Player)
@@ -51,7 +51,7 @@ def test_what_is_embedded_is_the_clip(an4_test: list[Utterance]) -> None:
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_other_rates_channels_and_codings_play_as_loud_and_as_high(subtype: str) -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(1.5, subtype=subtype))))
+    samples, rate_hz = heard(made := player(Clip.of(tone(1.5, subtype=subtype))))
     assert samples.ndim == 1
     assert rate_hz == 16_000
     assert np.abs(np.fft.rfft(samples)).argmax() * rate_hz / len(samples) == pytest.approx(440, abs=2)
@@ -61,7 +61,7 @@ def test_other_rates_channels_and_codings_play_as_loud_and_as_high(subtype: str)
 
 
 def test_a_long_clip_is_embedded_by_its_beginning() -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(MAX_CLIP_S + 5, 8_000, 1))))
+    samples, rate_hz = heard(made := player(Clip.of(tone(MAX_CLIP_S + 5, 8_000, 1))))
     assert isinstance(made, Player)
     assert len(samples) / rate_hz == pytest.approx(MAX_CLIP_S, abs=0.05)
     assert made.is_beginning
@@ -70,7 +70,7 @@ def test_a_long_clip_is_embedded_by_its_beginning() -> None:
 
 @pytest.mark.parametrize("duration_s", [1 / 44_100, 0.01, MAX_CLIP_S])
 def test_any_length_plays(duration_s: float) -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(duration_s))))
+    samples, rate_hz = heard(made := player(Clip.of(tone(duration_s))))
     assert len(samples) / rate_hz == pytest.approx(duration_s, abs=0.05)
     assert isinstance(made, Player)
     assert not made.is_beginning
@@ -78,7 +78,7 @@ def test_any_length_plays(duration_s: float) -> None:
 
 def test_without_mp3_it_is_wav(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfile, "check_format", lambda *_: False)
-    made = player(as_source(tone(0.5)))
+    made = player(Clip.of(tone(0.5)))
     assert isinstance(made, Player)
     assert made.uri.startswith("data:audio/wav;base64,")
 
@@ -87,7 +87,7 @@ def test_the_waveform_rises_where_there_is_sound() -> None:
     half_silent = np.concatenate([np.zeros(8_000), 0.5 * np.sin(np.arange(8_000))])
     content = io.BytesIO()
     soundfile.write(content, half_silent, 16_000, format="WAV")
-    made = player(as_source(content.getvalue()))
+    made = player(Clip.of(content.getvalue()))
     assert isinstance(made, Player)
     heights = [int(bar.split("v")[1]) for bar in made.wave.split("M")[1:]]
     assert len(heights) == 200
@@ -109,7 +109,7 @@ def test_what_cannot_be_read_says_why_and_the_others_play() -> None:
 def test_samples_that_are_not_numbers_are_a_failure() -> None:
     content = io.BytesIO()
     soundfile.write(content, np.array([0.0, np.nan, 0.1]), 16_000, format="WAV", subtype="FLOAT")
-    found = player(as_source(content.getvalue()))
+    found = player(Clip.of(content.getvalue()))
     assert isinstance(found, AudioFailure)
     assert "NaN" in found.reason
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from .failure import AudioFailure, UnreadableAudioError
 from .sndfile import OpenSound, open_sound
-from .source import AudioSource, as_source
+from .source import Clip
 
-__all__ = ["AudioFailure", "AudioSource", "Waveform", "as_source", "decode"]
+__all__ = ["AudioFailure", "Clip", "Waveform", "decode"]
 
 # A header may lie about the length: no more samples than these for each byte of the file are reserved on its word.
 _MAX_RESERVED_PER_BYTE = 64
@@ -37,7 +37,7 @@ class Waveform:
     duration_s: float
 
 
-def decode(source: AudioSource, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
+def decode(source: Clip, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
     """Read a clip: any format and rate that libsndfile reads, channels averaged, resampled by soxr (its HQ quality).
 
     A file that ends before its header says is a failure, as is one with damaged data: half a text would look whole.

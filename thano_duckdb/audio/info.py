@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .failure import AudioFailure, UnreadableAudioError
 from .sndfile import OpenSound, open_sound
-from .source import AudioSource
+from .source import Clip
 
 __all__ = ["AudioFailure", "AudioInfo", "probe"]
 
@@ -32,7 +32,7 @@ class AudioInfo:
     subtype: str
 
 
-def probe(source: AudioSource) -> AudioInfo | AudioFailure:
+def probe(source: Clip) -> AudioInfo | AudioFailure:
     """The header of a clip; a URL is fetched whole.
 
     Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the clip

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .failure import UnreadableAudioError
 from .remote import fetch
-from .source import AudioSource
+from .source import Clip
 
 _MAX_SHOWN = 400  # characters of a path in a reason
 
@@ -82,7 +82,7 @@ class InMemory:
 
 
 @contextmanager
-def open_raw(source: AudioSource) -> Iterator[RawAudio]:
+def open_raw(source: Clip) -> Iterator[RawAudio]:
     """The bytes of `source`: an open regular file, or in memory for a BLOB or a URL.
 
     Raises:
@@ -104,7 +104,7 @@ def open_raw(source: AudioSource) -> Iterator[RawAudio]:
         os.close(descriptor)
 
 
-def _open_regular_file(source: AudioSource) -> int:
+def _open_regular_file(source: Clip) -> int:
     """A descriptor of the file at the path. Nothing but a regular file is opened: a pipe would hang."""
     if not source.location:
         raise UnreadableAudioError("The path is empty.")

@@ -17,7 +17,7 @@ from . import headers
 from .failure import UnreadableAudioError
 from .raw import OpenFile, RawAudio, open_raw
 from .signatures import HEAD_BYTES, TEXT_FILE, describe, is_utf16_text
-from .source import AudioSource
+from .source import Clip
 
 # Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
@@ -99,7 +99,7 @@ class OpenSound:
 
 
 @contextmanager
-def open_sound(source: AudioSource) -> Iterator[OpenSound]:
+def open_sound(source: Clip) -> Iterator[OpenSound]:
     """Open a clip and judge its header. Whatever fails while it is open has a reason as well.
 
     Raises:

@@ -15,7 +15,7 @@ _FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class AudioSource:
+class Clip:
     """One clip, not read yet.
 
     Attributes:
@@ -25,6 +25,13 @@ class AudioSource:
 
     location: str
     data: bytes | None = None
+
+    @classmethod
+    def of(cls, value: str | bytes) -> Clip:
+        """The clip that a value of an audio column stands for: text is a path or URL, bytes are the file itself."""
+        if isinstance(value, bytes):
+            return cls(f"<blob of {len(value)} bytes>", value)
+        return cls(value)
 
     @property
     def is_url(self) -> bool:
@@ -41,7 +48,7 @@ class AudioSource:
             return os.path.abspath(unquote(self.location[file_url.end() :]))
         return os.path.abspath(os.path.expanduser(self.location))
 
-    def memo_key(self) -> tuple[object, ...] | None:
+    def content_key(self) -> tuple[object, ...] | None:
         """What tells this clip from every other, without reading its file.
 
         Returns:
@@ -58,10 +65,3 @@ class AudioSource:
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
         return (path, status.st_size, status.st_mtime_ns)
-
-
-def as_source(value: str | bytes) -> AudioSource:
-    """The clip that a value of an audio column stands for: text is a path or URL, bytes are the file itself."""
-    if isinstance(value, bytes):
-        return AudioSource(f"<blob of {len(value)} bytes>", value)
-    return AudioSource(value)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
 from thano_duckdb.audio.sndfile import OpenSound, open_sound
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.functions.clips import no_files_allowed
 
 MAX_CLIP_S = 60
@@ -73,7 +73,7 @@ def players(
     """Players for the values of an audio column (paths, URLs, contents of files), in their order.
 
     Args:
-        values: as `as_source` takes them, or None.
+        values: as `Clip.of` takes them, or None.
         allow_external: whether paths and URLs may be read.
         max_bytes: of the data URIs together.
 
@@ -100,10 +100,10 @@ def _player(value: str | bytes | None, *, allow_external: bool) -> Player | Audi
         return None
     if isinstance(value, str) and not allow_external:
         return AudioFailure(str(no_files_allowed()))
-    return player(as_source(value))
+    return player(Clip.of(value))
 
 
-def player(source: AudioSource) -> Player | AudioFailure:
+def player(source: Clip) -> Player | AudioFailure:
     """One clip as a player, or the reason why there is none. Of a long clip only the beginning is read."""
     try:
         with open_sound(source) as sound:
