@@ -1,4 +1,4 @@
-"""Decoded clips: the same whether they were kept in memory or not."""
+"""Decoded clips are the same whether they were kept in memory or decoded again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def decoder(samples: NDArray[np.float32], calls: list[Clip]) -> Callable[[Clip],
 
 
 @pytest.mark.parametrize("loudness", [1e-4, 0.9, 3.0])
-def test_a_clip_is_decoded_once_and_keeps_16_bits_however_quiet(loudness: float) -> None:
+def test_a_clip_is_decoded_once_and_keeps_16_bits_of_precision_however_quiet_it_is(loudness: float) -> None:
     samples = (loudness * np.random.default_rng(0).uniform(-1, 1, 5000)).astype(np.float32)
     calls: list[Clip] = []
     store = AudioStore(decoder=decoder(samples, calls))
@@ -36,7 +36,7 @@ def test_a_clip_is_decoded_once_and_keeps_16_bits_however_quiet(loudness: float)
     assert len(calls) == 1
 
 
-def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
+def test_a_clip_beyond_the_memory_limit_is_decoded_again_with_the_same_result() -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
     calls: list[Clip] = []
     store = AudioStore(max_bytes=15_000, decoder=decoder(samples, calls))
@@ -47,7 +47,7 @@ def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
     assert len(calls) == 3
 
 
-def test_silence_and_failures_come_as_they_are() -> None:
+def test_silence_and_failures_are_returned_unchanged() -> None:
     calls: list[Clip] = []
     silence = AudioStore(decoder=decoder(np.zeros(10, np.float32), calls)).read("a", SOURCE)
     np.testing.assert_array_equal(silence, np.zeros(10))

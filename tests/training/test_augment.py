@@ -1,4 +1,4 @@
-"""How clips are heard in training: other speeds, rooms, telephones and noise, and the same when asked again."""
+"""Augmentation: speed, room, telephone and noise, and the same choice when asked again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_speed_changes_duration_and_pitch(speed: float) -> None:
 
 @pytest.mark.parametrize("signal_db", [5.0, 20.0])
 @pytest.mark.parametrize("lowpass", [0.0, 0.9])
-def test_noise_is_as_loud_as_it_says(signal_db: float, lowpass: float) -> None:
+def test_noise_has_the_level_and_the_spectrum_that_were_chosen(signal_db: float, lowpass: float) -> None:
     clip = tone(440)
     noise = plain(noise=Noise(signal_db, lowpass)).apply(clip) - clip
     assert 10 * np.log10(energy(clip) / energy(noise)) == pytest.approx(signal_db, abs=0.1)
@@ -47,7 +47,7 @@ def test_noise_is_as_loud_as_it_says(signal_db: float, lowpass: float) -> None:
     assert is_dark == (lowpass > 0.5)
 
 
-def test_a_room_echoes_as_long_and_as_loud_as_it_says() -> None:
+def test_a_room_has_the_reverberation_time_and_the_level_that_were_chosen() -> None:
     clap = np.zeros(RATE_HZ, np.float32)
     clap[1000] = 1.0
     heard = plain(room=Room(reverberation_s=0.25, direct_db=6.0)).apply(clap)
@@ -55,17 +55,19 @@ def test_a_room_echoes_as_long_and_as_loud_as_it_says() -> None:
     assert not np.abs(heard[:1000]).max() > 1e-5
     assert 10 * np.log10(energy(direct) / energy(echo)) == pytest.approx(6.0, abs=0.1)
     start, end = echo[:400], echo[3600:4000]
-    assert 10 * np.log10(energy(start) / energy(end)) == pytest.approx(54.0, abs=6.0)  # 60 dB, less the ends themselves
+    assert 10 * np.log10(energy(start) / energy(end)) == pytest.approx(
+        54.0, abs=6.0
+    )  # 60 dB, minus the ends themselves
     assert energy(echo[4000:]) < 1e-9
 
 
-def test_a_telephone_leaves_speech_and_takes_what_is_above() -> None:
+def test_a_telephone_keeps_the_speech_band_and_removes_what_is_above() -> None:
     assert energy(plain(is_telephone=True).apply(tone(1000))) > 0.95 * energy(tone(1000))
     assert energy(plain(is_telephone=True).apply(tone(6000))) < 0.01 * energy(tone(6000))
 
 
 @given(st.integers(1, 3000), st.integers(0, 40))
-def test_any_clip_keeps_its_length_and_stays_finite(n_samples: int, clip: int) -> None:
+def test_clips_of_any_length_keep_it_and_stay_finite(n_samples: int, clip: int) -> None:
     augmentation = choose_augmentation(1, 2, clip)
     heard = augmentation.apply(tone(440, n_samples), change_speed=False)
     assert heard.shape == (n_samples,)
@@ -73,12 +75,12 @@ def test_any_clip_keeps_its_length_and_stays_finite(n_samples: int, clip: int) -
     assert np.isfinite(heard).all()
 
 
-def test_silence_stays_silence() -> None:
+def test_silence_stays_silent() -> None:
     silence = np.zeros(RATE_HZ, np.float32)
     assert not plain(noise=Noise(5.0, 0.5), room=Room(0.2, 3.0), is_telephone=True).apply(silence).any()
 
 
-def test_a_clip_is_heard_in_every_way_and_in_the_same_way_when_asked_again() -> None:
+def test_a_clip_gets_every_kind_of_augmentation_and_the_same_one_when_asked_again() -> None:
     heard = [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
     assert all({each.speed for each in epochs} == set(SPEEDS) for epochs in heard)
     for find in (lambda each: each.room, lambda each: each.noise, lambda each: each.is_telephone):

@@ -1,4 +1,4 @@
-"""The order of training: every clip once, like with like, the same when asked again."""
+"""The batches of an epoch: every clip once, similar lengths together, the same when asked again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_batch_of_several_clips_costs_little_more_than_the_limit(lengths: list
             assert cost <= 600_000 * np.exp(2 * LENGTH_JITTER) + 1
 
 
-def test_epochs_differ_in_order_and_in_neighbours() -> None:
+def test_epochs_differ_in_the_order_and_the_composition_of_their_batches() -> None:
     lengths = np.random.default_rng(0).integers(10_000, 20_000, 64).tolist()
     plan = EpochPlan(lengths, max_clips=4, max_batch_samples=10**9, seed=1)
     first, second = plan.batches(0), plan.batches(1)
@@ -38,7 +38,7 @@ def test_epochs_differ_in_order_and_in_neighbours() -> None:
     assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
 
 
-def test_clips_of_like_length_are_together() -> None:
+def test_clips_of_similar_length_share_a_batch() -> None:
     lengths = np.random.default_rng(0).integers(10_000, 200_000, 512).tolist()
     plan = EpochPlan(lengths, max_clips=8, max_batch_samples=10**9, seed=1)
     padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in plan.batches(0))
