@@ -40,7 +40,7 @@ def test_what_is_embedded_is_the_clip(an4_test: list[Utterance]) -> None:
         assert np.corrcoef(samples, original[: len(samples)])[0, 1] > 0.95
         assert isinstance(made, Player)
         assert len(made.uri) < 0.15 * len(original) * 2  # of 16-bit PCM
-        assert (made.duration_s, made.sample_rate_hz, made.channels, made.format) == (
+        assert (made.duration_s, made.sample_rate_hz, made.n_channels, made.format) == (
             len(original) / rate_hz,
             16_000,
             1,
@@ -57,7 +57,7 @@ def test_other_rates_channels_and_codings_play_as_loud_and_as_high(subtype: str)
     assert np.abs(np.fft.rfft(samples)).argmax() * rate_hz / len(samples) == pytest.approx(440, abs=2)
     assert np.sqrt((samples**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
     assert isinstance(made, Player)
-    assert (made.sample_rate_hz, made.channels, made.duration_s) == (44_100, 2, 1.5)
+    assert (made.sample_rate_hz, made.n_channels, made.duration_s) == (44_100, 2, 1.5)
 
 
 def test_a_long_clip_is_embedded_by_its_beginning() -> None:
@@ -89,7 +89,7 @@ def test_the_waveform_rises_where_there_is_sound() -> None:
     soundfile.write(content, half_silent, 16_000, format="WAV")
     made = player(Clip.of(content.getvalue()))
     assert isinstance(made, Player)
-    heights = [int(bar.split("v")[1]) for bar in made.wave.split("M")[1:]]
+    heights = [int(bar.split("v")[1]) for bar in made.waveform_path.split("M")[1:]]
     assert len(heights) == 200
     assert max(heights[:98]) == 1
     assert min(heights[102:]) >= 36
