@@ -35,7 +35,7 @@ WAVE_COLUMNS, WAVE_HEIGHT = 200, 40
 _QUIETEST_FULL_HEIGHT = 0.05  # of full scale: the noise of a silent clip is not drawn as if it were loud
 
 NO_ROOM = AudioFailure(
-    f"No player: those above hold {MAX_PAGE_BYTES // 1_000_000} MB already. Narrow the query to hear this clip."
+    f"No player: those above already hold {MAX_PAGE_BYTES // 1_000_000} MB. Narrow the query to hear this clip."
 )
 
 

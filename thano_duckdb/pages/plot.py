@@ -35,7 +35,10 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
     except ImportError:
         raise ThanoError("plot_training needs matplotlib: pip install 'thano_duckdb[plots]'") from None
     rows = _training_rows(connection, model)
-    panels = curve_panels(rows)
+    if not (panels := curve_panels(rows)):
+        raise ModelError(
+            f"the model '{model}' has no training curve: it was not made by BUILD or FIT, or its losses are not numbers"
+        )
     figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     figure.suptitle(f"Training of {model}")
     marker = "o" if len(rows) < 40 else None
@@ -56,6 +59,4 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
 def _training_rows(connection: Connection, model: str) -> list[dict[str, Any]]:
     rows = connection.execute("SELECT * FROM thano_training(?)", [model]).fetchall()
     names = [column[0] for column in connection.description]
-    if not rows:
-        raise ModelError(f"the model '{model}' has no training curve: it was not made by BUILD or FIT")
     return [dict(zip(names, row, strict=True)) for row in rows]
