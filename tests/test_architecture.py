@@ -40,7 +40,7 @@ ONLY_UNDER = {
     "transformers": ("speech/", "training/"),
     "IPython": ("notebook/",),
     "sql": ("notebook/",),
-    "soundfile": ("audio/sndfile.py", "pages/players.py"),
+    "soundfile": ("audio/sndfile.py",),
 }
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = ("dialect/", "options.py", "errors.py")
 

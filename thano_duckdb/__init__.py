@@ -91,12 +91,12 @@ def show(
     """Transcripts beside players, the worst first: to look at in a notebook, or to save as a web page.
 
     Words are coloured by confidence where the result has `words` (`OPTIONS (include=['words', 'confidence'])`). Where
-    it has references, what was said stands over what was heard, and the highest word error rate comes first.
+    it has references, they stand above the transcripts, and the highest word error rate comes first.
 
     Args:
         result: a relation, a pandas or polars data frame, an Arrow table, a JupySQL result, or a list of dicts.
-        reference: the column of what was said. Default: `text`, `reference` or `transcript`, where there is one.
-        hypothesis: the column of what was heard. Default: `predicted`, `predict_result`, or the struct of
+        reference: the column of reference texts. Default: `text`, `reference` or `transcript`, if there is one.
+        hypothesis: the column of transcripts. Default: `predicted`, `predict_result`, or the struct of
             `thano_transcribe`.
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
         max_rows: so many clips are shown at most; the figures above them are of all.

@@ -261,7 +261,7 @@ def test_broken_bytes_make_no_noise(tmp_path: Path) -> None:
     """Broken BLOBs lead libsndfile to seek before the start: Python's traceback of that would reach the terminal."""
     script = (
         "import numpy as np\n"
-        "from thano_duckdb.audio.decode import Clip, decode\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
         "from tests.audio.test_bad_audio import MUTATED\n"
         "random = np.random.default_rng(0)\n"
         "for n in range(1500):\n"

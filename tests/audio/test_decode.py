@@ -186,7 +186,7 @@ def test_a_long_file_is_never_whole_in_memory_at_its_own_rate(tmp_path: Path) ->
             file.write(minute)
     script = (
         "import resource, sys\n"
-        "from thano_duckdb.audio.decode import Clip, decode\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "clip = decode(Clip.of(sys.argv[1]))\n"
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"

@@ -8,7 +8,8 @@ import pytest
 
 from tests.audio.sounds import encode, hiss, hum
 from tests.audio.test_decode import _without_first_frame, _without_length
-from thano_duckdb.audio.info import AudioFailure, AudioInfo, probe
+from thano_duckdb.audio.failure import AudioFailure
+from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.source import Clip
 
 

@@ -119,7 +119,7 @@ def test_nothing_is_left_behind_at_exit(server: str) -> None:
     """Open sessions would print warnings when the interpreter ends; threads that decode come and go."""
     script = (
         "import concurrent.futures, sys\n"
-        "from thano_duckdb.audio.decode import Clip, Waveform, decode\n"
+        "from thano_duckdb.audio.decode import Waveform, decode\nfrom thano_duckdb.audio.source import Clip\n"
         "def one(n): return decode(Clip.of(sys.argv[1] + ('/clip.flac' if n % 2 else '/404')))\n"
         "for _ in range(2):\n"
         "    with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
@@ -135,7 +135,7 @@ def test_the_network_packages_are_loaded_only_for_urls(tmp_path: Path) -> None:
     (tmp_path / "clip.flac").write_bytes(CLIP)
     script = (
         "import sys\n"
-        "from thano_duckdb.audio.decode import Clip, decode\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
         "decode(Clip.of(sys.argv[1]))\n"
         "print([name for name in ('fsspec', 'aiohttp', 'asyncio', 'torch') if name in sys.modules])\n"
     )

@@ -1,9 +1,11 @@
-"""What stands in an audio column, and what tells one clip from another."""
+"""Clips as values: what an audio column holds, and what distinguishes one clip from another."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,16 +49,25 @@ def test_the_content_key_of_a_file_changes_with_its_content(tmp_path: Path, monk
     path = tmp_path / "a.wav"
     path.write_bytes(b"one")
     os.utime(path, ns=(0, 5))
-    assert Clip.of("a.wav").content_key() == Clip.of(f"file://{path}").content_key() == (str(path), 3, 5)
+    assert Clip.of("a.wav").content_key() == Clip.of(f"file://{path}").content_key()
+    assert Clip.of("a.wav").content_key() == (str(path), 3, 5, None, None, None)
     path.write_bytes(b"two")
     os.utime(path, ns=(0, 6))
-    assert Clip.of("a.wav").content_key() == (str(path), 3, 6)
+    assert Clip.of("a.wav").content_key() == (str(path), 3, 6, None, None, None)
 
 
 def test_the_content_key_of_a_blob_is_its_content() -> None:
     assert Clip.of(b"one").content_key() == Clip.of(bytes(bytearray(b"one"))).content_key()
     assert Clip.of(b"one").content_key() != Clip.of(b"two").content_key()
     assert len({Clip.of(b"one").content_key(), Clip.of(b"two").content_key()}) == 2  # hashable
+
+
+@pytest.mark.parametrize("value", [b"one", __file__])
+def test_each_channel_and_each_part_has_a_content_key_of_its_own(value: str | bytes) -> None:
+    whole = Clip.of(value)
+    selections: list[dict[str, Any]] = [{"channel": 0}, {"channel": 1}, {"start_s": 1.0}, {"stop_s": 1.0}, {}]
+    clips = [dataclasses.replace(whole, **selected) for selected in selections]
+    assert len({clip.content_key() for clip in clips}) == len(clips)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_without_weights_it_says_so_and_nothing_stands_in(
     registry: Registry, no_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundled, "MODEL_FOLDER", tmp_path / "nothing")
-    with pytest.raises(ModelError, match=r"not in this copy of the package .* from_scratch=True"):
+    with pytest.raises(ModelError, match=r"missing from this copy of the package .* from_scratch=True"):
         resolve.resolve("Wav2Vec2TinyEn", registry)
     with pytest.raises(ModelError, match="Three ways"):
         resolve.resolve(TUTORIAL, registry)

@@ -89,7 +89,7 @@ def test_a_file_of_the_users_is_never_replaced_unasked(con: thano_duckdb.Connect
     (here / PLACE).mkdir(parents=True)
     mine = here / PLACE / "librispeech_test.csv"
     mine.write_text("mine")
-    with pytest.raises(ThanoError, match=r"librispeech_test\.csv is there with another content .*overwrite=True"):
+    with pytest.raises(ThanoError, match=r"librispeech_test\.csv exists with another content .*overwrite=True"):
         con.sql(GET)
     assert content(here / PLACE) == {mine.name: b"mine"}
     con.sql(f"{GET} OPTIONS (overwrite=True)")

@@ -21,6 +21,7 @@ import pytest
 from tests.checkpoints import make_checkpoint, marker_of
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models import resolve
+from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, find_built_in
 from thano_duckdb.models.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -145,8 +146,8 @@ def test_the_large_model(here: Path, tmp_path: Path, registry: Registry, cache: 
     large = "facebook/wav2vec2-large-960h-lv60-self"
     snapshot = put_in_cache(cache, large, make_checkpoint(tmp_path / "checkpoint"))
     assert resolve.resolve("wav2vec2largeen", registry).folder == snapshot
-    assert resolve.built_in("WAV2VEC2LARGEEN") == resolve.BUILT_IN[1]
-    assert resolve.built_in("nothing") is None
+    assert find_built_in("WAV2VEC2LARGEEN") == BUILT_IN_MODELS[1]
+    assert find_built_in("nothing") is None
 
 
 def test_revisions(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:

@@ -82,19 +82,19 @@ class InMemory:
 
 
 @contextmanager
-def open_raw(source: Clip) -> Iterator[RawAudio]:
-    """The bytes of `source`: an open regular file, or in memory for a BLOB or a URL.
+def open_raw(clip: Clip) -> Iterator[RawAudio]:
+    """The bytes of `clip`: an open regular file, or in memory for a BLOB or a URL.
 
     Raises:
         UnreadableAudioError: missing, not a regular file, not permitted, not to be fetched, or empty.
     """
-    if source.data is not None or source.is_url:
-        data = source.data if source.data is not None else fetch(source.location)
+    if clip.data is not None or clip.is_url:
+        data = clip.data if clip.data is not None else fetch(clip.location)
         if not data:
             raise UnreadableAudioError("It is empty (0 bytes).")
         yield InMemory(data)
         return
-    descriptor = _open_regular_file(source)
+    descriptor = _open_regular_file(clip)
     try:
         n_bytes = os.fstat(descriptor).st_size
         if not n_bytes:
@@ -104,12 +104,12 @@ def open_raw(source: Clip) -> Iterator[RawAudio]:
         os.close(descriptor)
 
 
-def _open_regular_file(source: Clip) -> int:
+def _open_regular_file(clip: Clip) -> int:
     """A descriptor of the file at the path. Nothing but a regular file is opened: a pipe would hang."""
-    if not source.location:
+    if not clip.location:
         raise UnreadableAudioError("The path is empty.")
     try:
-        path = source.path
+        path = clip.path
         shown = str(path) if len(str(path)) <= _MAX_SHOWN else f"{str(path)[:_MAX_SHOWN]}..."
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -12,7 +12,8 @@ from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
-from thano_duckdb.models.datasets import DATASETS, Dataset, find_dataset, lay_out
+from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, BuiltInModel, find_built_in
+from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_dataset
 from thano_duckdb.models.registry import ModelEntry
 
 from .arrow import Function, parse_options, per_row
@@ -40,7 +41,7 @@ DATASET = pa.struct(
 
 def list_models(session: Session) -> list[dict[str, Any]]:
     """The registry's models, every version, then the built-in names."""
-    built_in = (_built_in_row(name, model) for model in resolve.BUILT_IN for name in model.names)
+    built_in = (_built_in_row(name, model) for model in BUILT_IN_MODELS for name in model.names)
     return [*(_row(entry) for entry in session.registry.entries(report_damaged=warn)), *built_in]
 
 
@@ -56,14 +57,14 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
     }
 
 
-def _built_in_row(name: str, model: resolve.BuiltIn) -> dict[str, Any]:
+def _built_in_row(name: str, model: BuiltInModel) -> dict[str, Any]:
     base = f"hf://{model.repo_id}" if model.repo_id is not None else None
     return {"name": name, "kind": "built-in", "base": base, "description": model.description}
 
 
 def list_datasets(session: Session) -> list[dict[str, Any]]:
     """The data sets that GET THANOSQL DATASET knows; their path is relative to the working folder."""
-    return [_dataset_row(dataset, dataset.place) for dataset in DATASETS]
+    return [_dataset_row(dataset, dataset.folder) for dataset in DATASETS]
 
 
 def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
@@ -96,11 +97,11 @@ def get_model(session: Session, name: str, options: str | None, external_access:
     """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
     chosen = parse_options(options, {"model_name": str, "overwrite": bool})
     wanted = chosen.get("model_name")
-    built_in = resolve.built_in(wanted or name)
-    if built_in is not None and built_in is resolve.built_in(name):
+    built_in = find_built_in(wanted or name)
+    if built_in is not None and built_in is find_built_in(name):
         # Of two names for the same the one that will be used: tutorial_audio_recognition is to be had without the hub.
         resolved = session.resolve(wanted or name, allow_external=external_access)
-        found = resolve.built_in(resolved.name) or built_in  # what stands in describes itself
+        found = find_built_in(resolved.name) or built_in  # what stands in describes itself
         return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
     resolved = session.resolve(name, allow_external=external_access)
     overwrite = chosen.get("overwrite", False)
@@ -115,7 +116,7 @@ def get_dataset(session: Session, name: str, options: str | None, external_acces
         raise ThanoError(
             f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be laid out"
         )
-    folder = lay_out(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
+    folder = copy_dataset(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
     return [_dataset_row(dataset, str(folder))]
 
 

@@ -13,7 +13,7 @@ from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
-from thano_duckdb.monitoring.statement_bar import is_shown
+from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
