@@ -17,11 +17,12 @@ from enum import Enum, auto
 
 from thano_duckdb.errors import DialectError
 
-from .cursor import Cursor, never_closed
 from .lexer import Tokens, lex
 from .nodes import Node, QueryNode
 from .span import Span
-from .statements import AFTER_A_QUERY, HEAD_WORDS, QUERY_STARTS, find
+from .statements import FIRST_WORDS, find
+from .statements.syntax import QUERY_STARTS, Beginning, Syntax
+from .token_reader import TokenReader, never_closed
 
 
 def parse(sql: str) -> tuple[Node, ...]:
@@ -31,7 +32,7 @@ def parse(sql: str) -> tuple[Node, ...]:
         DialectError: a statement of ours is not well formed, or stands where it cannot.
     """
     folded = sql.lower()
-    if not any(word in folded for word in HEAD_WORDS):
+    if not any(word in folded for word in FIRST_WORDS):
         return ()
     return _Scanner(lex(sql)).run()
 
@@ -169,7 +170,7 @@ class _Scanner:
         elif scope.at is _At.BEFORE_AS:
             if word == "as":
                 scope.at = _At.QUERY
-        elif scope.at is _At.INSERT and (word in QUERY_STARTS or self._is_ours(scope, index, word)):
+        elif scope.at is _At.INSERT and (word in QUERY_STARTS or self._ours(scope, index) is not None):
             return self._begin(scope, index, word)
         return index + 1
 
@@ -193,8 +194,8 @@ class _Scanner:
 
     def _begin(self, scope: _Scope, index: int, word: str) -> int:
         """A query or a statement begins at `index`."""
-        if self._is_ours(scope, index, word):
-            return self._read(scope, index, word)
+        if (syntax := self._ours(scope, index)) is not None:
+            return self._read(scope, index, syntax)
         if word in _SET_OPERATIONS:
             return self._set_operation(scope, index)
         if word == "with":
@@ -214,58 +215,40 @@ class _Scanner:
             scope.at = _At.BODY
         return index + 1
 
-    def _read(self, scope: _Scope, index: int, word: str) -> int:
+    def _read(self, scope: _Scope, index: int, syntax: Syntax) -> int:
         """Read the statement of ours that begins at `index`."""
-        may_stand = word in _QUERIES or (scope.alone and (index == scope.first or word in _BEHIND_WITH))
+        may_stand = syntax.is_query or (scope.alone and (index == scope.first or syntax.follows_with))
         if not may_stand:
-            name = " ".join(self.tokens.texts[index : index + (1 if word == "copy" else 2)]).upper()
-            raise self._error(f"{name} stands alone: it is not a query, and not part of another statement", index)
-        reader = find(self.tokens, index)
-        assert reader is not None
-        cursor = Cursor(self.tokens, index)
-        node = reader(cursor)
+            problem = f"{syntax.keywords} stands alone: it is not a query, and cannot be part of another statement"
+            raise self._error(problem, index)
+        reader = TokenReader(self.tokens, index)
+        reader.skip(len(syntax.keywords.split()))
+        node = syntax.read(reader, reader.span())
         scope.at, scope.alone = _At.BODY, False
         if isinstance(node, QueryNode):
+            if reader.word not in QUERY_STARTS and find(self.tokens, reader.index) is None:
+                problem = f"After AS comes a query, and {reader.shown} does not begin one."
+                raise reader.error(f"{problem} For a whole table write FROM table")
             scope.at = _At.QUERY
             scope.open.append(len(self.nodes))
         self.nodes.append(node)
-        return cursor.index
+        return reader.index
 
-    def _is_ours(self, scope: _Scope, index: int, word: str) -> bool:
-        """Whether the words at `index`, where a query may stand, are a statement of ours and not DuckDB's.
+    def _ours(self, scope: _Scope, index: int) -> Syntax | None:
+        """The statement of ours that begins at `index`, where a query may stand; None where it is DuckDB's.
 
         Within a parenthesis DuckDB may have a table and its alias there, `(list model)`, or a column and its type,
         `CREATE TABLE t (print audio)`: only what cannot be either is ours there.
         """
-        if find(self.tokens, index) is None:
-            return False
-        if word in _USING or (scope.opening < 0 and scope.alone):
-            return True
-        second, third, fourth = (self.tokens.word(index + ahead) for ahead in (1, 2, 3))
-        if index == scope.first and not scope.holds_query:
-            return False
-        match word:
-            case "list":
-                if second == "thanosql":
-                    return third in ("model", "dataset")
-                return second == "table" or index > scope.first or third in AFTER_A_QUERY
-            case "build" | "fit":
-                return fourth == "using"
-            case "print":
-                return third in ("as", "options")
-            case "get":
-                return third in ("model", "dataset")
-            case "upload":
-                return fourth in ("options", "from")
-            case "delete":
-                return third != ")" and fourth in (")", ";", "")
-        return True
+        syntax = find(self.tokens, index)
+        if syntax is None or syntax.is_never_duckdbs or (scope.opening < 0 and scope.alone):
+            return syntax
+        is_first = index == scope.first
+        if is_first and not scope.holds_query:
+            return None
+        word = self.tokens.word
+        words = word(index), word(index + 1), word(index + 2), word(index + 3)
+        return syntax if syntax.is_told_apart(Beginning(words, is_first)) else None
 
     def _error(self, problem: str, index: int) -> DialectError:
         return DialectError(problem, self.tokens.sql, self.tokens.starts[index])
-
-
-# Statements that are queries; those of them whose second word can be no alias or type; those that take a WITH list.
-_QUERIES = frozenset({"predict", "evaluate", "convert", "search", "list"})
-_USING = frozenset({"predict", "evaluate", "convert"})
-_BEHIND_WITH = frozenset({"build", "fit", "print"})

@@ -14,6 +14,7 @@ from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.datasets import DATASETS, Dataset, find_dataset, lay_out
 from thano_duckdb.models.registry import ModelEntry
+from thano_duckdb.option import StatementKind
 
 from .arrow import Function, parse_options, per_row
 
@@ -81,9 +82,7 @@ def upload_model(
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
     if not external_access:
         raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
-    chosen = parse_options(options, {"overwrite": bool, "framework": str})
-    if chosen.get("framework", "pytorch") != "pytorch":
-        raise ModelError(f"a model of the framework '{chosen['framework']}' cannot be read; 'pytorch' can")
+    chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
     return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
 
 
@@ -94,7 +93,7 @@ def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
 
 def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
-    chosen = parse_options(options, {"model_name": str, "overwrite": bool})
+    chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
     built_in = resolve.built_in(wanted or name)
     if built_in is not None and built_in is resolve.built_in(name):
@@ -109,7 +108,7 @@ def get_model(session: Session, name: str, options: str | None, external_access:
 
 def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
-    chosen = parse_options(options, {"overwrite": bool})
+    chosen = parse_options(options, "thano_get_dataset", StatementKind.GET_DATASET)
     dataset = find_dataset(name)
     if not external_access:
         raise ThanoError(

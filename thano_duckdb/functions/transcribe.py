@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.connection.statement import FailFast, Statement
-from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 from .arrow import Function, parse_options
@@ -40,7 +40,6 @@ TRANSCRIPT = pa.struct(
         pa.field("error", pa.string()),
     ]
 )
-OPTIONS: dict[str, type | tuple[type, ...]] = {"batch_size": int, "device": str, "on_error": str, "precision": str}
 
 
 def transcribe(
@@ -73,11 +72,11 @@ def transcribe(
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
-            chosen = parse_options(text, OPTIONS)
+            chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
             engine = _engine(session, model, chosen, allow_external=allow_external)
             found = engine.transcribe(
                 [values[row] for row in rows],
-                max_clips=_batch_size(chosen),
+                max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
             )
             for row, transcript in zip(rows, found, strict=True):
@@ -104,18 +103,8 @@ def _engine(session: Session, model: str, options: dict[str, Any], *, allow_exte
     )
 
 
-def _batch_size(options: dict[str, Any]) -> int | None:
-    size: int | None = options.get("batch_size")
-    if size is not None and size < 1:
-        raise ThanoError(f"option 'batch_size' is {size}; it must be at least 1")
-    return size
-
-
 def _monitor(statement: Statement, options: dict[str, Any]) -> Monitor:
-    on_error = options.get("on_error", "null")
-    if on_error not in ("null", "fail"):
-        raise ThanoError(f"option 'on_error' is '{on_error}'; it must be 'null' or 'fail'")
-    return FailFast(statement) if on_error == "fail" else statement
+    return FailFast(statement) if options.get("on_error") == "fail" else statement
 
 
 @contextlib.contextmanager
