@@ -78,6 +78,19 @@ class Option:
     below: int | None = None
     goes_to_function: bool = True
 
+    @property
+    def default_text(self) -> str:
+        """The default as it is written in OPTIONS, or in words."""
+        match self.default:
+            case None:
+                return self.default_in_words
+            case str():
+                return f"'{self.default}'"
+            case float():
+                return f"{self.default:g}"
+            case _:
+                return str(self.default)
+
     def accept(self, value: Value) -> Value:
         """The value as the statement takes it: choices in lower case, a single one of CHOICES as a list.
 

@@ -116,7 +116,7 @@ OPTIONS = (
     ),
     _training(
         "seed",
-        "of order, augmentation, dropout, and weights from scratch",
+        "seed of the order of the rows, augmentation, dropout, and weights from scratch",
         ValueKind.INTEGER,
         default=0,
         at_least=0,

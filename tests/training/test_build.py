@@ -261,10 +261,12 @@ def test_a_diverging_training_is_an_error_not_a_model(tmp_path: Path, small_mode
         ("mask_time_prob", -0.1),
         ("gradient_accumulation", 0),
         ("on_error", "ignore"),
+        ("precision", "int8"),
+        ("device", "cuda:1"),
     ],
 )
 def test_an_option_out_of_range_is_named(name: str, value: object) -> None:
-    with pytest.raises(ThanoError, match=f"option '{name}' is {value!r}; it must be"):
+    with pytest.raises(ThanoError, match=f"The option '{name}' must be "):
         TrainingOptions(**{name: value})  # type: ignore[arg-type]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.connection.statement import FailFast, Statement
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
@@ -86,6 +87,8 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The rows of each model and its options; almost always one group."""
+    if pa.types.is_nested(options.type):
+        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
     for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
         groups.setdefault(key, []).append(row)
