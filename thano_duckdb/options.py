@@ -281,8 +281,9 @@ def find_option(statement: StatementKind, name: str, *, function: str | None = N
             for spelling, option in known.items()
             if option.goes_to_function and statement in option.used_by
         }
-    if name.lower() in known:
-        return known[name.lower()]
+    option = known.get(name.lower())
+    if option is not None:
+        return option
     problem = f"{function or statement} has no option {brief(name)}"
     if name.lower() in _ELSEWHERE:
         raise ThanoError(f"{problem}: {_ELSEWHERE[name.lower()]}.")

@@ -64,7 +64,7 @@ class GivenOptions:
         return {
             given.option.name: given.value
             for given in self.given
-            if given.option.goes_to_function and given.value is not None and given not in self.ignored
+            if given.value is not None and given.option.goes_to_function and self.statement in given.option.used_by
         }
 
     @property

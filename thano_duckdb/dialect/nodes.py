@@ -50,7 +50,7 @@ class Node(ABC):
 
     @abstractmethod
     def sql_around(self) -> tuple[str, str]:
-        """The SQL in front of the statement's query, and behind it; all in front where it has no query.
+        """The SQL before the statement's query, and after it; all of it before where there is no query.
 
         Raises:
             DialectError: the statement cannot be run, such as a COPY of a file that is not read.

@@ -44,7 +44,7 @@ def read_options(reader: TokenReader, statement: StatementKind) -> GivenOptions:
 def _option(reader: TokenReader, statement: StatementKind) -> Given:
     token = reader.token
     if token.kind not in (token_type.identifier, token_type.keyword) or reader.is_quoted():
-        raise reader.error(f"OPTIONS holds name = value, and {reader.shown} is not the name of an option")
+        raise reader.error(f"OPTIONS takes name = value, and {reader.shown} is not the name of an option")
     try:
         option = find_option(statement, token.text)
     except ThanoError as error:
@@ -62,7 +62,7 @@ def _option(reader: TokenReader, statement: StatementKind) -> Given:
 
 
 def _separator(reader: TokenReader, opened_at: int, closing: str, name: str) -> None:
-    """Read the comma behind a value; one behind the last value is optional, as in DuckDB's lists."""
+    """Read the comma after a value; one after the last value is optional, as in DuckDB's lists."""
     if reader.word == ",":
         reader.skip()
     elif reader.word != closing:
@@ -97,7 +97,7 @@ def _scalar(reader: TokenReader, owner: str) -> Scalar:
     if reader.at_end or reader.word in (",", ")", "]"):
         raise reader.error(f"{owner} has no value")
     if reader.word in ("?", "$"):
-        raise reader.error(f"{owner} takes a literal: a parameter cannot stand here")
+        raise reader.error(f"{owner} takes a literal: not a parameter")
     token = reader.token
     if reader.is_quoted():
         return reader.string()

@@ -1,13 +1,13 @@
 """Finds our statements in a text, wherever DuckDB takes a statement or a query.
 
 One pass over the tokens, without recursion, with a stack of scopes: the statement itself, and one for each open
-parenthesis. In a scope a query may stand first of all; behind EXPLAIN, DESCRIBE or SUMMARIZE; behind the AS of CREATE
-and PREPARE; behind the table of INSERT; behind a WITH list; and behind UNION, INTERSECT and EXCEPT. Only there is a
-sequence of our keywords a statement of ours, so that a table or a column may have any name. The query of our statement
-goes to the end of its scope, as that of CREATE TABLE AS does: a UNION behind it belongs to that query.
+parenthesis. In a scope a query may stand at the beginning; after EXPLAIN, DESCRIBE or SUMMARIZE; after the AS of CREATE
+and PREPARE; after the table of INSERT; after a WITH list; and after UNION, INTERSECT and EXCEPT. Only there do our
+keywords begin a statement of ours, so that a table or a column may have any name. The query of our statement extends to
+the end of its scope, as that of CREATE TABLE AS does: a UNION after it belongs to that query.
 
-One text is both DuckDB's and ours: `FROM (LIST MODEL)`, which DuckDB reads as a table `list` under the alias `model`.
-There it is our statement.
+One text can be read both ways: `FROM (LIST MODEL)`, to DuckDB a table `list` with the alias `model`. We take it as our
+statement.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse(sql: str) -> tuple[Node, ...]:
     """Our statements in `sql`, an outer one before those in its query, in the order of the text.
 
     Raises:
-        DialectError: a statement of ours is not well formed, or stands where it cannot.
+        DialectError: a statement of ours is not well formed, or stands where it is not allowed.
     """
     folded = sql.lower()
     if not any(word in folded for word in FIRST_WORDS):
@@ -49,7 +49,7 @@ class _At(Enum):
     BEFORE_AS = auto()
     """CREATE or PREPARE, up to AS."""
     INSERT = auto()
-    """INSERT behind its table, up to its query."""
+    """INSERT after its table, up to its query."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class _Scope:
         holds_query: the parenthesis stands where DuckDB takes a query or a table, not a list of columns or types.
         at: what may stand next.
         alone: nothing but a WITH list came before, so that a statement which stands alone may begin.
-        open: our statements whose query goes to the end of this scope, by their number.
+        open: our statements whose query extends to the end of this scope, by their number.
     """
 
     opening: int
@@ -73,7 +73,7 @@ class _Scope:
     open: list[int] = field(default_factory=list)
 
 
-# A parenthesis behind one of these holds a query, a table, or a value; behind a name it may hold columns with types.
+# A parenthesis after one of these holds a query, a table, or a value; after a name it may hold columns with types.
 _BEFORE_QUERY = frozenset({"(", ",", "=", "<", ">", "<=", ">=", "<>", "!=", "=="}) | frozenset(
     {"from", "join", "in", "as", "all", "any", "some", "except", "intersect", "using", "materialized"}
 )
@@ -109,7 +109,7 @@ class _Scanner:
                 index += 1
             else:
                 index = self._word(index, word)
-            if self.scopes[-1].at is _At.BODY:  # most of a text: nothing else is of interest there
+            if self.scopes[-1].at is _At.BODY:  # most of a text: nothing else matters there
                 while index < n_tokens and words[index] not in _OF_INTEREST:
                     index += 1
         self._end_statement(n_tokens)
@@ -160,7 +160,7 @@ class _Scanner:
     # Words
 
     def _word(self, index: int, word: str) -> int:
-        """Take the token at `index` and give the index of the next one to look at."""
+        """Read the token at `index`; returns the index of the next one to look at."""
         scope = self.scopes[-1]
         if scope.at is _At.QUERY:
             return self._begin(scope, index, word)
@@ -174,8 +174,8 @@ class _Scanner:
             return self._begin(scope, index, word)
         return index + 1
 
-    def _behind_table(self, index: int) -> int:
-        """The index behind INSERT [OR REPLACE | OR IGNORE] INTO table [AS alias]: these names may be any word."""
+    def _after_table(self, index: int) -> int:
+        """The index after INSERT [OR REPLACE | OR IGNORE] INTO table [AS alias]: these names may be any word."""
         while self.tokens.word(index) in ("insert", "or", "replace", "ignore"):
             index += 1
         index += 2
@@ -206,7 +206,7 @@ class _Scanner:
             scope.at = _At.BEFORE_AS
         elif scope.opening < 0 and word == "insert":
             scope.at = _At.INSERT
-            return self._behind_table(index)
+            return self._after_table(index)
         elif not (
             word in _BEFORE_STATEMENT
             or word in _BEFORE_DESCRIBED
@@ -222,7 +222,7 @@ class _Scanner:
             problem = f"{syntax.keywords} stands alone: it is not a query, and cannot be part of another statement"
             raise self._error(problem, index)
         reader = TokenReader(self.tokens, index)
-        reader.skip(len(syntax.keywords.split()))
+        reader.skip(len(syntax.words))
         node = syntax.read(reader, reader.span())
         scope.at, scope.alone = _At.BODY, False
         if isinstance(node, QueryNode):

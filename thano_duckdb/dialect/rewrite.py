@@ -1,7 +1,7 @@
 """Our statements as DuckDB SQL.
 
-A statement becomes a text before its query and one behind it; the query itself, with our statements in it, and
-everything around stay as they are written. Nothing is looked up: no connection, no file, no model.
+A statement becomes SQL before its query and SQL after it; the query itself, with our statements in it, and everything
+around stay as they are written. Nothing is looked up: no connection, no file, no model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Plan:
         sql: DuckDB SQL.
         statements: our statements in the text, an outer one before those in its query.
         warnings: a sentence for each option that is accepted without effect.
-        runs_now: a statement changes something beyond its own result, so that it must run once, now.
+        runs_now: a statement changes something beyond its own result, so that it must run exactly once, now.
     """
 
     sql: str

@@ -19,10 +19,9 @@ SYNTAXES = (
     *refused.SYNTAXES,
 )
 
-_BY_FIRST_WORD: dict[str, list[tuple[list[str], Syntax]]] = {}
+_BY_FIRST_WORD: dict[str, list[Syntax]] = {}
 for _syntax in SYNTAXES:
-    _first, *_others = _syntax.keywords.lower().split()
-    _BY_FIRST_WORD.setdefault(_first, []).append((_others, _syntax))
+    _BY_FIRST_WORD.setdefault(_syntax.words[0], []).append(_syntax)
 
 FIRST_WORDS = tuple(_BY_FIRST_WORD)
 """In lower case: text with none of these words holds no statement of ours."""
@@ -30,8 +29,8 @@ FIRST_WORDS = tuple(_BY_FIRST_WORD)
 
 def find(tokens: Tokens, index: int) -> Syntax | None:
     """The statement of ours that begins with the token at `index`, or None."""
-    for others, syntax in _BY_FIRST_WORD.get(tokens.word(index), ()):
-        is_complete = tokens.words[index + 1 : index + 1 + len(others)] == others
+    for syntax in _BY_FIRST_WORD.get(tokens.word(index), ()):
+        is_complete = tokens.words[index : index + len(syntax.words)] == syntax.words
         if is_complete and (syntax.begins is None or syntax.begins(tokens, index)):
             return syntax
     return None

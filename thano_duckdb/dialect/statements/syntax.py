@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from thano_duckdb.dialect.lexer import SPACES, Tokens
@@ -35,13 +36,13 @@ class Beginning:
     is_first: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Syntax:
     """A statement of ours, for the parser: how it begins, where it may stand, and how it is read.
 
     Attributes:
         keywords: the words that it begins with, such as `PREDICT USING`.
-        read: reads what follows the keywords, up to its query, or to its end where it has none; it gets a reader behind
+        read: reads what follows the keywords, up to its query, or to its end where it has none; it gets a reader after
             the keywords, and where these are written.
         is_query: it may stand wherever DuckDB takes a query; otherwise it stands alone.
         follows_with: it may follow a WITH list, as every query may.
@@ -57,10 +58,15 @@ class Syntax:
     begins: Callable[[Tokens, int], bool] | None = None
     is_told_apart: Callable[[Beginning], bool] = lambda _beginning: True
 
-    @property
+    @cached_property
+    def words(self) -> list[str]:
+        """The keywords in lower case."""
+        return self.keywords.lower().split()
+
+    @cached_property
     def is_never_duckdbs(self) -> bool:
         """The second keyword is USING: it is reserved, and so neither an alias nor a type."""
-        return self.keywords.split()[1:2] == ["USING"]
+        return self.words[1:2] == ["using"]
 
 
 def written_at(reader: TokenReader, keyword: Span) -> dict[str, Any]:
