@@ -54,13 +54,16 @@ def connect(
         database: a file, or ':memory:'.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda' or 'mps'.
+        device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
         **duckdb_options: `read_only`, `config`, as `duckdb.connect` takes them.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
+
+    Raises:
+        ThanoError: `device` or `precision` is unknown.
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import pytest
 
 from thano_duckdb.dialect import (
-    OPTIONS,
     Build,
-    Convert,
     Copy,
     Evaluate,
     Fit,
     ListAll,
     Predict,
     QueryNode,
-    Search,
-    Statement,
     parse,
     plan,
     rewrite,
     split_statements,
 )
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -100,11 +98,9 @@ def test_statements_of_training_are_read_whole() -> None:
             gradient_accumulation=2, resume=False, overwrite=True, on_error='fail', device=cpu, precision=float32,
         ) AS SELECT * FROM (PREDICT USING m AS FROM a);
         FIT MODEL mine2 USING mine@3 AS FROM t;
-        EVALUATE USING mine OPTIONS (by='speaker') AS FROM t;
-        SEARCH AUDIO USING mine OPTIONS (search_input='help', top_k=None) AS FROM t;
-        CONVERT USING mine AS FROM t
+        EVALUATE USING mine OPTIONS (by='speaker') AS FROM t
     """
-    build, predict, fit, evaluate, search, convert = parse(sql)
+    build, predict, fit, evaluate = parse(sql)
     assert isinstance(build, Build)
     assert (build.name.text, build.model.text) == ("mine", "Wav2Vec2TinyEn")
     assert build.query_text == "SELECT * FROM (PREDICT USING m AS FROM a)"
@@ -132,9 +128,6 @@ def test_statements_of_training_are_read_whole() -> None:
     assert (fit.name.text, fit.model.text, fit.options["epochs"]) == ("mine2", "mine@3", 5)
     assert isinstance(evaluate, Evaluate)
     assert (evaluate.options["by"], evaluate.options["text_col"]) == ("speaker", "text")
-    assert isinstance(search, Search)
-    assert search.options["top_k"] is None
-    assert isinstance(convert, Convert)
 
 
 @pytest.mark.parametrize(
@@ -225,12 +218,17 @@ def test_copy_keeps_the_tables_name_as_written() -> None:
 
 
 def test_the_table_of_options_holds_together() -> None:
-    names = [name for option in OPTIONS for name in (option.name, *option.spellings)]
+    names = [
+        (name, statement)
+        for option in OPTIONS
+        for name in (option.name, *option.spellings)
+        for statement in option.used_by | option.ignored_by
+    ]
     assert len(names) == len(set(names))
     for option in OPTIONS:
         assert option.default is None or option.accept(option.default) == option.default
         assert not option.used_by & option.ignored_by
-        assert option.used_by <= set(Statement)
+        assert option.used_by <= set(StatementKind)
 
 
 def test_a_thousand_predictions_in_each_other() -> None:

@@ -79,8 +79,10 @@ def test_blobs_train_like_files_and_without_access_to_the_file_system(
 def test_wrong_arguments_are_refused_before_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     for problem, call in {
         "gives no row to train on": lambda: build(raw, small_model, where="false"),
-        "unknown option 'epoch'": lambda: build(raw, small_model, epoch=1),
-        "option 'epochs' is 0; it must be at least 1": lambda: build(raw, small_model, epochs=0),
+        "thano_build has no option 'epoch'. Did you mean 'epochs'": lambda: build(raw, small_model, epoch=1),
+        "The option 'epochs' must be a whole number from 1 to 2147483647, not 0": lambda: build(
+            raw, small_model, epochs=0
+        ),
         "there is no model 'nobody'": lambda: build(raw, "nobody"),
         "not int": lambda: build(raw, small_model, audio="42"),
     }.items():

@@ -15,6 +15,7 @@ from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, BuiltInModel, find_built_in
 from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_dataset
 from thano_duckdb.models.registry import ModelEntry
+from thano_duckdb.option import StatementKind
 
 from .arrow import Function, parse_options, per_row
 
@@ -82,9 +83,7 @@ def upload_model(
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
     if not external_access:
         raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
-    chosen = parse_options(options, {"overwrite": bool, "framework": str})
-    if chosen.get("framework", "pytorch") != "pytorch":
-        raise ModelError(f"a model of the framework '{chosen['framework']}' cannot be read; 'pytorch' can")
+    chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
     return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
 
 
@@ -95,7 +94,7 @@ def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
 
 def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
-    chosen = parse_options(options, {"model_name": str, "overwrite": bool})
+    chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
     built_in = find_built_in(wanted or name)
     if built_in is not None and built_in is find_built_in(name):
@@ -110,7 +109,7 @@ def get_model(session: Session, name: str, options: str | None, external_access:
 
 def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
-    chosen = parse_options(options, {"overwrite": bool})
+    chosen = parse_options(options, "thano_get_dataset", StatementKind.GET_DATASET)
     dataset = find_dataset(name)
     if not external_access:
         raise ThanoError(
