@@ -146,7 +146,7 @@ def unfinished_wav(raw: RawAudio) -> tuple[int, int] | None:
 
 
 def _is_chunk(raw: RawAudio, offset: int) -> bool:
-    """Whether a RIFF chunk that fits into the file begins at `offset`: then the data chunk before it is really empty."""
+    """Whether a RIFF chunk that fits into the file begins at `offset`: then the data chunk before it is empty."""
     header = raw.read_at(offset, 8)
     if len(header) < 8:
         return False

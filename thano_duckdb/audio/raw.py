@@ -116,7 +116,7 @@ def _open_regular_file(clip: Clip) -> int:
             raise UnreadableAudioError(f"{shown} is a directory, not an audio file.")
         if not stat.S_ISREG(mode):
             raise UnreadableAudioError(f"{shown} is a pipe, a socket or a device; only regular files are read.")
-        # O_NONBLOCK has no effect on a regular file; if it was replaced by a pipe a moment ago, opening it does not hang.
+        # O_NONBLOCK has no effect on a regular file; opening a pipe that replaced it a moment ago does not hang.
         return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnreadableAudioError(f"No such file: {shown}") from error

@@ -18,7 +18,7 @@ def fetch(url: str) -> bytes:
     environment, as for every fsspec user.
 
     Raises:
-        UnreadableAudioError: the protocol is not supported or its package is missing, there is nothing at the URL, or the
+        UnreadableAudioError: the protocol is not supported, its package is missing, there is nothing at the URL, or the
             server does not answer.
     """
     import fsspec
