@@ -12,7 +12,7 @@ import pytest
 from thano_duckdb.audio.source import Clip
 
 
-def test_locations() -> None:
+def test_a_clip_has_a_location_or_data() -> None:
     assert Clip.of("a b/ü.wav").location == "a b/ü.wav"
     assert Clip.of("a.wav").data is None
     assert Clip.of(b"RIFF").location == "<blob of 4 bytes>"
@@ -31,7 +31,7 @@ def test_locations() -> None:
         ("a:b.wav", False),
     ],
 )
-def test_what_must_be_fetched(location: str, is_url: bool) -> None:
+def test_urls_other_than_files_are_fetched(location: str, is_url: bool) -> None:
     assert Clip.of(location).is_url is is_url
 
 
@@ -73,5 +73,5 @@ def test_each_channel_and_each_part_has_a_content_key_of_its_own(value: str | by
 @pytest.mark.parametrize(
     "location", ["missing.wav", "https://example.org/a.wav", "nul\0.wav", "\ud800.wav", "x" * 5000]
 )
-def test_there_is_no_content_key_before_reading(location: str) -> None:
+def test_there_is_no_content_key_if_nothing_is_known_before_reading(location: str) -> None:
     assert Clip.of(location).content_key() is None

@@ -110,8 +110,8 @@ def test_the_worst_comes_first() -> None:
     rows = [row("A B", "A B", name="right"), row("A B", "A X", name="half"), row("A", None, error="It broke."),
             row("A B", "X Y Z", name="bad"), row("", "A", name="noise"), row(None, "A", name="unknown")]  # fmt: skip
     html = thano_duckdb.show(rows).html
-    places = [html.index(text) for text in ("It broke.", "noise", ">bad<", ">half<", ">right<", ">unknown<")]
-    assert places == sorted(places)
+    positions = [html.index(text) for text in ("It broke.", "noise", ">bad<", ">half<", ">right<", ">unknown<")]
+    assert positions == sorted(positions)
 
 
 def test_without_a_reference_the_least_confident_comes_first() -> None:
@@ -123,8 +123,8 @@ def test_without_a_reference_the_least_confident_comes_first() -> None:
 
 
 def test_words_carry_their_confidence() -> None:
-    heard = words("YES", 0.25) + words("NO", 1.0)
-    elements = Markup(thano_duckdb.show([row("YES NO", "YES NO", words=heard)]).html).elements
+    timed_words = words("YES", 0.25) + words("NO", 1.0)
+    elements = Markup(thano_duckdb.show([row("YES NO", "YES NO", words=timed_words)]).html).elements
     shown = [(a["style"], a["title"]) for _, a in elements if a.get("class") == "thano-hypothesis" and "title" in a]
     assert shown == [
         ("--thano-uncertainty: 75", "confidence 0.25, 0.10 to 0.20 s"),
@@ -170,16 +170,16 @@ def test_every_kind_of_result_gives_the_same_page(con: thano_duckdb.Connection) 
 
 
 def test_the_struct_of_thano_transcribe_is_a_transcript() -> None:
-    heard = {"text": "A C", "confidence": 0.5, "duration": 1.0, "words": words("A C"), "error": None}
-    html = thano_duckdb.show([{"audio": CLIP, "t": heard, "transcript": "A B"}]).html
+    transcript = {"text": "A C", "confidence": 0.5, "duration": 1.0, "words": words("A C"), "error": None}
+    html = thano_duckdb.show([{"audio": CLIP, "t": transcript, "transcript": "A B"}]).html
     assert Markup(html).words == ["A", "C"]
     assert html.count("confidence 0.90") == 2
     assert "50.0 %" in html
 
 
 def test_columns_can_be_named() -> None:
-    rows = [{"sound": CLIP, "heard": "A C", "said": "A B", "text": "x"}]
-    page = thano_duckdb.show(rows, audio="Sound", hypothesis="heard", reference="said")
+    rows = [{"sound": CLIP, "asr": "A C", "gold": "A B", "text": "x"}]
+    page = thano_duckdb.show(rows, audio="Sound", hypothesis="asr", reference="gold")
     assert repr(page) == "1 clip, WER 50.0%, CER 33.3%"
     assert Markup(page.html).words == ["A", "C"]
 
@@ -212,7 +212,7 @@ def test_no_rows_give_a_page_of_0_clips() -> None:
 
 def test_scripts_in_any_column_are_inert() -> None:
     rows = [
-        {"audio_path": f"/{EVIL}", "predicted": EVIL, "text": f"said {EVIL}", EVIL: EVIL, "words": words(EVIL)},
+        {"audio_path": f"/{EVIL}", "predicted": EVIL, "text": f"text {EVIL}", EVIL: EVIL, "words": words(EVIL)},
         {"audio_path": EVIL, "predicted": None, "text": EVIL, EVIL: EVIL, "words": None, "error": EVIL},
     ]
     html = thano_duckdb.show(rows).html

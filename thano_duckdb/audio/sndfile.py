@@ -22,7 +22,7 @@ from .signatures import HEAD_BYTES, describe
 # Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
-# Less than one frame of the model cannot hold speech; some writers count their header in.
+# Less than one frame of the model cannot hold speech, and some programs include the header in the length.
 TOLERANCE_S = 0.02
 MP3_TOLERANCE_S = 0.1
 
@@ -37,10 +37,10 @@ _MP3_QUALITY = 0.8  # compression level at variable bit rate: 0 is the best, 1 t
 
 
 class _SequentialSoundFile(soundfile.SoundFile):
-    """Reads straight on: soundfile seeks after every block of a seekable file, which changes the samples of an MP3."""
+    """Only reads forward: soundfile seeks after every block of a seekable file, which changes the samples of an MP3."""
 
     def seekable(self) -> bool:
-        """Never, for soundfile's own reading."""
+        """False, so that soundfile does not seek by itself."""
         return False
 
 
@@ -99,7 +99,7 @@ class SndfileSound(OpenSound):
         tolerance_s = MP3_TOLERANCE_S if self.format == "MP3" else TOLERANCE_S
         if self.n_frames is not None and self.n_frames / self.rate_hz - done_s > tolerance_s:
             raise UnreadableAudioError(cut_short(self.n_frames / self.rate_hz, done_s))
-        if headers.goes_on(self.raw, self.format, done_s):
+        if headers.continues(self.raw, self.format, done_s):
             raise UnreadableAudioError(
                 f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined, or an "
                 f"MP3 of variable bit rate without a Xing header; convert it first, for example: ffmpeg -i in out.flac"
@@ -152,7 +152,7 @@ def _open_libsndfile(raw: RawAudio) -> Iterator[soundfile.SoundFile]:
 
 @contextmanager
 def _patched(raw: RawAudio, offset: int, value: bytes) -> Iterator[BinaryIO]:
-    """The bytes with `value` at `offset`, in memory; a file is mapped, so that its bulk is not copied."""
+    """The bytes with `value` at `offset`, in memory; a file is mapped, so that most of it is not copied."""
     if isinstance(raw, OpenFile):
         with mmap.mmap(raw.handle, 0, access=mmap.ACCESS_COPY) as mapped:
             mapped[offset : offset + len(value)] = value
@@ -200,9 +200,9 @@ def cut_short(promised_s: float | None, held_s: float) -> str:
 
 
 def cut_short_to(fraction: float) -> str:
-    """The reason for a clip of which only a part is there, where its length in seconds is not known yet."""
+    """The reason for a clip of which only a part exists, before its length in seconds is known."""
     return (
-        f"The file was cut short: {fraction:.0%} of the size that its header promises is there; "
+        f"The file was cut short: it has {fraction:.0%} of the size that its header promises; "
         "copy or download it again."
     )
 
