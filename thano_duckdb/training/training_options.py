@@ -50,7 +50,7 @@ class TrainingOptions:
         augment: train on each clip also slower, faster, in rooms, by telephone and in noise; None: only from scratch.
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
-        resume: go on from the last checkpoint of the same build.
+        resume: continue from the last checkpoint of the same build.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
