@@ -165,7 +165,7 @@ OPTIONS = (
         used_by=_TRAIN | {StatementKind.COPY, StatementKind.UPLOAD, StatementKind.GET_MODEL, StatementKind.GET_DATASET},
         ignored_by=_TRANSCRIBE,
     ),
-    _training("resume", "go on from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
+    _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
     Option(
         "on_error",
         "`'null'`: a clip that cannot be read gives NULL, or is skipped in training, with a warning; "
@@ -272,7 +272,7 @@ def find_option(statement: StatementKind, name: str, *, function: str | None = N
         function: the function behind the statement, where it is the function that is given the option.
 
     Raises:
-        ThanoError: there is no such option; the text says which there are.
+        ThanoError: the statement has no such option; the text says which it has.
     """
     known = _BY_STATEMENT[statement]
     if function is not None:

@@ -1,4 +1,4 @@
-"""What `plan` and `parse` tell the connection of a text."""
+"""What `plan` and `parse` tell the connection about a text."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ from thano_duckdb.options import OPTIONS
         "CREATE TABLE t(print audio AS (x + 1), search audio USING COMPRESSION rle, build model)",
         "SELECT x::UNION(list model)",
         "FROM (delete model)",
+        "FROM (upload model)",
+        "FROM (build model)",
+        "FROM (fit model JOIN t USING (x))",
+        "FROM (get thanosql)",
+        "FROM (print audio), (print image)",
         "FROM (search audio JOIN t USING (x))",
         "FROM (copy AS options) x",
         "WITH predict AS (SELECT 1), evaluate(build) AS (SELECT 2) FROM predict USING SAMPLE 10",
@@ -56,7 +61,7 @@ from thano_duckdb.options import OPTIONS
         "\ud800 PREDICT USING m AS SELECT 1",
     ],
 )
-def test_text_without_a_statement_of_ours_comes_back_itself(sql: str) -> None:
+def test_text_without_a_statement_of_ours_comes_back_unchanged(sql: str) -> None:
     result = plan(sql)
     assert result.sql is sql
     assert result.is_plain
@@ -72,7 +77,7 @@ def test_spaces_that_only_duckdbs_parser_takes_are_spaces(space: str) -> None:
     assert statement.query_text == f"SELECT 'a{space}b' AS audio_path"
 
 
-def test_nodes_say_where_they_stand() -> None:
+def test_nodes_say_where_they_are_written() -> None:
     sql = "SELECT 'é'; PREDICT USING \"hf://a/b\" OPTIONS (audio_col='x') AS SELECT * FROM (LIST MODEL); LIST TABLE"
     predict, models, tables = parse(sql)
     assert isinstance(predict, Predict)
@@ -89,7 +94,7 @@ def test_nodes_say_where_they_stand() -> None:
     assert (tables.what, tables.span.of(sql)) == ("TABLE", "LIST TABLE")
 
 
-def test_statements_of_training_are_read_whole() -> None:
+def test_training_statements_keep_every_option() -> None:
     sql = """
         WITH a AS (FROM t)
         BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (
@@ -155,7 +160,7 @@ def test_a_plan_runs_now_when_one_of_its_statements_does() -> None:
     assert not plan("LIST MODEL; PREDICT USING m AS FROM t").runs_now
 
 
-def test_options_without_effect_are_told_with_their_place() -> None:
+def test_options_without_effect_give_a_warning_with_their_position() -> None:
     sql = (
         "SELECT 1;\nPREDICT USING m OPTIONS (text_col='text',\n  max_epochs=1, overwrite=True, batch_size=2) AS FROM t"
     )
@@ -167,7 +172,7 @@ def test_options_without_effect_are_told_with_their_place() -> None:
     assert plan("PREDICT USING m OPTIONS (batch_size=1) AS FROM t").warnings == ()
 
 
-def test_options_without_effect_are_checked_all_the_same() -> None:
+def test_options_without_effect_are_still_checked() -> None:
     with pytest.raises(Exception, match="whole number"):
         plan("PREDICT USING m OPTIONS (epochs=many) AS FROM t")
 
@@ -217,7 +222,7 @@ def test_copy_keeps_the_tables_name_as_written() -> None:
     assert copy.table.text == 'Db.s."my "" t"'
 
 
-def test_the_table_of_options_holds_together() -> None:
+def test_the_table_of_options_is_consistent() -> None:
     names = [
         (name, statement)
         for option in OPTIONS
@@ -231,7 +236,7 @@ def test_the_table_of_options_holds_together() -> None:
         assert option.used_by <= set(StatementKind)
 
 
-def test_a_thousand_predictions_in_each_other() -> None:
+def test_a_thousand_nested_predictions() -> None:
     inner = "SELECT * FROM t"
     for _ in range(1000):
         inner = f"PREDICT USING m AS SELECT * FROM ({inner})"
@@ -251,7 +256,7 @@ def test_a_long_script() -> None:
     assert result.sql == rewrite(one) * 3000
 
 
-def test_a_script_is_cut_at_its_semicolons() -> None:
+def test_a_script_is_split_at_its_semicolons() -> None:
     script = """
         -- first; of all
         SELECT ';', $$;$$ /* ; */, E'\\';' ; ;

@@ -13,6 +13,7 @@ import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb import AudioError, ThanoError, ThanoWarning
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
 from thano_duckdb.functions.installation import FUNCTIONS
 from thano_duckdb.functions.transcribe import to_arrow
@@ -181,6 +182,14 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
     assert found["c.wav"][3]
     for place, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/", 3), (f"{tmp_path}/a.wav", 1)):
         assert len(con.sql(f"FROM thano_audio('{place}')")) == n_files
+
+
+def test_thano_audio_lists_every_audio_format(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    for suffix in (*AUDIO_SUFFIXES, ".csv", ".wavy", "wav"):
+        (tmp_path / f"a{suffix}").touch()
+    found = con.sql(f"SELECT audio_path FROM thano_audio('{tmp_path}')").fetchall()
+    assert {Path(path).suffix for (path,) in found} == set(AUDIO_SUFFIXES)
+    assert len(found) == len(AUDIO_SUFFIXES)
 
 
 def test_thano_librispeech_reads_a_tree(con: thano_duckdb.Connection, tmp_path: Path) -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 # What libsndfile reads: https://libsndfile.github.io/libsndfile/formats.html
 AUDIO_SUFFIXES: tuple[str, ...] = (
-    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aif"),
-    *(".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"),
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".sph",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".snd",
+    ".caf",
+    ".w64",
+    ".rf64",
 )
-"""In lower case, in any order: `COPY` and `thano_audio` take these files."""
+"""In lower case: COPY and `thano_audio` read files with these endings."""

@@ -82,7 +82,7 @@ def lex(sql: str) -> Tokens:
     kinds = [kind for _, kind in marks]
     if not sql.isascii():
         starts = _characters(data, starts)
-    if "$" in sql:  # DuckDB's lexer says that a sign or a comment right behind a single $ starts at the $
+    if "$" in sql:  # DuckDB's lexer says that a sign or a comment right after a single $ starts at the $
         starts = [start + (start == before) for before, start in zip([-1, *starts], starts, strict=False)]
     texts = [sql[start:end].rstrip(SPACES) for start, end in zip(starts, [*starts[1:], len(sql)], strict=False)]
     is_open = bool(texts) and _is_open(sql[starts[-1] :])

@@ -50,7 +50,7 @@ class Node(ABC):
 
     @abstractmethod
     def sql_around(self) -> tuple[str, str]:
-        """The SQL before the statement's query, and after it; all of it before where there is no query.
+        """The SQL before the query of the statement and the SQL after it; without a query all of it is in the first.
 
         Raises:
             DialectError: the statement cannot be run, such as a COPY of a file that is not read.

@@ -241,14 +241,14 @@ class _Scanner:
         `CREATE TABLE t (print audio)`: only what cannot be either is ours there.
         """
         syntax = find(self.tokens, index)
-        if syntax is None or syntax.is_never_duckdbs or (scope.opening < 0 and scope.alone):
+        if syntax is None or syntax.is_always_ours or (scope.opening < 0 and scope.alone):
             return syntax
         is_first = index == scope.first
         if is_first and not scope.holds_query:
             return None
         word = self.tokens.word
         words = word(index), word(index + 1), word(index + 2), word(index + 3)
-        return syntax if syntax.is_told_apart(Beginning(words, is_first)) else None
+        return syntax if syntax.is_unambiguous(Beginning(words, is_first)) else None
 
     def _error(self, problem: str, index: int) -> DialectError:
         return DialectError(problem, self.tokens.sql, self.tokens.starts[index])

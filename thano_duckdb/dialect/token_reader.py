@@ -18,7 +18,7 @@ _QUOTES = ("'", '"')
 
 
 class TokenReader:
-    """A position among the tokens of a text, with what may be read there.
+    """A position among the tokens of a text, and the ways to read on from there.
 
     Attributes:
         tokens: the tokens.
@@ -105,7 +105,7 @@ class TokenReader:
         """
         if self.is_quoted():
             return self.quoted("model")
-        name = self._glued("A model", after)
+        name = self._unspaced("A model", after)
         if not _MODEL.fullmatch(name.text):
             problem = f"{brief(name.text)} is not a model's name"
             wanted = (
@@ -120,12 +120,12 @@ class TokenReader:
         Raises:
             DialectError: there is none, or it is not an identifier.
         """
-        name = self.quoted(what) if self.is_quoted() else self._glued(f"The {what}'s name", after)
+        name = self.quoted(what) if self.is_quoted() else self._unspaced(f"The {what}'s name", after)
         check_name(name.text, self.tokens.sql, name.span.start)
         return name
 
     def table(self) -> Name:
-        """Read the name of a table, with its schema and catalog where they are given; its text stays as written."""
+        """Read the name of a table, with its schema and catalog if given; its text stays as written."""
         start = self.index
         self.skip()
         while self.word == ".":
@@ -149,10 +149,10 @@ class TokenReader:
         return Name(text, Span(token.start, token.end))
 
     def is_quoted(self) -> bool:
-        """Whether a text in plain quotes of either kind is next; not E'..' and its like, nor $$..$$."""
+        """Whether a text in plain quotes of either kind is next; not E'..' and the like, nor $$..$$."""
         return self.word.startswith(_QUOTES)
 
-    def _glued(self, what: str, after: str) -> Name:
+    def _unspaced(self, what: str, after: str) -> Name:
         """All tokens up to the next space: DuckDB's lexer cuts my-model.v2@3 into seven."""
         before_options = self.word == "options" and self.tokens.word(self.index + 1) == "("
         if self.at_end or before_options or self.word in ("(", ")", "using", "as", "from"):
@@ -166,7 +166,7 @@ class TokenReader:
         return Name(self.tokens.sql[start:end], Span(start, end))
 
     def string(self) -> str:
-        """Read a text in quotes; a quote within it is doubled, and a backslash is a backslash.
+        """Read a text in quotes; a quote within it is doubled, and a backslash is an ordinary character.
 
         Raises:
             DialectError: it is never closed.

@@ -38,7 +38,7 @@ class Function:
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Register it on the connection's database, for any number and type of arguments and for NULLs."""
-        create_function: Any = connection.create_function  # whose type does not know of None
+        create_function: Any = connection.create_function  # its stub does not allow None
         create_function(
             self.name,
             self.body,
@@ -62,7 +62,7 @@ _SQL_TYPES = {
 def sql_type(kind: pa.DataType) -> str:
     """What DuckDB calls an Arrow type.
 
-    `DuckDBPyConnection.from_arrow` would tell too, and costs half a second of imports.
+    `DuckDBPyConnection.from_arrow` would say the same, but costs half a second of imports.
     """
     if pa.types.is_list(kind):
         return f"{sql_type(kind.value_type)}[]"
@@ -75,7 +75,7 @@ def sql_type(kind: pa.DataType) -> str:
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
     """A body that calls `function(session, *arguments)` row by row; the last argument names the connection.
 
-    For functions that act on one thing at a time (the registry's), not for those over many rows.
+    For functions that act on one thing at a time (those of the registry), not for functions over many rows.
     """
 
     def body(*columns: pa.ChunkedArray) -> pa.Array:

@@ -8,7 +8,7 @@ from typing import Any
 from thano_duckdb.option import Option, StatementKind
 from thano_duckdb.options import find_option
 
-# What changes nothing about the model that comes out of a build, so that the build resumes although they changed.
+# Options that change nothing about the resulting model: a build resumes although they have changed.
 _WITHOUT_INFLUENCE = ("overwrite", "resume", "on_error")
 
 
@@ -18,7 +18,7 @@ class Example:
 
     Attributes:
         audio: path or URL (str), content of a file (bytes), or None.
-        text: what is said in it, as people write it, or None.
+        text: its transcript as people write it, or None.
     """
 
     audio: str | bytes | None
@@ -42,17 +42,17 @@ class TrainingOptions:
         batch_size: clips in a batch at most; None fills batches by seconds of audio.
         learning_rate: the highest, after the warm-up and before the linear decay over the second half.
         warmup_ratio: share of the steps over which the learning rate rises from 0.
-        validation_split: share of the rows that is held out and judged after each epoch.
-        seed: of the order, the augmentation, dropout, and, from scratch, the weights.
+        validation_split: share of the rows that is held out and evaluated after each epoch.
+        seed: of the order of the rows, the augmentation, dropout, and, from scratch, the weights.
         freeze_feature_encoder: leave the convolutions as they are; None means so unless from scratch.
         mask_time_prob: SpecAugment: share of the frames of each clip that is masked.
         from_scratch: start from random weights, with the shape and the alphabet of the base.
-        augment: hear each clip also slower, faster, in rooms, by telephone and in noise; None means only from scratch.
+        augment: train on each clip also slower, faster, in rooms, by telephone and in noise; None: only from scratch.
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
-        resume: go on from the last checkpoint of the same build.
+        resume: continue from the last checkpoint of the same build.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
     """
 
@@ -91,7 +91,7 @@ class TrainingOptions:
 
     @property
     def augments(self) -> bool:
-        """Whether clips are also heard slower and faster."""
+        """Whether training also uses altered copies of the clips."""
         return self.from_scratch if self.augment is None else self.augment
 
     def influential(self) -> dict[str, Any]:

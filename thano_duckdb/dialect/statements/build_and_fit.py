@@ -48,16 +48,16 @@ class Build(TrainingNode):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit(TrainingNode):
-    """`FIT MODEL name USING model [OPTIONS (..)] AS query`: go on from a model already built."""
+    """`FIT MODEL name USING model [OPTIONS (..)] AS query`: continue the training of a model already built."""
 
     kind = StatementKind.FIT
 
 
-def _is_told_apart(beginning: Beginning) -> bool:
+def _is_unambiguous(beginning: Beginning) -> bool:
     return beginning.words[3] == "using"
 
 
 SYNTAXES = (
-    Syntax(keywords="BUILD MODEL", read=Build.read, follows_with=True, is_told_apart=_is_told_apart),
-    Syntax(keywords="FIT MODEL", read=Fit.read, follows_with=True, is_told_apart=_is_told_apart),
+    Syntax(keywords="BUILD MODEL", read=Build.read, follows_with=True, is_unambiguous=_is_unambiguous),
+    Syntax(keywords="FIT MODEL", read=Fit.read, follows_with=True, is_unambiguous=_is_unambiguous),
 )

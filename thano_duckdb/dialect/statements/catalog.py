@@ -163,31 +163,31 @@ def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]
     return what, Span(keyword.start, reader.span().end)
 
 
-def _list_is_told_apart(beginning: Beginning) -> bool:
+def _list_is_unambiguous(beginning: Beginning) -> bool:
     _list, second, third, _fourth = beginning.words
     if second == "thanosql":
         return third in ("model", "dataset")
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 
-def _get_is_told_apart(beginning: Beginning) -> bool:
+def _get_is_unambiguous(beginning: Beginning) -> bool:
     return beginning.words[2] in ("model", "dataset")
 
 
-def _upload_is_told_apart(beginning: Beginning) -> bool:
+def _upload_is_unambiguous(beginning: Beginning) -> bool:
     return beginning.words[3] in ("options", "from")
 
 
-def _delete_is_told_apart(beginning: Beginning) -> bool:
+def _delete_is_unambiguous(beginning: Beginning) -> bool:
     return beginning.words[2] != ")" and beginning.words[3] in (")", ";", "")
 
 
 SYNTAXES = (
     *(
-        Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_told_apart=_list_is_told_apart)
+        Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
         for what in ("MODEL", "TABLE", "THANOSQL")
     ),
-    Syntax(keywords="GET THANOSQL", read=_read_get, is_told_apart=_get_is_told_apart),
-    Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_told_apart=_upload_is_told_apart),
-    Syntax(keywords="DELETE MODEL", read=Delete.read, is_told_apart=_delete_is_told_apart),
+    Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
+    Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
+    Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
 )

@@ -88,7 +88,7 @@ def _reader(node: Copy) -> str:
     path = node.file.text
     suffix = _suffix(path)
     if suffix not in _READERS and "://" in path:
-        suffix = _suffix(urlsplit(path).path)  # behind a ? or a # an address goes on, where a path may hold them
+        suffix = _suffix(urlsplit(path).path)  # in an address a ? or a # ends the path
     if suffix in _READERS:
         return _READERS[suffix]
     if not suffix or suffix in AUDIO_SUFFIXES:

@@ -30,11 +30,11 @@ def _refuse(sentence: str) -> Callable[[TokenReader, Span], NoReturn]:
     return refuse
 
 
-def _is_told_apart(beginning: Beginning) -> bool:
+def _is_unambiguous(beginning: Beginning) -> bool:
     return beginning.words[2] in ("using", "as", "options")
 
 
 SYNTAXES = tuple(
-    Syntax(keywords=keywords, read=_refuse(sentence), is_query=True, is_told_apart=_is_told_apart)
+    Syntax(keywords=keywords, read=_refuse(sentence), is_query=True, is_unambiguous=_is_unambiguous)
     for keywords, sentence in REFUSED.items()
 )

@@ -46,8 +46,8 @@ class Syntax:
             the keywords, and where these are written.
         is_query: it may stand wherever DuckDB takes a query; otherwise it stands alone.
         follows_with: it may follow a WITH list, as every query may.
-        begins: what must hold beside the keywords, from the token of the first one.
-        is_told_apart: whether the words are ours where DuckDB might have a table and its alias, `(list model)`, or a
+        begins: what must also be true of the tokens from the first keyword on; None for nothing more.
+        is_unambiguous: whether the words are ours where DuckDB might have a table and its alias, `(list model)`, or a
             column and its type, `CREATE TABLE t (print audio)`.
     """
 
@@ -56,7 +56,7 @@ class Syntax:
     is_query: bool = False
     follows_with: bool = False
     begins: Callable[[Tokens, int], bool] | None = None
-    is_told_apart: Callable[[Beginning], bool] = lambda _beginning: True
+    is_unambiguous: Callable[[Beginning], bool] = lambda _beginning: True
 
     @cached_property
     def words(self) -> list[str]:
@@ -64,7 +64,7 @@ class Syntax:
         return self.keywords.lower().split()
 
     @cached_property
-    def is_never_duckdbs(self) -> bool:
+    def is_always_ours(self) -> bool:
         """The second keyword is USING: it is reserved, and so neither an alias nor a type."""
         return self.words[1:2] == ["using"]
 

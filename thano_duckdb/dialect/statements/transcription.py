@@ -91,6 +91,6 @@ SYNTAXES = (
         keywords="PRINT AUDIO",
         read=PrintAudio.read,
         follows_with=True,
-        is_told_apart=lambda beginning: beginning.words[2] in ("as", "options"),
+        is_unambiguous=lambda beginning: beginning.words[2] in ("as", "options"),
     ),
 )
