@@ -119,7 +119,6 @@ def model_alone(folder: Path, workload: Workload, device: str, rate: float) -> l
     windows = [window for clip in clips if isinstance(clip, PreparedClip) for window in clip.windows]
     flops, audio_s = workload.n_copies * corpus_flops(folder, durations_s), workload.n_copies * sum(durations_s)
     rows = []
-    once: Any = {"max_clips": None, "monitor": SilentMonitor()}
     for budget_s in workload.budgets_s:
         runner = BatchRunner(recognizer)
         runner.max_batch_samples = budget_s * RATE_HZ

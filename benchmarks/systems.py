@@ -16,6 +16,7 @@ import thano_duckdb
 from benchmarks.passes import Pass, run_pass
 from benchmarks.stages import Stages
 from benchmarks.without_cache import without_cache
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
@@ -84,7 +85,11 @@ def engine(model: Path, precision: str = "float32") -> System:
         stages.clear()
         with stages.measuring(recognizer.model):
             found = own.transcribe(
-                paths, decoder=stages.decoder, cache=NoCache(), max_clips=None, monitor=SilentMonitor()
+                [Clip.of(path) for path in paths],
+                decoder=stages.decoder,
+                cache=NoCache(),
+                max_clips=None,
+                monitor=SilentMonitor(),
             )
         return _without_gaps([None if one is None else one.text for one in found])
 

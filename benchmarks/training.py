@@ -19,7 +19,7 @@ import thano_duckdb
 from benchmarks.clip_sets import MODEL, an4_test
 from benchmarks.report import report
 from thano_duckdb.audio.decode import Waveform, decode
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.training.loader import BatchLoader
 
@@ -94,7 +94,7 @@ class _PlainDataset(torch.utils.data.Dataset[dict[str, Any]]):
         labels = tokenizer("ONE TWO THREE").input_ids
         self.rows: list[dict[str, Any]] = []
         for path in paths:
-            waveform = decode(as_source(path))
+            waveform = decode(Clip.of(path))
             assert isinstance(waveform, Waveform)
             values = extractor(waveform.samples, sampling_rate=16_000).input_values[0]
             self.rows.append({"input_values": values, "labels": labels, "length": len(values)})

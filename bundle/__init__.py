@@ -1,1 +1,1 @@
-"""How what ships with the package is made: the tutorial's clips and the small English model. See README.md."""
+"""How the data of the package is made: the clips of the tutorial and the small English model. See README.md."""

@@ -1,8 +1,8 @@
-"""Which common words clips say seldom or never: `python -m bundle.scarce_words WORDS MANIFEST.. > words.txt`.
+"""Find common words that are rare in a set of clips: `python -m bundle.scarce_words WORDS MANIFEST.. > words.txt`.
 
-WORDS is a file of the words that may be named, one a line; each MANIFEST a table of clips with their text. A word is
-written as often as it is missing, so that `bundle.training_speech --words` speaks it so often. How common a word is
-says wordfreq (Speer, 2022, doi:10.5281/zenodo.7199437).
+WORDS is a file of the allowed words, one per line; each MANIFEST is a table of clips with their text. A word is written
+as many times as it is missing, so that `bundle.training_speech --words` speaks it that often. The frequency of words
+comes from wordfreq (Speer, 2022, doi:10.5281/zenodo.7199437).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _PRONOUNCEABLE = re.compile(r"(?=.*[aeiouy])[a-z]+")
 
 
 def scarce_words(common: Iterable[str], texts: Iterable[str], at_least: int) -> Counter[str]:
-    """How often each of the `common` words is missing in `texts` to be there `at_least` times."""
-    said = Counter(word for text in texts for word in re.findall("[a-z']+", text.lower()))
-    return +Counter({word: at_least - said[word] for word in common})
+    """How many times each of the `common` words is missing in `texts` to occur `at_least` times."""
+    counts = Counter(word for text in texts for word in re.findall("[a-z']+", text.lower()))
+    return +Counter({word: at_least - counts[word] for word in common})
 
 
 def common_words(known: Iterable[str]) -> list[str]:
-    """The most common English words that are in `known` and read as they are spelt, the most common first."""
+    """The most common English words that are in `known` and pronounced as they are spelt, the most common first."""
     from wordfreq import top_n_list
 
     allowed = {word.lower() for word in known}
@@ -38,11 +38,11 @@ def common_words(known: Iterable[str]) -> list[str]:
 
 
 def main() -> None:
-    """Print them."""
+    """Print the scarce words."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", type=Path)
     parser.add_argument("manifests", type=Path, nargs="+")
-    parser.add_argument("--at-least", type=int, default=30, help="how often each word should be said")
+    parser.add_argument("--at-least", type=int, default=30, help="how often each word should occur")
     arguments = parser.parse_args()
     common = common_words(arguments.words.read_text(encoding="latin-1").split())
     texts = [

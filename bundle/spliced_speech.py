@@ -1,12 +1,12 @@
-"""Say new things with what people have said: `python -m bundle.spliced_speech FOLDER clips.parquet`.
+"""Splice recordings of people into new sentences: `python -m bundle.spliced_speech FOLDER clips.parquet`.
 
-A few people said a few sentences: a model that hears each of them often learns sentences, not sounds. So runs of words
-are cut out and joined in another order (after Lam et al. 2021, `On-the-fly aligned data augmentation for
-sequence-to-sequence ASR`), each speaker's among themselves.
+With few people and few sentences, a model that trains on each of them often learns the sentences, not the sounds. So
+runs of words are cut out and joined in another order (after Lam et al. 2021, `On-the-fly aligned data augmentation for
+sequence-to-sequence ASR`), separately for each speaker.
 
-clips.parquet has audio_path (16 kHz, mono), text, speaker, and words: what PREDICT with include=['words'] heard. Both
-texts are as thano_normalize gives them; only what was heard as it is written is used. Writes FOLDER/*.flac and
-FOLDER/manifest.csv (audio_path, text, speaker).
+clips.parquet has audio_path (16 kHz, mono), text, speaker, and words: the result of PREDICT with include=['words'].
+Both texts are normalised by thano_normalize; only words that were recognised correctly are used. Writes FOLDER/*.flac
+and FOLDER/manifest.csv (audio_path, text, speaker).
 """
 
 from __future__ import annotations
@@ -28,46 +28,47 @@ import soxr
 from bundle.voices import SAMPLE_RATE_HZ, Samples
 
 DURATION_S = (2.0, 5.0)
-"""Of a clip: it ends with the second run after what was drawn."""
+"""A clip gets runs until it is longer than a length drawn from this range, and then one last run."""
 HOP = SAMPLE_RATE_HZ // 200
 FADE = SAMPLE_RATE_HZ // 200
 SAME_SIZE = 0.3
-"""How often the speaker is as tall as in truth."""
+"""How often the vocal tract keeps its true size."""
 SIZES = (0.86, 1.18)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Words that someone said one after another, as samples at 16 kHz."""
+    """Words that a speaker said in succession, as samples at 16 kHz."""
 
     text: str
     samples: Samples
     is_last: bool = False
-    """Nothing more was said: it is followed by silence, as the end of a clip should be."""
+    """Whether these are the last words of a clip: silence follows, as it should at the end of a clip."""
 
 
 def cut(clip: dict[str, Any], rng: random.Random, max_words: int) -> list[Run]:
-    """The runs of a clip, at most `max_words` words each."""
-    reference, heard = clip["text"].split(), clip["words"] or []
-    matches = SequenceMatcher(a=reference, b=[word["word"] for word in heard], autojunk=False).get_matching_blocks()
+    """The correctly recognised runs of a clip, of at most `max_words` words each."""
+    reference, hypothesis = clip["text"].split(), clip["words"] or []
+    recognised = [word["word"] for word in hypothesis]
+    matches = SequenceMatcher(a=reference, b=recognised, autojunk=False).get_matching_blocks()
     if not any(match.size for match in matches):
         return []
     samples = np.asarray(soundfile.read(clip["audio_path"], dtype="float32")[0], np.float32)
     runs = []
     for match in matches:
         first, end = match.b, match.b + match.size
-        start = _boundary(samples, heard, first)
+        start = _boundary(samples, hypothesis, first)
         while first < end:
             last = min(first + rng.randint(1, max_words), end)
-            stop = _boundary(samples, heard, last)
+            stop = _boundary(samples, hypothesis, last)
             words = " ".join(reference[match.a + first - match.b : match.a + last - match.b])
-            runs.append(Run(words, samples[start:stop], is_last=last == len(heard)))
+            runs.append(Run(words, samples[start:stop], is_last=last == len(hypothesis)))
             first, start = last, stop
     return runs
 
 
 def _boundary(samples: Samples, words: list[dict[str, Any]], index: int) -> int:
-    """The sample with the least energy around it between the word before `index` and that at it."""
+    """The sample with the least energy around it, between the word at `index` and the word before it."""
     if index == 0:
         return 0
     if index == len(words):
@@ -80,7 +81,7 @@ def _boundary(samples: Samples, words: list[dict[str, Any]], index: int) -> int:
 
 
 def splice(runs: list[Run], rng: random.Random) -> Run:
-    """Runs of one speaker, drawn until they are long enough, at any size."""
+    """Join random runs of one speaker until they are long enough, with a vocal tract of random size."""
     least = rng.uniform(*DURATION_S) * SAMPLE_RATE_HZ
     chosen = [rng.choice(runs)]
     while sum(len(run.samples) for run in chosen) < least:
@@ -97,12 +98,12 @@ def splice(runs: list[Run], rng: random.Random) -> Run:
 
 
 def main() -> None:
-    """Cut, join, and write the manifest."""
+    """Cut and join the clips, and write the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--hours", type=float, default=4.0, help="of each speaker")
-    parser.add_argument("--max-words", type=int, default=3, help="of a run")
+    parser.add_argument("--hours", type=float, default=4.0, help="how much of each speaker")
+    parser.add_argument("--max-words", type=int, default=3, help="the longest run")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -114,10 +115,10 @@ def main() -> None:
     with (arguments.folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["audio_path", "text", "speaker"])
-        for speaker, said in runs.items():
+        for speaker, runs_of_speaker in runs.items():
             seconds, n = 0.0, 0
             while seconds < arguments.hours * 3600:
-                clip = splice(said, rng)
+                clip = splice(runs_of_speaker, rng)
                 name = f"{speaker}_{n:05}.flac"
                 soundfile.write(arguments.folder / name, np.clip(clip.samples, -1, 1), SAMPLE_RATE_HZ)
                 table.writerow([name, clip.text, speaker])

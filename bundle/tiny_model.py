@@ -1,8 +1,8 @@
-"""Put a model that BUILD made into the package: `python -m bundle.tiny_model FOLDER [FOLDER ..]`.
+"""Put a model made by BUILD into the package: `python -m bundle.tiny_model FOLDER [FOLDER ..]`.
 
-Each FOLDER is a registered model (`SELECT path FROM thano_models()`), a stage of its training, in their order: the last
-one is shipped, in half precision, with the figures of all epochs in training.csv. With `--mean-with FOLDER ..` the mean
-of the weights of the last one and those is shipped: it often errs less than each (Wortsman et al., 2022,
+Each FOLDER is a registered model (`SELECT path FROM thano_models()`): the stages of its training, in order. The last
+one is shipped, in half precision, with the metrics of all epochs in training.csv. With `--mean-with FOLDER ..` the mean
+of its weights and those is shipped, which often makes fewer errors than each of them (Wortsman et al., 2022,
 arXiv:2109.01903).
 """
 
@@ -24,7 +24,7 @@ _LOGGED = ("epoch", "train_loss", "learning_rate", "audio_hours", "seconds")
 
 
 def main() -> None:
-    """Ship it."""
+    """Write the weights and the training log into the package."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stages", type=Path, nargs="+")
     parser.add_argument("--mean-with", type=Path, nargs="+", default=[], help="stages before the last one")

@@ -1,7 +1,7 @@
 """Speak the training texts: `python -m bundle.training_speech FOLDER --prose FILE --words FILE --wordnet FOLDER`.
 
-Writes FOLDER/*.flac and FOLDER/manifest.csv (audio_path, text, speaker, kind). What is spoken, and how, depends only on
-the seed; piper adds randomness of its own. A run that was stopped goes on where it stopped.
+Writes FOLDER/*.flac and FOLDER/manifest.csv (audio_path, text, speaker, kind). Texts and voices depend only on
+the seed; piper adds randomness of its own. A run that was stopped continues where it stopped.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ VOICES = {
     "rhvoice": ("bdl", "clb"),
 }
 SHARES = {"piper": 0.08, "flite": 0.28, "pico": 0.29, "rhvoice": 0.35}
-"""How often each engine speaks: piper sounds best, and takes five to twenty times as long as the others."""
+"""The share of clips of each engine: piper sounds best, but takes five to twenty times as long as the others."""
 CLIPS = {"prose": 12500, "examples": 24500, "everyday": 3600, "numbers": 400, "phrases": 2000, "words": 300}
-"""How many of each kind."""
+"""The number of clips of each kind."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A text, who says it, and where it goes."""
+    """A text, the voice that speaks it, and the file it is written to."""
 
     path: Path
     kind: str
@@ -42,7 +42,7 @@ class Line:
 
 
 def plan(folder: Path, prose: Path, words: Path, wordnet: Path, counts: dict[str, int], seed: int) -> list[Line]:
-    """Every line that is to be spoken."""
+    """All lines to be spoken."""
     rng = random.Random(seed)
     sentences = list(training_text.read_prose(prose))
     rng.shuffle(sentences)
@@ -65,7 +65,7 @@ def plan(folder: Path, prose: Path, words: Path, wordnet: Path, counts: dict[str
 
 
 def random_voice(rng: random.Random) -> Voice:
-    """One of the voices, of any size and at any tempo that people have."""
+    """A random voice, with a size and a tempo in the human range."""
     engine = rng.choices(list(SHARES), list(SHARES.values()))[0]
     name = rng.choice(VOICES[engine])
     return Voice(engine, name, rng.uniform(0.86, 1.2), rng.uniform(0.85, 1.25), rng.uniform(0.5, 1.1))
@@ -84,11 +84,19 @@ def main() -> None:
     """Speak everything and write the manifest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--prose", type=Path, required=True, help="sentences, one a line")
+    parser.add_argument("--prose", type=Path, required=True, help="sentences, one per line")
     parser.add_argument(
-        "--words", type=Path, required=True, help="words, one a line; one that is there twice is spoken twice as often"
+        "--words",
+        type=Path,
+        required=True,
+        help="words, one per line; one that occurs twice is spoken twice as often",
     )
-    parser.add_argument("--wordnet", type=Path, required=True, help="the folder of WordNet's data.noun and its like")
+    parser.add_argument(
+        "--wordnet",
+        type=Path,
+        required=True,
+        help="the folder of WordNet's data.noun and similar files",
+    )
     parser.add_argument("--seed", type=int, default=0)
     for kind, n in CLIPS.items():
         parser.add_argument(f"--{kind}-clips", type=int, default=n)

@@ -1,8 +1,8 @@
 """Speak the tutorial's clips: `python -m bundle.tutorial_speech`, in the root of the repository.
 
 Writes thano_duckdb/models/bundled/librispeech_data: 000.flac to 099.flac, librispeech_train.csv (000 to 079) and
-librispeech_test.csv (080 to 099), each with audio_path and text. Who says what, and where, is always the same; piper
-adds randomness of its own, so that the samples are not.
+librispeech_test.csv (080 to 099), each with audio_path and text. Voices, rooms and noise are the same in each run;
+the samples are not, since piper adds randomness of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from thano_duckdb.training.augment import Augmentation, Noise, Room
 
 SENTENCES = Path(__file__).with_name("tutorial_sentences.txt")
 FOLDER = Path(__file__).parents[1] / "thano_duckdb" / "models" / "bundled" / "librispeech_data"
-LAID_OUT = "tutorial_data/librispeech_data"
-"""Where GET THANOSQL DATASET puts the clips, and so what the tables say."""
+DATASET_FOLDER = "tutorial_data/librispeech_data"
+"""Where GET THANOSQL DATASET copies the clips, and therefore the folder in the tables."""
 N_TRAIN = 80
 SEED = 2022
 
@@ -39,7 +39,7 @@ SPEAKERS = (
 IN_A_ROOM, IN_NOISE = 0.25, 0.4
 PEAK = 0.7
 SILENCE_S = 0.15
-"""Before and after the words."""
+"""The silence before and after the words."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     for index, sentence in enumerate(sentences):
         name = f"{index:03}.flac"
         soundfile.write(FOLDER / name, _clip(index, sentence), SAMPLE_RATE_HZ, subtype="PCM_16")
-        rows.append((f"{LAID_OUT}/{name}", sentence))
+        rows.append((f"{DATASET_FOLDER}/{name}", sentence))
     _write_table("librispeech_train.csv", rows[:N_TRAIN])
     _write_table("librispeech_test.csv", rows[N_TRAIN:])
 
@@ -61,13 +61,13 @@ def _clip(index: int, sentence: str) -> Samples:
     voice = Voice(speaker.engine, speaker.name, speaker.size, rng.uniform(0.9, 1.08), liveliness=0.9)
     silence = np.zeros(round(SILENCE_S * SAMPLE_RATE_HZ), np.float32)
     spoken = np.concatenate([silence, _without_silence(voice.speak(sentence)), silence])
-    heard = _hearing(index, rng).apply(spoken, change_speed=False)
+    heard = _augmentation(index, rng).apply(spoken, change_speed=False)
     level: Samples = (heard * (PEAK / np.abs(heard).max())).astype(np.float32)
     return level
 
 
-def _hearing(index: int, rng: random.Random) -> Augmentation:
-    """Clear enough for anyone to understand: small rooms, little noise."""
+def _augmentation(index: int, rng: random.Random) -> Augmentation:
+    """Small rooms and little noise, so that everybody can understand the clips."""
     room = Room(rng.uniform(0.15, 0.3), rng.uniform(8, 15))
     noise = Noise(rng.uniform(22, 32), rng.uniform(0.6, 0.95))
     in_a_room, in_noise = rng.random() < IN_A_ROOM, rng.random() < IN_NOISE
@@ -75,7 +75,7 @@ def _hearing(index: int, rng: random.Random) -> Augmentation:
 
 
 def _without_silence(samples: Samples) -> Samples:
-    """Without what is quieter than a hundredth of the loudest at either end."""
+    """Trim both ends that are quieter than a hundredth of the loudest sample."""
     loud = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
     return samples[loud[0] : loud[-1] + 1]
 

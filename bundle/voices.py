@@ -1,4 +1,4 @@
-"""Text to speech by the free voices that come in packages: piper's `joe`, flite's, SVOX Pico's and RHVoice's."""
+"""Text to speech with free voices that can be installed as packages: piper's `joe`, flite, SVOX Pico and RHVoice."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker and a manner of speaking.
+    """A speaker and a way of speaking.
 
     Attributes:
         engine: `piper`, `flite`, `pico` or `rhvoice`.
         name: the engine's name for the voice; piper has only `joe`, pico `en-US` and `en-GB`.
-        size: below 1 a longer vocal tract, lower and darker than the voice itself; above 1 a shorter one.
-        tempo: below 1 slower than the voice by itself, above 1 faster; what `size` does to it is made up for.
-        liveliness: of piper: how much of its randomness is let in; 1 is its own setting.
+        size: below 1 for a longer vocal tract, which sounds lower and darker; above 1 for a shorter one.
+        tempo: below 1 for slower than the voice itself, above 1 for faster; the effect of `size` is compensated.
+        liveliness: how much randomness piper uses; 1 is its default.
     """
 
     engine: str
@@ -38,7 +38,7 @@ class Voice:
     liveliness: float = 1.0
 
     def speak(self, text: str) -> Samples:
-        """The text as (n_samples,) mono at 16 kHz."""
+        """Speak a text: (n_samples,) mono at 16 kHz."""
         samples, rate_hz = _ENGINES[self.engine](self, text, self.tempo / self.size)
         resampled: Samples = soxr.resample(samples, rate_hz * self.size, SAMPLE_RATE_HZ, quality="HQ")
         return resampled

@@ -99,6 +99,7 @@ CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     );
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
+-- load() fills in the suffixes of audio files.
 CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
     SELECT file AS audio_path, unnest(thano_audio_info(file))
     FROM glob(
@@ -107,7 +108,7 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
             ELSE rtrim(location, '/\') || '/**'
         END
     )
-    WHERE regexp_matches(lower(file), '\.(wav|flac|ogg|oga|opus|mp3|sph|aif|aiff|aifc|au|snd|caf|w64|rf64)$')
+    WHERE regexp_matches(lower(file), '\.({audio_suffixes})$')
     ORDER BY file;
 
 -- A LibriSpeech tree (speaker/chapter/speaker-chapter.trans.txt) as a table.

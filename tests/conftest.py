@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: where the shared speech lies, and rows of its manifests."""
+"""Fixtures for all tests: the shared speech, the small model, connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thano_duckdb.models import bundled, resolve
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-# A machine that is busy with something else must not fail a property.
+# A machine under load must not make a property-based test fail.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
@@ -27,7 +27,7 @@ SHARED = REPOSITORY.parent / "shared"
 
 @dataclass(frozen=True)
 class Utterance:
-    """A row of a manifest, its path made absolute."""
+    """A row of a manifest, with an absolute path."""
 
     audio_path: str
     text: str
@@ -89,7 +89,7 @@ def bundled_model() -> Path:
 
 @pytest.fixture
 def any_small_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The small model that ships with the package, or one of random weights in its place: where words do not matter."""
+    """The small model that ships with the package; where its weights are missing, a random one: texts do not matter."""
     if not bundled.has_model():
         from tests.training.kit import write_model
 
@@ -99,7 +99,7 @@ def any_small_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub is out of reach and its local cache is empty; gives the cache."""
+    """Make the hub unreachable and its local cache empty; gives the folder of that cache."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -110,7 +110,7 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def con() -> Iterator[thano_duckdb.Connection]:
-    """A connection in memory, closed afterwards."""
+    """An in-memory connection, closed afterwards."""
     with thano_duckdb.connect() as connection:
         yield connection
 

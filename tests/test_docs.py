@@ -1,4 +1,4 @@
-"""The README names what there is."""
+"""The README documents every option and every function, and says the same as the code."""
 
 from __future__ import annotations
 
@@ -7,17 +7,50 @@ import re
 import pytest
 
 from tests.conftest import REPOSITORY
-from thano_duckdb.dialect import OPTIONS, Option, Statement
+from thano_duckdb.option import Option, StatementKind
+from thano_duckdb.options import OPTIONS
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-UNSUPPORTED = {Statement.SEARCH_AUDIO, Statement.CONVERT}
+
+
+def table_under(heading: str) -> list[str]:
+    """The rows of the README's table whose first column is called `heading`."""
+    _, _, text = README.partition(f"| {heading} | default | |\n|---|---|---|\n")
+    return text.partition("\n\n")[0].splitlines()
+
+
+def row(option: Option) -> str:
+    names = f"`{option.name}`" + "".join(f" (`{spelling}`)" for spelling in option.spellings)
+    default = option.default_in_words or f"`{option.default_text}`"
+    return f"| {names} | {default} | {option.description} |"
 
 
 @pytest.mark.parametrize(
-    "option", [option for option in OPTIONS if option.used_by - UNSUPPORTED], ids=lambda option: option.name
+    ("heading", "statements"),
+    [
+        ("option of PREDICT", {StatementKind.PREDICT}),
+        ("option of BUILD and FIT", {StatementKind.BUILD, StatementKind.FIT}),
+    ],
 )
+def test_the_tables_of_options_are_those_of_the_code(heading: str, statements: set[StatementKind]) -> None:
+    assert table_under(heading) == [row(option) for option in OPTIONS if statements <= option.used_by]
+
+
+def test_the_options_of_evaluate_are_listed() -> None:
+    sentence = re.search(r"`EVALUATE` takes (.*?)\. ", README, re.DOTALL)
+    assert sentence is not None
+    names = [option.name for option in OPTIONS if StatementKind.EVALUATE in option.used_by]
+    assert re.findall(r"`(\w+)`", sentence[1]) == names
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_option_is_documented(option: Option) -> None:
     assert re.search(rf"[`(]{option.name}\b", README)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_a_description_names_every_choice(option: Option) -> None:
+    assert [choice for choice in option.choices if f"'{choice}'" not in option.description] == []
 
 
 def test_every_macro_is_documented() -> None:

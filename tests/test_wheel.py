@@ -1,4 +1,4 @@
-"""The wheel holds the package, its SQL and what is bundled, nothing else, and works where it is unpacked."""
+"""The wheel contains the package, its SQL, the bundled model and data, and nothing else; it works when unpacked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
 
 @pytest.fixture(scope="module")
 def unpacked(wheel: zipfile.Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that an installer would make of it."""
+    """The wheel, unpacked as an installer would."""
     folder = tmp_path_factory.mktemp("unpacked")
     wheel.root.extractall(folder)
     return folder
@@ -43,7 +43,7 @@ def run(unpacked: Path, working_folder: Path, *arguments: str, **environment: st
     )
 
 
-def test_the_wheel_brings_its_sql_and_its_data(wheel: zipfile.Path) -> None:
+def test_the_wheel_contains_the_package_its_sql_and_its_data_and_nothing_else(wheel: zipfile.Path) -> None:
     names = set(wheel.root.namelist())
     assert {f"thano_duckdb/sql/{path.name}" for path in (REPOSITORY / "sql").glob("*.sql")} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"thano_duckdb"}
@@ -53,7 +53,18 @@ def test_the_wheel_brings_its_sql_and_its_data(wheel: zipfile.Path) -> None:
     assert {path.relative_to(REPOSITORY).as_posix() for path in files} <= names
 
 
-def test_the_wheel_works_where_it_is_unpacked(unpacked: Path, tmp_path: Path) -> None:
+def test_the_wheel_says_that_it_is_typed(wheel: zipfile.Path) -> None:
+    assert "thano_duckdb/py.typed" in wheel.root.namelist()
+
+
+def test_the_recipes_of_the_bundled_model_are_not_in_the_wheel(wheel: zipfile.Path) -> None:
+    recipes = {path.name for path in (REPOSITORY / "bundle").iterdir() if path.suffix in (".py", ".sql", ".txt")}
+    recipes.remove("__init__.py")
+    assert len(recipes) >= 9
+    assert not recipes & {name.rpartition("/")[2] for name in wheel.root.namelist()}
+
+
+def test_an_unpacked_wheel_works(unpacked: Path, tmp_path: Path) -> None:
     code = (
         "import thano_duckdb; print(thano_duckdb.__file__)\n"
         "with thano_duckdb.connect() as con: print(con.sql(\"SELECT thano_wer('a b', 'a c')\").fetchall())"
@@ -68,7 +79,7 @@ def test_the_wheel_works_where_it_is_unpacked(unpacked: Path, tmp_path: Path) ->
 
 
 @pytest.mark.timeout(600)
-def test_the_demo_of_the_wheel_needs_nothing_else(unpacked: Path, tmp_path: Path, bundled_model: Path) -> None:
+def test_the_demo_runs_from_the_wheel_alone(unpacked: Path, tmp_path: Path, bundled_model: Path) -> None:
     nothing = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
     demo = run(unpacked, tmp_path, "-m", "thano_duckdb", "demo", "--folder", "demo", **nothing)
     assert "Where to go next" in demo.stdout

@@ -54,13 +54,16 @@ def connect(
         database: a file, or ':memory:'.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda' or 'mps'.
+        device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
         **duckdb_options: `read_only`, `config`, as `duckdb.connect` takes them.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
+
+    Raises:
+        ThanoError: `device` or `precision` is unknown.
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
@@ -91,12 +94,12 @@ def show(
     """Transcripts beside players, the worst first: to look at in a notebook, or to save as a web page.
 
     Words are coloured by confidence where the result has `words` (`OPTIONS (include=['words', 'confidence'])`). Where
-    it has references, what was said stands over what was heard, and the highest word error rate comes first.
+    it has references, they stand above the transcripts, and the highest word error rate comes first.
 
     Args:
         result: a relation, a pandas or polars data frame, an Arrow table, a JupySQL result, or a list of dicts.
-        reference: the column of what was said. Default: `text`, `reference` or `transcript`, where there is one.
-        hypothesis: the column of what was heard. Default: `predicted`, `predict_result`, or the struct of
+        reference: the column of reference texts. Default: `text`, `reference` or `transcript`, if there is one.
+        hypothesis: the column of transcripts. Default: `predicted`, `predict_result`, or the struct of
             `thano_transcribe`.
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
         max_rows: so many clips are shown at most; the figures above them are of all.

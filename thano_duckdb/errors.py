@@ -68,6 +68,12 @@ class ThanoWarning(UserWarning):
     """What is off but not wrong: ignored options, failed clips, a model that stands in for another."""
 
 
+def brief(text: str) -> str:
+    """A text of any length and number of lines as a message of one line shows it, in quotes."""
+    line = " ".join(text.split())
+    return f"'{line if len(line) <= 60 else line[:57] + '...'}'"
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """` Did you mean 'x'?` with the nearest of `known`, or an empty text where none is near."""
     import difflib

@@ -1,23 +1,25 @@
-"""Sounds made here, and their encodings by libsndfile."""
+"""Synthetic sounds, and their encodings by libsndfile."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 RATE_HZ = 16_000
 BLOCK = 8192  # libsndfile's Vorbis encoder overflows its stack on long blocks
 
 
 def hum(duration_s: float, rate_hz: int = RATE_HZ, channels: int = 1) -> NDArray[np.float32]:
-    """A few tones below 3 kHz, other ones in each channel: (frames, channels)."""
+    """A few tones below 3 kHz, different ones in each channel: (frames, channels)."""
     time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
     tones = [
         sum(0.1 * np.sin(2 * np.pi * (150 + 700 * k + 60 * channel) * time_s + k) for k in range(4))
@@ -56,17 +58,22 @@ def encode(
     return buffer.getvalue()
 
 
-def waveform(value: str | bytes | Path) -> Waveform:
+def clip_of(value: str | bytes | Path, **selected: Any) -> Clip:
+    """The clip of a value, with the channel and the part that are `selected`."""
+    return dataclasses.replace(Clip.of(str(value) if isinstance(value, Path) else value), **selected)
+
+
+def waveform(value: str | bytes | Path, **selected: Any) -> Waveform:
     """What `decode` gives for a clip that can be read."""
-    decoded = decode(as_source(str(value) if isinstance(value, Path) else value))
+    decoded = decode(clip_of(value, **selected))
     assert isinstance(decoded, Waveform), decoded
     assert decoded.samples.dtype == np.float32
     assert decoded.samples.ndim == 1
     return decoded
 
 
-def reason(value: str | bytes | Path) -> str:
+def reason(value: str | bytes | Path, **selected: Any) -> str:
     """Why a clip cannot be read."""
-    failed = decode(as_source(str(value) if isinstance(value, Path) else value))
+    failed = decode(clip_of(value, **selected))
     assert isinstance(failed, AudioFailure), failed
     return failed.reason

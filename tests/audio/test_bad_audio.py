@@ -1,4 +1,4 @@
-"""A clip that cannot be read is a failure with its own reason, never an exception, a hang, or half a text."""
+"""A clip that cannot be read is a failure with its own reason, never an exception, a hang, or half a transcript."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.audio.sounds import encode, hiss, hum, reason
 from tests.audio.test_decode import _without_first_frame, _without_length
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
-# Places
+# Locations
 
 
-def test_places_without_a_file(tmp_path: Path) -> None:
+def test_locations_without_a_file(tmp_path: Path) -> None:
     assert reason(tmp_path / "missing.wav") == f"No such file: {tmp_path}/missing.wav"
     assert reason("") == "The path is empty."
     assert reason(tmp_path) == f"{tmp_path} is a directory, not an audio file."
@@ -37,7 +37,7 @@ def test_places_without_a_file(tmp_path: Path) -> None:
     assert len(too_long) < 600
 
 
-def test_a_relative_path_is_shown_as_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_shown_as_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert reason("a.wav") == f"No such file: {tmp_path}/a.wav"
 
@@ -49,11 +49,11 @@ def test_what_is_not_a_regular_file_does_not_hang(tmp_path: Path) -> None:
     server.bind(os.path.relpath(tmp_path / "socket.wav"))
     server.close()
     (tmp_path / "link.wav").symlink_to(tmp_path / "fifo.wav")
-    for place in (tmp_path / "fifo.wav", tmp_path / "socket.wav", tmp_path / "link.wav", Path("/dev/zero")):
-        assert reason(place) == f"{place} is a pipe, a socket or a device; only regular files are read."
+    for path in (tmp_path / "fifo.wav", tmp_path / "socket.wav", tmp_path / "link.wav", Path("/dev/zero")):
+        assert reason(path) == f"{path} is a pipe, a socket or a device; only regular files are read."
 
 
-def test_no_permission(tmp_path: Path) -> None:
+def test_a_file_without_read_permission(tmp_path: Path) -> None:
     (tmp_path / "secret.wav").write_bytes(encode(hum(1), "WAV"))
     (tmp_path / "secret.wav").chmod(0)
     if os.access(tmp_path / "secret.wav", os.R_OK):
@@ -61,7 +61,7 @@ def test_no_permission(tmp_path: Path) -> None:
     assert reason(tmp_path / "secret.wav") == f"No permission to read {tmp_path}/secret.wav"
 
 
-def test_no_permission_for_another_user(tmp_path: Path) -> None:
+def test_a_folder_without_permission_for_this_user(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     (tmp_path / "closed").mkdir(mode=0o700)
@@ -73,7 +73,7 @@ def test_no_permission_for_another_user(tmp_path: Path) -> None:
         os.seteuid(0)
 
 
-# Contents that are no audio
+# Contents that are not audio
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_no_permission_for_another_user(tmp_path: Path) -> None:
         (hum(1).tobytes(), "not audio that libsndfile reads"),
     ],
 )
-def test_contents_that_are_no_audio(content: bytes, words: str, tmp_path: Path) -> None:
+def test_contents_that_are_not_audio(content: bytes, words: str, tmp_path: Path) -> None:
     assert words in reason(content)
     for name in ("clip.wav", "clip.raw", "clip.au"):  # libsndfile would take headerless samples by their extension
         (tmp_path / name).write_bytes(content)
         assert words in reason(tmp_path / name)
 
 
-def test_sphere_compressed_by_shorten() -> None:
+def test_a_sphere_file_compressed_by_shorten_is_recognised() -> None:
     sphere = encode(hum(1), "NIST").replace(b"sample_coding -s3 pcm", b"sample_coding -s26 pcm,embedded-shorten-v2.00")
     assert "shorten" in reason(sphere)
 
@@ -125,20 +125,20 @@ def _patched(offset: int, layout: str, value: int) -> bytes:
         (_patched(34, "<H", 0), "damaged"),
     ],
 )
-def test_broken_headers(wav: bytes, words: str) -> None:
+def test_a_broken_header_is_a_failure(wav: bytes, words: str) -> None:
     assert words in reason(wav)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("rate_hz", "channels"), [(16_000, 1), (44_100, 2)])
-def test_samples_that_are_not_numbers(value: float, rate_hz: int, channels: int) -> None:
+def test_samples_that_are_not_numbers_are_a_failure(value: float, rate_hz: int, channels: int) -> None:
     sound = hum(6, rate_hz, channels)
     sound[-1, -1] = value
     assert "not numbers" in reason(encode(sound, "WAV", "FLOAT", rate_hz))
 
 
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "OGG"])
-def test_no_samples(container: str) -> None:
+def test_a_file_without_samples_is_a_failure(container: str) -> None:
     assert reason(encode(hum(0), container)) == "It holds no audio (0 samples)."
 
 
@@ -147,7 +147,7 @@ def test_an_empty_wav_with_more_chunks_is_empty() -> None:
     assert reason(wav + b"LIST\x04\0\0\0INFO") == "It holds no audio (0 samples)."
 
 
-# Cut short: half a file must not give half a text
+# Cut short: half a file must not give half a transcript
 
 
 UNCOMPRESSED = ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "VOC", "CAF"]
@@ -163,7 +163,9 @@ COMPRESSED: list[tuple[str, str | None]] = [
 
 @pytest.mark.parametrize(("container", "subtype"), [*((name, "PCM_16") for name in UNCOMPRESSED), *COMPRESSED])
 @pytest.mark.parametrize("fraction", [0.5, 0.97])
-def test_cut_short(container: str, subtype: str | None, fraction: float, tmp_path: Path) -> None:
+def test_a_file_that_was_cut_short_is_a_failure(
+    container: str, subtype: str | None, fraction: float, tmp_path: Path
+) -> None:
     whole = encode(hum(6), container, subtype)
     part = whole[: int(len(whole) * fraction)]
     (tmp_path / "cut").write_bytes(part)
@@ -171,13 +173,13 @@ def test_cut_short(container: str, subtype: str | None, fraction: float, tmp_pat
     assert reason(part) == reason(tmp_path / "cut")
 
 
-def test_how_much_is_missing() -> None:
+def test_the_reason_says_how_much_is_missing() -> None:
     whole = encode(hum(6), "WAV", "PCM_16")
     assert "its header promises 6.00 s, it holds 3.00 s" in reason(whole[: len(whole) // 2])
 
 
 def test_a_flac_cut_between_two_frames() -> None:
-    """The decoder sees nothing wrong: only the header tells."""
+    """The decoder finds no error: only the header shows that the end is missing."""
     whole = encode(hiss(6), "FLAC", "PCM_16")
     cuts = [n for n in range(1000, len(whole)) if whole[n : n + 2] == b"\xff\xf8" and whole[n + 2] >> 4 == 0xC]
     assert len(cuts) >= 20
@@ -204,18 +206,18 @@ def test_a_flac_that_promises_a_year() -> None:
     assert "it holds 1.00 s" in reason(bytes(wrong))
 
 
-def test_a_header_that_is_off_by_its_own_size_is_forgiven() -> None:
+def test_a_header_that_counts_itself_is_accepted() -> None:
     wav = bytearray(encode(hum(1), "WAV", "PCM_16"))
     struct.pack_into("<I", wav, 40, len(wav))
-    assert isinstance(decode(as_source(bytes(wav))), Waveform)
+    assert isinstance(decode(Clip.of(bytes(wav))), Waveform)
 
 
-# What libsndfile would read only in part
+# Files that libsndfile would read only in part
 
 
 @pytest.mark.parametrize(("container", "subtype"), [("MP3", None), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("FLAC", None)])
 @pytest.mark.parametrize("duration_s", [1.0, 12.0])
-def test_files_joined(
+def test_joined_files_are_a_failure(
     container: str, subtype: str | None, duration_s: float, capfd: pytest.CaptureFixture[str]
 ) -> None:
     one = encode(hum(duration_s), container, subtype)
@@ -224,13 +226,13 @@ def test_files_joined(
 
 
 def test_an_mp3_of_variable_rate_without_a_xing_header() -> None:
-    """Libsndfile guesses its length by the first frame, and stops there."""
+    """Libsndfile guesses its length from the first frame, and stops there."""
     sound = hiss(8)
     sound[8000:] *= 1e-4
     assert "only the first" in reason(_without_first_frame(encode(sound, "MP3", bitrate_mode="VARIABLE")))
 
 
-# Whatever the bytes
+# Any bytes
 
 
 MUTATED = [encode(hum(0.3), container) for container in ("WAV", "AIFF", "AU", "W64", "CAF", "NIST", "FLAC", "OGG")]
@@ -247,7 +249,7 @@ def test_mutated_files_never_raise(content: bytes, changes: list[tuple[int, int]
     for offset, value in changes:
         if offset < len(mutated):
             mutated[offset] = value
-    source = as_source(bytes(mutated))
+    source = Clip.of(bytes(mutated))
     decoded = decode(source)
     if isinstance(decoded, Waveform):
         assert len(decoded.samples)
@@ -257,23 +259,23 @@ def test_mutated_files_never_raise(content: bytes, changes: list[tuple[int, int]
     assert isinstance(probe(source), AudioInfo | AudioFailure)
 
 
-def test_broken_bytes_make_no_noise(tmp_path: Path) -> None:
-    """Broken BLOBs lead libsndfile to seek before the start: Python's traceback of that would reach the terminal."""
+def test_broken_bytes_print_nothing(tmp_path: Path) -> None:
+    """Broken BLOBs lead libsndfile to seek before the start: Python would print a traceback."""
     script = (
         "import numpy as np\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
         "from tests.audio.test_bad_audio import MUTATED\n"
         "random = np.random.default_rng(0)\n"
         "for n in range(1500):\n"
         "    content = bytearray(MUTATED[n % len(MUTATED)])\n"
         "    for offset in random.integers(0, 200, 6): content[offset] = random.integers(256)\n"
-        "    decode(as_source(bytes(content)))\n"
+        "    decode(Clip.of(bytes(content)))\n"
     )
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
 
 
-def test_no_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
@@ -281,11 +283,11 @@ def test_no_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not enough memory" in reason(encode(hum(1), "WAV"))
 
 
-def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_error_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     (tmp_path / "a.wav").write_bytes(encode(hum(1), "WAV"))
     monkeypatch.setattr("os.pread", failing)
     assert "Input/output error" in reason(tmp_path / "a.wav")
-    assert isinstance(probe(as_source(str(tmp_path / "a.wav"))), AudioFailure)
+    assert isinstance(probe(Clip.of(str(tmp_path / "a.wav"))), AudioFailure)

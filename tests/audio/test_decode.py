@@ -1,4 +1,4 @@
-"""Every format, rate and number of channels becomes the same mono samples at 16 kHz."""
+"""Every format, rate and number of channels becomes mono samples at 16 kHz."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSSY = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", 
 
 
 @pytest.mark.parametrize("container", LOSSLESS)
-def test_lossless_formats_give_the_samples_back(container: str) -> None:
+def test_lossless_formats_keep_every_sample(container: str) -> None:
     sound = hiss(5)  # more than one block
     decoded = waveform(encode(sound, container, "PCM_16"))
     assert decoded.duration_s == 5
@@ -31,7 +31,7 @@ def test_lossless_formats_give_the_samples_back(container: str) -> None:
 
 
 @pytest.mark.parametrize(("container", "subtype"), LOSSY)
-def test_lossy_formats_give_the_sound_back(container: str, subtype: str) -> None:
+def test_lossy_formats_keep_the_sound(container: str, subtype: str) -> None:
     sound = hum(6)
     decoded = waveform(encode(sound, container, subtype))
     assert decoded.duration_s == pytest.approx(6, abs=0.07)
@@ -47,7 +47,7 @@ def test_full_scale_is_one_in_every_coding(subtype: str) -> None:
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_any_rate_is_resampled_as_by_soxr_in_one_go(rate_hz: int, channels: int) -> None:
+def test_any_rate_is_resampled_as_soxr_resamples_the_whole(rate_hz: int, channels: int) -> None:
     sound = hiss(3, rate_hz, channels)
     decoded = waveform(encode(sound, "WAV", "FLOAT", rate_hz))
     expected = soxr.resample(sound.mean(axis=1), rate_hz, RATE_HZ)
@@ -70,19 +70,19 @@ def test_a_file_and_its_bytes_are_the_same(tmp_path: Path) -> None:
     assert np.array_equal(waveform(path).samples, waveform(content).samples)
 
 
-def test_home_folder_and_file_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_and_file_urls_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a b.wav").write_bytes(encode(hum(1), "WAV"))
     assert waveform("~/a b.wav").duration_s == waveform(f"file://{tmp_path}/a%20b.wav").duration_s == 1
 
 
-def test_the_extension_is_not_believed(tmp_path: Path) -> None:
+def test_the_extension_does_not_matter(tmp_path: Path) -> None:
     for name in ("a.raw", "a.txt", "a.mp3", "a"):
         (tmp_path / name).write_bytes(encode(hum(1), "FLAC"))
         assert waveform(tmp_path / name).duration_s == 1
 
 
-def test_a_sphere_file_of_timit() -> None:
+def test_a_sphere_file_with_the_header_of_timit() -> None:
     header = "\n".join(
         [
             "NIST_1A\n   1024\ndatabase_id -s5 TIMIT\ndatabase_version -s3 1.0",
@@ -96,18 +96,18 @@ def test_a_sphere_file_of_timit() -> None:
     assert np.array_equal(decoded.samples, integers / np.float32(32768))
 
 
-def test_ten_samples_are_decoded() -> None:
+def test_ten_samples_are_enough() -> None:
     assert len(waveform(encode(hum(1)[:10], "WAV")).samples) == 10
 
 
-# Headers that do not know the length
+# Headers without a length
 
 
 @pytest.mark.parametrize(
     "sizes", [(0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFF024, 0x7FFFF000), (0, 0), (36, 0), (0xFFFFFFFF, 0)]
 )
 @pytest.mark.parametrize("rate_hz", [16_000, 22_050])
-def test_a_wav_written_to_a_pipe(sizes: tuple[int, int], rate_hz: int, tmp_path: Path) -> None:
+def test_a_wav_that_was_written_to_a_pipe_is_whole(sizes: tuple[int, int], rate_hz: int, tmp_path: Path) -> None:
     whole = encode(hiss(5, rate_hz), "WAV", "PCM_16", rate_hz)
     piped = bytearray(whole)
     struct.pack_into("<I", piped, 4, sizes[0])
@@ -115,10 +115,10 @@ def test_a_wav_written_to_a_pipe(sizes: tuple[int, int], rate_hz: int, tmp_path:
     (tmp_path / "piped.wav").write_bytes(piped)
     for clip in (bytes(piped), tmp_path / "piped.wav"):
         assert np.array_equal(waveform(clip).samples, waveform(whole).samples)
-    assert (tmp_path / "piped.wav").read_bytes() == piped  # mended in memory only
+    assert (tmp_path / "piped.wav").read_bytes() == piped  # corrected in memory only
 
 
-def test_a_flac_stream_of_unknown_length() -> None:
+def test_a_flac_stream_of_unknown_length_is_whole() -> None:
     whole = encode(hiss(6), "FLAC", "PCM_16")
     assert np.array_equal(waveform(_without_length(whole)).samples, waveform(whole).samples)
 
@@ -131,15 +131,15 @@ def _without_length(flac: bytes) -> bytes:
     return bytes(changed)
 
 
-def test_an_mp3_without_its_xing_header() -> None:
+def test_an_mp3_without_its_xing_header_is_whole() -> None:
     sound = hum(6)
     whole = encode(sound, "MP3", bitrate_mode="CONSTANT")
     decoded = waveform(_without_first_frame(whole))
     assert decoded.duration_s == pytest.approx(6, abs=0.15)
 
 
-def test_an_mp3_whose_length_is_guessed_too_high() -> None:
-    """A quiet beginning has a low rate: libsndfile then takes the file for longer than it is."""
+def test_an_mp3_whose_length_is_guessed_too_high_is_whole() -> None:
+    """A quiet beginning has a low bit rate, from which libsndfile guesses that the file is longer than it is."""
     sound = hiss(8)
     sound[:64_000] *= 1e-4
     decoded = waveform(_without_first_frame(encode(sound, "MP3", bitrate_mode="VARIABLE")))
@@ -155,13 +155,13 @@ def _without_first_frame(mp3: bytes) -> bytes:
 
 @pytest.mark.parametrize("tag", [b"TAG" + bytes(125), bytes(3000)])
 @pytest.mark.parametrize("container", ["MP3", "FLAC", "WAV", "OGG"])
-def test_tags_behind_the_audio_do_no_harm(container: str, tag: bytes) -> None:
+def test_tags_after_the_audio_do_no_harm(container: str, tag: bytes) -> None:
     whole = encode(hum(6), container)
     assert np.array_equal(waveform(whole + tag).samples, waveform(whole).samples)
 
 
 @pytest.mark.parametrize("container", ["MP3", "FLAC"])
-def test_id3_before_the_audio(container: str) -> None:
+def test_an_id3_tag_before_the_audio_does_no_harm(container: str) -> None:
     whole = encode(hum(6), container)
     tag = b"ID3\x04\0\0\0\0\x02\x00" + bytes(256)
     assert np.array_equal(waveform(tag + whole).samples, waveform(whole).samples)
@@ -170,7 +170,7 @@ def test_id3_before_the_audio(container: str) -> None:
 # Resources
 
 
-def test_threads_do_not_disturb_each_other() -> None:
+def test_threads_decode_independently() -> None:
     clips = [encode(hum(2 + n / 10), "FLAC") for n in range(12)] + [b"noise" * 100] * 4
     alone = [waveform(clip).samples for clip in clips[:12]]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -178,7 +178,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     assert all(np.array_equal(alone[n % 12], samples) for n, samples in enumerate(together))
 
 
-def test_a_long_file_is_never_whole_in_memory_at_its_own_rate(tmp_path: Path) -> None:
+def test_a_long_file_is_never_in_memory_as_a_whole_at_its_own_rate(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     minute = np.rint(hiss(60, 48_000, 2) * 20_000).astype(np.int16)
     with soundfile.SoundFile(path, "w", 48_000, 2, "PCM_16") as file:
@@ -186,9 +186,9 @@ def test_a_long_file_is_never_whole_in_memory_at_its_own_rate(tmp_path: Path) ->
             file.write(minute)
     script = (
         "import resource, sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "clip = decode(as_source(sys.argv[1]))\n"
+        "clip = decode(Clip.of(sys.argv[1]))\n"
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
         "print(len(clip.samples), grown * 1024 / clip.samples.nbytes)\n"
     )

@@ -1,4 +1,4 @@
-"""Clips behind a URL."""
+"""Clips at a URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from tests.audio.sounds import encode, hum, reason, waveform
 from thano_duckdb.audio import remote
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 CLIP = encode(hum(2), "FLAC")
 
@@ -62,9 +62,9 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def test_http(server: str) -> None:
+def test_a_clip_is_read_over_http(server: str) -> None:
     assert np.array_equal(waveform(f"{server}/clip.flac?signed=a%2Fb").samples, waveform(CLIP).samples)
-    assert probe(as_source(f"{server}/clip.flac")) == AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
+    assert probe(Clip.of(f"{server}/clip.flac")) == AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
 
 
 @pytest.mark.parametrize(
@@ -77,26 +77,26 @@ def test_http(server: str) -> None:
         ("broken", "cannot be fetched"),
     ],
 )
-def test_http_failures(server: str, name: str, words: str) -> None:
+def test_each_http_failure_has_its_reason(server: str, name: str, words: str) -> None:
     assert words in reason(f"{server}/{name}")
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_a_failure() -> None:
     assert "cannot be fetched" in reason("http://127.0.0.1:9/clip.wav")
 
 
-def test_a_server_that_never_answers(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_a_failure(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "READ_TIMEOUT_S", 0.3)
     started = time.monotonic()
     assert "did not answer" in reason(f"{server}/silent")
     assert time.monotonic() - started < 4
 
 
-def test_other_protocols() -> None:
+def test_other_protocols_are_read_through_fsspec() -> None:
     fsspec.filesystem("memory").pipe_file("/clips/a.flac", CLIP)
     assert waveform("memory://clips/a.flac").duration_s == 2
     assert reason("memory://clips/b.flac") == "There is nothing at this memory:// address."
-    assert reason("nonsense://a.wav").startswith("The protocol nonsense:// is not known")
+    assert reason("nonsense://a.wav").startswith("The protocol nonsense:// is not supported")
 
 
 def test_a_missing_protocol_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +115,12 @@ def test_the_users_configuration_of_fsspec_is_kept(monkeypatch: pytest.MonkeyPat
     assert options["timeout"].sock_connect == remote.CONNECT_TIMEOUT_S
 
 
-def test_nothing_is_left_behind_at_exit(server: str) -> None:
+def test_no_session_is_left_open_at_exit(server: str) -> None:
     """Open sessions would print warnings when the interpreter ends; threads that decode come and go."""
     script = (
         "import concurrent.futures, sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source, Waveform\n"
-        "def one(n): return decode(as_source(sys.argv[1] + ('/clip.flac' if n % 2 else '/404')))\n"
+        "from thano_duckdb.audio.decode import Waveform, decode\nfrom thano_duckdb.audio.source import Clip\n"
+        "def one(n): return decode(Clip.of(sys.argv[1] + ('/clip.flac' if n % 2 else '/404')))\n"
         "for _ in range(2):\n"
         "    with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
         "        found = list(pool.map(one, range(16)))\n"
@@ -135,8 +135,8 @@ def test_the_network_packages_are_loaded_only_for_urls(tmp_path: Path) -> None:
     (tmp_path / "clip.flac").write_bytes(CLIP)
     script = (
         "import sys\n"
-        "from thano_duckdb.audio.decode import decode, as_source\n"
-        "decode(as_source(sys.argv[1]))\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
+        "decode(Clip.of(sys.argv[1]))\n"
         "print([name for name in ('fsspec', 'aiohttp', 'asyncio', 'torch') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "clip.flac")]

@@ -1,20 +1,22 @@
-"""What stands in an audio column, and what tells one clip from another."""
+"""Clips as values: what an audio column holds, and what distinguishes one clip from another."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 
-def test_locations() -> None:
-    assert as_source("a b/ü.wav").location == "a b/ü.wav"
-    assert as_source("a.wav").data is None
-    assert as_source(b"RIFF").location == "<blob of 4 bytes>"
-    assert as_source(b"RIFF").data == b"RIFF"
+def test_a_clip_has_a_location_or_data() -> None:
+    assert Clip.of("a b/ü.wav").location == "a b/ü.wav"
+    assert Clip.of("a.wav").data is None
+    assert Clip.of(b"RIFF").location == "<blob of 4 bytes>"
+    assert Clip.of(b"RIFF").data == b"RIFF"
 
 
 @pytest.mark.parametrize(
@@ -29,38 +31,47 @@ def test_locations() -> None:
         ("a:b.wav", False),
     ],
 )
-def test_what_must_be_fetched(location: str, is_url: bool) -> None:
-    assert as_source(location).is_url is is_url
+def test_urls_other_than_files_are_fetched(location: str, is_url: bool) -> None:
+    assert Clip.of(location).is_url is is_url
 
 
 def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert as_source("x/../a.wav").path == tmp_path / "a.wav"
-    assert as_source("~/a.wav").path == tmp_path / "home" / "a.wav"
-    assert as_source("file:///x/a%20b.wav").path == Path("/x/a b.wav")
-    assert as_source("file://localhost/a.wav").path == Path("/a.wav")
+    assert Clip.of("x/../a.wav").path == tmp_path / "a.wav"
+    assert Clip.of("~/a.wav").path == tmp_path / "home" / "a.wav"
+    assert Clip.of("file:///x/a%20b.wav").path == Path("/x/a b.wav")
+    assert Clip.of("file://localhost/a.wav").path == Path("/a.wav")
 
 
-def test_the_memo_key_of_a_file_changes_with_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_content_key_of_a_file_changes_with_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a.wav"
     path.write_bytes(b"one")
     os.utime(path, ns=(0, 5))
-    assert as_source("a.wav").memo_key() == as_source(f"file://{path}").memo_key() == (str(path), 3, 5)
+    assert Clip.of("a.wav").content_key() == Clip.of(f"file://{path}").content_key()
+    assert Clip.of("a.wav").content_key() == (str(path), 3, 5, None, None, None)
     path.write_bytes(b"two")
     os.utime(path, ns=(0, 6))
-    assert as_source("a.wav").memo_key() == (str(path), 3, 6)
+    assert Clip.of("a.wav").content_key() == (str(path), 3, 6, None, None, None)
 
 
-def test_the_memo_key_of_a_blob_is_its_content() -> None:
-    assert as_source(b"one").memo_key() == as_source(bytes(bytearray(b"one"))).memo_key()
-    assert as_source(b"one").memo_key() != as_source(b"two").memo_key()
-    assert len({as_source(b"one").memo_key(), as_source(b"two").memo_key()}) == 2  # hashable
+def test_the_content_key_of_a_blob_is_its_content() -> None:
+    assert Clip.of(b"one").content_key() == Clip.of(bytes(bytearray(b"one"))).content_key()
+    assert Clip.of(b"one").content_key() != Clip.of(b"two").content_key()
+    assert len({Clip.of(b"one").content_key(), Clip.of(b"two").content_key()}) == 2  # hashable
+
+
+@pytest.mark.parametrize("value", [b"one", __file__])
+def test_each_channel_and_each_part_has_a_content_key_of_its_own(value: str | bytes) -> None:
+    whole = Clip.of(value)
+    selections: list[dict[str, Any]] = [{"channel": 0}, {"channel": 1}, {"start_s": 1.0}, {"stop_s": 1.0}, {}]
+    clips = [dataclasses.replace(whole, **selected) for selected in selections]
+    assert len({clip.content_key() for clip in clips}) == len(clips)
 
 
 @pytest.mark.parametrize(
     "location", ["missing.wav", "https://example.org/a.wav", "nul\0.wav", "\ud800.wav", "x" * 5000]
 )
-def test_there_is_no_memo_key_before_reading(location: str) -> None:
-    assert as_source(location).memo_key() is None
+def test_there_is_no_content_key_if_nothing_is_known_before_reading(location: str) -> None:
+    assert Clip.of(location).content_key() is None

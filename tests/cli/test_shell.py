@@ -62,6 +62,7 @@ def test_an_error_names_its_line_in_the_script_and_stops_it(tmp_path: Path) -> N
         (["-c", "SELECT * FROM nothing_here"], 1, "nothing_here"),
         (["no/such/folder/my.duckdb", "-c", "SELECT 1"], 1, "my.duckdb"),
         (["--no-such-option"], 2, "usage"),
+        (["--device", "gpu", "-c", "SELECT 1"], 2, "use 'cuda' for an NVIDIA GPU"),
     ],
 )
 def test_failures_have_exit_codes_and_one_message(arguments: list[str], code: int, phrase: str) -> None:

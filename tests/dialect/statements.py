@@ -38,11 +38,11 @@ def spaced(draw: st.DrawFn, words: str) -> str:
 
 
 def _filled(*templates: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Templates, their `{n}` filled with any of `NAMES`, and other places with what `parts` gives."""
+    """Templates, their `{n}` filled with any of `NAMES`, and their other fields with what `parts` gives."""
 
     def fill(template: str) -> st.SearchStrategy[str]:
-        places = re.findall(r"\{(\w+)\}", template)
-        values = st.tuples(*(parts.get(place, NAMES) for place in places))
+        fields = re.findall(r"\{(\w+)\}", template)
+        values = st.tuples(*(parts.get(field, NAMES) for field in fields))
         return values.map(lambda texts: re.sub(r"\{\w+\}", "{}", template).format(*texts))
 
     return st.one_of([fill(template) for template in templates])
@@ -89,7 +89,7 @@ QUERIES = st.recursive(
     _around,
     max_leaves=4,
 )
-"""Queries that DuckDB parses, mostly, with our words as names at every place."""
+"""Queries that DuckDB parses, mostly, with our words as names everywhere."""
 
 _COLUMNS = _filled(
     *("{n} {n}", "{n} {n} DEFAULT 1", "{n} {n} USING COMPRESSION rle", "{n} {n} AS ({n})", "{n} STRUCT({n} {n})"),
@@ -145,7 +145,7 @@ INNER = st.sampled_from(
 
 @st.composite
 def predictions(draw: st.DrawFn, depth: int = 2) -> str:
-    """PREDICT statements, some over others."""
+    """PREDICT statements, some of them nested."""
     query = draw(INNER)
     if depth and draw(st.booleans()):
         inner = draw(predictions(depth - 1))
@@ -153,7 +153,7 @@ def predictions(draw: st.DrawFn, depth: int = 2) -> str:
     return " ".join(f"PREDICT USING {draw(MODELS)} {draw(OPTIONS)} AS {query}".split())
 
 
-PLACES = st.sampled_from(
+CONTEXTS = st.sampled_from(
     [
         "{}",
         "({})",

@@ -1,4 +1,4 @@
-"""What DuckDB misses at run time is told at its place in the user's text."""
+"""A column or a model that is missing at run time is reported where the user's text names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Database = duckdb.DuckDBPyConnection
 
 
 def diagnosis(database: Database, marked: str) -> DialectError | None:
-    """Run a text without its mark, and tell of the column that DuckDB misses; the mark must be the place."""
+    """Run a text without its mark, and report the column that DuckDB misses; the mark says where."""
     before, _, after = marked.partition("@@")
     sql = before + after
     with pytest.raises(duckdb.BinderException) as refusal:

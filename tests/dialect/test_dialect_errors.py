@@ -1,4 +1,4 @@
-"""Bad text of ours gets one sentence that points at the place: `@@` marks it."""
+"""Text that is not well formed is refused in one sentence that points at the mistake: `@@` marks where."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (@@'audio_col'='x') AS SELECT 1", "is not the name of an option"),
     ("PREDICT USING m OPTIONS (@@, batch_size=1) AS SELECT 1", "is not the name of an option"),
     ("PREDICT USING m OPTIONS (batch_size=1 @@device='cpu') AS SELECT 1", "a comma or )"),
-    ("PREDICT USING m OPTIONS (audio_col=src@@.path) AS SELECT 1", "stands in quotes"),
+    (
+        "PREDICT USING m OPTIONS (audio_col=src@@.path) AS SELECT 1",
+        "write a value that is more than a number or a word in quotes",
+    ),
     (
         "PREDICT USING m OPTIONS (batch_size=1, @@BATCH_SIZE=2) AS SELECT 1",
         "'batch_size' and 'BATCH_SIZE' is given twice",
@@ -76,17 +79,35 @@ ERRORS = [
         "BUILD MODEL m USING b OPTIONS (epochs=1, @@max_epochs=1) AS SELECT 1",
         "'epochs' and 'max_epochs' is given twice",
     ),
-    ("PREDICT USING m OPTIONS (batch_size=@@0) AS SELECT 1", "must be a whole number of at least 1, not 0"),
-    ("PREDICT USING m OPTIONS (batch_size=@@-1) AS SELECT 1", "must be a whole number of at least 1, not -1"),
-    ("PREDICT USING m OPTIONS (batch_size=@@8.5) AS SELECT 1", "must be a whole number of at least 1, not 8.5"),
-    ("PREDICT USING m OPTIONS (batch_size=@@'8') AS SELECT 1", "must be a whole number of at least 1, not '8'"),
-    ("PREDICT USING m OPTIONS (batch_size=@@True) AS SELECT 1", "must be a whole number of at least 1, not True"),
-    ("PREDICT USING m OPTIONS (batch_size=@@[1]) AS SELECT 1", "must be a whole number of at least 1, not [1]"),
-    ("PREDICT USING m OPTIONS (batch_size=@@" + "9" * 5000 + ") AS SELECT 1", "must be a whole number of at least 1"),
+    ("PREDICT USING m OPTIONS (batch_size=@@0) AS SELECT 1", "must be a whole number from 1 to 2147483647, not 0"),
+    ("PREDICT USING m OPTIONS (batch_size=@@-1) AS SELECT 1", "must be a whole number from 1 to 2147483647, not -1"),
+    ("PREDICT USING m OPTIONS (batch_size=@@8.5) AS SELECT 1", "must be a whole number from 1 to 2147483647, not 8.5"),
+    ("PREDICT USING m OPTIONS (batch_size=@@'8') AS SELECT 1", "must be a whole number from 1 to 2147483647, not '8'"),
+    (
+        "PREDICT USING m OPTIONS (batch_size=@@True) AS SELECT 1",
+        "must be a whole number from 1 to 2147483647, not True",
+    ),
+    ("PREDICT USING m OPTIONS (batch_size=@@[1]) AS SELECT 1", "must be a whole number from 1 to 2147483647, not [1]"),
+    (
+        "PREDICT USING m OPTIONS (batch_size=@@" + "9" * 5000 + ") AS SELECT 1",
+        "must be a whole number from 1 to 2147483647",
+    ),
     ("BUILD MODEL m USING b OPTIONS (learning_rate=@@0) AS SELECT 1", "must be a number above 0, not 0"),
     ("BUILD MODEL m USING b OPTIONS (learning_rate=@@1e999) AS SELECT 1", "must be a number above 0"),
     ("BUILD MODEL m USING b OPTIONS (validation_split=@@1) AS SELECT 1", "a number of at least 0 and below 1, not 1"),
-    ("BUILD MODEL m USING b OPTIONS (warmup_ratio=@@1.5) AS SELECT 1", "of at least 0 and at most 1, not 1.5"),
+    ("BUILD MODEL m USING b OPTIONS (warmup_ratio=@@1.5) AS SELECT 1", "must be a number from 0 to 1, not 1.5"),
+    ("BUILD MODEL m USING b OPTIONS (seed=@@4294967296) AS SELECT 1", "a whole number from 0 to 4294967295, not 429"),
+    (
+        "BUILD MODEL m USING b OPTIONS (precision=@@'int8') AS SELECT 1",
+        "must be one of 'auto', 'float32', 'bfloat16', 'float16', not 'int8': training needs floating point",
+    ),
+    ("FIT MODEL m USING b OPTIONS (device=@@'cuda:1') AS SELECT 1", "training takes the first GPU"),
+    ("PREDICT USING m OPTIONS (device=@@gpu) AS SELECT 1", "not 'gpu': use 'cuda' for an NVIDIA GPU"),
+    ("PREDICT USING m OPTIONS (device=@@'cuda:x') AS SELECT 1", "Did you mean 'cuda:N'?"),
+    (
+        "PREDICT USING m OPTIONS (device=@@'cuda:N') AS SELECT 1",
+        "must be one of 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'",
+    ),
     ("COPY t OPTIONS (overwrite=@@'yes') FROM 'x.csv'", "must be True or False, not 'yes'"),
     ("COPY t OPTIONS (overwrite=@@1) FROM 'x.csv'", "must be True or False, not 1"),
     ("COPY t OPTIONS (if_exists=@@'replaced') FROM 'x.csv'", "Did you mean 'replace'?"),
@@ -96,8 +117,8 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (include=@@['words', Words]) AS SELECT 1", "one or a list of"),
     ("PREDICT USING m OPTIONS (result_col='Error', include=@@error) AS SELECT 1", "name the same column"),
     ("UPLOAD MODEL m OPTIONS (framework=@@'tensorflow') FROM 'x'", "must be 'pytorch', not 'tensorflow'"),
-    ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal: a parameter cannot stand here"),
-    ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal: a parameter cannot stand here"),
+    ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal: not a parameter"),
+    ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal: not a parameter"),
     ("PREDICT USING m OPTIONS (audio_col=@@E'a\\'b') AS SELECT 1", "a text in quotes"),
     ("PREDICT USING m OPTIONS (audio_col=@@(1)) AS SELECT 1", "a text in quotes"),
     ("PREDICT USING m OPTIONS (batch_size=@@-x) AS SELECT 1", "this is not a number"),
@@ -109,8 +130,8 @@ ERRORS = [
     ("PREDICT USING @@m@two AS SELECT 1", "write name or name@2"),
     ("PREDICT USING @@m@2@3 AS SELECT 1", "write name or name@2"),
     ("PREDICT USING @@'' AS SELECT 1", "The model is empty"),
-    ("PREDICT USING @@$model AS SELECT 1", "a parameter cannot stand after USING"),
-    ("PREDICT USING @@? AS SELECT 1", "a parameter cannot stand after USING"),
+    ("PREDICT USING @@$model AS SELECT 1", "a parameter cannot follow USING"),
+    ("PREDICT USING @@? AS SELECT 1", "a parameter cannot follow USING"),
     ("BUILD MODEL @@'a/b' USING c AS SELECT 1", "names are identifiers, not paths"),
     ("BUILD MODEL @@../b USING c AS SELECT 1", "names are identifiers, not paths"),
     ("BUILD MODEL @@m@2 USING c AS SELECT 1", "names are identifiers, not paths"),
@@ -124,9 +145,9 @@ ERRORS = [
     ("COPY t OPTIONS () FROM @@'x.docx'", "COPY does not read '.docx' files"),
     ("COPY t OPTIONS () FROM 'x.csv' @@(FORMAT csv)", "do not go together"),
     ("COPY t OPTIONS () @@TO 'x.csv'", "DuckDB's COPY table TO 'file'"),
-    # What is too much
-    ("DELETE MODEL m @@n", "The statement ends here, and 'n' is too much"),
-    ("GET THANOSQL DATASET d @@AS SELECT 1", "The statement ends here"),
+    # What follows the end
+    ("DELETE MODEL m @@n", "Unexpected 'n' at the end of the statement"),
+    ("GET THANOSQL DATASET d @@AS SELECT 1", "Unexpected 'AS' at the end of the statement"),
     ("LIST MODEL @@WHERE name = 'x'", "SELECT .. FROM (LIST MODEL) .."),
     ("LIST THANOSQL MODEL @@OPTIONS (x=1)", "SELECT .. FROM (LIST THANOSQL MODEL) .."),
     # What stands alone
@@ -139,13 +160,19 @@ ERRORS = [
     ("SELECT 1 UNION ALL @@UPLOAD MODEL m FROM 'x'", "UPLOAD MODEL stands alone"),
     ("SELECT * FROM (@@DELETE MODEL m)", "DELETE MODEL stands alone"),
     ("PREDICT USING m AS SELECT * FROM (@@BUILD MODEL m USING b AS SELECT 1)", "BUILD MODEL stands alone"),
-    # What is not there
+    # What is refused
     ("@@SEARCH AUDIO USING m OPTIONS (search_input='x', top_k=3) AS SELECT 1", "SEARCH AUDIO is not supported yet"),
     ("FROM (@@CONVERT USING m AS SELECT 1)", "CONVERT is not supported yet"),
-    ("SEARCH @@IMAGE USING m AS SELECT 1", "SEARCH IMAGE is not supported"),
-    ("PRINT @@IMAGE AS SELECT 1", "PRINT IMAGE is not supported"),
-    ("PRINT @@VIDEO OPTIONS (video_col='x') AS SELECT 1", "PRINT VIDEO is not supported"),
-    # Places
+    ("SELECT f(@@CONVERT USING m AS SELECT 1)", "CONVERT is not supported yet"),
+    ("CREATE TABLE t AS @@CONVERT USING m AS SELECT 1", "CONVERT is not supported yet"),
+    ("PREDICT USING m AS @@SEARCH AUDIO USING n AS SELECT 1", "SEARCH AUDIO is not supported yet"),
+    ("FROM (@@SEARCH AUDIO USING m AS SELECT 1)", "SEARCH AUDIO is not supported yet"),
+    ("@@SEARCH TEXT USING", "SEARCH TEXT is not supported: the models here transcribe speech"),
+    ("FROM (@@PRINT IMAGE AS SELECT 1)", "PRINT IMAGE is not supported"),
+    ("@@SEARCH IMAGE USING m AS SELECT 1", "SEARCH IMAGE is not supported"),
+    ("@@PRINT IMAGE AS SELECT 1", "PRINT IMAGE is not supported"),
+    ("@@PRINT VIDEO OPTIONS (video_col='x') AS SELECT 1", "PRINT VIDEO is not supported"),
+    # Positions
     (
         "SELECT 'é\n''';\n-- 한국어\n\tPREDICT USING m OPTIONS (\r\n\t\t/* ü\n*/ @@x=1) AS SELECT 1",
         "no option 'x'",
@@ -158,7 +185,7 @@ ERRORS = [
 @pytest.mark.parametrize(
     ("marked", "phrase"), ERRORS, ids=[f"{phrase[:30]}-{number}" for number, (_, phrase) in enumerate(ERRORS)]
 )
-def test_an_error_says_what_and_points_at_the_place(marked: str, phrase: str) -> None:
+def test_an_error_says_what_is_wrong_and_points_at_it(marked: str, phrase: str) -> None:
     before, _, after = marked.partition("@@")
     with pytest.raises(DialectError) as refusal:
         rewrite(before + after)

@@ -1,26 +1,24 @@
-"""What `plan` and `parse` tell the connection of a text."""
+"""What `plan` and `parse` tell the connection about a text."""
 
 from __future__ import annotations
 
 import pytest
 
 from thano_duckdb.dialect import (
-    OPTIONS,
     Build,
-    Convert,
     Copy,
     Evaluate,
     Fit,
     ListAll,
     Predict,
     QueryNode,
-    Search,
-    Statement,
     parse,
     plan,
     rewrite,
     split_statements,
 )
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -44,6 +42,11 @@ from thano_duckdb.dialect import (
         "CREATE TABLE t(print audio AS (x + 1), search audio USING COMPRESSION rle, build model)",
         "SELECT x::UNION(list model)",
         "FROM (delete model)",
+        "FROM (upload model)",
+        "FROM (build model)",
+        "FROM (fit model JOIN t USING (x))",
+        "FROM (get thanosql)",
+        "FROM (print audio), (print image)",
         "FROM (search audio JOIN t USING (x))",
         "FROM (copy AS options) x",
         "WITH predict AS (SELECT 1), evaluate(build) AS (SELECT 2) FROM predict USING SAMPLE 10",
@@ -58,7 +61,7 @@ from thano_duckdb.dialect import (
         "\ud800 PREDICT USING m AS SELECT 1",
     ],
 )
-def test_text_without_a_statement_of_ours_comes_back_itself(sql: str) -> None:
+def test_text_without_a_statement_of_ours_comes_back_unchanged(sql: str) -> None:
     result = plan(sql)
     assert result.sql is sql
     assert result.is_plain
@@ -74,7 +77,7 @@ def test_spaces_that_only_duckdbs_parser_takes_are_spaces(space: str) -> None:
     assert statement.query_text == f"SELECT 'a{space}b' AS audio_path"
 
 
-def test_nodes_say_where_they_stand() -> None:
+def test_nodes_say_where_they_are_written() -> None:
     sql = "SELECT 'é'; PREDICT USING \"hf://a/b\" OPTIONS (audio_col='x') AS SELECT * FROM (LIST MODEL); LIST TABLE"
     predict, models, tables = parse(sql)
     assert isinstance(predict, Predict)
@@ -91,7 +94,7 @@ def test_nodes_say_where_they_stand() -> None:
     assert (tables.what, tables.span.of(sql)) == ("TABLE", "LIST TABLE")
 
 
-def test_statements_of_training_are_read_whole() -> None:
+def test_training_statements_keep_every_option() -> None:
     sql = """
         WITH a AS (FROM t)
         BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (
@@ -100,11 +103,9 @@ def test_statements_of_training_are_read_whole() -> None:
             gradient_accumulation=2, resume=False, overwrite=True, on_error='fail', device=cpu, precision=float32,
         ) AS SELECT * FROM (PREDICT USING m AS FROM a);
         FIT MODEL mine2 USING mine@3 AS FROM t;
-        EVALUATE USING mine OPTIONS (by='speaker') AS FROM t;
-        SEARCH AUDIO USING mine OPTIONS (search_input='help', top_k=None) AS FROM t;
-        CONVERT USING mine AS FROM t
+        EVALUATE USING mine OPTIONS (by='speaker') AS FROM t
     """
-    build, predict, fit, evaluate, search, convert = parse(sql)
+    build, predict, fit, evaluate = parse(sql)
     assert isinstance(build, Build)
     assert (build.name.text, build.model.text) == ("mine", "Wav2Vec2TinyEn")
     assert build.query_text == "SELECT * FROM (PREDICT USING m AS FROM a)"
@@ -132,9 +133,6 @@ def test_statements_of_training_are_read_whole() -> None:
     assert (fit.name.text, fit.model.text, fit.options["epochs"]) == ("mine2", "mine@3", 5)
     assert isinstance(evaluate, Evaluate)
     assert (evaluate.options["by"], evaluate.options["text_col"]) == ("speaker", "text")
-    assert isinstance(search, Search)
-    assert search.options["top_k"] is None
-    assert isinstance(convert, Convert)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +160,7 @@ def test_a_plan_runs_now_when_one_of_its_statements_does() -> None:
     assert not plan("LIST MODEL; PREDICT USING m AS FROM t").runs_now
 
 
-def test_options_without_effect_are_told_with_their_place() -> None:
+def test_options_without_effect_give_a_warning_with_their_position() -> None:
     sql = (
         "SELECT 1;\nPREDICT USING m OPTIONS (text_col='text',\n  max_epochs=1, overwrite=True, batch_size=2) AS FROM t"
     )
@@ -174,7 +172,7 @@ def test_options_without_effect_are_told_with_their_place() -> None:
     assert plan("PREDICT USING m OPTIONS (batch_size=1) AS FROM t").warnings == ()
 
 
-def test_options_without_effect_are_checked_all_the_same() -> None:
+def test_options_without_effect_are_still_checked() -> None:
     with pytest.raises(Exception, match="whole number"):
         plan("PREDICT USING m OPTIONS (epochs=many) AS FROM t")
 
@@ -224,16 +222,21 @@ def test_copy_keeps_the_tables_name_as_written() -> None:
     assert copy.table.text == 'Db.s."my "" t"'
 
 
-def test_the_table_of_options_holds_together() -> None:
-    names = [name for option in OPTIONS for name in (option.name, *option.spellings)]
+def test_the_table_of_options_is_consistent() -> None:
+    names = [
+        (name, statement)
+        for option in OPTIONS
+        for name in (option.name, *option.spellings)
+        for statement in option.used_by | option.ignored_by
+    ]
     assert len(names) == len(set(names))
     for option in OPTIONS:
         assert option.default is None or option.accept(option.default) == option.default
         assert not option.used_by & option.ignored_by
-        assert option.used_by <= set(Statement)
+        assert option.used_by <= set(StatementKind)
 
 
-def test_a_thousand_predictions_in_each_other() -> None:
+def test_a_thousand_nested_predictions() -> None:
     inner = "SELECT * FROM t"
     for _ in range(1000):
         inner = f"PREDICT USING m AS SELECT * FROM ({inner})"
@@ -253,7 +256,7 @@ def test_a_long_script() -> None:
     assert result.sql == rewrite(one) * 3000
 
 
-def test_a_script_is_cut_at_its_semicolons() -> None:
+def test_a_script_is_split_at_its_semicolons() -> None:
     script = """
         -- first; of all
         SELECT ';', $$;$$ /* ; */, E'\\';' ; ;

@@ -1,4 +1,4 @@
-"""Properties of the rewriter, with DuckDB's own parser as the judge of what is DuckDB's."""
+"""Properties of the rewriter; DuckDB's own parser decides what is DuckDB's SQL."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def spaceless(sql: str) -> list[str]:
 
 @given(sql_texts.SOUP)
 @settings(max_examples=500)
-def test_text_that_holds_no_statement_of_ours_comes_back_itself(sql: str) -> None:
+def test_text_without_a_statement_of_ours_comes_back_unchanged(sql: str) -> None:
     assert plan(sql).sql is sql
 
 
@@ -54,7 +54,7 @@ def test_what_duckdb_parses_is_never_touched(parser: duckdb.DuckDBPyConnection, 
 
 
 @given(st.lists(sql_texts.STATEMENTS, max_size=3), st.data())
-def test_scripts_are_cut_where_duckdb_cuts_them(
+def test_scripts_are_split_where_duckdb_splits_them(
     parser: duckdb.DuckDBPyConnection, statements: list[str], data: st.DataObject
 ) -> None:
     script = "".join(data.draw(sql_texts.SPACES) + statement + " ;" for statement in statements)
@@ -68,32 +68,32 @@ def test_scripts_are_cut_where_duckdb_cuts_them(
     assert split_statements(script) == [statement for statement in statements if statement]
 
 
-@given(sql_texts.predictions(), sql_texts.PLACES)
-def test_duckdb_parses_what_a_prediction_becomes_wherever_it_stands(
-    parser: duckdb.DuckDBPyConnection, prediction: str, place: str
+@given(sql_texts.predictions(), sql_texts.CONTEXTS)
+def test_duckdb_parses_what_a_prediction_becomes_in_any_context(
+    parser: duckdb.DuckDBPyConnection, prediction: str, context: str
 ) -> None:
-    sql = place.format(prediction)
+    sql = context.format(prediction)
     result = rewrite(sql)
     assert duckdb_statements(parser, result) is not None
-    assert place.format(rewrite(prediction)) == result
+    assert context.format(rewrite(prediction)) == result
 
 
-@given(sql_texts.predictions(), sql_texts.PLACES)
-def test_rewriting_twice_changes_nothing_more(prediction: str, place: str) -> None:
-    once = rewrite(place.format(prediction))
+@given(sql_texts.predictions(), sql_texts.CONTEXTS)
+def test_rewriting_twice_changes_nothing_more(prediction: str, context: str) -> None:
+    once = rewrite(context.format(prediction))
     assert rewrite(once) is once
 
 
-@given(sql_texts.predictions(), sql_texts.PLACES, st.data())
-def test_white_space_comments_and_case_do_not_matter(prediction: str, place: str, data: st.DataObject) -> None:
-    sql = place.format(prediction)
+@given(sql_texts.predictions(), sql_texts.CONTEXTS, st.data())
+def test_white_space_comments_and_case_do_not_matter(prediction: str, context: str, data: st.DataObject) -> None:
+    sql = context.format(prediction)
     spaced = data.draw(sql_texts.spaced(sql))
     assert [word.lower() for word in spaceless(rewrite(spaced))] == [word.lower() for word in spaceless(rewrite(sql))]
 
 
-@given(sql_texts.predictions(), sql_texts.PLACES, st.data())
-def test_spans_are_places_of_the_text(prediction: str, place: str, data: st.DataObject) -> None:
-    sql = data.draw(sql_texts.spaced(place.format(prediction)))
+@given(sql_texts.predictions(), sql_texts.CONTEXTS, st.data())
+def test_spans_are_parts_of_the_text(prediction: str, context: str, data: st.DataObject) -> None:
+    sql = data.draw(sql_texts.spaced(context.format(prediction)))
     found = parse(sql)
     assert len(found) == prediction.count("PREDICT USING")
     outer: list[Node] = []

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.dialect import rewrite
 
 Database = duckdb.DuckDBPyConnection
@@ -43,7 +44,7 @@ def test_predict_over_predict_keeps_both_texts(database: Database) -> None:
     assert run(database, sql) == [("b.wav", "n hears b.wav", "m hears b.wav")]
 
 
-def test_a_union_behind_predict_is_predicted_too(database: Database) -> None:
+def test_a_union_after_predict_is_predicted_too(database: Database) -> None:
     union = "SELECT 'x' AS audio_path UNION ALL SELECT 'y'"
     assert run(database, f"PREDICT USING m AS {union}") == [("x", "m hears x"), ("y", "m hears y")]
     assert run(database, "(PREDICT USING m AS SELECT 'x' AS audio_path) UNION ALL SELECT 'y', NULL") == [
@@ -57,9 +58,9 @@ def test_limit_and_order_of_the_query_hold(database: Database) -> None:
     assert run(database, sql) == [("d.wav", "m hears d.wav")]
 
 
-@pytest.mark.parametrize("place", ["?", "$1"])
-def test_parameters_within_the_query_are_duckdbs(database: Database, place: str) -> None:
-    sql = f"PREDICT USING m AS SELECT audio_path FROM librispeech_test WHERE speaker = {place}"
+@pytest.mark.parametrize("parameter", ["?", "$1"])
+def test_parameters_within_the_query_are_duckdbs(database: Database, parameter: str) -> None:
+    sql = f"PREDICT USING m AS SELECT audio_path FROM librispeech_test WHERE speaker = {parameter}"
     assert run(database, sql, "bob") == [("b.wav", "m hears b.wav")]
 
 
@@ -76,7 +77,7 @@ def test_a_result_can_be_kept_read_again_and_added_to(database: Database) -> Non
     ]
 
 
-def test_list_model_leaves_the_built_in_ones_out(database: Database) -> None:
+def test_list_model_omits_the_built_in_models(database: Database) -> None:
     assert run(database, "SELECT name FROM (LIST MODEL)") == [("mine",)]
     assert run(database, "SELECT name FROM (LIST THANOSQL MODEL)") == [("Wav2Vec2En",), ("mine",)]
     assert ("calls",) in run(database, "LIST TABLE")
@@ -89,7 +90,7 @@ def test_a_table_called_list_keeps_its_aliases(database: Database) -> None:
     assert run(database, "SELECT model.n FROM (list model JOIN calls ON true)") == [(7,)]
 
 
-def test_what_is_sent_to_the_registry(database: Database) -> None:
+def test_names_and_options_reach_the_registry(database: Database) -> None:
     get = "GET THANOSQL MODEL 'hf://a/b' OPTIONS (overwrite=true, model_name='mine')"
     assert run(database, get) == [("hf://a/b", '{"model_name": "mine", "overwrite": true}')]
     assert run(database, "UPLOAD MODEL mine FROM 'C:\\models\\it''s'") == [("mine", "C:\\models\\it's", "{}")]
@@ -140,5 +141,10 @@ def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: D
         ("clips/*.Flac", "thano_audio"),
     ],
 )
-def test_copy_reads_a_file_by_its_name(file: str, reader: str) -> None:
+def test_copy_chooses_the_reader_by_the_suffix(file: str, reader: str) -> None:
     assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}('{file}')"
+
+
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+def test_copy_reads_every_audio_format(suffix: str) -> None:
+    assert "FROM thano_audio('a" in rewrite(f"COPY t OPTIONS () FROM 'a{suffix}'")

@@ -14,7 +14,7 @@ ACCEPTED = [case for case in CASES if case.becomes is not None]
 REFUSED = [case for case in CASES if case.refused is not None]
 
 
-def test_every_case_says_what_becomes_of_it() -> None:
+def test_every_golden_case_has_a_result_or_a_refusal() -> None:
     assert len(CASES) == len(ACCEPTED) + len(REFUSED) > 60
 
 
@@ -45,12 +45,12 @@ def test_the_result_holds_nothing_more_to_rewrite(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)
-def test_lines_stay_where_they_are(case: Case) -> None:
+def test_line_numbers_stay_the_same(case: Case) -> None:
     assert rewrite(case.source).count("\n") == case.source.count("\n")
 
 
 @pytest.mark.usefixtures("data_files")
-def test_both_tutorials_run_from_their_first_to_their_last_statement(database: duckdb.DuckDBPyConnection) -> None:
+def test_both_tutorials_run_to_their_last_statement(database: duckdb.DuckDBPyConnection) -> None:
     for tutorial in ("tutorial_of_2022", "tutorial_of_2023"):
         for case in ACCEPTED:
             if case.name.startswith(tutorial):

@@ -13,6 +13,7 @@ import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb import AudioError, ThanoError, ThanoWarning
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
 from thano_duckdb.functions.installation import FUNCTIONS
 from thano_duckdb.functions.transcribe import to_arrow
@@ -100,8 +101,10 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
     [
         ("thano_transcribe('{model}', 3)", "VARCHAR"),
         ("thano_transcribe('{model}', 'a.wav', 'batch_size=3')", "JSON"),
-        ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "batchsize"),
-        ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 0}}')", "at least 1"),
+        ("thano_transcribe('{model}', 'a.wav', {{'batch_size': 3}})", "JSON"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "Did you mean 'batch_size'?"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 3, \"BATCH_SIZE\": 4}}')", "given twice"),
+        ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 0}}')", "from 1 to 2147483647, not 0"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": \"x\"}}')", "batch_size"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"on_error\": \"x\"}}')", "on_error"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"device\": \"tpu\"}}')", "tpu"),
@@ -179,6 +182,14 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
     assert found["c.wav"][3]
     for place, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/", 3), (f"{tmp_path}/a.wav", 1)):
         assert len(con.sql(f"FROM thano_audio('{place}')")) == n_files
+
+
+def test_thano_audio_lists_every_audio_format(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    for suffix in (*AUDIO_SUFFIXES, ".csv", ".wavy", "wav"):
+        (tmp_path / f"a{suffix}").touch()
+    found = con.sql(f"SELECT audio_path FROM thano_audio('{tmp_path}')").fetchall()
+    assert {Path(path).suffix for (path,) in found} == set(AUDIO_SUFFIXES)
+    assert len(found) == len(AUDIO_SUFFIXES)
 
 
 def test_thano_librispeech_reads_a_tree(con: thano_duckdb.Connection, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`Wav2Vec2TinyEn` ships with the package, and stands in for the tutorial's model where the hub is out of reach."""
+"""`Wav2Vec2TinyEn` ships with the package, and stands in for the tutorial's model if the hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from thano_duckdb.models.registry import Registry
 from thano_duckdb.speech.loading import load_engine
 
 TUTORIAL = "tutorial_audio_recognition"
-STANDS_IN = "The small model 'Wav2Vec2TinyEn' of this package stands in"
+STANDS_IN = "The small model 'Wav2Vec2TinyEn' of this package stands in for it"
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def clip(tmp_path: Path) -> str:
 
 
 class Hub:
-    """A hub that can be switched on, counting who asks it over the network."""
+    """A hub that can be switched on, and counts the requests over the network."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.is_reachable = False
-        self.n_asked = 0
+        self.n_requests = 0
 
     def from_hub(self, shown: str, repo_id: str, revision: str | None, *, forbidden: str | None = None) -> Path:
         if forbidden is not None:
             raise HubUnavailableError(f"{shown}: {forbidden}", forbidden)
-        self.n_asked += 1
+        self.n_requests += 1
         if not self.is_reachable:
             raise HubUnavailableError(f"{shown}: no route", "no route")
         return self.folder
@@ -65,24 +65,24 @@ def counted_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: Path) -
 
 @pytest.mark.parametrize("name", ["Wav2Vec2TinyEn", "wav2vec2tinyen"])
 @pytest.mark.parametrize("allow_external", [True, False])
-def test_it_needs_neither_network_nor_files_of_the_user(
+def test_the_bundled_model_needs_neither_network_nor_external_access(
     registry: Registry, any_small_model: Path, no_hub: Path, name: str, allow_external: bool
 ) -> None:
     resolved = resolve.resolve(name, registry, allow_external=allow_external)
     assert resolved == resolve.ResolvedModel(any_small_model, "Wav2Vec2TinyEn", None, "")
 
 
-def test_without_weights_it_says_so_and_nothing_stands_in(
+def test_without_its_weights_nothing_stands_in(
     registry: Registry, no_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundled, "MODEL_FOLDER", tmp_path / "nothing")
-    with pytest.raises(ModelError, match=r"not in this copy of the package .* from_scratch=True"):
+    with pytest.raises(ModelError, match=r"missing from this copy of the package .* from_scratch=True"):
         resolve.resolve("Wav2Vec2TinyEn", registry)
     with pytest.raises(ModelError, match="Three ways"):
         resolve.resolve(TUTORIAL, registry)
 
 
-def test_only_the_model_of_the_tutorial_has_a_stand_in(registry: Registry, any_small_model: Path, no_hub: Path) -> None:
+def test_only_the_tutorial_model_has_a_stand_in(registry: Registry, any_small_model: Path, no_hub: Path) -> None:
     resolved = resolve.resolve(TUTORIAL.upper(), registry)
     assert (resolved.folder, resolved.name) == (any_small_model, "Wav2Vec2TinyEn")
     for words in (BASE, "HF_HUB_OFFLINE is set", STANDS_IN, "trying things out"):
@@ -94,7 +94,7 @@ def test_only_the_model_of_the_tutorial_has_a_stand_in(registry: Registry, any_s
             resolve.resolve(other, registry)
 
 
-def test_the_cache_goes_before_the_stand_in(
+def test_a_cached_model_is_preferred_to_the_stand_in(
     registry: Registry, any_small_model: Path, no_hub: Path, tmp_path: Path
 ) -> None:
     assert resolve.resolve(TUTORIAL, registry).folder == any_small_model
@@ -102,7 +102,7 @@ def test_the_cache_goes_before_the_stand_in(
     assert resolve.resolve(TUTORIAL, registry) == resolve.ResolvedModel(snapshot, "Wav2Vec2En")
 
 
-def test_the_hub_is_asked_once_in_some_minutes(
+def test_after_an_outage_the_hub_is_not_asked_for_some_minutes(
     registry: Registry, any_small_model: Path, counted_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [0.0]
@@ -110,19 +110,19 @@ def test_the_hub_is_asked_once_in_some_minutes(
     for _ in range(3):
         assert "no route" in resolve.resolve(TUTORIAL, registry).notice
         now_s[0] += resolve.RETRY_HUB_AFTER_S / 4
-    assert counted_hub.n_asked == 1
+    assert counted_hub.n_requests == 1
     counted_hub.is_reachable = True
     assert resolve.resolve(TUTORIAL, registry).folder == any_small_model
     now_s[0] += resolve.RETRY_HUB_AFTER_S
     assert resolve.resolve(TUTORIAL, registry) == resolve.ResolvedModel(counted_hub.folder, "Wav2Vec2En")
-    assert counted_hub.n_asked == 2
+    assert counted_hub.n_requests == 2
 
 
 def test_without_external_access_no_outage_is_remembered(
     registry: Registry, any_small_model: Path, counted_hub: Hub
 ) -> None:
     resolve.resolve(TUTORIAL, registry, allow_external=False)
-    assert counted_hub.n_asked == 0
+    assert counted_hub.n_requests == 0
     counted_hub.is_reachable = True
     assert resolve.resolve(TUTORIAL, registry).folder == counted_hub.folder
 
@@ -141,13 +141,13 @@ def test_a_statement_warns_once_and_never_changes_its_model(
 
     monkeypatch.setattr(resolve, "resolve", then_the_hub_comes_back)
     con.execute(f"CREATE TABLE clips AS SELECT '{clip}' AS audio_path FROM range(5000)")  # three vectors
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        con.execute(f"CREATE TABLE heard AS PREDICT USING {TUTORIAL} AS SELECT * FROM clips")
-    assert [(warning.category, warning.filename) for warning in told] == [(ThanoWarning, __file__)]
-    assert STANDS_IN in str(told[0].message)
+        con.execute(f"CREATE TABLE transcribed AS PREDICT USING {TUTORIAL} AS SELECT * FROM clips")
+    assert [(warning.category, warning.filename) for warning in warned] == [(ThanoWarning, __file__)]
+    assert STANDS_IN in str(warned[0].message)
     assert len(n_resolved) == 1
-    assert con.execute("SELECT count(predicted), count(DISTINCT predicted) FROM heard").fetchone() == (5000, 1)
+    assert con.execute("SELECT count(predicted), count(DISTINCT predicted) FROM transcribed").fetchone() == (5000, 1)
 
 
 def test_every_statement_that_uses_the_stand_in_warns(
@@ -159,18 +159,18 @@ def test_every_statement_that_uses_the_stand_in_warns(
         f"EVALUATE USING {TUTORIAL} AS {rows}",
         f"GET THANOSQL MODEL {TUTORIAL}",
     ):
-        with pytest.warns(ThanoWarning, match=STANDS_IN) as told:
+        with pytest.warns(ThanoWarning, match=STANDS_IN) as warned:
             con.sql(statement).fetchall()
-        assert len(told) == 1
+        assert len(warned) == 1
     con.sql(f"PREDICT USING Wav2Vec2TinyEn AS {rows}").fetchall()  # no warning: warnings are errors here
 
 
-def test_two_names_are_one_engine(any_small_model: Path, no_hub: Path, registry: Registry) -> None:
+def test_two_names_of_one_model_share_an_engine(any_small_model: Path, no_hub: Path, registry: Registry) -> None:
     by_name, stand_in = resolve.resolve("Wav2Vec2TinyEn", registry), resolve.resolve(TUTORIAL, registry)
     assert load_engine(by_name.folder, "cpu") is load_engine(stand_in.folder, "cpu")
 
 
-def test_list_and_get_show_it(con: thano_duckdb.Connection, any_small_model: Path, no_hub: Path) -> None:
+def test_list_and_get_show_the_bundled_model(con: thano_duckdb.Connection, any_small_model: Path, no_hub: Path) -> None:
     listed = con.sql("SELECT kind, base FROM (LIST THANOSQL MODEL) WHERE name = 'Wav2Vec2TinyEn'").fetchall()
     assert listed == [("built-in", None)]
     where = "SELECT name, path FROM thano_get_model"
@@ -181,14 +181,14 @@ def test_list_and_get_show_it(con: thano_duckdb.Connection, any_small_model: Pat
     assert (got[0][0], got[0][5]) == (TUTORIAL, str(any_small_model))
 
 
-def test_plain_duckdb_is_told_too(any_small_model: Path, no_hub: Path, tmp_path: Path) -> None:
+def test_a_session_without_our_connection_warns_too(any_small_model: Path, no_hub: Path, tmp_path: Path) -> None:
     session = Session(Settings(tmp_path / "home"), "")
     with pytest.warns(ThanoWarning, match=STANDS_IN):
         assert session.resolve(TUTORIAL, allow_external=True).folder == any_small_model
 
 
 @pytest.mark.parametrize("base", ["Wav2Vec2TinyEn", TUTORIAL])
-def test_a_build_starts_from_its_weights(
+def test_a_build_starts_from_the_weights_of_the_bundled_model(
     any_small_model: Path, no_hub: Path, tmp_path: Path, base: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     clips = write_clips(tmp_path / "clips", ["GO", "STOP"])
@@ -211,14 +211,14 @@ def test_a_build_starts_from_its_weights(
     )
 
 
-def test_the_weights_that_ship_are_small_and_have_their_card(bundled_model: Path) -> None:
+def test_the_bundled_weights_are_small_and_have_a_model_card(bundled_model: Path) -> None:
     check_checkpoint(bundled_model)
     assert sum(path.stat().st_size for path in bundled_model.glob("*.safetensors")) <= 20_000_000
     assert "WER" in (bundled_model / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_card_tells_the_truth() -> None:
-    """Of the tutorial's clips, the only ones of its sets that are always there; a processor may round otherwise."""
+def test_the_figures_of_the_model_card_can_be_measured() -> None:
+    """On the tutorial's clips, the only set that ships with the package; other processors may round differently."""
     card = (bundled.MODEL_FOLDER / "README.md").read_text(encoding="utf-8")
     row = re.search(r"^\| the tutorial's test clips .*\| 20 \| ([\d.]+) \| ([\d.]+) \|$", card, re.MULTILINE)
     assert row

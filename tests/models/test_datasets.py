@@ -1,4 +1,4 @@
-"""The tutorial's data set, and how GET lays it out without harm to what is there."""
+"""The tutorial's data set, and how GET copies it without harming existing files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from thano_duckdb import ThanoError
 from thano_duckdb.models.bundled import dataset_folder
 
 SHIPPED = dataset_folder("librispeech_data")
-PLACE = Path("tutorial_data/librispeech_data")
+FOLDER = Path("tutorial_data/librispeech_data")
 GET = "GET THANOSQL DATASET librispeech_data"
 
 
@@ -27,7 +27,7 @@ def rows(table: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder, empty."""
+    """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,7 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_ships_is_a_hundred_short_clips() -> None:
+def test_the_data_set_is_a_hundred_short_clips() -> None:
     clips = sorted(SHIPPED.glob("*.flac"))
     assert [clip.name for clip in clips] == [f"{index:03}.flac" for index in range(100)]
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 6_000_000
@@ -46,11 +46,11 @@ def test_what_ships_is_a_hundred_short_clips() -> None:
         assert 1 < info.duration < 6
 
 
-def test_the_tables_name_every_clip_and_say_the_sentences() -> None:
+def test_the_tables_hold_every_clip_with_its_sentence() -> None:
     train, test = rows("librispeech_train.csv"), rows("librispeech_test.csv")
     assert [list(row) for row in (train[0], test[0])] == [["audio_path", "text"]] * 2
     assert (len(train), len(test)) == (80, 20)
-    assert [row["audio_path"] for row in train + test] == [str(PLACE / f"{index:03}.flac") for index in range(100)]
+    assert [row["audio_path"] for row in train + test] == [str(FOLDER / f"{index:03}.flac") for index in range(100)]
     sentences = (REPOSITORY / "bundle" / "tutorial_sentences.txt").read_text(encoding="utf-8").splitlines()
     assert [row["text"] for row in train + test] == sentences
     assert len(set(sentences)) == 100
@@ -59,53 +59,53 @@ def test_the_tables_name_every_clip_and_say_the_sentences() -> None:
         assert 4 <= len(sentence.split()) <= 11
 
 
-def test_get_lays_it_out_where_the_tables_say(con: thano_duckdb.Connection, here: Path) -> None:
+def test_get_copies_the_clips_to_the_paths_in_the_tables(con: thano_duckdb.Connection, here: Path) -> None:
     ((name, kind, path, _),) = con.sql(GET).fetchall()
-    assert (name, kind, path) == ("librispeech_data", "audio", str(here / PLACE))
-    assert content(here / PLACE) == content(SHIPPED)
-    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{PLACE}/librispeech_test.csv'")
+    assert (name, kind, path) == ("librispeech_data", "audio", str(here / FOLDER))
+    assert content(here / FOLDER) == content(SHIPPED)
+    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{FOLDER}/librispeech_test.csv'")
     infos = con.sql("SELECT thano_audio_info(audio_path) FROM clips").fetchall()
     assert [info["error"] for (info,) in infos] == [None] * 20
 
 
-def test_list_names_it(con: thano_duckdb.Connection) -> None:
+def test_list_shows_the_data_set(con: thano_duckdb.Connection) -> None:
     assert con.sql("SELECT name, data_type, path FROM (LIST THANOSQL DATASET)").fetchall() == [
-        ("librispeech_data", "audio", str(PLACE))
+        ("librispeech_data", "audio", str(FOLDER))
     ]
 
 
-def test_what_is_there_and_the_same_is_left(con: thano_duckdb.Connection, here: Path) -> None:
+def test_existing_files_of_the_same_content_are_left_alone(con: thano_duckdb.Connection, here: Path) -> None:
     con.execute(GET)
-    (here / PLACE / "mine.txt").write_text("mine")
-    (here / PLACE / "007.flac").unlink()
-    before = {path: path.stat().st_mtime_ns for path in (here / PLACE).iterdir()}
+    (here / FOLDER / "mine.txt").write_text("mine")
+    (here / FOLDER / "007.flac").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (here / FOLDER).iterdir()}
     con.execute(GET)
     con.execute(f"{GET} OPTIONS (overwrite=True)")
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert content(here / PLACE) == {**content(SHIPPED), "mine.txt": b"mine"}
+    assert content(here / FOLDER) == {**content(SHIPPED), "mine.txt": b"mine"}
 
 
-def test_a_file_of_the_users_is_never_replaced_unasked(con: thano_duckdb.Connection, here: Path) -> None:
-    (here / PLACE).mkdir(parents=True)
-    mine = here / PLACE / "librispeech_test.csv"
+def test_an_existing_file_is_replaced_only_with_overwrite(con: thano_duckdb.Connection, here: Path) -> None:
+    (here / FOLDER).mkdir(parents=True)
+    mine = here / FOLDER / "librispeech_test.csv"
     mine.write_text("mine")
-    with pytest.raises(ThanoError, match=r"librispeech_test\.csv is there with another content .*overwrite=True"):
+    with pytest.raises(ThanoError, match=r"librispeech_test\.csv exists with another content .*overwrite=True"):
         con.sql(GET)
-    assert content(here / PLACE) == {mine.name: b"mine"}
+    assert content(here / FOLDER) == {mine.name: b"mine"}
     con.sql(f"{GET} OPTIONS (overwrite=True)")
-    assert content(here / PLACE) == content(SHIPPED)
+    assert content(here / FOLDER) == content(SHIPPED)
 
 
-def test_overwrite_leaves_what_a_link_points_at(con: thano_duckdb.Connection, here: Path) -> None:
-    (here / PLACE).mkdir(parents=True)
+def test_overwrite_replaces_a_link_and_not_its_target(con: thano_duckdb.Connection, here: Path) -> None:
+    (here / FOLDER).mkdir(parents=True)
     (here / "precious.flac").write_bytes(b"mine")
-    (here / PLACE / "000.flac").symlink_to(here / "precious.flac")
+    (here / FOLDER / "000.flac").symlink_to(here / "precious.flac")
     con.sql(f"{GET} OPTIONS (overwrite=True)")
     assert (here / "precious.flac").read_bytes() == b"mine"
-    assert content(here / PLACE) == content(SHIPPED)
+    assert content(here / FOLDER) == content(SHIPPED)
 
 
-def test_a_full_disk_leaves_no_half_file(
+def test_a_full_disk_leaves_no_incomplete_file(
     con: thano_duckdb.Connection, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copyfile = shutil.copyfile
@@ -121,14 +121,14 @@ def test_a_full_disk_leaves_no_half_file(
     with pytest.raises(ThanoError, match="there is no space left for the data set"):
         con.sql(GET)
     shipped = content(SHIPPED)
-    assert content(here / PLACE) == {f"{index:03}.flac": shipped[f"{index:03}.flac"] for index in range(5)}
+    assert content(here / FOLDER) == {f"{index:03}.flac": shipped[f"{index:03}.flac"] for index in range(5)}
     monkeypatch.undo()
     monkeypatch.chdir(here)
     con.sql(GET)
-    assert content(here / PLACE) == shipped
+    assert content(here / FOLDER) == shipped
 
 
-def test_a_place_that_cannot_be_written(con: thano_duckdb.Connection, here: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(con: thano_duckdb.Connection, here: Path) -> None:
     (here / "tutorial_data").write_text("a file")
     with pytest.raises(ThanoError, match=r"the data set cannot be written to .*librispeech_data"):
         con.sql(GET)
@@ -142,7 +142,7 @@ def test_without_external_access_nothing_is_written(con: thano_duckdb.Connection
     assert list(here.iterdir()) == []
 
 
-def test_an_unknown_name(con: thano_duckdb.Connection) -> None:
+def test_an_unknown_data_set_is_an_error_with_a_suggestion(con: thano_duckdb.Connection) -> None:
     with pytest.raises(ThanoError, match=r"no data set 'librispeech'\. Did you mean 'librispeech_data'\?"):
         con.sql("GET THANOSQL DATASET librispeech")
 
@@ -151,7 +151,7 @@ def test_the_bundled_model_understands_the_test_clips(
     con: thano_duckdb.Connection, here: Path, bundled_model: Path
 ) -> None:
     con.execute(GET)
-    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{PLACE}/librispeech_test.csv'")
+    con.execute(f"COPY clips OPTIONS (overwrite=True) FROM '{FOLDER}/librispeech_test.csv'")
     scores = dict(con.sql("EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM clips").fetchall())
-    assert scores["wer"] < 0.4  # as its card says, and some room for another processor
+    assert scores["wer"] < 0.4  # the figures of its card, with a margin for other processors
     assert scores["cer"] < 0.15

@@ -1,4 +1,4 @@
-"""Which folder a model's name means, and how a model comes from the hub: by its real client, from a server of ours."""
+"""Which folder a model's name means, and how models are downloaded: by the real client of the hub, from a fake hub."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ import pytest
 from tests.checkpoints import make_checkpoint, marker_of
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models import resolve
+from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, find_built_in
 from thano_duckdb.models.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def registry(tmp_path: Path) -> Registry:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory, empty."""
+    """An empty working directory."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -45,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub's client, which may not use the network."""
+    """An empty cache for the client of the hub, which may not use the network."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -54,7 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put_in_cache(cache: Path, repo_id: str, checkpoint: Path, sha: str = SHA, revision: str = "main") -> Path:
-    """Lay a repository out as the hub's client does: blobs by their hash, snapshots of links, refs by name."""
+    """Write a repository as the client of the hub does: blobs by hash, snapshots as links, refs by name."""
     folder = cache / f"models--{repo_id.replace('/', '--')}"
     snapshot = folder / "snapshots" / sha
     for made in (folder / "blobs", snapshot, folder / "refs"):
@@ -76,7 +77,7 @@ def refused(spec: str, registry: Registry, *, allow_external: bool = True) -> st
 # Folders and names
 
 
-def test_folders(here: Path, tmp_path: Path, registry: Registry) -> None:
+def test_a_path_means_a_folder(here: Path, tmp_path: Path, registry: Registry) -> None:
     make_checkpoint(here / "model")
     make_checkpoint(tmp_path / "me" / "model")
     make_checkpoint(tmp_path / "sibling")
@@ -90,7 +91,7 @@ def test_folders(here: Path, tmp_path: Path, registry: Registry) -> None:
         assert resolve.resolve(spec, registry) == resolve.ResolvedModel(folder, str(folder), None)
 
 
-def test_folders_that_are_no_models(here: Path, registry: Registry) -> None:
+def test_folders_that_are_not_models_are_refused(here: Path, registry: Registry) -> None:
     (here / "nothing").mkdir()
     assert f"{here}/nothing is not a model: it has no config.json" in refused("./nothing", registry)
     assert refused("../x/missing", registry).startswith(f"there is no model folder {here}/../x/missing.")
@@ -100,7 +101,7 @@ def test_folders_that_are_no_models(here: Path, registry: Registry) -> None:
     assert "hf://" not in refused("./facebook/wav2vec2-base-960h", registry)
 
 
-def test_registered_names(here: Path, registry: Registry) -> None:
+def test_registered_names_are_found_in_any_case(here: Path, registry: Registry) -> None:
     make_checkpoint(here / "folder")
     first = registry.upload("My_Model", here / "folder")
     second = registry.upload("my_model", here / "folder", overwrite=True)
@@ -120,7 +121,7 @@ def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Reg
     assert resolve.resolve("wav2vec2", registry).folder == snapshot
 
 
-def test_unknown_names(here: Path, registry: Registry) -> None:
+def test_unknown_names_are_refused_with_a_suggestion(here: Path, registry: Registry) -> None:
     assert "Did you mean 'Wav2Vec2En'?" in refused("Wav2Vec2Em", registry)
     assert "LIST THANOSQL MODEL" in refused("xyzzy", registry)
     for not_a_name in ("", "a b", "x;y"):
@@ -141,15 +142,15 @@ def test_a_cached_model_needs_no_network(
     assert marker_of(resolved.folder) == 5
 
 
-def test_the_large_model(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+def test_the_large_model_has_a_built_in_name(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
     large = "facebook/wav2vec2-large-960h-lv60-self"
     snapshot = put_in_cache(cache, large, make_checkpoint(tmp_path / "checkpoint"))
     assert resolve.resolve("wav2vec2largeen", registry).folder == snapshot
-    assert resolve.built_in("WAV2VEC2LARGEEN") == resolve.BUILT_IN[1]
-    assert resolve.built_in("nothing") is None
+    assert find_built_in("WAV2VEC2LARGEEN") == BUILT_IN_MODELS[1]
+    assert find_built_in("nothing") is None
 
 
-def test_revisions(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+def test_a_revision_is_a_branch_a_tag_or_a_commit(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
     old = put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "old", 1), "1" * 40, "v1.0")
     new = put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "new", 2), "2" * 40)
     assert resolve.resolve("hf://a/b", registry).folder == new
@@ -159,11 +160,11 @@ def test_revisions(here: Path, tmp_path: Path, registry: Registry, cache: Path) 
 
 
 @pytest.mark.parametrize("address", ["hf://", "hf://a", "hf://a/b/c", "hf://a b/c", "hf://a/b@", "hf://a/--b"])
-def test_what_is_not_an_address_on_the_hub(here: Path, registry: Registry, cache: Path, address: str) -> None:
+def test_invalid_hub_addresses_are_refused(here: Path, registry: Registry, cache: Path, address: str) -> None:
     assert "is not an address on the hub" in refused(address, registry)
 
 
-def test_without_cache_and_network_the_three_ways_are_told(here: Path, registry: Registry, cache: Path) -> None:
+def test_without_cache_and_network_the_error_names_three_ways(here: Path, registry: Registry, cache: Path) -> None:
     started = time.monotonic()
     message = refused("wav2vec2", registry)
     assert time.monotonic() - started < 5
@@ -175,7 +176,7 @@ def test_without_cache_and_network_the_three_ways_are_told(here: Path, registry:
     assert "\n" not in message
 
 
-def test_a_part_of_a_model_in_the_cache_is_no_model(
+def test_an_incomplete_model_in_the_cache_is_not_used(
     here: Path, tmp_path: Path, registry: Registry, cache: Path
 ) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint")
@@ -184,7 +185,9 @@ def test_a_part_of_a_model_in_the_cache_is_no_model(
     assert "is not in the local cache" in refused("Wav2Vec2En", registry)
 
 
-def test_without_external_access_only_what_is_here(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+def test_without_external_access_only_registered_and_cached_models(
+    here: Path, tmp_path: Path, registry: Registry, cache: Path
+) -> None:
     folder = make_checkpoint(here / "folder")
     registry.upload("m", folder)
     for spec in ("./folder", str(folder), "hf://a/b"):
@@ -200,7 +203,7 @@ def test_without_external_access_only_what_is_here(here: Path, tmp_path: Path, r
 
 
 class FakeHub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub's interface as its client uses to download a model."""
+    """The part of the hub's interface that its client uses to download a model."""
 
     protocol_version = "HTTP/1.1"
     repositories: ClassVar[dict[str, Path]] = {}
@@ -264,7 +267,7 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a hub with no models."""
+    """The address of a hub without models."""
     monkeypatch.setattr(FakeHub, "repositories", {})
     monkeypatch.setattr(FakeHub, "requested", [])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as httpd:
@@ -278,7 +281,7 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def online(tmp_path: Path) -> Callable[..., str]:
-    """Resolve a name in a process of its own, for the client reads its settings once; gives the folder or the error."""
+    """Resolve a name in a new process, because the client reads its settings once; returns the folder or the error."""
 
     def resolve(spec: str, endpoint: str, **environment: str) -> str:
         script = (
@@ -332,7 +335,7 @@ def test_a_model_is_downloaded_once_without_its_pickles(
     assert FakeHub.requested == []
 
 
-def test_a_download_that_was_stopped_is_completed(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
+def test_an_interrupted_download_is_completed(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
     FakeHub.repositories["a/b"] = make_checkpoint(tmp_path / "remote", 3)
     folder = Path(online("hf://a/b", fake_hub))
     blob = (folder / "model.safetensors").resolve()
@@ -342,7 +345,7 @@ def test_a_download_that_was_stopped_is_completed(tmp_path: Path, fake_hub: str,
     assert marker_of(folder) == 3
 
 
-def test_what_the_hub_does_not_have(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
+def test_what_the_hub_does_not_have_is_an_error(tmp_path: Path, fake_hub: str, online: Callable[..., str]) -> None:
     model = make_checkpoint(tmp_path / "remote")
     FakeHub.repositories["a/b"] = model
     assert "ModelError 'hf://a/c': there is no model a/c on the hub, or it is private" in online("hf://a/c", fake_hub)
@@ -350,11 +353,11 @@ def test_what_the_hub_does_not_have(tmp_path: Path, fake_hub: str, online: Calla
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     FakeHub.requested.clear()
     assert "a/b has no safetensors on the hub" in online("hf://a/b", fake_hub)
-    assert not any("/resolve/" in path for path in FakeHub.requested)  # told before anything is downloaded
+    assert not any("/resolve/" in path for path in FakeHub.requested)  # refused before anything is downloaded
 
 
 def test_the_network_fails_fast(fake_hub: str, online: Callable[..., str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never answers
         started = time.monotonic()
         message = online("Wav2Vec2En", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert time.monotonic() - started < 20

@@ -23,10 +23,10 @@ def checkpoint(tmp_path: Path) -> Path:
     return make_checkpoint(tmp_path / "checkpoint", 7)
 
 
-# Where
+# The home
 
 
-def test_the_home_is_what_the_user_asks_for_else_beside_the_database(
+def test_the_home_is_the_requested_folder_or_next_to_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -45,7 +45,7 @@ def test_the_home_is_what_the_user_asks_for_else_beside_the_database(
     assert model_home(Path("here"), "my.duckdb") == tmp_path / "here"
 
 
-def test_looking_writes_nothing(registry: Registry) -> None:
+def test_reading_writes_nothing(registry: Registry) -> None:
     assert registry.entries(report_damaged=pytest.fail) == []
     assert registry.find("any") is None
     assert registry.versions("any") == []
@@ -57,7 +57,7 @@ def test_looking_writes_nothing(registry: Registry) -> None:
 # Publish
 
 
-def test_what_is_published_is_found_with_its_lineage(registry: Registry) -> None:
+def test_a_published_model_is_found_with_its_lineage(registry: Registry) -> None:
     lineage = {"sql": "BUILD MODEL é", "metrics": [{"epoch": 1, "wer": 0.5}]}
     before = datetime.datetime.now(datetime.UTC)
     entry = build(registry, "my_model", 1, lineage=lineage, description="an4")
@@ -84,14 +84,14 @@ def test_overwrite_makes_a_new_version_and_keeps_the_old(registry: Registry) -> 
     assert registry.versions("my_model") == [1, 2]
 
 
-def test_versions_are_numbers_not_texts(registry: Registry) -> None:
+def test_versions_are_ordered_as_numbers(registry: Registry) -> None:
     for marker in range(1, 12):
         build(registry, "m", marker, overwrite=True)
     assert registry.find("m@10") != registry.find("m") == registry.find("m@11")
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "..", "a/b", "a b", "a@1", "a\\b", "x" * 101, "a\n", "a\0", "é!"])
-def test_what_is_not_a_name(registry: Registry, checkpoint: Path, name: str) -> None:
+def test_invalid_names_are_refused(registry: Registry, checkpoint: Path, name: str) -> None:
     with pytest.raises(RegistryError, match="is not a name for a model"):
         registry.upload(name, checkpoint)
     assert registry.find(name) is None
@@ -99,12 +99,12 @@ def test_what_is_not_a_name(registry: Registry, checkpoint: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["a", "_x", "Größe-2.1", "음성_모델", "1", "e\u0301t\u00e9"])
-def test_what_is_a_name(registry: Registry, checkpoint: Path, name: str) -> None:
+def test_valid_names_are_accepted(registry: Registry, checkpoint: Path, name: str) -> None:
     entry = registry.upload(name, checkpoint)
     assert registry.find(name.upper()) == entry
 
 
-def test_a_folder_that_is_not_ours_is_not_listed(registry: Registry) -> None:
+def test_other_folders_and_files_are_not_listed(registry: Registry) -> None:
     build(registry, "m", 1)
     (registry.home / "m" / "notes").mkdir()
     (registry.home / "empty").mkdir()
@@ -113,7 +113,7 @@ def test_a_folder_that_is_not_ours_is_not_listed(registry: Registry) -> None:
     assert names(registry) == ["m@1"]
 
 
-def test_a_damaged_version_is_told_and_does_not_hide_the_others(registry: Registry) -> None:
+def test_a_damaged_version_is_reported_and_does_not_hide_the_others(registry: Registry) -> None:
     build(registry, "m", 1)
     damaged = build(registry, "m", 2, overwrite=True)
     (damaged.path / "thano.json").write_text("{")
@@ -130,7 +130,7 @@ def test_a_damaged_version_is_told_and_does_not_hide_the_others(registry: Regist
 # Upload
 
 
-def test_upload_copies_what_is_needed(registry: Registry, checkpoint: Path) -> None:
+def test_upload_copies_only_the_needed_files(registry: Registry, checkpoint: Path) -> None:
     for extra in ("pytorch_model.bin", "optimizer.pt", "training_args.bin", "README.md", "LICENSE", "vocab.txt"):
         (checkpoint / extra).write_text("x")
     (checkpoint / "runs").mkdir()
@@ -198,7 +198,7 @@ def test_upload_refuses_what_is_not_a_usable_checkpoint(
 # Delete
 
 
-def test_delete_a_version_or_all(registry: Registry) -> None:
+def test_delete_removes_a_version_or_all(registry: Registry) -> None:
     for marker in (1, 2, 3):
         build(registry, "Model", marker, overwrite=True)
     build(registry, "other", 9)

@@ -1,4 +1,4 @@
-"""Changes of the models on disk are whole or not there, whatever happens: full disks, kills, processes at once."""
+"""Changes of the models on disk are complete or absent, whatever happens: full disks, kills, concurrent processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return make_checkpoint(tmp_path / "checkpoint", 7)
 
 
-# What goes wrong
+# Errors
 
 
 def test_a_block_that_fails_leaves_nothing(registry: Registry) -> None:
@@ -71,14 +71,14 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(
     assert registry.upload("m", checkpoint, overwrite=True).version == 2
 
 
-def test_a_home_that_cannot_be_written(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path, checkpoint: Path) -> None:
     (tmp_path / "file").write_text("x")
     for home in (tmp_path / "file", tmp_path / "file" / "home"):
         with pytest.raises(RegistryError, match="cannot be written"):
             Registry(home).upload("m", checkpoint)
 
 
-def test_a_home_of_somebody_else_can_be_read(registry: Registry, tmp_path: Path, checkpoint: Path) -> None:
+def test_the_home_of_another_user_can_be_read(registry: Registry, tmp_path: Path, checkpoint: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     registry.upload("m", checkpoint)
@@ -106,10 +106,10 @@ def test_a_home_of_somebody_else_can_be_read(registry: Registry, tmp_path: Path,
     assert names(registry) == ["m@1"]
 
 
-# Builds that go on
+# Builds that are resumed
 
 
-def test_a_keyed_stage_is_found_again(registry: Registry) -> None:
+def test_a_stage_with_a_key_keeps_its_content(registry: Registry) -> None:
     def stop() -> None:
         with registry.stage("abc") as staging:
             (staging / "checkpoint-1").write_text("half")
@@ -117,7 +117,7 @@ def test_a_keyed_stage_is_found_again(registry: Registry) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         stop()
-    build(registry, "other", 1)  # cleans up, but not this
+    build(registry, "other", 1)  # removes abandoned folders, but not this one
     with registry.stage("abc") as staging:
         assert (staging / "checkpoint-1").read_text() == "half"
         with pytest.raises(RegistryError, match="being built by another process"), registry.stage("abc"):
@@ -142,7 +142,7 @@ def test_a_stopped_build_is_removed_after_two_weeks(registry: Registry) -> None:
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """A Python process that knows the registry of `home` and waits for its input to be closed or a line."""
+    """A Python process with the registry of `home`; `wait()` in its script waits for a line of input."""
     head = """
         import os, signal, sys, shutil
         from pathlib import Path
@@ -181,7 +181,7 @@ KILLED = """
 """
 
 
-def test_killed_at_any_step_of_an_upload(registry: Registry, checkpoint: Path) -> None:
+def test_an_upload_killed_at_any_step_is_complete_or_absent(registry: Registry, checkpoint: Path) -> None:
     build(registry, "m", 1)
     step, survived = 0, False
     while not survived:
@@ -195,12 +195,12 @@ def test_killed_at_any_step_of_an_upload(registry: Registry, checkpoint: Path) -
         assert [marker_of(entry.path) for entry in registry.entries(report_damaged=pytest.fail)] == [1, 7][: len(found)]
         if len(found) == 2:
             registry.delete("m@2")
-    assert step > 10  # copies, syncs and the rename
+    assert step > 10  # copies, syncs, and the rename
     build(registry, "other", 1)
     assert leftovers(registry) == []
 
 
-def test_killed_in_a_delete(registry: Registry) -> None:
+def test_a_delete_that_was_killed_is_completed_later(registry: Registry) -> None:
     build(registry, "m", 1)
     build(registry, "m", 2, overwrite=True)
     script = """
@@ -216,7 +216,7 @@ def test_killed_in_a_delete(registry: Registry) -> None:
     assert leftovers(registry) == []
 
 
-def test_staging_of_a_living_process_is_left_alone(registry: Registry) -> None:
+def test_the_staging_folder_of_a_running_process_is_left_alone(registry: Registry) -> None:
     script = """
         with registry.stage() as staging:
             make_checkpoint(staging, 4)
@@ -226,7 +226,7 @@ def test_staging_of_a_living_process_is_left_alone(registry: Registry) -> None:
     process = start(script, registry.home)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    build(registry, "other", 1)  # cleans up
+    build(registry, "other", 1)  # removes abandoned folders
     _, errors = process.communicate("go\n", timeout=60)
     assert (process.returncode, errors) == (0, "")
     entry = registry.find("m")
@@ -235,7 +235,9 @@ def test_staging_of_a_living_process_is_left_alone(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_another_is_faster_by_a_moment(registry: Registry, overwrite: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_published_a_moment_earlier_by_another_process(
+    registry: Registry, overwrite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def overtaken(folder: Path) -> None:
         monkeypatch.undo()
         build(registry, "M", 1)
@@ -252,7 +254,7 @@ def test_another_is_faster_by_a_moment(registry: Registry, overwrite: bool, monk
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_processes_publishing_one_name_at_once(registry: Registry, overwrite: bool) -> None:
+def test_processes_that_publish_one_name_at_once(registry: Registry, overwrite: bool) -> None:
     script = """
         wait()
         try:
@@ -274,14 +276,14 @@ def test_processes_publishing_one_name_at_once(registry: Registry, overwrite: bo
         racer.stdin.flush()
     outputs = [racer.communicate(timeout=60) for racer in racers]
     assert [errors for _, errors in outputs] == [""] * 4
-    told = [output.strip() for output, _ in outputs]
+    reported = [output.strip() for output, _ in outputs]
     entries = registry.entries(report_damaged=pytest.fail)
     if overwrite:
-        assert sorted(told) == [f"published {version}" for version in (1, 2, 3, 4)]
+        assert sorted(reported) == [f"published {version}" for version in (1, 2, 3, 4)]
     else:
-        assert sum(each == "published 1" for each in told) == 1
-        assert sum("exists already" in each for each in told) == 3
+        assert sum(each == "published 1" for each in reported) == 1
+        assert sum("exists already" in each for each in reported) == 3
     by_version = {entry.version: marker_of(entry.path) for entry in entries}
-    assert by_version == {int(each.split()[1]): n for n, each in enumerate(told) if each.startswith("published")}
+    assert by_version == {int(each.split()[1]): n for n, each in enumerate(reported) if each.startswith("published")}
     assert len({entry.name for entry in entries}) == 1
     assert leftovers(registry) == []

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of `thano_duckdb.monitoring`."""

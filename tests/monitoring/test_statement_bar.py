@@ -1,4 +1,4 @@
-"""The bar shows itself only to somebody who looks, only on long statements, and says what is left."""
+"""The bar of a statement appears only where somebody can see it, only on long statements, and says what is left."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal as standard error; called in the test itself, since pytest puts its own there for each phase."""
+def terminal_on_stderr(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal as standard error; called in the test itself, since pytest replaces standard error in each phase."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(statement_bar, "DRAWN_EVERY_S", 0.0)
@@ -29,7 +29,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def test_a_long_statement_shows_clips_hours_speed_and_time_left(
     an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = watched(monkeypatch)
+    terminal = terminal_on_stderr(monkeypatch)
     monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
     an4_con.execute(f"PREDICT USING '{an4_model}' OPTIONS (batch_size=2) AS SELECT * FROM an4 LIMIT 20").fetchall()
     shown = terminal.getvalue()
@@ -39,10 +39,10 @@ def test_a_long_statement_shows_clips_hours_speed_and_time_left(
     assert "<" in shown  # tqdm's elapsed<remaining
 
 
-def test_a_relation_read_shows_the_bar_too(
+def test_reading_a_relation_shows_the_bar_too(
     an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = watched(monkeypatch)
+    terminal = terminal_on_stderr(monkeypatch)
     monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
     an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (batch_size=3) AS SELECT * FROM an4 LIMIT 7").df()
     assert "/7 " in terminal.getvalue()
@@ -51,12 +51,12 @@ def test_a_relation_read_shows_the_bar_too(
 def test_a_short_statement_shows_nothing(
     an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = watched(monkeypatch)
+    terminal = terminal_on_stderr(monkeypatch)
     an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 LIMIT 1").fetchall()
     assert terminal.getvalue() == ""
 
 
-def test_nothing_is_drawn_where_nobody_looks(
+def test_nothing_is_drawn_where_standard_error_is_no_terminal(
     an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipe = io.StringIO()
@@ -66,8 +66,8 @@ def test_nothing_is_drawn_where_nobody_looks(
     assert pipe.getvalue() == ""
 
 
-def test_the_total_grows_where_more_rows_came_than_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = watched(monkeypatch)
+def test_the_total_grows_when_more_rows_arrive_than_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_on_stderr(monkeypatch)
     monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
     bar = Progress(shown=True, count_rows=lambda: 2)
     bar.received(5)

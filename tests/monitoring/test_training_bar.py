@@ -11,7 +11,7 @@ PROGRESS = StepProgress(epoch=2, n_epochs=3, step=17, n_steps=30, loss=1.2345, a
 METRICS = EpochMetrics(1, 2.0, 2.1, 0.456, 0.2, 1e-4, 0.5, 0, 12.0)
 
 
-def test_epoch_step_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_shows_epoch_step_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     bar = TrainingBar(shown=True)
     bar.expect_clips(2)
     bar.count_clips(2)
@@ -23,7 +23,7 @@ def test_epoch_step_loss_speed_and_time_left(capsys: pytest.CaptureFixture[str])
         assert part in drawn
 
 
-def test_nothing_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_drawn_unless_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     bar = TrainingBar(shown=False)
     bar.expect_clips(2)
     bar.show(PROGRESS)

@@ -17,7 +17,7 @@ class Markup(HTMLParser):
 
     Attributes:
         elements: (tag, attributes).
-        words: texts of the elements of class `thano-heard` in the table.
+        words: texts of the elements of class `thano-hypothesis` in the table.
         text: all text but styles.
     """
 
@@ -38,7 +38,7 @@ class Markup(HTMLParser):
             return
         self.text += data
         in_table = any(each == "tbody" for each, _ in self.elements)
-        if in_table and attributes.get("class") == "thano-heard" and data.strip():
+        if in_table and attributes.get("class") == "thano-hypothesis" and data.strip():
             self.words.append(data)
 
     @property

@@ -1,4 +1,4 @@
-"""Pages: the table of players, the curve, and that nothing from data comes alive."""
+"""Pages: the table of players, the curve, and that no data becomes markup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def printed(con: thano_duckdb.Connection, query: str) -> pa.Table:
     return con.sql(f"PRINT AUDIO AS {query}").to_arrow_table()
 
 
-def test_print_audio_becomes_a_player_a_row(an4_con: thano_duckdb.Connection) -> None:
+def test_print_audio_shows_one_player_per_row(an4_con: thano_duckdb.Connection) -> None:
     table = printed(an4_con, "SELECT id, audio_path, text FROM an4 WHERE id < 3 ORDER BY id")
     page = player_table(table, audio_col="AUDIO_PATH", allow_external=True)
     found = Markup(page.html)
@@ -36,14 +36,14 @@ def test_print_audio_becomes_a_player_a_row(an4_con: thano_duckdb.Connection) ->
     assert not any(f"<th>{name}</th>" in page.html for name in ("frames", "subtype", "sample_rate"))
 
 
-def test_clips_that_fail_say_why(con: thano_duckdb.Connection) -> None:
+def test_clips_that_fail_show_the_reason(con: thano_duckdb.Connection) -> None:
     table = printed(con, "SELECT * FROM (VALUES ('/no/such.wav'), (NULL)) t(audio_path)")
     found = Markup(player_table(table, audio_col="audio_path", allow_external=True).html)
     assert found.sounds == []
     assert "No such file: /no/such.wav" in found.text
 
 
-def test_more_rows_than_players(con: thano_duckdb.Connection) -> None:
+def test_rows_beyond_the_limit_are_counted(con: thano_duckdb.Connection) -> None:
     table = pa.table({"audio": [tone(0.05)] * (MAX_ROWS + 7)})
     page = player_table(table, audio_col="audio", allow_external=False)
     found = Markup(page.html)
@@ -58,7 +58,7 @@ def test_a_long_clip_says_that_it_is_the_beginning() -> None:
     assert "the first 1:00 of 1:05" in " ".join(text.split())
 
 
-def test_a_column_that_is_not_there_is_named() -> None:
+def test_a_missing_column_is_named() -> None:
     with pytest.raises(ThanoError, match=r"no column 'sound'.*audio"):
         player_table(pa.table({"audio": [b""]}), audio_col="sound", allow_external=True)
     with pytest.raises(ThanoError, match="'n' holds int64"):
@@ -78,7 +78,7 @@ def test_scripts_in_names_paths_and_values_are_inert(con: thano_duckdb.Connectio
 
 
 @given(st.dictionaries(st.text(), st.text(), min_size=1, max_size=3))
-def test_no_text_comes_alive(row: dict[str, str]) -> None:
+def test_no_text_becomes_markup(row: dict[str, str]) -> None:
     row = {name.replace("\0", ""): value for name, value in row.items()}
     name = next(iter(row))
     assert is_inert(player_table(pa.Table.from_pylist([row]), audio_col=name, allow_external=False).html)
@@ -104,7 +104,7 @@ def test_a_curve_falls_as_the_loss_does() -> None:
     assert is_inert(page.html)
 
 
-def test_held_out_figures_have_a_line_each() -> None:
+def test_each_held_out_metric_has_a_line() -> None:
     html = curve(epochs(3, eval_loss=1.5, wer=0.4, cer=0.1)).html
     assert len(dots(html)) == 12
     assert html.count("<svg") == 2
@@ -121,19 +121,19 @@ def test_a_single_epoch_is_a_table_and_its_model_name_inert() -> None:
     assert is_inert(html)
 
 
-def test_losses_that_are_not_numbers_are_left_out() -> None:
+def test_losses_that_are_not_numbers_are_omitted() -> None:
     rows = epochs(3)
     rows[1]["train_loss"] = float("nan")
     assert len(dots(curve(rows).html)) == 2
 
 
-def test_what_is_no_curve_is_refused() -> None:
+def test_rows_without_losses_are_refused() -> None:
     with pytest.raises(ThanoError, match="epoch and train_loss; there are: a"):
         curve([{"a": 1}])
 
 
 @given(st.floats(1e-9, 1e9))
-def test_ticks_are_few_and_cover(highest: float) -> None:
+def test_ticks_are_few_and_reach_the_highest_value(highest: float) -> None:
     marks = ticks(highest)
     assert 2 <= len(marks) <= 6
     assert marks[0] == 0

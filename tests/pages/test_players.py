@@ -1,4 +1,4 @@
-"""Clips as players: what is embedded is the clip, and small."""
+"""Clips as players: the embedded audio is the clip, and small."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import soundfile
 
 from tests.conftest import Utterance
 from thano_duckdb.audio.failure import AudioFailure
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.pages import players as module
 from thano_duckdb.pages.players import MAX_CLIP_S, NO_ROOM, Player, player, players
 
@@ -24,7 +24,7 @@ def tone(duration_s: float, rate_hz: int = 44_100, channels: int = 2, subtype: s
     return content.getvalue()
 
 
-def heard(made: Player | AudioFailure | None) -> tuple[np.ndarray, int]:
+def played(made: Player | AudioFailure | None) -> tuple[np.ndarray, int]:
     """The samples that a browser would play, and their rate."""
     assert isinstance(made, Player)
     head, _, content = made.uri.partition(",")
@@ -32,15 +32,15 @@ def heard(made: Player | AudioFailure | None) -> tuple[np.ndarray, int]:
     return soundfile.read(io.BytesIO(base64.b64decode(content, validate=True)))
 
 
-def test_what_is_embedded_is_the_clip(an4_test: list[Utterance]) -> None:
+def test_the_embedded_audio_is_the_clip(an4_test: list[Utterance]) -> None:
     for utterance in an4_test[:10]:
         original, rate_hz = soundfile.read(utterance.audio_path)
-        samples, played_hz = heard(made := player(as_source(utterance.audio_path)))
+        samples, played_hz = played(made := player(Clip.of(utterance.audio_path)))
         assert abs(len(samples) / played_hz - len(original) / rate_hz) < 0.05
         assert np.corrcoef(samples, original[: len(samples)])[0, 1] > 0.95
         assert isinstance(made, Player)
         assert len(made.uri) < 0.15 * len(original) * 2  # of 16-bit PCM
-        assert (made.duration_s, made.sample_rate_hz, made.channels, made.format) == (
+        assert (made.duration_s, made.sample_rate_hz, made.n_channels, made.format) == (
             len(original) / rate_hz,
             16_000,
             1,
@@ -50,18 +50,18 @@ def test_what_is_embedded_is_the_clip(an4_test: list[Utterance]) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-def test_other_rates_channels_and_codings_play_as_loud_and_as_high(subtype: str) -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(1.5, subtype=subtype))))
+def test_other_rates_channels_and_codings_keep_their_level_and_pitch(subtype: str) -> None:
+    samples, rate_hz = played(made := player(Clip.of(tone(1.5, subtype=subtype))))
     assert samples.ndim == 1
     assert rate_hz == 16_000
     assert np.abs(np.fft.rfft(samples)).argmax() * rate_hz / len(samples) == pytest.approx(440, abs=2)
     assert np.sqrt((samples**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
     assert isinstance(made, Player)
-    assert (made.sample_rate_hz, made.channels, made.duration_s) == (44_100, 2, 1.5)
+    assert (made.sample_rate_hz, made.n_channels, made.duration_s) == (44_100, 2, 1.5)
 
 
-def test_a_long_clip_is_embedded_by_its_beginning() -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(MAX_CLIP_S + 5, 8_000, 1))))
+def test_only_the_beginning_of_a_long_clip_is_embedded() -> None:
+    samples, rate_hz = played(made := player(Clip.of(tone(MAX_CLIP_S + 5, 8_000, 1))))
     assert isinstance(made, Player)
     assert len(samples) / rate_hz == pytest.approx(MAX_CLIP_S, abs=0.05)
     assert made.is_beginning
@@ -69,16 +69,16 @@ def test_a_long_clip_is_embedded_by_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("duration_s", [1 / 44_100, 0.01, MAX_CLIP_S])
-def test_any_length_plays(duration_s: float) -> None:
-    samples, rate_hz = heard(made := player(as_source(tone(duration_s))))
+def test_clips_of_any_length_play(duration_s: float) -> None:
+    samples, rate_hz = played(made := player(Clip.of(tone(duration_s))))
     assert len(samples) / rate_hz == pytest.approx(duration_s, abs=0.05)
     assert isinstance(made, Player)
     assert not made.is_beginning
 
 
-def test_without_mp3_it_is_wav(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mp3_support_the_audio_is_wav(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfile, "check_format", lambda *_: False)
-    made = player(as_source(tone(0.5)))
+    made = player(Clip.of(tone(0.5)))
     assert isinstance(made, Player)
     assert made.uri.startswith("data:audio/wav;base64,")
 
@@ -87,15 +87,15 @@ def test_the_waveform_rises_where_there_is_sound() -> None:
     half_silent = np.concatenate([np.zeros(8_000), 0.5 * np.sin(np.arange(8_000))])
     content = io.BytesIO()
     soundfile.write(content, half_silent, 16_000, format="WAV")
-    made = player(as_source(content.getvalue()))
+    made = player(Clip.of(content.getvalue()))
     assert isinstance(made, Player)
-    heights = [int(bar.split("v")[1]) for bar in made.wave.split("M")[1:]]
+    heights = [int(bar.split("v")[1]) for bar in made.waveform_path.split("M")[1:]]
     assert len(heights) == 200
     assert max(heights[:98]) == 1
     assert min(heights[102:]) >= 36
 
 
-def test_what_cannot_be_read_says_why_and_the_others_play() -> None:
+def test_a_clip_that_cannot_be_read_has_a_reason_and_the_others_play() -> None:
     found = players([tone(0.2), None, "/no/such/clip.wav", b"not audio", tone(0.1)], allow_external=True)
     assert isinstance(found[0], Player)
     assert found[1] is None
@@ -109,19 +109,19 @@ def test_what_cannot_be_read_says_why_and_the_others_play() -> None:
 def test_samples_that_are_not_numbers_are_a_failure() -> None:
     content = io.BytesIO()
     soundfile.write(content, np.array([0.0, np.nan, 0.1]), 16_000, format="WAV", subtype="FLOAT")
-    found = player(as_source(content.getvalue()))
+    found = player(Clip.of(content.getvalue()))
     assert isinstance(found, AudioFailure)
     assert "NaN" in found.reason
 
 
-def test_files_are_not_read_where_the_database_may_not(an4_clip: str) -> None:
+def test_files_are_not_read_if_the_database_may_not_read_them(an4_clip: str) -> None:
     path, blob = players([an4_clip, tone(0.1)], allow_external=False)
     assert isinstance(path, AudioFailure)
     assert "enable_external_access" in path.reason
     assert isinstance(blob, Player)
 
 
-def test_a_page_holds_so_much_and_no_more() -> None:
+def test_the_size_of_a_page_is_limited() -> None:
     (one,) = players([tone(1)], allow_external=True)
     assert isinstance(one, Player)
     room = 2 * len(one.uri)

@@ -1,4 +1,4 @@
-"""The training curve as a picture."""
+"""The training curve as a matplotlib figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thano_duckdb import ModelError
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_loss_and_error_rates_are_drawn(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
+def test_losses_and_error_rates_are_plotted(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
     rows = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
     with thano_duckdb.connect(model_home=tmp_path) as con:
         con.execute(
@@ -29,7 +29,8 @@ def test_loss_and_error_rates_are_drawn(an4_con: thano_duckdb.Connection, an4_mo
     drawn = {
         line.get_label(): np.asarray(line.get_ydata()).tolist() for axes in figure.axes for line in axes.get_lines()
     }
-    names = ["training loss", "held-out loss", "WER", "CER"]
+    names = ["training", "held out", "WER", "CER"]
+    assert [axes.get_title() for axes in figure.axes] == ["CTC loss per label", "held-out error rate"]
     assert drawn == {name: [epoch[column] for epoch in epochs] for column, name in enumerate(names, start=1)}
     assert (tmp_path / "curve.png").read_bytes().startswith(PNG)
     assert len(rows) == 8

@@ -1,4 +1,4 @@
-"""`thano_duckdb.show`: what was said over what was heard."""
+"""`thano_duckdb.show`: transcripts beside players, below their references."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import thano_duckdb
 from tests.pages.markup import EVIL, Markup, is_inert
 from tests.pages.test_players import tone
 from thano_duckdb import ThanoError
-from thano_duckdb.pages.differences import Heard, align
+from thano_duckdb.pages.differences import HypothesisWord, align
 from thano_duckdb.speech.metrics import word_errors
 from thano_duckdb.speech.normalize import normalize
 
@@ -35,10 +35,10 @@ def words(text: str, confidence: float = 0.9) -> list[dict[str, object]]:
 
 
 def kinds(reference: str, hypothesis: str) -> list[str]:
-    return [step.kind for step in align(reference, [Heard(word) for word in hypothesis.split()])]
+    return [step.kind for step in align(reference, [HypothesisWord(word) for word in hypothesis.split()])]
 
 
-def test_real_transcripts(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_the_page_of_real_transcripts_agrees_with_jiwer(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     predicted = an4_con.sql(
         f"PREDICT USING '{an4_model}' OPTIONS (include=['words', 'confidence', 'error']) AS "
         "SELECT * FROM an4 WHERE id < 8"
@@ -57,7 +57,7 @@ def test_real_transcripts(an4_con: thano_duckdb.Connection, an4_model: Path) -> 
 
 
 @given(st.text(), st.text())
-def test_the_steps_count_as_the_metrics_do(reference: str, hypothesis: str) -> None:
+def test_the_alignment_has_the_counts_of_the_metrics(reference: str, hypothesis: str) -> None:
     (counts,) = word_errors([reference], [hypothesis])
     assert counts is not None
     found = kinds(reference, hypothesis)
@@ -73,7 +73,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "ab", "the", "cat's", "ünï"]), min
 
 
 @given(WORDS, WORDS)
-def test_the_steps_count_as_jiwer_does(reference: str, hypothesis: str) -> None:
+def test_the_alignment_has_the_counts_of_jiwer(reference: str, hypothesis: str) -> None:
     expected = jiwer.process_words(reference, hypothesis)
     found = kinds(reference, hypothesis)
     assert [found.count(kind) for kind in ("substitution", "deletion", "insertion", "hit")] == [
@@ -86,32 +86,35 @@ def test_the_steps_count_as_jiwer_does(reference: str, hypothesis: str) -> None:
 
 @given(st.text(), st.text())
 def test_no_word_is_lost_and_all_keep_their_order(reference: str, hypothesis: str) -> None:
-    steps = align(reference, [Heard(word) for word in hypothesis.split()])
-    said = " ".join(step.reference for step in steps if step.reference is not None)
-    heard = " ".join(step.hypothesis.word for step in steps if step.hypothesis is not None)
-    assert normalize(pa.array([said, heard])).equals(normalize(pa.array([reference, hypothesis])))
+    steps = align(reference, [HypothesisWord(word) for word in hypothesis.split()])
+    references = " ".join(step.reference for step in steps if step.reference is not None)
+    hypotheses = " ".join(step.hypothesis.word for step in steps if step.hypothesis is not None)
+    assert normalize(pa.array([references, hypotheses])).equals(normalize(pa.array([reference, hypothesis])))
 
 
 def test_words_are_shown_as_written_and_compared_without_case_and_marks() -> None:
-    steps = align("Hello, well-known World!", [Heard("hello"), Heard("WELL"), Heard("nown", 1.0, 1.5, 0.4)])
+    steps = align(
+        "Hello, well-known World!",
+        [HypothesisWord("hello"), HypothesisWord("WELL"), HypothesisWord("nown", 1.0, 1.5, 0.4)],
+    )
     assert [(step.kind, step.reference, step.hypothesis and step.hypothesis.word) for step in steps] == [
         ("hit", "Hello,", "hello"),
         ("hit", "well", "WELL"),
         ("substitution", "known", "nown"),
         ("deletion", "World!", None),
     ]
-    assert steps[2].hypothesis == Heard("nown", 1.0, 1.5, 0.4)
+    assert steps[2].hypothesis == HypothesisWord("nown", 1.0, 1.5, 0.4)
 
 
 def test_the_worst_comes_first() -> None:
     rows = [row("A B", "A B", name="right"), row("A B", "A X", name="half"), row("A", None, error="It broke."),
             row("A B", "X Y Z", name="bad"), row("", "A", name="noise"), row(None, "A", name="unknown")]  # fmt: skip
     html = thano_duckdb.show(rows).html
-    places = [html.index(text) for text in ("It broke.", "noise", ">bad<", ">half<", ">right<", ">unknown<")]
-    assert places == sorted(places)
+    positions = [html.index(text) for text in ("It broke.", "noise", ">bad<", ">half<", ">right<", ">unknown<")]
+    assert positions == sorted(positions)
 
 
-def test_without_a_reference_the_least_sure_comes_first() -> None:
+def test_without_a_reference_the_least_confident_comes_first() -> None:
     rows = [{"audio": CLIP, "predicted": text, "confidence": sure} for text, sure in (("B", 0.8), ("A", 0.2))]
     page = thano_duckdb.show(rows)
     assert Markup(page.html).words == ["A", "B"]
@@ -120,22 +123,22 @@ def test_without_a_reference_the_least_sure_comes_first() -> None:
 
 
 def test_words_carry_their_confidence() -> None:
-    heard = words("YES", 0.25) + words("NO", 1.0)
-    elements = Markup(thano_duckdb.show([row("YES NO", "YES NO", words=heard)]).html).elements
-    shown = [(a["style"], a["title"]) for _, a in elements if a.get("class") == "thano-heard" and "title" in a]
+    timed_words = words("YES", 0.25) + words("NO", 1.0)
+    elements = Markup(thano_duckdb.show([row("YES NO", "YES NO", words=timed_words)]).html).elements
+    shown = [(a["style"], a["title"]) for _, a in elements if a.get("class") == "thano-hypothesis" and "title" in a]
     assert shown == [
-        ("--thano-doubtful: 75", "confidence 0.25, 0.10 to 0.20 s"),
-        ("--thano-doubtful: 0", "confidence 1.00, 0.10 to 0.20 s"),
+        ("--thano-uncertainty: 75", "confidence 0.25, 0.10 to 0.20 s"),
+        ("--thano-uncertainty: 0", "confidence 1.00, 0.10 to 0.20 s"),
     ]
 
 
-def test_words_of_another_text_are_not_believed() -> None:
+def test_words_that_belong_to_another_text_are_ignored() -> None:
     found = Markup(thano_duckdb.show([row(None, "YES NO", words=words("YES"))]).html)
     assert found.words == ["YES", "NO"]
     assert not any(a.get("title", "").startswith("confidence 0.9") for _, a in found.elements)
 
 
-def test_figures_are_of_all_rows_though_few_are_shown() -> None:
+def test_totals_cover_all_rows_though_few_are_shown() -> None:
     page = thano_duckdb.show([row("A", "A"), row("A", "B"), row("A B", None)], max_rows=1)
     assert repr(page) == "3 clips, WER 50.0%, CER 50.0%, 1 failed"
     assert "2 more clips" in page.html
@@ -143,10 +146,10 @@ def test_figures_are_of_all_rows_though_few_are_shown() -> None:
     assert len(Markup(page.html).sounds) == 1
 
 
-def test_a_clip_that_failed_says_why_and_what_was_said() -> None:
+def test_a_failed_clip_shows_its_reason_and_its_reference() -> None:
     text = Markup(thano_duckdb.show([{"audio_path": "/no.wav", "predicted": None, "text": "HELLO"}]).html).text
     assert "No such file: /no.wav" in text
-    assert "said: HELLO" in text
+    assert "reference: HELLO" in text
 
 
 class ResultSet:
@@ -156,7 +159,7 @@ class ResultSet:
         return pandas.DataFrame([row("A B", "A C", words=words("A C"))])
 
 
-def test_everything_that_holds_rows(con: thano_duckdb.Connection) -> None:
+def test_every_kind_of_result_gives_the_same_page(con: thano_duckdb.Connection) -> None:
     rows = [row("A B", "A C", words=words("A C"))]
     arrow_table = pa.Table.from_pylist(rows)
     expected = thano_duckdb.show(rows).html
@@ -166,17 +169,17 @@ def test_everything_that_holds_rows(con: thano_duckdb.Connection) -> None:
         assert thano_duckdb.show(result).html == expected, type(result)
 
 
-def test_the_struct_of_thano_transcribe() -> None:
-    heard = {"text": "A C", "confidence": 0.5, "duration": 1.0, "words": words("A C"), "error": None}
-    html = thano_duckdb.show([{"audio": CLIP, "t": heard, "transcript": "A B"}]).html
+def test_the_struct_of_thano_transcribe_is_a_transcript() -> None:
+    transcript = {"text": "A C", "confidence": 0.5, "duration": 1.0, "words": words("A C"), "error": None}
+    html = thano_duckdb.show([{"audio": CLIP, "t": transcript, "transcript": "A B"}]).html
     assert Markup(html).words == ["A", "C"]
     assert html.count("confidence 0.90") == 2
     assert "50.0 %" in html
 
 
-def test_columns_by_other_names() -> None:
-    rows = [{"sound": CLIP, "heard": "A C", "said": "A B", "text": "x"}]
-    page = thano_duckdb.show(rows, audio="Sound", hypothesis="heard", reference="said")
+def test_columns_can_be_named() -> None:
+    rows = [{"sound": CLIP, "asr": "A C", "gold": "A B", "text": "x"}]
+    page = thano_duckdb.show(rows, audio="Sound", hypothesis="asr", reference="gold")
     assert repr(page) == "1 clip, WER 50.0%, CER 33.3%"
     assert Markup(page.html).words == ["A", "C"]
 
@@ -187,9 +190,9 @@ def test_columns_by_other_names() -> None:
         (
             [{"audio": CLIP, "x": "A"}],
             {},
-            r"no column holds what was heard .*there are: audio, x\. .*hypothesis='\.\.'",
+            r"no column holds transcripts .*the columns are: audio, x\. .*hypothesis='\.\.'",
         ),
-        ([{"predicted": "A", "n": 1}], {}, r"no column holds the audio .*there are: predicted, n\. .*audio='\.\.'"),
+        ([{"predicted": "A", "n": 1}], {}, r"no column holds audio .*the columns are: predicted, n\. .*audio='\.\.'"),
         ([row("A", "A")], {"hypothesis": "predictd"}, "no column 'predictd'.*Did you mean 'predicted'"),
         ([row("A", "A", n=1)], {"reference": "n"}, "the column 'n' cannot be reference="),
         ([row("A", "A")], {"max_rows": 0}, "max_rows must be 1 or more"),
@@ -197,19 +200,19 @@ def test_columns_by_other_names() -> None:
         ([row("A", "A", n=1), row("A", "A", n="x")], {}, "cannot be read as a table"),
     ],
 )
-def test_what_cannot_be_shown_is_refused_with_the_way_out(rows: Any, names: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_shown_is_refused_with_a_remedy(rows: Any, names: dict[str, Any], message: str) -> None:
     with pytest.raises(ThanoError, match=message):
         thano_duckdb.show(rows, **names)
 
 
-def test_no_rows() -> None:
+def test_no_rows_give_a_page_of_0_clips() -> None:
     empty = pa.Table.from_pylist([row("A", "A")]).slice(0, 0)
     assert repr(thano_duckdb.show(empty)) == "0 clips"
 
 
-def test_scripts_are_inert_wherever_they_stand() -> None:
+def test_scripts_in_any_column_are_inert() -> None:
     rows = [
-        {"audio_path": f"/{EVIL}", "predicted": EVIL, "text": f"said {EVIL}", EVIL: EVIL, "words": words(EVIL)},
+        {"audio_path": f"/{EVIL}", "predicted": EVIL, "text": f"text {EVIL}", EVIL: EVIL, "words": words(EVIL)},
         {"audio_path": EVIL, "predicted": None, "text": EVIL, EVIL: EVIL, "words": None, "error": EVIL},
     ]
     html = thano_duckdb.show(rows).html
@@ -218,11 +221,12 @@ def test_scripts_are_inert_wherever_they_stand() -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_no_text_comes_alive(said: str, heard: str, other: str) -> None:
-    assert is_inert(thano_duckdb.show([row(said, heard, words=words(heard), other=other)]).html)
+def test_no_text_becomes_markup(reference: str, hypothesis: str, other: str) -> None:
+    rows = [row(reference, hypothesis, words=words(hypothesis), other=other)]
+    assert is_inert(thano_duckdb.show(rows).html)
 
 
-def test_files_are_not_read_where_the_database_may_not(con: thano_duckdb.Connection, an4_clip: str) -> None:
+def test_files_are_not_read_if_the_database_may_not_read_them(con: thano_duckdb.Connection, an4_clip: str) -> None:
     rows = con.sql(f"SELECT '{an4_clip}' AS audio_path, 'A' AS predicted")
     assert len(Markup(thano_duckdb.show(rows).html).sounds) == 1
     con.execute("SET enable_external_access = false")

@@ -14,7 +14,7 @@ import transformers
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.cache import NoCache, TranscriptCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
@@ -23,7 +23,7 @@ from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.transcript import Transcript
 
 Clips = Sequence[NDArray[Any]]  # float32; soundfile's annotations do not say which dtype it was asked for
-Decoder = Callable[[AudioSource], Waveform | AudioFailure]
+Decoder = Callable[[Clip], Waveform | AudioFailure]
 RATE_HZ = 16_000
 
 LABELS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"]
@@ -128,7 +128,7 @@ class RecordingMonitor(SilentMonitor):
 def library_of(clips: Clips) -> Decoder:
     """A reader that finds `clip 3` in memory, and no other locations."""
 
-    def read(source: AudioSource) -> Waveform | AudioFailure:
+    def read(source: Clip) -> Waveform | AudioFailure:
         kind, _, number = source.location.partition(" ")
         if kind != "clip":
             return AudioFailure("There is no such file.")
@@ -152,7 +152,7 @@ def transcribe(
 ) -> list[Transcript | None]:
     """Call the engine with greedy decoding; by default silently and without a cache."""
     return engine.transcribe(
-        values,
+        [None if value is None else Clip.of(value) for value in values],
         decoder=GreedyDecoder(),
         cache=cache or NoCache(),
         max_clips=max_clips,

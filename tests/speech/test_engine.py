@@ -27,7 +27,7 @@ from tests.speech.oracles import (
     transcribe,
 )
 from thano_duckdb.audio.decode import Waveform
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.cache import MemoryCache
@@ -172,7 +172,7 @@ def test_cached_transcripts_of_one_decoder_are_not_used_for_another(an4_model: P
     engine, cache = Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu"))), MemoryCache()
     path, decoders = an4_test[0].audio_path, (GreedyDecoder(), Shouting(), GreedyDecoder())
     quiet, loud, again = (
-        engine.transcribe([path], decoder=decoder, cache=cache, max_clips=None, monitor=SilentMonitor())[0]
+        engine.transcribe([Clip.of(path)], decoder=decoder, cache=cache, max_clips=None, monitor=SilentMonitor())[0]
         for decoder in decoders
     )
     assert quiet is not None
@@ -246,7 +246,7 @@ def test_long_audio_is_transcribed_in_windows_that_are_joined(
 def test_a_bug_in_reading_a_clip_is_raised_and_not_mistaken_for_a_bad_clip(
     loaded: Callable[[str], AcousticModel],
 ) -> None:
-    def read(_source: AudioSource) -> Waveform:
+    def read(_source: Clip) -> Waveform:
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError):

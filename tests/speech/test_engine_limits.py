@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tests.speech.doubles import Batch, InstantRecognizer, WatchedRecognizer
 from tests.speech.oracles import RATE_HZ, Clips, RecordingMonitor, library_of, names, texts, transcribe, write_settings
 from thano_duckdb.audio.decode import Waveform
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, Cancelled
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.cache import MemoryCache
@@ -41,7 +41,7 @@ class LongClips:
         self.live_bytes = 0
         self.most_bytes = 0
 
-    def __call__(self, _source: AudioSource) -> Waveform:
+    def __call__(self, _source: Clip) -> Waveform:
         samples = np.zeros(self._n_samples, np.float32)
         with self._lock:
             self.live_bytes += samples.nbytes

@@ -28,7 +28,7 @@ TEXTS = ("GO", "YES NO", "STOP", "RUBOUT", "HELLO ALL", "ENTER SIX")
 
 
 def write_clips(folder: Path, texts: Sequence[str] = TEXTS) -> list[Example]:
-    """A clip of noisy tones of its own length for each text."""
+    """One clip of noisy tones for each text, each of a different length."""
     folder.mkdir(exist_ok=True)
     random = np.random.default_rng(0)
     examples = []
@@ -59,9 +59,9 @@ def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path
     """A checkpoint of about 10,000 random weights with the alphabet of Wav2Vec2TinyEn.
 
     Args:
-        folder: where it is written.
-        kind: a Wav2Vec2 with the norm `group` or `layer`, or a `data2vec`.
-        dropout: everywhere.
+        folder: where to write it.
+        kind: `group` or `layer`, a Wav2Vec2 with that norm; or `data2vec`.
+        dropout: probability of every kind of dropout.
     """
     import torch
     from transformers import AutoModelForCTC, Data2VecAudioConfig, Wav2Vec2Config
@@ -134,7 +134,7 @@ def run_build(
     name: str = "model",
     monitor: NotingMonitor | None = None,
 ) -> BuildResult:
-    """Build a model in a home."""
+    """Build a model in the model home `home`."""
     return build_model(name, Base(str(base), base), options, examples, Registry(home), monitor or NotingMonitor())
 
 

@@ -1,4 +1,4 @@
-"""Decoded clips are the same whether or not they were kept in memory."""
+"""Decoded clips are the same whether they were kept in memory or decoded again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.training.audio_store import AudioStore
 
-SOURCE = as_source("a clip")
+SOURCE = Clip.of("a clip")
 
 
-def decoder(samples: NDArray[np.float32], calls: list[AudioSource]) -> Callable[[AudioSource], Waveform]:
-    def decode(source: AudioSource) -> Waveform:
+def decoder(samples: NDArray[np.float32], calls: list[Clip]) -> Callable[[Clip], Waveform]:
+    def decode(source: Clip) -> Waveform:
         calls.append(source)
         return Waveform(samples, len(samples) / 16_000)
 
@@ -24,9 +24,9 @@ def decoder(samples: NDArray[np.float32], calls: list[AudioSource]) -> Callable[
 
 
 @pytest.mark.parametrize("loudness", [1e-4, 0.9, 3.0])
-def test_a_clip_is_decoded_once_and_keeps_16_bits_however_quiet(loudness: float) -> None:
+def test_a_clip_is_decoded_once_and_keeps_16_bits_of_precision_however_quiet_it_is(loudness: float) -> None:
     samples = (loudness * np.random.default_rng(0).uniform(-1, 1, 5000)).astype(np.float32)
-    calls: list[AudioSource] = []
+    calls: list[Clip] = []
     store = AudioStore(decoder=decoder(samples, calls))
     first, second = store.read("a", SOURCE), store.read("a", SOURCE)
     assert isinstance(first, np.ndarray)
@@ -36,9 +36,9 @@ def test_a_clip_is_decoded_once_and_keeps_16_bits_however_quiet(loudness: float)
     assert len(calls) == 1
 
 
-def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
+def test_a_clip_beyond_the_memory_limit_is_decoded_again_with_the_same_result() -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
-    calls: list[AudioSource] = []
+    calls: list[Clip] = []
     store = AudioStore(max_bytes=15_000, decoder=decoder(samples, calls))
     kept, not_kept = store.read("a", SOURCE), store.read("b", SOURCE)
     assert len(calls) == 2
@@ -48,7 +48,7 @@ def test_beyond_the_limit_a_clip_is_decoded_again_and_is_the_same() -> None:
 
 
 def test_silence_and_failures_are_returned_unchanged() -> None:
-    calls: list[AudioSource] = []
+    calls: list[Clip] = []
     silence = AudioStore(decoder=decoder(np.zeros(10, np.float32), calls)).read("a", SOURCE)
     np.testing.assert_array_equal(silence, np.zeros(10))
     failure = AudioFailure("It is not there.")

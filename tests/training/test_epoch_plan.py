@@ -1,4 +1,4 @@
-"""The batches of an epoch: every clip once, with clips of similar length, and reproducible."""
+"""The batches of an epoch: every clip once, similar lengths together, the same when asked again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_batch_of_several_clips_costs_little_more_than_the_limit(lengths: list
             assert cost <= 600_000 * np.exp(2 * LENGTH_JITTER) + 1
 
 
-def test_epochs_differ_in_order_and_in_neighbours() -> None:
+def test_epochs_differ_in_the_order_and_the_composition_of_their_batches() -> None:
     lengths = np.random.default_rng(0).integers(10_000, 20_000, 64).tolist()
     plan = EpochPlan(lengths, max_clips=4, max_batch_samples=10**9, seed=1)
     first, second = plan.batches(0), plan.batches(1)

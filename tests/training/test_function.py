@@ -1,4 +1,4 @@
-"""`_thano_build` as DuckDB calls it."""
+"""`_thano_build`, called by plain DuckDB."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def build(
     )
 
 
-def test_a_build_returns_one_row_per_epoch_and_registers_the_model(
-    raw: duckdb.DuckDBPyConnection, small_model: Path
-) -> None:
+def test_a_build_gives_one_row_per_epoch_and_a_usable_model(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     epochs = build(raw, small_model, epochs=2, validation_split=0.5)
     assert tuple(column[0] for column in epochs.description or ()) == COLUMNS
     rows = epochs.fetchall()
@@ -65,7 +63,9 @@ def test_a_build_returns_one_row_per_epoch_and_registers_the_model(
     assert clip == (None,)
 
 
-def test_blobs_train_like_files_and_without_access_to_files(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_blobs_train_like_files_and_without_access_to_the_file_system(
+    raw: duckdb.DuckDBPyConnection, small_model: Path
+) -> None:
     raw.execute("SELECT * FROM thano_models()")
     (loss,) = {row[3] for row in build(raw, small_model, epochs=1).fetchall()}
     raw.execute("SET enable_external_access = false")
@@ -76,11 +76,13 @@ def test_blobs_train_like_files_and_without_access_to_files(raw: duckdb.DuckDBPy
     assert row[3] == pytest.approx(loss, rel=0.5)
 
 
-def test_errors_are_raised_before_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_wrong_arguments_are_refused_before_training(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     for problem, call in {
         "returns no rows to train on": lambda: build(raw, small_model, where="false"),
-        "unknown option 'epoch'": lambda: build(raw, small_model, epoch=1),
-        "option 'epochs' is 0; it must be at least 1": lambda: build(raw, small_model, epochs=0),
+        "thano_build has no option 'epoch'. Did you mean 'epochs'": lambda: build(raw, small_model, epoch=1),
+        "The option 'epochs' must be a whole number from 1 to 2147483647, not 0": lambda: build(
+            raw, small_model, epochs=0
+        ),
         "there is no model 'nobody'": lambda: build(raw, "nobody"),
         "not int": lambda: build(raw, small_model, audio="42"),
     }.items():
@@ -89,7 +91,7 @@ def test_errors_are_raised_before_training(raw: duckdb.DuckDBPyConnection, small
     assert raw.execute("SELECT count(*) FROM thano_models() WHERE kind = 'built'").fetchone() == (0,)
 
 
-def test_skipped_rows_give_a_single_warning(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_skipped_rows_give_one_warning(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     raw.execute("INSERT INTO rows VALUES ('nowhere.wav', NULL, 'YES'), (NULL, NULL, 'NO')")
     with pytest.warns(ThanoWarning, match="2 rows were skipped") as caught:
         (row,) = build(raw, small_model, epochs=1).fetchall()

@@ -1,4 +1,4 @@
-"""The batches that reach the network, and its evaluation on held-out rows."""
+"""Batches as the network gets them, and the evaluation of held-out rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lengths(batch: Batch) -> list[int]:
     return [n_padded] * n_clips if mask is None else mask.sum(1).tolist()
 
 
-def test_a_batch_is_padded_alike_in_samples_frames_and_labels(small_model: Path, clips: list[Example]) -> None:
+def test_padding_agrees_in_samples_frames_and_labels(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances(clips, network, store)
     (batch,) = BatchLoader(rows, FixedBatches([range(len(rows))]), network, store, seed=None, monitor=MONITOR)
@@ -49,21 +49,21 @@ def test_batches_have_few_lengths_and_little_padding() -> None:
     assert len(set(padded.values())) < 64
 
 
-def test_clips_come_at_other_speeds_in_other_epochs(small_model: Path, clips: list[Example]) -> None:
+def test_the_speed_of_a_clip_changes_from_epoch_to_epoch(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances(clips, network, store)
     loader = BatchLoader(rows, FixedBatches([range(len(rows))]), network, store, seed=0, monitor=MONITOR)
-    epochs = []
+    found = []
     for epoch in (0, 1, 0):
         loader.set_epoch(epoch)
         (batch,) = loader
-        epochs.append(lengths(batch))
-        for n_samples, row in zip(epochs[-1], rows, strict=True):
+        found.append(lengths(batch))
+        for n_samples, row in zip(found[-1], rows, strict=True):
             assert round(row.n_samples / n_samples, 2) in (0.9, 1.0, 1.1)
-    assert epochs[0] == epochs[2] != epochs[1]
+    assert found[0] == found[2] != found[1]
 
 
-def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list[Example]) -> None:
+def test_a_clip_is_never_sped_up_beyond_what_its_text_needs(small_model: Path, clips: list[Example]) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(clips[0].audio, "A" * 15)], network, store)  # 29 frames, all of them needed
     loader = BatchLoader(rows, FixedBatches([[0]]), network, store, seed=0, monitor=MONITOR)
@@ -74,7 +74,7 @@ def test_a_clip_is_not_made_too_fast_for_its_text(small_model: Path, clips: list
         assert network.grid.n_frames(n_samples) >= rows[0].labels.n_frames_needed
 
 
-def test_held_out_rows_are_evaluated_on_the_texts_of_the_engine(an4_model: Path, an4_test: list[Clip]) -> None:
+def test_held_out_rows_get_the_error_rates_of_the_engines_transcripts(an4_model: Path, an4_test: list[Clip]) -> None:
     network, store = load_network(an4_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(each.audio_path, each.text) for each in an4_test[::13]], network, store)
     order = [[0, 3, 4], [1], [2, *range(5, len(rows))]]

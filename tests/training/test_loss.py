@@ -1,4 +1,4 @@
-"""Loss and gradients of a step agree with those of Hugging Face's model on each clip alone."""
+"""Loss and gradients of a training step, compared with Hugging Face's model on each clip alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from thano_duckdb.training.validation import FixedBatches
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
-def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
+def test_loss_and_gradients_of_a_batch_are_the_mean_of_those_of_each_clip_alone(
     kind: str, tmp_path: Path, clips: list[Example]
 ) -> None:
     folder = write_model(tmp_path / "model", kind, dropout=0.0)
@@ -56,13 +56,13 @@ def test_loss_and_gradients_of_a_batch_are_the_mean_over_the_clips_alone(
         assert (ours[name] - gradient).norm() <= 0.01 * gradient.norm() + 1e-6, name
 
 
-def test_frozen_feature_encoder_gets_no_gradient(small_model: Path) -> None:
+def test_the_weights_of_a_frozen_feature_encoder_need_no_gradient(small_model: Path) -> None:
     network = load_network(small_model, TrainingOptions())
     frozen = {name for name, weight in network.module.named_parameters() if not weight.requires_grad}
     assert frozen == {name for name, _ in network.module.named_parameters() if "feature_extractor" in name}
 
 
-def test_interrupts_are_checked_within_the_forward_and_the_backward_pass(small_model: Path) -> None:
+def test_cancellation_is_checked_within_the_forward_and_the_backward_pass(small_model: Path) -> None:
     network = load_network(small_model, TrainingOptions(freeze_feature_encoder=False))
     monitor = CountingMonitor()
     network.monitor = monitor
@@ -76,21 +76,21 @@ def test_interrupts_are_checked_within_the_forward_and_the_backward_pass(small_m
     }
     n_layers = sum(isinstance(each, (torch.nn.Conv1d, torch.nn.Linear)) for each in network.module.modules())
     loss = network.run(batch).loss
-    assert monitor.n_asked >= n_layers
-    monitor.n_asked = 0
+    assert monitor.n_checks >= n_layers
+    monitor.n_checks = 0
     loss.backward()
-    assert monitor.n_asked >= n_layers
+    assert monitor.n_checks >= n_layers
 
 
 class CountingMonitor(SilentTrainingMonitor):
-    n_asked = 0
+    n_checks = 0
 
     def raise_if_cancelled(self) -> None:
-        self.n_asked += 1
+        self.n_checks += 1
 
 
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
-def test_a_saved_network_is_a_plain_checkpoint(kind: str, tmp_path: Path) -> None:
+def test_a_saved_network_is_a_plain_hugging_face_checkpoint(kind: str, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", kind, dropout=0.0)
     load_network(folder, TrainingOptions()).save(tmp_path / "saved")
     before, after = (

@@ -74,7 +74,7 @@ def test_a_blank_that_the_model_has_no_output_for_is_refused(model: Path, load: 
         load(model)
 
 
-def test_an_architecture_that_is_not_padding_invariant_is_not_trained(tmp_path: Path) -> None:
+def test_an_architecture_that_mixes_padding_in_is_not_trained(tmp_path: Path) -> None:
     tiny.write_tiny(tmp_path)
     config = Wav2Vec2ConformerConfig(
         vocab_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,

@@ -1,4 +1,4 @@
-"""A build that is interrupted or killed damages nothing and can be resumed."""
+"""A build that is stopped, in whatever way, damages nothing and can be resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, small_model: Path, c
     return run_build(tmp_path_factory.mktemp("uninterrupted"), small_model, clips, OPTIONS)
 
 
-def test_a_resumed_build_gives_the_same_model_as_an_uninterrupted_one(
+def test_an_interrupted_build_resumes_with_the_same_result(
     tmp_path: Path, small_model: Path, clips: list[Example], uninterrupted: BuildResult
 ) -> None:
     with pytest.raises(Cancelled, match="run the same statement again to continue after epoch 2 of 4"):
@@ -41,7 +41,7 @@ def test_a_resumed_build_gives_the_same_model_as_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("change", ["rows", "options", "resume=False"])
-def test_a_different_build_starts_from_the_first_epoch(
+def test_a_build_with_other_rows_or_options_starts_from_the_beginning(
     tmp_path: Path, small_model: Path, clips: list[Example], change: str
 ) -> None:
     with pytest.raises(Cancelled):
@@ -53,7 +53,9 @@ def test_a_different_build_starts_from_the_first_epoch(
     assert [each.epoch for each in monitor.epochs] == [1, 2]
 
 
-def test_a_published_build_leaves_no_checkpoints(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
+def test_a_published_build_leaves_no_checkpoints_behind(
+    tmp_path: Path, small_model: Path, clips: list[Example]
+) -> None:
     run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1))
     assert not list(tmp_path.glob(".staging/**/*.safetensors"))
     again = TrainingOptions(epochs=1, overwrite=True)
@@ -72,7 +74,7 @@ def test_a_published_build_leaves_no_checkpoints(tmp_path: Path, small_model: Pa
         ("after the model is published", 1, True),
     ],
 )
-def test_a_killed_build_leaves_the_old_model_and_can_be_resumed(
+def test_a_killed_build_leaves_the_old_model_intact_and_resumes(
     where: str,
     first_epoch_again: int,
     is_published: bool,
@@ -84,7 +86,7 @@ def test_a_killed_build_leaves_the_old_model_and_can_be_resumed(
     registry = Registry(tmp_path)
     registry.upload("model", small_model)
     options = TrainingOptions(**{**OPTIONS.influential(), "overwrite": True})
-    _die_in_a_process(tmp_path, small_model, clips, options, where)
+    _build_and_die(tmp_path, small_model, clips, options, where)
 
     entries = registry.entries(report_damaged=pytest.fail)
     assert [each.version for each in entries] == ([1, 2] if is_published else [1])
@@ -96,21 +98,21 @@ def test_a_killed_build_leaves_the_old_model_and_can_be_resumed(
     _assert_same(resumed, uninterrupted)
 
 
-def test_a_second_build_of_the_same_name_is_refused_and_names_the_process(
+def test_a_second_build_of_the_same_name_is_refused_with_the_process_id_of_the_first(
     tmp_path: Path, small_model: Path, clips: list[Example]
 ) -> None:
-    class Second(NotingMonitor):
+    class BuildsAgain(NotingMonitor):
         def epoch_done(self, metrics: object) -> None:
             context = multiprocessing.get_context("forkserver")
             with context.Pool(1) as pool, pytest.raises(RegistryError, match=f"process {os.getpid()}"):
                 pool.apply(run_build, (tmp_path, small_model, clips, TrainingOptions(epochs=2)))
 
-    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1), monitor=Second())
+    run_build(tmp_path, small_model, clips, TrainingOptions(epochs=1), monitor=BuildsAgain())
     assert [each.version for each in Registry(tmp_path).entries(report_damaged=pytest.fail)] == [1]
 
 
-def _die_in_a_process(home: Path, base: Path, clips: list[Example], options: TrainingOptions, where: str) -> None:
-    # A server that has imported torch forks, before any thread runs in it, a process for each build.
+def _build_and_die(home: Path, base: Path, clips: list[Example], options: TrainingOptions, where: str) -> None:
+    # Each build runs in a process forked from a server that has imported torch but has not started any threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["thano_duckdb.training.run", "transformers.models.wav2vec2"])
     process = context.Process(target=run_build_and_die, args=(home, base, clips, options, where))
@@ -130,7 +132,7 @@ def _assert_same(result: BuildResult, expected: BuildResult) -> None:
         assert weights[name] == pytest.approx(weight, rel=1e-3, abs=1e-5), name
 
 
-def test_if_a_checkpoint_cannot_be_written_only_its_epoch_is_lost(
+def test_a_checkpoint_that_cannot_be_written_loses_only_its_epoch(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_from_the_second_epoch(self: BuildFolder, written: Path, epoch: int) -> None:

@@ -1,1 +1,1 @@
-"""Audio: where it lies, how it is decoded, what its header says. No torch, no DuckDB."""
+"""Audio: where it is, how it is read and decoded, what its header says. No torch, no DuckDB."""

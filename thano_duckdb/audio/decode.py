@@ -1,6 +1,7 @@
-"""From a clip to mono samples at the model's rate, block by block.
+"""Decode a clip to mono samples at the model's rate, block by block.
 
-Only the result is ever whole in memory: three hours of 48 kHz stereo pass through a buffer of a few hundred kilobytes.
+Only the result is held in memory as a whole: three hours of 48 kHz stereo pass through a buffer of a few hundred
+kilobytes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import soxr
 from numpy.typing import NDArray
 
 from .failure import AudioFailure, UnreadableAudioError
-from .sndfile import OpenSound, open_sound
-from .source import AudioSource, as_source
+from .opened import Block, OpenSound
+from .parts import selected_blocks, selected_n_frames
+from .readers import open_sound
+from .source import Clip
 
-__all__ = ["AudioFailure", "AudioSource", "Waveform", "as_source", "decode"]
+__all__ = ["AudioFailure", "Waveform", "decode"]
 
-# A header may lie about the length: no more samples than these for each byte of the file are reserved on its word.
+# A header may lie about the length: for each byte of the file no more samples than these are reserved beforehand.
 _MAX_RESERVED_PER_BYTE = 64
 
 _INT16_SCALE = 1 / 32768
@@ -29,37 +32,38 @@ class Waveform:
     """A decoded clip.
 
     Attributes:
-        samples: (n_samples,) float32, mono, at the rate that was asked for; full scale is 1.0.
-        duration_s: length of the source.
+        samples: (n_samples,) float32, mono, at the requested rate; full scale is 1.0.
+        duration_s: length of the clip at its own rate.
     """
 
     samples: NDArray[np.float32]
     duration_s: float
 
 
-def decode(source: AudioSource, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
-    """Read a clip: any format and rate that libsndfile reads, channels averaged, resampled by soxr (its HQ quality).
+def decode(clip: Clip, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
+    """Read a clip in any format and rate, mix its channels to their mean, and resample it with soxr (its HQ quality).
 
-    A file that ends before its header says is a failure, as is one with damaged data: half a text would look whole.
-    A header of a program that could not know the length (streams, pipes) promises nothing, and all there is is read.
+    If the clip names a channel or a part, the samples are that channel's, or that part's. A file that ends before its
+    header says so is a failure, and so is one with damaged data: half a transcript would look like a whole one. Where
+    the header was written by a program that could not know the length (a stream, a pipe), everything is read.
 
     Returns:
         The samples, or the reason why there are none. Never raises for bad audio. Safe in threads.
     """
     try:
-        with open_sound(source) as sound:
-            return _waveform(sound, sample_rate_hz)
+        with open_sound(clip) as sound:
+            return _waveform(sound, clip, sample_rate_hz)
     except UnreadableAudioError as error:
         return error.failure
 
 
-def _waveform(sound: OpenSound, sample_rate_hz: int) -> Waveform:
+def _waveform(sound: OpenSound, clip: Clip, sample_rate_hz: int) -> Waveform:
     rate_hz = sound.rate_hz
-    n_expected = math.ceil((sound.n_frames or 0) * sample_rate_hz / rate_hz) + 1
-    samples = _GrowingSamples(min(n_expected, _MAX_RESERVED_PER_BYTE * sound.raw.n_bytes))
+    n_expected = math.ceil((selected_n_frames(sound, clip) or 0) * sample_rate_hz / rate_hz) + 1
+    samples = _GrowingSamples(min(n_expected, _MAX_RESERVED_PER_BYTE * sound.n_bytes))
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
     n_frames = 0
-    for block in sound.blocks():
+    for block in selected_blocks(sound, clip):
         n_frames += len(block)
         if resampler is None:
             _mix_to_mono(block, out=samples.extend(len(block)))
@@ -74,7 +78,7 @@ def _waveform(sound: OpenSound, sample_rate_hz: int) -> Waveform:
     return Waveform(whole, n_frames / rate_hz)
 
 
-def _mix_to_mono(block: NDArray[np.int16] | NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mix_to_mono(block: Block, out: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the channels of `block` (frames, channels), written to `out` (frames,); full scale is 1.0.
 
     Raises:
@@ -100,7 +104,7 @@ class _GrowingSamples:
         self._n = 0
 
     def extend(self, n_more: int) -> NDArray[np.float32]:
-        """Room for `n_more` samples at the end, to be filled before the next call."""
+        """Add `n_more` samples at the end, which the caller fills before the next call."""
         end = self._n + n_more
         if end > len(self._samples):
             self._samples.resize(max(end, len(self._samples) * 3 // 2), refcheck=False)
@@ -112,6 +116,6 @@ class _GrowingSamples:
         self.extend(len(more))[:] = more
 
     def finish(self) -> NDArray[np.float32]:
-        """The samples, without the room that was not used."""
+        """The samples, without the reserved memory that was not used."""
         self._samples.resize(self._n, refcheck=False)
         return self._samples

@@ -10,16 +10,16 @@ class AudioFailure:
     """Why a clip gives no audio.
 
     Attributes:
-        reason: one sentence that says what is wrong and, where there is a way, how to mend it.
+        reason: one sentence that says what is wrong and, if possible, how to fix it.
     """
 
     reason: str
 
 
 class UnreadableAudioError(Exception):
-    """How the stages inside this package hand a reason up to `decode` and `probe`, which turn it into a failure."""
+    """Raised inside this package to pass a reason up to `decode` and `probe`, which turn it into an `AudioFailure`."""
 
     def __init__(self, reason: str) -> None:
-        """Carry the `reason` of the coming `AudioFailure`."""
+        """Carry the `reason` of the `AudioFailure`."""
         super().__init__(reason)
         self.failure = AudioFailure(reason)

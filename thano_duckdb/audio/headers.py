@@ -1,7 +1,8 @@
-"""What a header promises, where libsndfile keeps it to itself.
+"""What the header of a file promises, in cases where libsndfile does not report it.
 
-libsndfile corrects a length that the file does not bear out and goes on: a file that was cut short would give half a
-text without a word. Its log tells what the header said; for NIST SPHERE and MP3 the header is read here.
+libsndfile silently corrects a length in the header that is larger than the file: a file that was cut short would give
+half a transcript without a warning. Its log says what the header promised; the headers of NIST SPHERE and MP3 are read
+here.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ _NIST_FRAMES = re.compile(rb"^sample_count +-i +(\d+)", re.MULTILINE)
 
 NIST_HEADER_BYTES = 1024
 
-_MP3_LEFT_S = 0.2
+_MIN_MP3_REST_S = 0.2
 _OGG_PAGE, _OGG_FIRST, _OGG_LAST = b"OggS\0", 0x02, 0x04
 _MAX_OGG_PAGE_BYTES = 65307
 _FLAC_START = b"fLaC\0\0\0\x22"  # the marker and the header of STREAMINFO
 
 
 def promised_ratio(log: str) -> float:
-    """How many times more audio a header promises than the file holds, by libsndfile's log; 1.0 where it agrees.
+    """How many times more audio a header promises than the file holds, by libsndfile's log; 1.0 if they agree.
 
     A size that a program writes when it cannot know the length (a pipe: 0xFFFFFFFF by ffmpeg, 0x7FFFF000 by SoX, and
     those less a header) promises nothing.
@@ -45,7 +46,7 @@ def promised_ratio(log: str) -> float:
 
 def lacks_its_end(log: str, container: str, raw: RawAudio) -> bool:
     """Whether the end of a VOC or Ogg file is missing, without knowing how much."""
-    # libsndfile's log tells it for Ogg as well, but takes a tag behind the last page, or a part of that page, wrongly.
+    # libsndfile's log reports it for Ogg as well, but wrongly if a tag or a part of a page follows the last page.
     return _CUT_VOC_IN_LOG in log or (container == "OGG" and not _ogg_is_whole(raw))
 
 
@@ -56,7 +57,7 @@ def nist_frames(head: bytes) -> int | None:
 
 
 def mp3_stream_bytes(raw: RawAudio) -> tuple[int, int] | None:
-    """Size of an MP3 stream by its Xing or Info header, and the size that is there; None without such a header.
+    """Size of an MP3 stream by its Xing or Info header, and the size that the file holds; None without such a header.
 
     Without it, the length that libsndfile reports is a guess from the bit rate of the first frame.
     """
@@ -79,23 +80,24 @@ def _id3_bytes(raw: RawAudio) -> int:
     head = raw.read_at(0, 10)
     if not head.startswith(b"ID3") or len(head) < 10:
         return 0
-    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits a byte
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits per byte
     return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def goes_on(raw: RawAudio, container: str, done_s: float) -> bool:
-    """Whether audio follows where libsndfile has stopped, after `done_s` seconds.
+def continues(raw: RawAudio, container: str, done_s: float) -> bool:
+    """Whether the file goes on with audio after libsndfile has stopped, `done_s` seconds from its beginning.
 
-    It stops an MP3 at the length that it guessed, and MP3, Ogg and FLAC at the end of the first of files joined.
+    libsndfile stops reading an MP3 at the length that it guessed, and if files were joined into one, MP3, Ogg and FLAC
+    at the end of the first.
     """
     position = raw.position()
     if container == "MP3" and done_s:
-        left_s = (raw.n_bytes - position) / max(position, 1) * done_s
+        rest_s = (raw.n_bytes - position) / max(position, 1) * done_s
         following = raw.read_at(position, 3)
-        return left_s > _MP3_LEFT_S and (following == b"ID3" or following[:1] == b"\xff")
+        return rest_s > _MIN_MP3_REST_S and (following == b"ID3" or following[:1] == b"\xff")
     if container not in ("OGG", "FLAC"):
         return False
-    # libsndfile has read somewhat beyond the end of the stream.
+    # libsndfile has read a little beyond the end of the stream.
     start = max(_id3_bytes(raw) + 1, position - 2 * _MAX_OGG_PAGE_BYTES)
     window = raw.read_at(start, 3 * _MAX_OGG_PAGE_BYTES)
     if container == "FLAC":
@@ -104,13 +106,13 @@ def goes_on(raw: RawAudio, container: str, done_s: float) -> bool:
 
 
 def _ogg_is_whole(raw: RawAudio) -> bool:
-    """Whether an Ogg file ends with the end of a stream, whatever tag or padding lies behind it."""
+    """Whether an Ogg file ends with the end of a stream, followed at most by a tag or padding."""
     window = raw.read_at(max(0, raw.n_bytes - 2 * _MAX_OGG_PAGE_BYTES), 2 * _MAX_OGG_PAGE_BYTES)
     return any(flags & _OGG_LAST for _, flags in _ogg_pages(window))
 
 
 def _ogg_pages(window: bytes) -> Iterator[tuple[int, int]]:
-    """The end and the flags of each page that lies wholly in `window` (RFC 3533, section 6)."""
+    """The end and the flags of each page that is completely in `window` (RFC 3533, section 6)."""
     page = window.find(_OGG_PAGE)
     while page >= 0:
         lengths = window[page + 27 : page + 27 + window[page + 26]] if page + 26 < len(window) else b""
@@ -121,15 +123,15 @@ def _ogg_pages(window: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _ogg_flags(window: bytes, page: int) -> int:
-    """The flags of the page at `page`; 0 where there is none."""
+    """The flags of the page at offset `page`; 0 if there is none."""
     header = window[page : page + 6]
     return header[5] if header.startswith(_OGG_PAGE) and len(header) == 6 else 0
 
 
 def unfinished_wav(raw: RawAudio) -> tuple[int, int] | None:
-    """Offset of the size field of a WAV's `data` chunk, and its right value, where the field was left at 0.
+    """Offset of the size field of a WAV's `data` chunk, and its correct value, if the field was left at 0.
 
-    Recorders that are killed, and some that write to a pipe, leave it so.
+    Recorders that are killed leave it at 0, and so do some that write to a pipe.
     """
     if raw.read_at(0, 4) != b"RIFF" or raw.read_at(8, 4) != b"WAVE":
         return None
@@ -144,7 +146,7 @@ def unfinished_wav(raw: RawAudio) -> tuple[int, int] | None:
 
 
 def _is_chunk(raw: RawAudio, offset: int) -> bool:
-    """Whether a RIFF chunk that fits the file begins at `offset`, so that the data chunk before it is truly empty."""
+    """Whether a RIFF chunk that fits into the file begins at `offset`: then the data chunk before it is empty."""
     header = raw.read_at(offset, 8)
     if len(header) < 8:
         return False

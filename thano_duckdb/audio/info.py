@@ -1,27 +1,25 @@
-"""What a clip is, without decoding it where its header is enough."""
+"""Facts about an audio file from its header: length, rate, channels, format."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from .failure import AudioFailure, UnreadableAudioError
-from .sndfile import OpenSound, open_sound
-from .source import AudioSource
-
-__all__ = ["AudioFailure", "AudioInfo", "probe"]
+from .readers import open_sound
+from .source import Clip
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a clip is.
+    """Facts about an audio file.
 
     Attributes:
-        duration_s: length.
-        sample_rate_hz: rate of the source.
+        duration_s: its length.
+        sample_rate_hz: its sample rate.
         channels: number of channels.
         frames: samples of each channel.
-        format: libsndfile's name of the container, such as `WAV`, `FLAC`, `OGG`, `MP3`, `NIST`.
-        subtype: libsndfile's name of the coding, such as `PCM_16`, `VORBIS`, `OPUS`.
+        format: the container, such as `WAV`, `FLAC`, `OGG`, `MP3`, `NIST`.
+        subtype: the coding of the samples, such as `PCM_16`, `VORBIS`, `OPUS`.
     """
 
     duration_s: float
@@ -32,27 +30,29 @@ class AudioInfo:
     subtype: str
 
 
-def probe(source: AudioSource) -> AudioInfo | AudioFailure:
-    """The header of a clip; a URL is fetched whole.
+def probe(clip: Clip) -> AudioInfo | AudioFailure:
+    """Read the header of a clip; a URL is fetched whole. It describes the whole file, not the part of it.
 
-    Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the clip
-    decoded to count it. Damage beyond the header is for `decode` to find.
+    Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the file
+    decoded, to count its samples. Damage after the header is found by `decode` alone.
 
     Returns:
         What the header says, or the reason why it cannot be read. Never raises for bad audio. Safe in threads.
     """
     try:
-        with open_sound(source) as sound:
-            frames = sound.n_frames if sound.n_frames is not None else _count(sound)
-            if not frames:
+        with open_sound(clip) as sound:
+            n_frames = sound.n_frames
+            if n_frames is None:
+                n_frames = sum(len(block) for block in sound.blocks())
+            if not n_frames:
                 raise UnreadableAudioError("It holds no audio (0 samples).")
-            file = sound.file
             return AudioInfo(
-                frames / sound.rate_hz, sound.rate_hz, int(file.channels), frames, str(file.format), str(file.subtype)
+                duration_s=n_frames / sound.rate_hz,
+                sample_rate_hz=sound.rate_hz,
+                channels=sound.n_channels,
+                frames=n_frames,
+                format=sound.format,
+                subtype=sound.subtype,
             )
     except UnreadableAudioError as error:
         return error.failure
-
-
-def _count(sound: OpenSound) -> int:
-    return sum(len(block) for block in sound.blocks())

@@ -1,4 +1,4 @@
-"""The bytes of a clip, before anything is known about them: an open file, or bytes in memory."""
+"""The encoded bytes of a clip: an open file, or bytes in memory."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Protocol
 
 from .failure import UnreadableAudioError
 from .remote import fetch
-from .source import AudioSource
+from .source import Clip
 
 _MAX_SHOWN = 400  # characters of a path in a reason
 
 
 class RawAudio(Protocol):
-    """What the stages after this one need of the bytes."""
+    """The encoded bytes of a clip, as the readers need them."""
 
     @property
     def handle(self) -> int | io.BytesIO:
-        """What libsndfile opens: a file descriptor or a file object."""
+        """What a reader opens: a file descriptor or a file object."""
 
     @property
     def n_bytes(self) -> int:
-        """The size."""
+        """The size of the file."""
 
     def read_at(self, offset: int, n_bytes: int) -> bytes:
-        """`n_bytes` from `offset`, fewer at the end; moves nothing."""
+        """`n_bytes` from `offset`, fewer at the end; does not change the position."""
 
     def position(self) -> int:
-        """How far libsndfile has read, in bytes."""
+        """How far the reader has read, in bytes."""
 
 
 @dataclass(frozen=True)
 class OpenFile:
-    """A regular file. libsndfile gets the descriptor, not the name: it would believe the extension."""
+    """A regular file. libsndfile gets the descriptor, not the name, because it would trust the extension."""
 
     handle: int
     n_bytes: int
@@ -52,7 +52,7 @@ class OpenFile:
 
 
 class _Memory(io.BytesIO):
-    """Bytes whose `seek` never raises: libsndfile follows the offsets of a broken header wherever they lead."""
+    """Bytes whose `seek` never raises: with a broken header, libsndfile seeks to any offset, even a negative one."""
 
     def __init__(self, data: bytes | bytearray) -> None:
         super().__init__(data)
@@ -64,7 +64,7 @@ class _Memory(io.BytesIO):
 
 
 class InMemory:
-    """A BLOB, or what a URL gave."""
+    """A BLOB, or the bytes that were fetched from a URL."""
 
     def __init__(self, data: bytes | bytearray) -> None:
         """Wrap `data`; bytes are not copied."""
@@ -82,19 +82,19 @@ class InMemory:
 
 
 @contextmanager
-def open_raw(source: AudioSource) -> Iterator[RawAudio]:
-    """The bytes of `source`: an open regular file, or in memory for a BLOB or a URL.
+def open_raw(clip: Clip) -> Iterator[RawAudio]:
+    """The bytes of `clip`: an open regular file, or in memory for a BLOB or a URL.
 
     Raises:
-        UnreadableAudioError: missing, not a regular file, not permitted, not to be fetched, or empty.
+        UnreadableAudioError: it is missing, not a regular file, not permitted, empty, or cannot be fetched.
     """
-    if source.data is not None or source.is_url:
-        data = source.data if source.data is not None else fetch(source.location)
+    if clip.data is not None or clip.is_url:
+        data = clip.data if clip.data is not None else fetch(clip.location)
         if not data:
             raise UnreadableAudioError("It is empty (0 bytes).")
         yield InMemory(data)
         return
-    descriptor = _open_regular_file(source)
+    descriptor = _open_regular_file(clip)
     try:
         n_bytes = os.fstat(descriptor).st_size
         if not n_bytes:
@@ -104,19 +104,19 @@ def open_raw(source: AudioSource) -> Iterator[RawAudio]:
         os.close(descriptor)
 
 
-def _open_regular_file(source: AudioSource) -> int:
-    """A descriptor of the file at the path. Nothing but a regular file is opened: a pipe would hang."""
-    if not source.location:
+def _open_regular_file(clip: Clip) -> int:
+    """Open the file at the path of a clip. Only regular files are opened: reading a pipe would hang."""
+    if not clip.location:
         raise UnreadableAudioError("The path is empty.")
     try:
-        path = source.path
+        path = clip.path
         shown = str(path) if len(str(path)) <= _MAX_SHOWN else f"{str(path)[:_MAX_SHOWN]}..."
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise UnreadableAudioError(f"{shown} is a directory, not an audio file.")
         if not stat.S_ISREG(mode):
             raise UnreadableAudioError(f"{shown} is a pipe, a socket or a device; only regular files are read.")
-        # O_NONBLOCK has no effect on a regular file, and keeps one that was swapped for a pipe just now from hanging.
+        # O_NONBLOCK has no effect on a regular file; opening a pipe that replaced it a moment ago does not hang.
         return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnreadableAudioError(f"No such file: {shown}") from error

@@ -1,4 +1,4 @@
-"""Clips behind a URL, fetched whole through fsspec: http, https, s3, gs, memory and whatever else it knows."""
+"""Clips at a URL, fetched as a whole through fsspec: http, https, s3, gs, memory and everything else it supports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from .failure import UnreadableAudioError
 
 CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60  # of silence, not of the whole download: a long recording may take its time
+READ_TIMEOUT_S = 60  # without any data, not for the whole download: a long recording may take its time
 
 
 def fetch(url: str) -> bytes:
@@ -18,7 +18,8 @@ def fetch(url: str) -> bytes:
     environment, as for every fsspec user.
 
     Raises:
-        UnreadableAudioError: the protocol is unknown or its package is missing, nothing is there, no answer came.
+        UnreadableAudioError: the protocol is not supported, its package is missing, there is nothing at the URL, or the
+            server does not answer.
     """
     import fsspec
 
@@ -34,7 +35,7 @@ def fetch(url: str) -> bytes:
 
 
 def _options(protocol: str) -> dict[str, Any]:
-    """Time-outs, in the words of the package behind `protocol`, under what the user has configured."""
+    """Time-outs, in the form that the package of `protocol` expects; what the user has configured takes precedence."""
     from fsspec.config import conf
 
     def under(option: str, ours: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def _reason(protocol: str, error: Exception) -> str:
     status = getattr(error, "status", None)
     if isinstance(status, int):
         meaning = getattr(error, "message", "")
-        return f"HTTP {status}{f' {meaning}' if meaning else ''}: the server did not give the file."
+        return f"HTTP {status}{f' {meaning}' if meaning else ''}: the server did not send the file."
     if isinstance(error, FileNotFoundError):
         if protocol in ("http", "https"):
             return "HTTP 404: there is nothing at this address."
@@ -65,6 +66,6 @@ def _reason(protocol: str, error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"The server did not answer within {CONNECT_TIMEOUT_S} to {READ_TIMEOUT_S} s."
     if isinstance(error, ValueError) and "Protocol not known" in str(error):
-        return f"The protocol {protocol}:// is not known; use a path, http(s)://, s3:// or gs://."
+        return f"The protocol {protocol}:// is not supported; use a path, http(s)://, s3:// or gs://."
     detail = " ".join(str(error).split()) or type(error).__name__
     return f"It cannot be fetched: {detail}."

@@ -1,4 +1,4 @@
-"""What bytes are that libsndfile does not know, so that the reason can say how to mend it."""
+"""Recognise files that libsndfile does not read by their first bytes, so that the reason can say how to fix it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CONVERT = "convert it first, for example: ffmpeg -i in.{suffix} out.flac"
 
 
 def describe(head: bytes) -> str | None:
-    """One sentence on what the first bytes of a file are, given that libsndfile cannot open it.
+    """Say in one sentence what a file is that libsndfile cannot open.
 
     Args:
         head: the first `HEAD_BYTES` bytes.
 
     Returns:
-        The reason; None for a container that libsndfile reads: then the file is damaged.
+        The sentence; None for a container that libsndfile reads, which means that the file is damaged.
     """
     if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
         return "It is a SPHERE file compressed by shorten, which libsndfile does not read; unpack it first: sph2pipe"
@@ -55,7 +55,7 @@ def is_utf16_text(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether `head` is text in UTF-8; a character cut at its end does not count."""
+    """Whether `head` is text in UTF-8; a character that is cut off at its end is ignored."""
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A clip opened by libsndfile, its header judged: shared by `decode` and `probe`."""
+"""Clips that libsndfile reads. Nothing else in the package touches libsndfile."""
 
 from __future__ import annotations
 
@@ -15,68 +15,61 @@ from numpy.typing import NDArray
 
 from . import headers
 from .failure import UnreadableAudioError
-from .raw import OpenFile, RawAudio, open_raw
-from .signatures import HEAD_BYTES, TEXT_FILE, describe, is_utf16_text
-from .source import AudioSource
+from .opened import Block, OpenSound
+from .raw import OpenFile, RawAudio
+from .signatures import HEAD_BYTES, describe
 
 # Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
-# Less than one frame of the model cannot hold speech; some writers count their header in.
+# Less than one frame of the model cannot hold speech, and some programs include the header in the length.
 TOLERANCE_S = 0.02
 MP3_TOLERANCE_S = 0.1
 
 _BLOCK_SAMPLES = 1 << 16  # over all channels
 _LARGEST_FRAME_COUNT = 1 << 40
 
+# Where seeking gives the very samples that reading on would. A codec that carries state from frame to frame does not.
+_SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC")
+_SEEKABLE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+
+_MP3_QUALITY = 0.8  # compression level at variable bit rate: 0 is the best, 1 the smallest
+
 
 class _SequentialSoundFile(soundfile.SoundFile):
-    """Reads straight on: soundfile seeks after every block of a seekable file, which changes the samples of an MP3."""
+    """Only reads forward: soundfile seeks after every block of a seekable file, which changes the samples of an MP3."""
 
     def seekable(self) -> bool:
-        """Never, for soundfile's own reading."""
+        """False, so that soundfile does not seek by itself."""
         return False
 
 
-@dataclass(frozen=True)
-class OpenSound:
-    """An open clip.
+@dataclass(frozen=True, kw_only=True)
+class SndfileSound(OpenSound):
+    """A clip opened by libsndfile.
 
     Attributes:
         file: libsndfile's view of it.
         raw: its bytes.
-        n_frames: samples a channel by the header, None where the header does not know or only guesses.
     """
 
     file: soundfile.SoundFile
     raw: RawAudio
-    n_frames: int | None
 
-    @property
-    def rate_hz(self) -> int:
-        """Source rate."""
-        return int(self.file.samplerate)
-
-    def blocks(self) -> Iterator[NDArray[np.int16] | NDArray[np.float32]]:
-        """The decoded samples, (frames, channels), block after block; a block is valid until the next is asked for.
+    def blocks(self, start_frame: int = 0) -> Iterator[Block]:
+        """As `OpenSound`.
 
         16-bit PCM comes as int16: dividing it afterwards is three times as fast as libsndfile's conversion.
-
-        Raises:
-            UnreadableAudioError: the data are damaged, or end before the header says.
         """
-        channels = self.file.channels
-        n_left = self.n_frames if self.n_frames is not None else _LARGEST_FRAME_COUNT
-        dtype: Literal["int16", "float32"] = "int16" if self.file.subtype == "PCM_16" else "float32"
-        block: NDArray[np.int16] | NDArray[np.float32]
-        block = np.empty((min(n_left, max(1, _BLOCK_SAMPLES // channels)), channels), dtype)
         n_done = 0
         try:
-            # Never past the promised end: libsndfile would take a tag behind it for a damaged FLAC frame.
-            while n_read := self.file.buffer_read_into(block[:n_left], dtype) if n_left else 0:
-                n_done += n_read
-                n_left -= n_read
-                yield block[:n_read]
+            if start_frame and self.n_frames is not None and self._seeks_exactly:
+                n_done = self.file.seek(min(start_frame, self.n_frames))
+            for block in self._blocks_from(n_done):
+                n_skipped = max(0, start_frame - n_done)
+                n_done += len(block)
+                if n_skipped < len(block):
+                    yield block[n_skipped:]
         except soundfile.LibsndfileError as error:
             whole = f" of {self.n_frames / self.rate_hz:.2f} s" if self.n_frames else ""
             raise UnreadableAudioError(
@@ -85,13 +78,28 @@ class OpenSound:
             ) from error
         self._check_end(n_done)
 
+    @property
+    def _seeks_exactly(self) -> bool:
+        return self.format in _SEEKABLE_FORMATS and self.subtype.startswith(_SEEKABLE_SUBTYPES)
+
+    def _blocks_from(self, n_done: int) -> Iterator[Block]:
+        """All that follows the `n_done` frames before the file's position."""
+        n_left = (self.n_frames if self.n_frames is not None else _LARGEST_FRAME_COUNT) - n_done
+        dtype: Literal["int16", "float32"] = "int16" if self.subtype == "PCM_16" else "float32"
+        block: Block
+        block = np.empty((min(n_left, max(1, _BLOCK_SAMPLES // self.n_channels)), self.n_channels), dtype)
+        # Never past the promised end: libsndfile would take a tag after it for a damaged FLAC frame.
+        while n_read := self.file.buffer_read_into(block[:n_left], dtype) if n_left else 0:
+            n_left -= n_read
+            yield block[:n_read]
+
     def _check_end(self, n_done: int) -> None:
         """Compare what was decoded with what the header promised."""
         done_s = n_done / self.rate_hz
-        tolerance_s = MP3_TOLERANCE_S if self.file.format == "MP3" else TOLERANCE_S
+        tolerance_s = MP3_TOLERANCE_S if self.format == "MP3" else TOLERANCE_S
         if self.n_frames is not None and self.n_frames / self.rate_hz - done_s > tolerance_s:
             raise UnreadableAudioError(cut_short(self.n_frames / self.rate_hz, done_s))
-        if headers.goes_on(self.raw, self.file.format, done_s):
+        if headers.continues(self.raw, self.format, done_s):
             raise UnreadableAudioError(
                 f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined, or an "
                 f"MP3 of variable bit rate without a Xing header; convert it first, for example: ffmpeg -i in out.flac"
@@ -99,34 +107,38 @@ class OpenSound:
 
 
 @contextmanager
-def open_sound(source: AudioSource) -> Iterator[OpenSound]:
-    """Open a clip and judge its header. Whatever fails while it is open has a reason as well.
+def open_sndfile(raw: RawAudio) -> Iterator[SndfileSound]:
+    """Open the bytes of a clip and check their header.
 
     Raises:
         UnreadableAudioError: with the reason.
     """
+    mp3_bytes = headers.mp3_stream_bytes(raw)
+    if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
+        promised, held = mp3_bytes
+        raise UnreadableAudioError(cut_short_to(held / promised))
     try:
-        with open_raw(source) as raw:
-            if is_utf16_text(head := raw.read_at(0, HEAD_BYTES)):  # its first bytes are those of an MPEG frame
-                raise UnreadableAudioError(TEXT_FILE)
-            mp3_bytes = headers.mp3_stream_bytes(raw)
-            if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
-                promised, held = mp3_bytes
-                raise UnreadableAudioError(cut_short_to(held / promised))
-            with _open_libsndfile(raw, head) as file:
-                yield OpenSound(file, raw, _judged_n_frames(file, raw, has_mp3_length=mp3_bytes is not None))
-    except MemoryError as error:
-        raise UnreadableAudioError("There is not enough memory to decode it; cut it in parts first.") from error
-    except (OSError, soundfile.SoundFileError) as error:  # a disk that fails, or a network drive that went away
+        with _open_libsndfile(raw) as file:
+            yield SndfileSound(
+                rate_hz=int(file.samplerate),
+                n_channels=int(file.channels),
+                n_frames=_trusted_n_frames(file, raw, has_mp3_length=mp3_bytes is not None),
+                format=str(file.format),
+                subtype=str(file.subtype),
+                n_bytes=raw.n_bytes,
+                file=file,
+                raw=raw,
+            )
+    except soundfile.SoundFileError as error:
         raise UnreadableAudioError(f"It cannot be read to its end: {error}.") from error
 
 
 @contextmanager
-def _open_libsndfile(raw: RawAudio, head: bytes) -> Iterator[soundfile.SoundFile]:
+def _open_libsndfile(raw: RawAudio) -> Iterator[soundfile.SoundFile]:
     try:
         file = _SequentialSoundFile(raw.handle, closefd=False)
     except soundfile.LibsndfileError as error:
-        if reason := describe(head):
+        if reason := describe(raw.read_at(0, HEAD_BYTES)):
             raise UnreadableAudioError(reason) from error
         raise UnreadableAudioError(f"It is damaged or was cut short: libsndfile says '{_words(error)}'.") from error
     with file:
@@ -140,7 +152,7 @@ def _open_libsndfile(raw: RawAudio, head: bytes) -> Iterator[soundfile.SoundFile
 
 @contextmanager
 def _patched(raw: RawAudio, offset: int, value: bytes) -> Iterator[BinaryIO]:
-    """The bytes with `value` at `offset`, in memory; a file is mapped, so that its bulk is not copied."""
+    """The bytes with `value` at `offset`, in memory; a file is mapped, so that most of it is not copied."""
     if isinstance(raw, OpenFile):
         with mmap.mmap(raw.handle, 0, access=mmap.ACCESS_COPY) as mapped:
             mapped[offset : offset + len(value)] = value
@@ -151,8 +163,12 @@ def _patched(raw: RawAudio, offset: int, value: bytes) -> Iterator[BinaryIO]:
         yield io.BytesIO(data)
 
 
-def _judged_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_length: bool) -> int | None:
-    """The header's number of frames where it can be trusted, after refusing what cannot be right."""
+def _trusted_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_length: bool) -> int | None:
+    """The header's number of frames, None where it is only a guess.
+
+    Raises:
+        UnreadableAudioError: the header is broken, or promises more than the file holds.
+    """
     if file.channels < 1 or not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise UnreadableAudioError(
             f"Its header is broken: {file.channels} channels at {file.samplerate} Hz "
@@ -184,11 +200,37 @@ def cut_short(promised_s: float | None, held_s: float) -> str:
 
 
 def cut_short_to(fraction: float) -> str:
-    """The reason for a clip of which only a part is there, where its length in seconds is not known yet."""
+    """The reason for a clip of which only a part exists, before its length in seconds is known."""
     return (
-        f"The file was cut short: {fraction:.0%} of the size that its header promises is there; "
+        f"The file was cut short: it has {fraction:.0%} of the size that its header promises; "
         "copy or download it again."
     )
+
+
+def encode_for_browser(samples: NDArray[np.float32], rate_hz: int) -> tuple[bytes, str]:
+    """A small file that a browser plays: MP3, or WAV where libsndfile was built without MP3.
+
+    Args:
+        samples: (n_samples,) mono, full scale is 1.0.
+        rate_hz: their rate, one that MP3 has, such as 16,000.
+
+    Returns:
+        The bytes, and their MIME type.
+    """
+    content = io.BytesIO()
+    if not soundfile.check_format("MP3", "MPEG_LAYER_III"):
+        soundfile.write(content, samples, rate_hz, format="WAV", subtype="PCM_16")
+        return content.getvalue(), "audio/wav"
+    soundfile.write(
+        content,
+        samples,
+        rate_hz,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        compression_level=_MP3_QUALITY,
+        bitrate_mode="VARIABLE",
+    )
+    return content.getvalue(), "audio/mpeg"
 
 
 def _words(error: soundfile.LibsndfileError) -> str:

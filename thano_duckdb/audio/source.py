@@ -1,4 +1,4 @@
-"""What an audio column holds: a path, a URL, or the bytes of a file."""
+"""A clip as a value: where its audio is (a path, a URL, the bytes of a file), and which channel and part of it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,35 @@ _FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class AudioSource:
-    """One clip, not read yet.
+class Clip:
+    """The audio that one transcript is made of: a file, or one channel or a part of it. It is not read yet.
 
     Attributes:
         location: the path or URL as the user wrote it, or `<blob of n bytes>`.
         data: the bytes of a BLOB, None for a path or URL.
+        channel: which one, counted from 0; None for the mean of all channels.
+        start_s: where the part begins; None for the beginning of the file.
+        stop_s: where the part ends; None for the end of the file.
     """
 
     location: str
     data: bytes | None = None
+    channel: int | None = None
+    start_s: float | None = None
+    stop_s: float | None = None
+
+    @classmethod
+    def of(cls, value: str | bytes) -> Clip:
+        """The clip that a value of an audio column stands for: text is a path or URL, bytes are the file itself.
+
+        >>> Clip.of("talk.wav")
+        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None)
+        >>> Clip.of(b"RIFF").location
+        '<blob of 4 bytes>'
+        """
+        if isinstance(value, bytes):
+            return cls(f"<blob of {len(value)} bytes>", value)
+        return cls(value)
 
     @property
     def is_url(self) -> bool:
@@ -41,15 +60,16 @@ class AudioSource:
             return os.path.abspath(unquote(self.location[file_url.end() :]))
         return os.path.abspath(os.path.expanduser(self.location))
 
-    def memo_key(self) -> tuple[object, ...] | None:
-        """What tells this clip from every other, without reading its file.
+    def content_key(self) -> tuple[object, ...] | None:
+        """What distinguishes the content of this clip from that of every other, without reading its file.
 
         Returns:
-            (absolute path, size in bytes, modification time in ns), or (BLAKE2b hash of the BLOB,), or None where
-            nothing is known before reading: a URL, a missing file.
+            (absolute path, size in bytes, modification time in ns) or (BLAKE2b hash of the BLOB,), followed by channel,
+            start and stop; None where nothing is known before reading: a URL, a missing file.
         """
+        selected = (self.channel, self.start_s, self.stop_s)
         if self.data is not None:
-            return (hashlib.blake2b(self.data, digest_size=32).digest(),)
+            return (hashlib.blake2b(self.data, digest_size=32).digest(), *selected)
         if self.is_url:
             return None
         try:
@@ -57,11 +77,4 @@ class AudioSource:
             status = os.stat(path)
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
-        return (path, status.st_size, status.st_mtime_ns)
-
-
-def as_source(value: str | bytes) -> AudioSource:
-    """The clip that a value of an audio column stands for: text is a path or URL, bytes are the file itself."""
-    if isinstance(value, bytes):
-        return AudioSource(f"<blob of {len(value)} bytes>", value)
-    return AudioSource(value)
+        return (path, status.st_size, status.st_mtime_ns, *selected)

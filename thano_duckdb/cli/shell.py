@@ -22,6 +22,8 @@ from thano_duckdb import __version__, connect
 from thano_duckdb.connection import Connection
 from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError, ThanoWarning
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import find_option
 
 from . import demo
 
@@ -69,11 +71,18 @@ def _parser() -> argparse.ArgumentParser:
         "-f", "--file", dest="scripts", action="append", type=Path, metavar="FILE", help="run the statements of a file"
     )
     parser.add_argument("--model-home", help="folder of the models that UPLOAD and BUILD make")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
+    parser.add_argument("--device", type=_device, default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--version", action="version", version=f"thano_duckdb {__version__}, DuckDB {duckdb.__version__}"
     )
     return parser
+
+
+def _device(text: str) -> str:
+    try:
+        return str(find_option(StatementKind.PREDICT, "device").accept(text))
+    except ThanoError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(connection: Connection, scripts: Sequence[str | Path]) -> int:

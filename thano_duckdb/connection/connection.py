@@ -20,7 +20,8 @@ from thano_duckdb.caller import call_in_user_frame, warn
 from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, rewrite, unknown_model
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models import resolve
-from thano_duckdb.monitoring.statement_bar import Progress, is_shown
+from thano_duckdb.monitoring.bar import is_shown
+from thano_duckdb.monitoring.statement_bar import Progress
 
 from .interrupts import on_interrupt
 from .relation import Relation, adopt, relation_class

@@ -19,6 +19,8 @@ import duckdb
 from thano_duckdb.caller import warn
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import find_option
 
 from .statement import Statement
 
@@ -31,7 +33,7 @@ class Settings:
 
     Attributes:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default place.
-        device: 'auto', 'cpu', 'cuda' or 'mps'; an option of a statement overrides it.
+        device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
     """
@@ -40,6 +42,16 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     progress: bool | str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check what options of statements override.
+
+        Raises:
+            ThanoError: the device or the precision is not one that PREDICT takes.
+        """
+        for name in ("device", "precision"):
+            accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
+            object.__setattr__(self, name, accepted)
 
 
 class Session:

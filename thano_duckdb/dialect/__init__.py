@@ -1,4 +1,4 @@
-"""The statements `PREDICT USING`, `BUILD MODEL` and their kin, and how they become DuckDB SQL.
+"""The statements `PREDICT USING`, `BUILD MODEL` and so on, and how they become DuckDB SQL.
 
 Nothing here opens a connection, reads a file or loads a model.
 """
@@ -6,53 +6,34 @@ Nothing here opens a connection, reads a file or loads a model.
 from __future__ import annotations
 
 from .diagnose import missing_column, unknown_model
-from .nodes import (
-    Build,
-    Convert,
-    Copy,
-    Delete,
-    Evaluate,
-    Fit,
-    GetDataset,
-    GetModel,
-    ListAll,
-    Name,
-    Node,
-    Predict,
-    PrintAudio,
-    QueryNode,
-    Search,
-    Upload,
-)
-from .option import Option, Statement
-from .options import OPTIONS, Options
+from .given_options import GivenOptions
+from .nodes import Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite
 from .script import split_statements
 from .span import Span
+from .statements.build_and_fit import Build, Fit
+from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
+from .statements.copy_from import Copy
+from .statements.transcription import Evaluate, Predict, PrintAudio
 
 __all__ = [
-    "OPTIONS",
     "Build",
-    "Convert",
     "Copy",
     "Delete",
     "Evaluate",
     "Fit",
     "GetDataset",
     "GetModel",
+    "GivenOptions",
     "ListAll",
     "Name",
     "Node",
-    "Option",
-    "Options",
     "Plan",
     "Predict",
     "PrintAudio",
     "QueryNode",
-    "Search",
     "Span",
-    "Statement",
     "Upload",
     "missing_column",
     "parse",

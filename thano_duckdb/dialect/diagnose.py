@@ -1,16 +1,17 @@
-"""What DuckDB or the engine refuses at run time, told in the words and at the place of the user's text."""
+"""What DuckDB or the engine refuses at run time, reported where the user's text names it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from thano_duckdb.errors import DialectError, did_you_mean
+from thano_duckdb.option import ValueKind
+from thano_duckdb.options import OPTIONS
 
 from .lexer import lex
-from .nodes import Predict, QueryNode
-from .option import Kind
-from .options import OPTIONS
+from .nodes import QueryNode
 from .rewrite import Plan
+from .statements.transcription import Predict
 
 
 def missing_column(
@@ -22,7 +23,7 @@ def missing_column(
         plan: of `sql`.
         sql: the text as the user wrote it.
         column: the name that DuckDB misses.
-        columns_of: gives the columns of a query as the user wrote it; none where they cannot be told.
+        columns_of: gives the columns of a query as the user wrote it; none where they cannot be determined.
 
     Returns:
         An error at the option that names the column, or at the statement's keywords where the default holds; None
@@ -36,17 +37,17 @@ def missing_column(
         known = list(columns_of(statement.query_text))
         if column.casefold() in (name.casefold() for name in known):
             continue
-        place, name = statement.options.place(option), statement.statement
+        span, name = statement.options.span_of(option), statement.kind
         problem = f"{name} reads the column '{column}', which its query does not have."
         problem += did_you_mean(column, known) or (f" It has {', '.join(known)}." if known else "")
-        if place is None:
+        if span is None:
             problem += f" OPTIONS ({option}='..') names another."
-        return DialectError(problem, sql, (place or statement.keyword).start)
+        return DialectError(problem, sql, (span or statement.keyword).start)
     return _made_later(plan, sql, column)
 
 
 def unknown_model(plan: Plan, sql: str, model: str, problem: str) -> DialectError | None:
-    """The error for a model that cannot be had, at the place where the text names it; None where it does not."""
+    """The error for a model that is not available, where the text names it; None where it does not."""
     for statement in plan.statements:
         named = getattr(statement, "model", None)
         if named is not None and named.text == model:
@@ -59,9 +60,9 @@ def _over_queries(plan: Plan) -> list[QueryNode]:
 
 
 def _reads(statement: QueryNode, column: str) -> str | None:
-    """The option by which a statement reads a column."""
+    """The option by which a statement reads a column, or None."""
     for option in OPTIONS:
-        if option.kind is Kind.COLUMN and statement.statement in option.used_by:
+        if option.kind is ValueKind.COLUMN and statement.kind in option.used_by:
             name = statement.options.text(option.name)
             if name is not None and name.casefold() == column.casefold():
                 return option.name

@@ -18,13 +18,13 @@ _UNICODE_SPACES = (
     "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u2060\u3000\ufeff"
 )
 SPACES = " \t\n\r\f\v" + _UNICODE_SPACES
-"""All that may stand between two tokens, beside comments."""
+"""All that may be between two tokens, besides comments."""
 # As many blanks as the space has bytes, so that the offsets stay right.
 _AS_BLANKS = {ord(space): " " * len(space.encode()) for space in _UNICODE_SPACES}
 
 
 class Token(NamedTuple):
-    """One token: its kind, its text, and the place of its first character."""
+    """One token: its kind, its text, and where its first character is."""
 
     kind: token_type
     text: str
@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The place after its last character."""
+        """Where its last character ends."""
         return self.start + len(self.text)
 
 
@@ -44,7 +44,7 @@ class Tokens:
         sql: the text.
         texts: text of each token.
         words: the same in lower case, to compare with keywords.
-        starts: place of each token's first character.
+        starts: where each token's first character is.
         kinds: DuckDB's kind of each token. Bare names and `"quoted"` ones are both identifiers.
         is_open: the text ends within a string, a quoted name or a comment, which is then the last token.
     """
@@ -67,7 +67,7 @@ class Tokens:
         return self.words[index] if 0 <= index < len(self.words) else ""
 
     def end(self, index: int) -> int:
-        """The place after the last character of a token; 0 for -1."""
+        """Where the last character of a token ends; 0 for -1."""
         return self.starts[index] + len(self.texts[index]) if index >= 0 else 0
 
 
@@ -75,14 +75,14 @@ def lex(sql: str) -> Tokens:
     """Cut `sql` into tokens. Never fails: text that DuckDB cannot read gives tokens too."""
     try:
         data = sql.encode()
-    except UnicodeEncodeError:  # a lone surrogate: not text, and DuckDB will say so
+    except UnicodeEncodeError:  # a lone surrogate is not text, and DuckDB will say so
         return Tokens(sql, [], [], [], [], is_open=False)
     marks = duckdb.tokenize(sql if sql.isascii() else sql.translate(_AS_BLANKS))
     starts = [offset for offset, _ in marks]
     kinds = [kind for _, kind in marks]
     if not sql.isascii():
         starts = _characters(data, starts)
-    if "$" in sql:  # of a sign or a comment right behind a lone $ DuckDB's lexer says that it starts at the $
+    if "$" in sql:  # DuckDB's lexer says that a sign or a comment right after a single $ starts at the $
         starts = [start + (start == before) for before, start in zip([-1, *starts], starts, strict=False)]
     texts = [sql[start:end].rstrip(SPACES) for start, end in zip(starts, [*starts[1:], len(sql)], strict=False)]
     is_open = bool(texts) and _is_open(sql[starts[-1] :])
@@ -97,7 +97,7 @@ def lex(sql: str) -> Tokens:
 
 
 def _characters(data: bytes, offsets: list[int]) -> list[int]:
-    """The places in characters of ascending places in bytes."""
+    """Ascending offsets in bytes as offsets in characters."""
     characters, count, previous = [], 0, 0
     for offset in offsets:
         count += len(data[previous:offset].decode())
@@ -107,5 +107,5 @@ def _characters(data: bytes, offsets: list[int]) -> list[int]:
 
 
 def _is_open(last: str) -> bool:
-    """Whether the last token of a text swallows what is written after it."""
+    """Whether the last token of a text would include what is written after it."""
     return len(duckdb.tokenize(last + "\n;")) == 1

@@ -1,24 +1,26 @@
-"""Our statements as data: what each says, and where in the text it says it."""
+"""A statement of ours as data: what it says, where in the text it says it, and the DuckDB SQL that it becomes."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from thano_duckdb.errors import DialectError
+from thano_duckdb.option import StatementKind
 
-from .option import Statement
-from .options import Options
+from .given_options import GivenOptions
+from .quoting import identifier
 from .span import Span
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A model, table, data set or file, and its place in the text.
+    """A model, table, data set or file, and where it is written.
 
     Attributes:
         text: the name without its quotes; of a table, as written.
-        span: the place, quotes included.
+        span: where it is written, quotes included.
     """
 
     text: str
@@ -26,28 +28,37 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(ABC):
     """A statement of ours.
 
     Attributes:
+        kind: which one.
+        runs_now: it changes something beyond its own result, so that running it twice is not the same as once.
         span: the whole statement, its query included.
         keyword: the words that it begins with, such as `PREDICT USING`.
         source: the whole text that it stands in.
-        options: what OPTIONS says; nothing where it is left away.
+        options: what OPTIONS says; nothing where it is omitted.
     """
 
-    statement: ClassVar[Statement]
+    kind: ClassVar[StatementKind]
     runs_now: ClassVar[bool] = False
-    """It changes something beyond its own result, so that running it twice is not the same as once."""
 
     span: Span
     keyword: Span
     source: str = field(repr=False, compare=False)
-    options: Options
+    options: GivenOptions
 
-    def error(self, problem: str, place: Span | None = None) -> DialectError:
-        """What to raise for a problem at `place`, by default at the statement's first keyword."""
-        return DialectError(problem, self.source, (place or self.keyword).start)
+    @abstractmethod
+    def sql_around(self) -> tuple[str, str]:
+        """The SQL before the query of the statement and the SQL after it; without a query all of it is in the first.
+
+        Raises:
+            DialectError: the statement cannot be run, such as a COPY of a file that is not read.
+        """
+
+    def error(self, problem: str, span: Span | None = None) -> DialectError:
+        """What to raise for a problem at `span`, by default at the statement's first keyword."""
+        return DialectError(problem, self.source, (span or self.keyword).start)
 
     @property
     def query_text(self) -> str:
@@ -60,7 +71,7 @@ class QueryNode(Node):
     """A statement over the rows of a query.
 
     Attributes:
-        query: place of the query after AS.
+        query: where the query after AS is written.
     """
 
     query: Span
@@ -70,119 +81,8 @@ class QueryNode(Node):
         """The query after AS as the user wrote it."""
         return self.query.of(self.source)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predict(QueryNode):
-    """`PREDICT USING model [OPTIONS (..)] AS query`."""
-
-    statement = Statement.PREDICT
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluate(QueryNode):
-    """`EVALUATE USING model [OPTIONS (..)] AS query`."""
-
-    statement = Statement.EVALUATE
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build(QueryNode):
-    """`BUILD MODEL name USING model [OPTIONS (..)] AS query`: `model` is the base."""
-
-    statement = Statement.BUILD
-    runs_now = True
-    name: Name
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit(QueryNode):
-    """`FIT MODEL name USING model [OPTIONS (..)] AS query`: go on from a model already built."""
-
-    statement = Statement.FIT
-    runs_now = True
-    name: Name
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrintAudio(QueryNode):
-    """`PRINT AUDIO [OPTIONS (..)] AS query`."""
-
-    statement = Statement.PRINT_AUDIO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search(QueryNode):
-    """`SEARCH AUDIO USING model OPTIONS (..) AS query`."""
-
-    statement = Statement.SEARCH_AUDIO
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Convert(QueryNode):
-    """`CONVERT USING model [OPTIONS (..)] AS query`."""
-
-    statement = Statement.CONVERT
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy(Node):
-    """`COPY table OPTIONS (..) FROM 'file or folder'`."""
-
-    statement = Statement.COPY
-    table: Name
-    file: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListAll(Node):
-    """`LIST MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
-
-    Attributes:
-        what: the words after LIST, in capitals.
-    """
-
-    statement = Statement.LIST
-    what: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetModel(Node):
-    """`GET THANOSQL MODEL model [OPTIONS (..)]`."""
-
-    statement = Statement.GET_MODEL
-    runs_now = True
-    model: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetDataset(Node):
-    """`GET THANOSQL DATASET name [OPTIONS (..)]`."""
-
-    statement = Statement.GET_DATASET
-    runs_now = True
-    name: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload(Node):
-    """`UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'`."""
-
-    statement = Statement.UPLOAD
-    runs_now = True
-    name: Name
-    folder: Name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete(Node):
-    """`DELETE MODEL name`."""
-
-    statement = Statement.DELETE
-    runs_now = True
-    name: Name
+    def column(self, option: str) -> str:
+        """The column of the query that an option names, as SQL."""
+        name = self.options.text(option)
+        assert name is not None, f"{option} has a default"
+        return f"src.{identifier(name)}"

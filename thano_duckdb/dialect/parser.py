@@ -1,13 +1,13 @@
 """Finds our statements in a text, wherever DuckDB takes a statement or a query.
 
 One pass over the tokens, without recursion, with a stack of scopes: the statement itself, and one for each open
-parenthesis. In a scope a query may stand first of all; behind EXPLAIN, DESCRIBE or SUMMARIZE; behind the AS of CREATE
-and PREPARE; behind the table of INSERT; behind a WITH list; and behind UNION, INTERSECT and EXCEPT. Only there is a
-sequence of our keywords a statement of ours, so that a table or a column may have any name. The query of our statement
-goes to the end of its scope, as that of CREATE TABLE AS does: a UNION behind it belongs to that query.
+parenthesis. In a scope a query may stand at the beginning; after EXPLAIN, DESCRIBE or SUMMARIZE; after the AS of CREATE
+and PREPARE; after the table of INSERT; after a WITH list; and after UNION, INTERSECT and EXCEPT. Only there do our
+keywords begin a statement of ours, so that a table or a column may have any name. The query of our statement extends to
+the end of its scope, as that of CREATE TABLE AS does: a UNION after it belongs to that query.
 
-One text is both DuckDB's and ours: `FROM (LIST MODEL)`, which DuckDB reads as a table `list` under the alias `model`.
-There it is our statement.
+One text can be read both ways: `FROM (LIST MODEL)`, to DuckDB a table `list` with the alias `model`. We take it as our
+statement.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from enum import Enum, auto
 
 from thano_duckdb.errors import DialectError
 
-from .cursor import Cursor, never_closed
 from .lexer import Tokens, lex
 from .nodes import Node, QueryNode
 from .span import Span
-from .statements import AFTER_A_QUERY, HEAD_WORDS, QUERY_STARTS, find
+from .statements import FIRST_WORDS, find
+from .statements.syntax import QUERY_STARTS, Beginning, Syntax
+from .token_reader import TokenReader, never_closed
 
 
 def parse(sql: str) -> tuple[Node, ...]:
     """Our statements in `sql`, an outer one before those in its query, in the order of the text.
 
     Raises:
-        DialectError: a statement of ours is not well formed, or stands where it cannot.
+        DialectError: a statement of ours is not well formed, or stands where it is not allowed.
     """
     folded = sql.lower()
-    if not any(word in folded for word in HEAD_WORDS):
+    if not any(word in folded for word in FIRST_WORDS):
         return ()
     return _Scanner(lex(sql)).run()
 
@@ -48,7 +49,7 @@ class _At(Enum):
     BEFORE_AS = auto()
     """CREATE or PREPARE, up to AS."""
     INSERT = auto()
-    """INSERT behind its table, up to its query."""
+    """INSERT after its table, up to its query."""
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class _Scope:
         holds_query: the parenthesis stands where DuckDB takes a query or a table, not a list of columns or types.
         at: what may stand next.
         alone: nothing but a WITH list came before, so that a statement which stands alone may begin.
-        open: our statements whose query goes to the end of this scope, by their number.
+        open: our statements whose query extends to the end of this scope, by their number.
     """
 
     opening: int
@@ -72,7 +73,7 @@ class _Scope:
     open: list[int] = field(default_factory=list)
 
 
-# A parenthesis behind one of these holds a query, a table, or a value; behind a name it may hold columns with types.
+# A parenthesis after one of these holds a query, a table, or a value; after a name it may hold columns with types.
 _BEFORE_QUERY = frozenset({"(", ",", "=", "<", ">", "<=", ">=", "<>", "!=", "=="}) | frozenset(
     {"from", "join", "in", "as", "all", "any", "some", "except", "intersect", "using", "materialized"}
 )
@@ -108,7 +109,7 @@ class _Scanner:
                 index += 1
             else:
                 index = self._word(index, word)
-            if self.scopes[-1].at is _At.BODY:  # most of a text: nothing else is of interest there
+            if self.scopes[-1].at is _At.BODY:  # most of a text: nothing else matters there
                 while index < n_tokens and words[index] not in _OF_INTEREST:
                     index += 1
         self._end_statement(n_tokens)
@@ -159,7 +160,7 @@ class _Scanner:
     # Words
 
     def _word(self, index: int, word: str) -> int:
-        """Take the token at `index` and give the index of the next one to look at."""
+        """Read the token at `index`; returns the index of the next one to look at."""
         scope = self.scopes[-1]
         if scope.at is _At.QUERY:
             return self._begin(scope, index, word)
@@ -169,12 +170,12 @@ class _Scanner:
         elif scope.at is _At.BEFORE_AS:
             if word == "as":
                 scope.at = _At.QUERY
-        elif scope.at is _At.INSERT and (word in QUERY_STARTS or self._is_ours(scope, index, word)):
+        elif scope.at is _At.INSERT and (word in QUERY_STARTS or self._ours(scope, index) is not None):
             return self._begin(scope, index, word)
         return index + 1
 
-    def _behind_table(self, index: int) -> int:
-        """The index behind INSERT [OR REPLACE | OR IGNORE] INTO table [AS alias]: these names may be any word."""
+    def _after_table(self, index: int) -> int:
+        """The index after INSERT [OR REPLACE | OR IGNORE] INTO table [AS alias]: these names may be any word."""
         while self.tokens.word(index) in ("insert", "or", "replace", "ignore"):
             index += 1
         index += 2
@@ -193,8 +194,8 @@ class _Scanner:
 
     def _begin(self, scope: _Scope, index: int, word: str) -> int:
         """A query or a statement begins at `index`."""
-        if self._is_ours(scope, index, word):
-            return self._read(scope, index, word)
+        if (syntax := self._ours(scope, index)) is not None:
+            return self._read(scope, index, syntax)
         if word in _SET_OPERATIONS:
             return self._set_operation(scope, index)
         if word == "with":
@@ -205,7 +206,7 @@ class _Scanner:
             scope.at = _At.BEFORE_AS
         elif scope.opening < 0 and word == "insert":
             scope.at = _At.INSERT
-            return self._behind_table(index)
+            return self._after_table(index)
         elif not (
             word in _BEFORE_STATEMENT
             or word in _BEFORE_DESCRIBED
@@ -214,58 +215,40 @@ class _Scanner:
             scope.at = _At.BODY
         return index + 1
 
-    def _read(self, scope: _Scope, index: int, word: str) -> int:
+    def _read(self, scope: _Scope, index: int, syntax: Syntax) -> int:
         """Read the statement of ours that begins at `index`."""
-        may_stand = word in _QUERIES or (scope.alone and (index == scope.first or word in _BEHIND_WITH))
+        may_stand = syntax.is_query or (scope.alone and (index == scope.first or syntax.follows_with))
         if not may_stand:
-            name = " ".join(self.tokens.texts[index : index + (1 if word == "copy" else 2)]).upper()
-            raise self._error(f"{name} stands alone: it is not a query, and not part of another statement", index)
-        reader = find(self.tokens, index)
-        assert reader is not None
-        cursor = Cursor(self.tokens, index)
-        node = reader(cursor)
+            problem = f"{syntax.keywords} stands alone: it is not a query, and cannot be part of another statement"
+            raise self._error(problem, index)
+        reader = TokenReader(self.tokens, index)
+        reader.skip(len(syntax.words))
+        node = syntax.read(reader, reader.span())
         scope.at, scope.alone = _At.BODY, False
         if isinstance(node, QueryNode):
+            if reader.word not in QUERY_STARTS and find(self.tokens, reader.index) is None:
+                problem = f"After AS comes a query, and {reader.shown} does not begin one."
+                raise reader.error(f"{problem} For a whole table write FROM table")
             scope.at = _At.QUERY
             scope.open.append(len(self.nodes))
         self.nodes.append(node)
-        return cursor.index
+        return reader.index
 
-    def _is_ours(self, scope: _Scope, index: int, word: str) -> bool:
-        """Whether the words at `index`, where a query may stand, are a statement of ours and not DuckDB's.
+    def _ours(self, scope: _Scope, index: int) -> Syntax | None:
+        """The statement of ours that begins at `index`, where a query may stand; None where it is DuckDB's.
 
         Within a parenthesis DuckDB may have a table and its alias there, `(list model)`, or a column and its type,
         `CREATE TABLE t (print audio)`: only what cannot be either is ours there.
         """
-        if find(self.tokens, index) is None:
-            return False
-        if word in _USING or (scope.opening < 0 and scope.alone):
-            return True
-        second, third, fourth = (self.tokens.word(index + ahead) for ahead in (1, 2, 3))
-        if index == scope.first and not scope.holds_query:
-            return False
-        match word:
-            case "list":
-                if second == "thanosql":
-                    return third in ("model", "dataset")
-                return second == "table" or index > scope.first or third in AFTER_A_QUERY
-            case "build" | "fit":
-                return fourth == "using"
-            case "print":
-                return third in ("as", "options")
-            case "get":
-                return third in ("model", "dataset")
-            case "upload":
-                return fourth in ("options", "from")
-            case "delete":
-                return third != ")" and fourth in (")", ";", "")
-        return True
+        syntax = find(self.tokens, index)
+        if syntax is None or syntax.is_always_ours or (scope.opening < 0 and scope.alone):
+            return syntax
+        is_first = index == scope.first
+        if is_first and not scope.holds_query:
+            return None
+        word = self.tokens.word
+        words = word(index), word(index + 1), word(index + 2), word(index + 3)
+        return syntax if syntax.is_unambiguous(Beginning(words, is_first)) else None
 
     def _error(self, problem: str, index: int) -> DialectError:
         return DialectError(problem, self.tokens.sql, self.tokens.starts[index])
-
-
-# Statements that are queries; those of them whose second word can be no alias or type; those that take a WITH list.
-_QUERIES = frozenset({"predict", "evaluate", "convert", "search", "list"})
-_USING = frozenset({"predict", "evaluate", "convert"})
-_BEHIND_WITH = frozenset({"build", "fit", "print"})

@@ -1,4 +1,4 @@
-"""The user's names and texts within SQL and within messages; nothing of theirs gets there by another way."""
+"""The user's names and texts within SQL; they get there in no other way."""
 
 from __future__ import annotations
 
@@ -19,9 +19,3 @@ def identifier(name: str) -> str:
 def json_literal(options: Mapping[str, object]) -> str:
     """A string literal of JSON, its keys sorted."""
     return literal(json.dumps(options, sort_keys=True, ensure_ascii=False))
-
-
-def brief(text: str) -> str:
-    """A text of any length and number of lines as a message of one line shows it."""
-    line = " ".join(text.split())
-    return f"'{line if len(line) <= 60 else line[:57] + '...'}'"

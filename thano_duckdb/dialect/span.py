@@ -1,4 +1,4 @@
-"""A place in the text."""
+"""A part of the text."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class Span:
     end: int
 
     def of(self, text: str) -> str:
-        """The characters of `text` at this place."""
+        """The characters of `text` in this span."""
         return text[self.start : self.end]

@@ -39,12 +39,15 @@ def load(
     Args:
         connection: where to install; loading it again changes the settings.
         model_home: folder of the models that UPLOAD and BUILD make.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda' or 'mps'.
+        device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: show a bar on long statements; 'auto' means on a terminal or in a notebook.
 
     Returns:
         The same connection.
+
+    Raises:
+        ThanoError: `device` or `precision` is unknown.
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     _loaded[connection] = install(connection, settings)

@@ -6,7 +6,7 @@ DuckDB calls with `ChunkedArray`s of at most 2,048 rows, constants repeated, and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
 from thano_duckdb.connection.session import find_session
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.errors import ThanoError, brief
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import find_option
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Function:
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Register it on the connection's database, for any number and type of arguments and for NULLs."""
-        create_function: Any = connection.create_function  # whose type does not know of None
+        create_function: Any = connection.create_function  # its stub does not allow None
         create_function(
             self.name,
             self.body,
@@ -60,7 +62,7 @@ _SQL_TYPES = {
 def sql_type(kind: pa.DataType) -> str:
     """What DuckDB calls an Arrow type.
 
-    `DuckDBPyConnection.from_arrow` would tell too, and costs half a second of imports.
+    `DuckDBPyConnection.from_arrow` would say the same, but costs half a second of imports.
     """
     if pa.types.is_list(kind):
         return f"{sql_type(kind.value_type)}[]"
@@ -73,7 +75,7 @@ def sql_type(kind: pa.DataType) -> str:
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
     """A body that calls `function(session, *arguments)` row by row; the last argument names the connection.
 
-    For functions that act on one thing at a time (the registry's), not for those over many rows.
+    For functions that act on one thing at a time (those of the registry), not for functions over many rows.
     """
 
     def body(*columns: pa.ChunkedArray) -> pa.Array:
@@ -85,23 +87,36 @@ def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[...,
     return body
 
 
-def parse_options(text: str | None, known: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
-    """The options of a call as JSON text, checked against `known`.
+def parse_options(text: str | None, function: str, statement: StatementKind) -> dict[str, Any]:
+    """The options of a call as JSON text, checked as those of the statement that the function is behind.
+
+    Args:
+        text: such as `{"batch_size": 8}`; an option of null counts as omitted.
+        function: its name, for messages.
+        statement: whose options it takes, by the table in `thano_duckdb.options`.
 
     Raises:
-        ThanoError: not a JSON object, an unknown name, or a value of another type.
+        ThanoError: not a JSON object, or an option or a value that the statement does not take.
     """
     if not text:
         return {}
     try:
-        options = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ThanoError(f"the options {text!r} are not JSON ({error}); write e.g. '{{\"batch_size\": 8}}'") from None
-    if not isinstance(options, dict):
-        raise ThanoError(f"the options {text!r} must be a JSON object, e.g. '{{\"batch_size\": 8}}'")
-    for name, value in options.items():
-        if name not in known:
-            raise ThanoError(f"unknown option '{name}'; there are {', '.join(sorted(known))}")
-        if not isinstance(value, known[name]) or (isinstance(value, bool) and known[name] is not bool):
-            raise ThanoError(f"option '{name}' cannot be {value!r}")
-    return options
+        written = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ThanoError(f"the options {brief(str(text))} are not JSON ({error}); write {_EXAMPLE}") from None
+    if not isinstance(written, _Pairs):
+        raise ThanoError(f"the options {brief(text)} must be a JSON object; write {_EXAMPLE}")
+    options: dict[str, Any] = {}
+    for name, value in written:
+        option = find_option(statement, name, function=function)
+        if option.name in options:
+            raise ThanoError(f"The option '{option.name}' is given twice")
+        options[option.name] = None if value is None else option.accept(value)
+    return {name: value for name, value in options.items() if value is not None}
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The names and values of a JSON object, also of names that it has twice."""
+
+
+_EXAMPLE = "e.g. '{\"batch_size\": 8}'"

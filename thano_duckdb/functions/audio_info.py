@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
-from thano_duckdb.audio.source import as_source
+from thano_duckdb.audio.source import Clip
 
 from .arrow import Function
 from .clips import clips
@@ -34,10 +34,10 @@ def audio_info(audio: pa.ChunkedArray, external_access: pa.ChunkedArray) -> pa.A
         return pa.array(list(threads.map(_row, values)), type=AUDIO_INFO)
 
 
-def _row(value: str | bytes | None) -> dict[str, object] | None:
-    if value is None:
+def _row(clip: Clip | None) -> dict[str, object] | None:
+    if clip is None:
         return None
-    found = probe(as_source(value))
+    found = probe(clip)
     if isinstance(found, AudioFailure):
         return {"error": found.reason}
     return _fields(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError
 
 
@@ -12,8 +13,8 @@ def no_files_allowed() -> AudioError:
     return AudioError("this database may not read files or URLs (enable_external_access=false): give audio as a BLOB")
 
 
-def clips(audio: pa.ChunkedArray, *, allow_files: bool) -> list[str | bytes | None]:
-    """Paths and URLs as str, contents as bytes, NULL as None.
+def clips(audio: pa.ChunkedArray, *, allow_files: bool) -> list[Clip | None]:
+    """The clips of paths, URLs and contents of files; None for NULL.
 
     Raises:
         AudioError: the column is of another type, or holds paths where the database may not read files.
@@ -26,5 +27,4 @@ def clips(audio: pa.ChunkedArray, *, allow_files: bool) -> list[str | bytes | No
             raise no_files_allowed()
     elif not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise AudioError(f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {kind}")
-    values: list[str | bytes | None] = audio.to_pylist()
-    return values
+    return [None if value is None else Clip.of(value) for value in audio.to_pylist()]

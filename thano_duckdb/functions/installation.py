@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 
 import duckdb
 
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.session import Session, Settings, open_session
 
 from . import audio_info, error_rates, evaluate, model_registry, train, transcribe
@@ -42,8 +43,14 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Sessio
         for function in FUNCTIONS:
             if function.name not in known:
                 function.register(connection)
-    connection.execute(sql_folder().joinpath("macros.sql").read_text(encoding="utf-8"))
+    connection.execute(_macros())
     return open_session(connection, settings)
+
+
+def _macros() -> str:
+    """`macros.sql`, with the suffixes of audio files filled in."""
+    text = sql_folder().joinpath("macros.sql").read_text(encoding="utf-8")
+    return text.replace("{audio_suffixes}", "|".join(suffix.removeprefix(".") for suffix in AUDIO_SUFFIXES))
 
 
 def sql_folder() -> Traversable:

@@ -12,8 +12,10 @@ from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
-from thano_duckdb.models.datasets import DATASETS, Dataset, find_dataset, lay_out
+from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, BuiltInModel, find_built_in
+from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_dataset
 from thano_duckdb.models.registry import ModelEntry
+from thano_duckdb.option import StatementKind
 
 from .arrow import Function, parse_options, per_row
 
@@ -40,7 +42,7 @@ DATASET = pa.struct(
 
 def list_models(session: Session) -> list[dict[str, Any]]:
     """The registry's models, every version, then the built-in names."""
-    built_in = (_built_in_row(name, model) for model in resolve.BUILT_IN for name in model.names)
+    built_in = (_built_in_row(name, model) for model in BUILT_IN_MODELS for name in model.names)
     return [*(_row(entry) for entry in session.registry.entries(report_damaged=warn)), *built_in]
 
 
@@ -56,14 +58,14 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
     }
 
 
-def _built_in_row(name: str, model: resolve.BuiltIn) -> dict[str, Any]:
+def _built_in_row(name: str, model: BuiltInModel) -> dict[str, Any]:
     base = f"hf://{model.repo_id}" if model.repo_id is not None else None
     return {"name": name, "kind": "built-in", "base": base, "description": model.description}
 
 
 def list_datasets(session: Session) -> list[dict[str, Any]]:
     """The data sets that GET THANOSQL DATASET knows; their path is relative to the working folder."""
-    return [_dataset_row(dataset, dataset.place) for dataset in DATASETS]
+    return [_dataset_row(dataset, dataset.folder) for dataset in DATASETS]
 
 
 def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
@@ -81,9 +83,7 @@ def upload_model(
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
     if not external_access:
         raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
-    chosen = parse_options(options, {"overwrite": bool, "framework": str})
-    if chosen.get("framework", "pytorch") != "pytorch":
-        raise ModelError(f"a model of the framework '{chosen['framework']}' cannot be read; 'pytorch' can")
+    chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
     return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
 
 
@@ -94,13 +94,13 @@ def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
 
 def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
-    chosen = parse_options(options, {"model_name": str, "overwrite": bool})
+    chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
-    built_in = resolve.built_in(wanted or name)
-    if built_in is not None and built_in is resolve.built_in(name):
+    built_in = find_built_in(wanted or name)
+    if built_in is not None and built_in is find_built_in(name):
         # Of two names for the same the one that will be used: tutorial_audio_recognition is to be had without the hub.
         resolved = session.resolve(wanted or name, allow_external=external_access)
-        found = resolve.built_in(resolved.name) or built_in  # what stands in describes itself
+        found = find_built_in(resolved.name) or built_in  # what stands in describes itself
         return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
     resolved = session.resolve(name, allow_external=external_access)
     overwrite = chosen.get("overwrite", False)
@@ -109,13 +109,13 @@ def get_model(session: Session, name: str, options: str | None, external_access:
 
 def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
-    chosen = parse_options(options, {"overwrite": bool})
+    chosen = parse_options(options, "thano_get_dataset", StatementKind.GET_DATASET)
     dataset = find_dataset(name)
     if not external_access:
         raise ThanoError(
             f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be laid out"
         )
-    folder = lay_out(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
+    folder = copy_dataset(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
     return [_dataset_row(dataset, str(folder))]
 
 

@@ -13,8 +13,9 @@ from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
-from thano_duckdb.monitoring.statement_bar import is_shown
+from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
+from thano_duckdb.option import StatementKind
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
 from .arrow import Function, parse_options, per_row
@@ -40,24 +41,6 @@ EPOCH = pa.struct(
     ]
 )
 EPOCHS = pa.list_(EPOCH)
-OPTIONS: dict[str, type | tuple[type, ...]] = {
-    "epochs": int,
-    "batch_size": int,
-    "learning_rate": (int, float),
-    "warmup_ratio": (int, float),
-    "validation_split": (int, float),
-    "seed": int,
-    "freeze_feature_encoder": bool,
-    "mask_time_prob": (int, float),
-    "from_scratch": bool,
-    "augment": bool,
-    "gradient_accumulation": int,
-    "overwrite": bool,
-    "resume": bool,
-    "on_error": str,
-    "device": str,
-    "precision": str,
-}
 
 
 def build(
@@ -86,8 +69,8 @@ def build(
     """
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
-    places = {"device": session.settings.device, "precision": session.settings.precision}
-    chosen = TrainingOptions(**{**places, **parse_options(options, OPTIONS)})
+    of_connection = {"device": session.settings.device, "precision": session.settings.precision}
+    chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.check_free(name, overwrite=chosen.overwrite)
     examples = [_example(row["audio"], row["text"], allow_files=allow_external) for row in rows or []]
 

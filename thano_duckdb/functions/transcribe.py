@@ -15,6 +15,7 @@ from thano_duckdb.connection.statement import FailFast, Statement
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
@@ -42,7 +43,6 @@ TRANSCRIPT = pa.struct(
         pa.field("error", pa.string()),
     ]
 )
-OPTIONS: dict[str, type | tuple[type, ...]] = {"batch_size": int, "device": str, "on_error": str, "precision": str}
 
 
 def transcribe(
@@ -75,13 +75,13 @@ def transcribe(
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
-            chosen = parse_options(text, OPTIONS)
+            chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
             engine = _engine(session, model, chosen, allow_external=allow_external)
             found = engine.transcribe(
                 [values[row] for row in rows],
                 decoder=GreedyDecoder(),
                 cache=process_cache(),
-                max_clips=_batch_size(chosen),
+                max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
             )
             for row, transcript in zip(rows, found, strict=True):
@@ -91,6 +91,8 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The rows of each model and its options; almost always one group."""
+    if pa.types.is_nested(options.type):
+        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
     for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
         groups.setdefault(key, []).append(row)
@@ -108,18 +110,8 @@ def _engine(session: Session, model: str, options: dict[str, Any], *, allow_exte
     )
 
 
-def _batch_size(options: dict[str, Any]) -> int | None:
-    size: int | None = options.get("batch_size")
-    if size is not None and size < 1:
-        raise ThanoError(f"option 'batch_size' is {size}; it must be at least 1")
-    return size
-
-
 def _monitor(statement: Statement, options: dict[str, Any]) -> Monitor:
-    on_error = options.get("on_error", "null")
-    if on_error not in ("null", "fail"):
-        raise ThanoError(f"option 'on_error' is '{on_error}'; it must be 'null' or 'fail'")
-    return FailFast(statement) if on_error == "fail" else statement
+    return FailFast(statement) if options.get("on_error") == "fail" else statement
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""Which folder a model is: the registry on disk, the Hugging Face hub, what ships with the package. No torch."""
+"""Models as folders: the registry on disk, the Hugging Face hub, what ships with the package. No torch."""

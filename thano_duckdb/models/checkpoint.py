@@ -1,4 +1,4 @@
-"""What makes a folder a usable CTC checkpoint in Hugging Face format, told without torch or transformers."""
+"""Check that a folder is a usable CTC checkpoint in Hugging Face format, without torch or transformers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from thano_duckdb.errors import ModelError
 
-# All that a character CTC model needs, and what names its authors and licence. Never a pickle (*.bin, *.pt).
-NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
+# All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
+_NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
 
 
 def check_checkpoint(folder: Path) -> None:
-    """See that `folder` holds a configuration, weights as safetensors, whole, and a vocabulary.
+    """Check that `folder` holds a configuration, complete weights as safetensors, and a vocabulary.
 
     Raises:
         ModelError: what is missing or broken, and how to mend it.
@@ -37,14 +37,14 @@ def check_checkpoint(folder: Path) -> None:
         raise ModelError(f"{config} is not the configuration of a model: it holds no JSON object")
     check_weights(folder)
     if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise ModelError(f"{folder} has no vocabulary: neither {' nor '.join(_VOCABULARIES)} is there")
+        raise ModelError(f"{folder} has no vocabulary: it holds neither {' nor '.join(_VOCABULARIES)}")
 
 
 def check_weights(folder: Path) -> None:
-    """See that `folder` holds safetensors that are whole.
+    """Check that the weights of `folder` are safetensors, and complete.
 
     Raises:
-        ModelError: there are none, only pickles, a shard is missing, or a file was cut short.
+        ModelError: there are none or only pickles, a shard is missing, or a file was cut short.
     """
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -54,7 +54,7 @@ def check_weights(folder: Path) -> None:
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
                 f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
             )
-        raise ModelError(f"{folder} holds no weights: no *.safetensors file is there")
+        raise ModelError(f"{folder} holds no weights: it has no *.safetensors file")
     from safetensors import SafetensorError, safe_open
 
     for path in weights:
@@ -70,8 +70,8 @@ def check_weights(folder: Path) -> None:
 
 
 def needed_files(folder: Path) -> Iterator[Path]:
-    """The files of `folder` (not of folders inside it) that a copy of the model needs, each once."""
-    yield from sorted({path for pattern in NEEDED_FILES for path in folder.glob(pattern) if path.is_file()})
+    """The files of `folder` that a copy of the model needs; nothing in folders inside it."""
+    yield from sorted({path for pattern in _NEEDED_FILES for path in folder.glob(pattern) if path.is_file()})
 
 
 def _is_readable(path: Path) -> bool:
@@ -79,7 +79,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """The value that a JSON file holds.
 
     Raises:
         ModelError: it cannot be read, or is not JSON.

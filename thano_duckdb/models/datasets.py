@@ -1,4 +1,4 @@
-"""The data sets that ship with the package, and how one is laid out in a working folder."""
+"""The data sets that ship with the package, and copying one into a working folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .staging import sync
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set.
+    """A data set that ships with the package.
 
     Attributes:
         name: as users write it.
-        data_type: what is in it.
-        place: the folder it is laid out in, relative to the working folder.
+        data_type: the type of its content, `audio`.
+        folder: where its copy goes, relative to the working folder.
         description: one line.
     """
 
     name: str
     data_type: str
-    place: str
+    folder: str
     description: str
 
 
@@ -45,7 +45,7 @@ DATASETS = (
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set of that name, in any case.
+    """The data set of a name, in any case.
 
     Raises:
         ThanoError: there is none.
@@ -59,47 +59,51 @@ def find_dataset(name: str) -> Dataset:
     )
 
 
-def lay_out(dataset: Dataset, working_folder: Path, *, overwrite: bool = False) -> Path:
-    """Copy a data set into its place under `working_folder`.
+def copy_dataset(dataset: Dataset, working_folder: Path, *, overwrite: bool = False) -> Path:
+    """Copy a data set to its folder under `working_folder`.
 
-    Files that are there already with the same content are left alone. Each file appears whole or not at all, and the
-    tables after the clips that they name.
+    Files that exist there with the same content are left alone. Each file appears as a whole or not at all, and the
+    tables appear after the clips that they name.
 
     Args:
         dataset: which.
         working_folder: where the user works.
-        overwrite: replace files that are there with another content.
+        overwrite: replace files that exist there with another content.
 
     Returns:
-        The absolute folder of the data set.
+        The absolute path of the copy.
 
     Raises:
-        ThanoError: a file with another content is there, or the folder cannot be written.
+        ThanoError: a file exists with another content, or the folder cannot be written.
     """
-    folder = working_folder.absolute() / dataset.place
-    # Tables last: what they name is then there.
+    folder = working_folder.absolute() / dataset.folder
+    # Tables last: then what they name exists.
     sources = sorted(bundled.dataset_folder(dataset.name).iterdir(), key=lambda path: (path.suffix == ".csv", path))
     if not sources:
-        raise ThanoError(f"the files of '{dataset.name}' are not in this copy of the package: install it again")
+        raise ThanoError(f"the files of '{dataset.name}' are missing from this copy of the package: install it again")
     try:
-        missing = [source for source in sources if not _is_there(source, folder / source.name, overwrite)]
+        missing = [source for source in sources if not _is_copied(source, folder / source.name, overwrite)]
         folder.mkdir(parents=True, exist_ok=True)
         for source in missing:
             _copy(source, folder / source.name)
     except OSError as error:
-        raise _explained(error, folder) from error
+        raise _with_remedy(error, folder) from error
     return folder
 
 
-def _is_there(source: Path, target: Path, overwrite: bool) -> bool:
-    """Whether `target` has the content of `source`; never replace what differs without `overwrite`."""
+def _is_copied(source: Path, target: Path, overwrite: bool) -> bool:
+    """Whether `target` already has the content of `source`.
+
+    Raises:
+        ThanoError: it has another content, and `overwrite` is not set.
+    """
     if not os.path.lexists(target):
         return False
     if target.is_file() and filecmp.cmp(source, target, shallow=False):
         return True
     if not overwrite:
         raise ThanoError(
-            f"{target} is there with another content and was left as it is; move it away, or replace it with OPTIONS "
+            f"{target} exists with another content and was left as it is; move it away, or replace it with OPTIONS "
             f"(overwrite=True)"
         )
     return False
@@ -115,12 +119,13 @@ def _copy(source: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _explained(error: OSError, folder: Path) -> ThanoError:
+def _with_remedy(error: OSError, folder: Path) -> ThanoError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ThanoError(
-            f"there is no space left for the data set in {folder}; what was there is unharmed. Free some and run the "
-            f"statement again: it goes on"
+            f"there is no space left for the data set in {folder}; existing files are unharmed. Free some space and "
+            f"run the statement again: it continues where it stopped"
         )
     return ThanoError(
-        f"the data set cannot be written to {folder} ({error.strerror}); work in a folder of yours, or mend it"
+        f"the data set cannot be written to {folder} ({error.strerror}); work in a folder that you may write to, or "
+        f"change its permissions"
     )

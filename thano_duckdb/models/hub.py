@@ -1,4 +1,4 @@
-"""Models from the Hugging Face hub: as its local cache has them, else downloaded into it."""
+"""Models from the Hugging Face hub: taken from its local cache, or downloaded into it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from thano_duckdb.errors import HubUnavailableError, ModelError
 
 from .checkpoint import check_checkpoint
 
-# The client itself waits for ever on a network that swallows packets.
+# On a network that drops packets silently the client itself would wait for ever.
 HUB_TIMEOUT_S = 10
 
-# What is fetched of a repository: no pickles, nothing in folders (training checkpoints), no adapters of languages.
+# What is downloaded from a repository: no pickles, nothing in folders (training checkpoints), no language adapters.
 _WANTED = ["*.json", "*.safetensors", "*.txt"]
 _UNWANTED = ["*/*", "adapter.*.safetensors"]
 
 
 def from_hub(shown: str, repo_id: str, revision: str | None, *, forbidden: str | None = None) -> Path:
-    """The snapshot of a repository in the hub's local cache: as it is there, else downloaded into it.
+    """The snapshot of a repository in the hub's local cache, downloaded if it is not there yet.
 
     Args:
-        shown: what the user calls the model.
+        shown: the name of the model as the user wrote it.
         repo_id: `owner/name`.
         revision: branch, tag or commit; None for the newest.
-        forbidden: why nothing may be downloaded; None where it may.
+        forbidden: why nothing may be downloaded; None if downloads are allowed.
 
     Raises:
         HubUnavailableError: it is not in the cache, and cannot be downloaded now.
@@ -37,7 +37,7 @@ def from_hub(shown: str, repo_id: str, revision: str | None, *, forbidden: str |
         check_checkpoint(folder)
     except HFValidationError as error:
         raise ModelError(f"'{shown}' is not an address on the hub: {error}") from error
-    except (LocalEntryNotFoundError, ModelError) as error:  # not there, or only a part: tokenizer without weights
+    except (LocalEntryNotFoundError, ModelError) as error:  # missing or incomplete, such as a tokenizer without weights
         if forbidden is not None:
             raise _unavailable(shown, repo_id, forbidden) from error
         return _download(shown, repo_id, revision)
@@ -97,7 +97,7 @@ def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> 
 
 
 def _unavailable(shown: str, repo_id: str, why: str) -> HubUnavailableError:
-    """The three ways to a model that is not here."""
+    """The error for a model that cannot be downloaded now, with the three ways to get it."""
     from huggingface_hub import constants
 
     return HubUnavailableError(

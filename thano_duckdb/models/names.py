@@ -1,4 +1,4 @@
-"""What may name a model: an identifier, never a path."""
+"""Names of models: identifiers, never paths."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_name(text: str) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names mean the same model: the case does not count, nor how an accent is encoded."""
+    """Whether two names mean the same model: neither the case matters, nor how an accent is encoded."""
     return unicodedata.normalize("NFC", one).casefold() == unicodedata.normalize("NFC", other).casefold()
 
 

@@ -2,9 +2,9 @@
 
     home/my_model/1/      a folder in plain Hugging Face format, and `thano.json`: what it is and where it comes from
     home/my_model/2/
-    home/.staging/        models in the making
+    home/.staging/        models that are being made
 
-A version appears by one rename of a folder that is complete and synced to disk: it is there whole or not at all,
+A version appears by one rename of a folder that is complete and synced to disk: it exists as a whole or not at all,
 whenever the process is killed. Readers need no lock and no write permission.
 """
 
@@ -29,26 +29,27 @@ from .checkpoint import check_checkpoint, needed_files, read_json
 from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
 
-Kind = Literal["uploaded", "built"]
+ModelKind = Literal["uploaded", "built"]
+"""How a model came into the registry."""
 
 LINEAGE_FILE = "thano.json"
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _VERSION = re.compile(r"[1-9][0-9]*")
 
 
 def model_home(explicit: Path | None, database: str) -> Path:
-    """The folder of the registry: `explicit`, else THANO_HOME, else beside the database file, else the user's folder.
+    """The folder of the registry: `explicit`, else THANO_HOME, else next to the database file, else the user's own.
 
     Args:
         explicit: what the user asked for.
-        database: path of the database file; '' or ':memory:...' for none. An address (`s3://..`, `md:..`) is no file.
+        database: path of the database file; '' or ':memory:...' for none. A URL (`s3://..`, `md:..`) is not a file.
     """
     if explicit is not None:
         return explicit.expanduser().absolute()
     if from_environment := os.environ.get("THANO_HOME"):
         return Path(from_environment).expanduser().absolute()
-    if database and not database.startswith(":memory:") and not _ADDRESS.match(database):
+    if database and not database.startswith(":memory:") and not _URL.match(database):
         path = Path(database).expanduser().absolute()
         return path.with_name(f"{path.name}.models")
     return platformdirs.user_data_path("thano_duckdb", appauthor=False) / "models"
@@ -61,17 +62,17 @@ class ModelEntry:
     Attributes:
         name: as it was first published.
         version: from 1.
-        kind: how it came here.
+        kind: how it came into the registry.
         base: the model it was made from, where that is known.
         created: when it was published, in UTC.
         path: its folder.
         description: one line.
-        lineage: what its maker noted: SQL, options, metrics, versions of the libraries.
+        lineage: how it was made: SQL, options, metrics, versions of the libraries.
     """
 
     name: str
     version: int
-    kind: Kind
+    kind: ModelKind
     base: str | None
     created: datetime.datetime
     path: Path
@@ -80,20 +81,20 @@ class ModelEntry:
 
 
 class Registry:
-    """The models under one home. Nothing is written, not even the home, before a model is staged."""
+    """The models under one home. Nothing is written before a model is staged, not even the home is created."""
 
     def __init__(self, home: Path) -> None:
-        """Look at `home`, which need not exist."""
+        """The registry in the folder `home`, which need not exist."""
         self.home = home
         self._staging = Staging(home)
 
-    # What there is.
+    # Reading
 
     def entries(self, *, report_damaged: Callable[[str], None]) -> list[ModelEntry]:
         """Every version of every model, by name and version.
 
         Args:
-            report_damaged: receives one sentence for each version that cannot be read, and is therefore omitted.
+            report_damaged: is called with one sentence for each version that cannot be read, and is therefore omitted.
         """
         found = []
         for name in self.names():
@@ -101,19 +102,19 @@ class Registry:
                 try:
                     found.append(self._entry(name, version))
                 except ModelError as error:
-                    if (self.home / name / str(version)).exists():  # not deleted just now
+                    if (self.home / name / str(version)).exists():  # else it was deleted a moment ago
                         report_damaged(str(error))
         return found
 
     def names(self) -> list[str]:
-        """The names of all models, sorted; those of damaged ones too."""
+        """The names of all models, sorted, including damaged ones."""
         return sorted(self._names(), key=str.casefold)
 
     def find(self, spec: str) -> ModelEntry | None:
         """The newest version of a name, or the one of `name@version`, in any case; None where there is none.
 
         Raises:
-            ModelError: it is there, and cannot be read.
+            ModelError: it exists, but cannot be read.
         """
         name, version = split_version(spec)
         versions = self.versions(name)
@@ -122,14 +123,14 @@ class Registry:
         return self._entry(self._name_on_disk(name), version or versions[-1])
 
     def versions(self, name: str) -> list[int]:
-        """The version numbers of a name, rising; none where it is unknown."""
+        """The version numbers of a name, in ascending order; none if there is no such model."""
         return self._versions_in(self._name_on_disk(name)) if is_name(name) else []
 
     def check_free(self, name: str, *, overwrite: bool) -> str:
         """The name in its normal form, if a model may be published under it.
 
         Raises:
-            RegistryError: it is not a name, or taken and `overwrite` is not set.
+            RegistryError: it is not a valid name, or it is taken and `overwrite` is not set.
         """
         name = check_name(name)
         if not overwrite and self.versions(name):
@@ -139,17 +140,17 @@ class Registry:
             )
         return name
 
-    # Changes.
+    # Writing
 
     def stage(self, key: str | None = None) -> contextlib.AbstractContextManager[Path]:
-        """A folder inside the home to make a model in; `publish` moves it, or a folder inside it, to its place.
+        """A folder inside the home to make a model in; `publish` turns it, or a folder inside it, into a version.
 
-        Without a `key` it starts empty, and is removed at the end of the block if it is still there. With a `key`
-        (letters, digits, `_`, `-`) it is what the last block with this key left, and stays, so that a build can go on
-        from its last checkpoint; when nobody comes back for two weeks it is removed.
+        Without a `key` it starts empty, and is removed at the end of the block if it still exists. With a `key`
+        (letters, digits, `_`, `-`) it holds what the last block with this key left, and is kept, so that a build can go
+        on from its last checkpoint. It is removed when it was not used for two weeks.
 
         Raises:
-            RegistryError: the home cannot be written, the disk is full, or another process has the folder of `key`.
+            RegistryError: the home cannot be written, the disk is full, or another process uses the folder of `key`.
         """
         return self._staging.stage(key)
 
@@ -158,25 +159,25 @@ class Registry:
         staging: Path,
         name: str,
         *,
-        kind: Kind,
+        kind: ModelKind,
         base: str | None = None,
         lineage: Mapping[str, Any] | None = None,
         overwrite: bool = False,
         description: str = "",
     ) -> ModelEntry:
-        """Make the staged folder the newest version of `name`: at once and for good, or not at all.
+        """Make the staged folder the newest version of `name`: completely and durably, or not at all.
 
         Args:
             staging: what `stage` gave, or a folder inside it.
-            name: of the model.
+            name: the name of the model.
             kind: how it was made.
             base: the model it was made from.
             lineage: anything that JSON can hold.
-            overwrite: whether a name that exists gets a new version; the older ones stay.
+            overwrite: whether a name that exists may get a new version; the older ones are kept.
             description: one line.
 
         Raises:
-            RegistryError: the name is taken or not a name, the home cannot be written, or the disk is full.
+            RegistryError: the name is taken or not valid, the home cannot be written, or the disk is full.
         """
         name = self.check_free(name, overwrite=overwrite)
         about = {
@@ -187,7 +188,7 @@ class Registry:
             "description": description,
             "lineage": dict(lineage or {}),
         }
-        with self._staging.explained():
+        with self._staging.readable_errors():
             text = json.dumps(about, indent=2, ensure_ascii=False)
             (staging / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
             sync_tree(staging)
@@ -213,7 +214,7 @@ class Registry:
         self.check_free(name, overwrite=overwrite)
         check_checkpoint(folder)
         with self.stage() as staging:
-            with self._staging.explained():
+            with self._staging.readable_errors():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
             check_checkpoint(staging)  # the folder may have changed while it was copied
@@ -228,7 +229,7 @@ class Registry:
             )
 
     def delete(self, spec: str) -> list[ModelEntry]:
-        """Remove every version of a name, or the one of `name@version`; gives what was removed.
+        """Remove every version of a name, or the one of `name@version`, and return what was removed.
 
         Raises:
             RegistryError: there is no such model, or the home cannot be written.
@@ -239,23 +240,23 @@ class Registry:
             self._check_known(spec)
             folder = self.home / self._name_on_disk(name)
             versions = self._versions_in(folder.name)
-            doomed = [self._entry(folder.name, each, damaged=True) for each in versions if version in (None, each)]
-            grave = self._staging.bury(folder if version is None else folder / str(version))
+            deleted = [self._entry(folder.name, each, damaged=True) for each in versions if version in (None, each)]
+            trash = self._staging.move_to_trash(folder if version is None else folder / str(version))
             if versions == [version]:
-                with contextlib.suppress(OSError):  # a stray file lies there
+                with contextlib.suppress(OSError):  # it holds a file that is not ours
                     folder.rmdir()
             sync(self.home)
-        shutil.rmtree(grave, ignore_errors=True)
-        return doomed
+        shutil.rmtree(trash, ignore_errors=True)
+        return deleted
 
-    # Inside.
+    # Internal
 
     def _names(self) -> Iterator[str]:
         with contextlib.suppress(OSError):
             yield from (child.name for child in self.home.iterdir() if is_name(child.name) and child.is_dir())
 
     def _name_on_disk(self, name: str) -> str:
-        """The name of the folder: the same name in whatever case, or itself where there is none."""
+        """The folder of a name, whatever case it is written in; the name itself if there is none."""
         return min((each for each in self._names() if same_name(each, name)), default=name)
 
     def _versions_in(self, name_on_disk: str) -> list[int]:
@@ -265,7 +266,7 @@ class Registry:
         return []
 
     def _entry(self, name: str, version: int, *, damaged: bool = False) -> ModelEntry:
-        """The entry of a version; with `damaged` also where its `thano.json` cannot be read."""
+        """The entry of a version; with `damaged`, even if its `thano.json` cannot be read."""
         path = self.home / name / str(version)
         try:
             about = read_json(path / LINEAGE_FILE)

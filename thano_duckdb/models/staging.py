@@ -1,8 +1,8 @@
-"""Where models are made before they are published, and what keeps processes out of each other's way.
+"""The folder where models are made before they are published, and the locks that keep processes apart.
 
-home/.lock                     held for the moment of a change, never while a model is made
-home/.staging/<name>/          a model in the making
-home/.staging/<name>.lock      held by its process for as long as it lives: the kernel frees it, however it ends
+home/.lock                     held only while something is changed, never while a model is made
+home/.staging/<name>/          a model that is being made, or one that was deleted and is about to be removed
+home/.staging/<name>.lock      held by its process as long as it lives: the kernel releases it, however the process ends
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from thano_duckdb.errors import ModelInUseError, RegistryError
 
 LOCK_TIMEOUT_S = 30
 
-# A build that was stopped is kept so that the same statement can resume it, but not for ever.
+# A build that was stopped is kept, so that the same statement can resume it, but not for ever.
 KEEP_STOPPED_BUILD_S = 14 * 24 * 3600
 
 _BUILD_PREFIX = "build-"
@@ -32,18 +32,18 @@ class Staging:
     """The staging folder of one model home."""
 
     def __init__(self, home: Path) -> None:
-        """Look at `home`; nothing is written yet."""
+        """The staging folder under `home`; nothing is written yet."""
         self._home = home
         self._folder = home / ".staging"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one to change the home, with errors in our words; the home is made if it is not there.
+        """Lock the home, which is created if it does not exist: nobody else changes it within the block.
 
         Raises:
-            RegistryError: the home cannot be written, the disk is full, or another process does not let go.
+            RegistryError: the home cannot be written, the disk is full, or another process keeps the lock.
         """
-        with self.explained():
+        with self.readable_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self._home / ".lock", timeout=LOCK_TIMEOUT_S):
                 yield
@@ -68,33 +68,33 @@ class Staging:
                 shutil.rmtree(folder, ignore_errors=True)
             owner.release()
 
-    def bury(self, folder: Path) -> Path:
-        """Move what is to be deleted out of sight, in one step. Call it locked.
+    def move_to_trash(self, folder: Path) -> Path:
+        """Move a folder that is to be deleted out of the home, in one step. Only while `locked`.
 
         Returns:
-            Its grave, to be removed at leisure; `stage` removes it later if the process dies before.
+            Where it is now, for the caller to remove; if the process dies before that, a later `stage` removes it.
         """
-        grave = self._folder / uuid.uuid4().hex
-        os.rename(folder, grave)
-        return grave
+        trash = self._folder / uuid.uuid4().hex
+        os.rename(folder, trash)
+        return trash
 
     @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """Say in our words why the home cannot be changed."""
+    def readable_errors(self) -> Iterator[None]:
+        """Turn errors of the file system into a `RegistryError` with the remedy."""
         try:
             yield
         except filelock.Timeout as error:
-            raise RegistryError(f"another process has kept the model home {self._home} locked; try again") from error
+            raise RegistryError(f"another process keeps the model home {self._home} locked; try again") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RegistryError(
-                    f"there is no space left for a model in {self._home}; the models there are unharmed. Free some, or "
+                    f"there is no space left for a model in {self._home}; its models are unharmed. Free some space, or "
                     f"set THANO_HOME (or model_home=) to a folder on another disk"
                 ) from error
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
                 raise RegistryError(
                     f"the model home {self._home} cannot be written ({error.strerror}); set THANO_HOME (or "
-                    f"model_home=) to a folder of yours"
+                    f"model_home=) to a folder that you may write to"
                 ) from error
             raise RegistryError(f"a change in the model home {self._home} failed: {error}") from error
 
@@ -102,7 +102,10 @@ class Staging:
         return filelock.FileLock(self._folder / f"{name}.lock", thread_local=False)
 
     def _clean(self) -> None:
-        """Remove what dead processes left. Called locked: nobody is between taking its lock and making its folder."""
+        """Remove what dead processes left behind.
+
+        Called while `locked`, so that no process is between taking the lock of its folder and creating the folder.
+        """
         for name in {child.name.removesuffix(".lock") for child in self._folder.iterdir()}:
             folder = self._folder / name
             if name.startswith(_BUILD_PREFIX) and folder.exists():
@@ -113,14 +116,14 @@ class Staging:
             try:
                 owner.acquire(timeout=0)
             except filelock.Timeout:
-                continue  # its process lives
+                continue  # its process is alive
             shutil.rmtree(folder, ignore_errors=True)
             Path(owner.lock_file).unlink(missing_ok=True)
             owner.release()
 
 
 def sync_tree(folder: Path) -> None:
-    """Force a folder and all in it to disk, so that a rename after it cannot overtake its content."""
+    """Force a folder and all that it holds to disk: a rename after this cannot reach the disk before the content."""
     for root, _, files in os.walk(folder):
         for name in files:
             sync(Path(root, name))
@@ -128,7 +131,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Force a file or the entries of a folder to disk."""
+    """Force a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""`Wav2Vec2TinyEn`: a Wav2Vec2 for English that is small enough to be trained from nothing on two CPU cores."""
+"""The architecture of `Wav2Vec2TinyEn`, a Wav2Vec2 for English that two CPU cores can train from scratch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CONFIG = {
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
-    # Frames of 30 ms, two to a character of fast speech. The first convolution takes long steps: the work in a Wav2Vec2
-    # on a CPU is where it is fine.
+    # Frames of 30 ms, two for each character of fast speech. The first convolution has a long stride: on a CPU, most of
+    # the time of a Wav2Vec2 goes into layers of high time resolution.
     "conv_dim": [80, 128, 192, 192, 192],
     "conv_kernel": [40, 8, 6, 3, 3],
     "conv_stride": [20, 4, 6, 1, 1],
@@ -29,7 +29,7 @@ _CONFIG = {
     "feat_proj_dropout": 0.0,
     "num_conv_pos_embeddings": 31,
     "num_conv_pos_embedding_groups": 8,
-    "feat_extract_activation": "relu",  # a tenth of a step less than GELU
+    "feat_extract_activation": "relu",  # saves a tenth of the time of a training step compared with GELU
     "hidden_act": "relu",
     "do_stable_layer_norm": True,
     "hidden_size": 192,
@@ -37,8 +37,9 @@ _CONFIG = {
     "num_hidden_layers": 6,
     "num_attention_heads": 4,
     "activation_dropout": 0.0,
-    "attention_dropout": 0.0,  # with it torch has no fused attention on a CPU
-    "hidden_dropout": 0.0,  # a tenth of a step, and what it guards against is far: `augment` and SpecAugment do
+    "attention_dropout": 0.0,  # otherwise torch has no fused attention on a CPU
+    # It would cost a tenth of a step; overfitting is far off, and `augment` and SpecAugment guard against it.
+    "hidden_dropout": 0.0,
     "final_dropout": 0.0,
     "layerdrop": 0.0,
     "mask_time_length": 7,
@@ -70,12 +71,12 @@ _PREPROCESSOR = {
 
 
 def is_tiny(name: str) -> bool:
-    """Whether a model's name is that of the small one, in any case."""
+    """Whether a name is that of the small model, in any case."""
     return name.casefold() == NAME.casefold()
 
 
 def write_tiny(folder: Path) -> None:
-    """Write all of a checkpoint but its weights into `folder`, which need not exist."""
+    """Write a checkpoint without its weights into `folder`, which need not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "config.json": _CONFIG,

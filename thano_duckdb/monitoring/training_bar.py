@@ -1,10 +1,10 @@
-"""The progress bar of a build: clips while they are read, then epoch, step, loss, speed, time left."""
+"""The progress bar of a build: the clips while they are being read, then epoch, step, loss, speed and time left."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .statement_bar import close_bar, open_bar
+from .bar import close_bar, open_bar
 from .training_monitor import EpochMetrics, StepProgress
 
 if TYPE_CHECKING:
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 
 class TrainingBar:
-    """Drawn on standard error, where somebody can see it; use it from one thread."""
+    """Drawn on standard error. To be used from one thread."""
 
     def __init__(self, *, shown: bool) -> None:
-        """Draw only if `shown`."""
+        """Draw nothing unless `shown`."""
         self._shown = shown
         self._bar: tqdm[Any] | None = None
         self._is_training = False
         self._wer = ""
 
     def expect_clips(self, n_clips: int) -> None:
-        """That many are going to be read."""
+        """`n_clips` are going to be read."""
         if self._shown:
             self._bar = open_bar(total=n_clips, unit="clip", desc="reading")
 
     def count_clips(self, n_clips: int) -> None:
-        """That many more are read."""
+        """`n_clips` more have been read."""
         if self._bar is not None:
             self._bar.update(n_clips)
 
     def show(self, progress: StepProgress) -> None:
-        """Move to where the training stands."""
+        """Show how far the training is."""
         if not self._shown:
             return
         if self._bar is None or not self._is_training:
@@ -48,11 +48,11 @@ class TrainingBar:
         self._bar.refresh()
 
     def note(self, metrics: EpochMetrics) -> None:
-        """Keep the latest word error rate in sight."""
+        """Show the word error rate of the latest epoch from now on."""
         self._wer = f"WER {metrics.wer:.3f}, " if metrics.wer is not None else ""
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             close_bar(self._bar)
             self._bar = None

@@ -1,4 +1,4 @@
-"""What a build tells while it runs."""
+"""What a build reports while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .monitor import Monitor, SilentMonitor
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One pass over the training rows.
+    """The results of one epoch: one pass over the training rows.
 
     Attributes:
         epoch: from 1.
@@ -19,9 +19,9 @@ class EpochMetrics:
         wer: word error rate on the held-out rows, greedy decoding, errors pooled over all words.
         cer: character error rate, likewise.
         learning_rate: of the last step.
-        audio_hours: audio heard, as it was recorded.
+        audio_hours: audio trained on in this epoch, at its recorded speed.
         skipped: rows that could not be used.
-        seconds: wall time, the evaluation and the checkpoint before it included.
+        seconds: wall time, including the evaluation and the checkpoint before it.
     """
 
     epoch: int
@@ -37,16 +37,16 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """Where a build stands.
+    """How far a build is.
 
     Attributes:
-        epoch: the one under way, from 1.
-        n_epochs: of the build.
-        step: steps done since its start, those of an earlier run that it resumed included.
-        n_steps: of the build.
-        loss: of the batches since the last report.
-        audio_s_per_s: audio heard in a second, since this run started.
-        left_s: time left, evaluations not counted.
+        epoch: the current one, from 1.
+        n_epochs: all that the build will do.
+        step: steps done, including those of an earlier run that this one resumed.
+        n_steps: all that the build will do.
+        loss: mean over the batches since the last report.
+        audio_s_per_s: seconds of audio trained on per second, since this run started.
+        left_s: estimated time left, without evaluations.
     """
 
     epoch: int
@@ -59,20 +59,23 @@ class StepProgress:
 
 
 class TrainingMonitor(Monitor, Protocol):
-    """A `Monitor` that also hears of the training. All on the thread of the build, but for `raise_if_cancelled`."""
+    """A `Monitor` that also receives the progress of a training.
+
+    All methods but `raise_if_cancelled` are called on the thread of the build.
+    """
 
     def warned(self, sentence: str) -> None:
-        """Something is off: with the rows, told before the training starts, or with an epoch, told at its end."""
+        """Something is wrong with the rows (reported before the training) or with an epoch (reported at its end)."""
 
     def step_done(self, progress: StepProgress) -> None:
-        """Another step is done; told at most a few times a second."""
+        """Another step is done; reported at most a few times per second."""
 
     def epoch_done(self, metrics: EpochMetrics) -> None:
-        """An epoch is done and kept in a checkpoint."""
+        """An epoch is done and saved in a checkpoint."""
 
 
 class SilentTrainingMonitor(SilentMonitor):
-    """Reports nothing, never stops."""
+    """Ignores everything, and never stops the build."""
 
     def warned(self, sentence: str) -> None:
         """Ignored."""

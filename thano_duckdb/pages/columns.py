@@ -1,4 +1,4 @@
-"""Which columns of a result are the audio, what was heard and what was said."""
+"""Find the columns of a result that hold the audio, the hypotheses and the references."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Fits = Callable[[pa.DataType], bool]
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a result by their part, None where there is none; `others` are the rest, by name."""
+    """The columns of a result by their role, None if there is no such column; `others` are the rest, by name."""
 
     audio_name: str
     audio: pa.ChunkedArray
@@ -34,39 +34,39 @@ class Columns:
 
 
 def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, reference: str | None) -> Columns:
-    """Find the columns by the names that are given, else by the usual ones, in any case of letters.
+    """Find the columns by the names that are given, or else by the usual names, in any case.
 
     Raises:
-        ThanoError: a column is missing, or of a type that cannot be it; the text says which there are.
+        ThanoError: a column is missing, or has a type that does not fit; the message lists the columns that exist.
     """
-    heard = _place(table, hypothesis, HYPOTHESIS, _is_heard, "hypothesis", frozenset())
-    if heard is None:
-        heard = _first(table, _is_transcript)
-    if heard is None:
-        raise _missing(table, "what was heard", (*HYPOTHESIS, "the struct of thano_transcribe"), "hypothesis")
-    sound = _place(table, audio, AUDIO, _is_audio, "audio", frozenset({heard}))
-    if sound is None:
-        sound = _first(table, is_blob)
-    if sound is None:
-        raise _missing(table, "the audio", (*AUDIO, "a BLOB"), "audio")
-    used = {heard, sound}
-    said = _place(table, reference, REFERENCE, is_text, "reference", frozenset(used))
-    used |= {said} if said is not None else set()
+    hypothesis_at = _position(table, hypothesis, HYPOTHESIS, _is_hypothesis, "hypothesis", frozenset())
+    if hypothesis_at is None:
+        hypothesis_at = _first(table, _is_transcript)
+    if hypothesis_at is None:
+        raise _missing(table, "transcripts", (*HYPOTHESIS, "the struct of thano_transcribe"), "hypothesis")
+    audio_at = _position(table, audio, AUDIO, _is_audio, "audio", frozenset({hypothesis_at}))
+    if audio_at is None:
+        audio_at = _first(table, is_blob)
+    if audio_at is None:
+        raise _missing(table, "audio", (*AUDIO, "a BLOB"), "audio")
+    used = {hypothesis_at, audio_at}
+    reference_at = _position(table, reference, REFERENCE, is_text, "reference", frozenset(used))
+    used |= {reference_at} if reference_at is not None else set()
 
-    transcript = table.column(heard)
+    transcript = table.column(hypothesis_at)
     fields: dict[str, pa.ChunkedArray] = {"text": transcript}
     if _is_transcript(transcript.type):
         fields = {field.name: pc.struct_field(transcript, field.name) for field in transcript.type}
     for name, fits in (("words", _is_words), ("confidence", _is_number), ("error", is_text)):
-        place = _place(table, None, (name,), fits, name, frozenset(used))
-        if name not in fields and place is not None:
-            fields[name] = table.column(place)
-            used.add(place)
+        position = _position(table, None, (name,), fits, name, frozenset(used))
+        if name not in fields and position is not None:
+            fields[name] = table.column(position)
+            used.add(position)
     return Columns(
-        audio_name=table.column_names[sound],
-        audio=table.column(sound),
+        audio_name=table.column_names[audio_at],
+        audio=table.column(audio_at),
         hypothesis=fields["text"],
-        reference=None if said is None else table.column(said),
+        reference=None if reference_at is None else table.column(reference_at),
         words=fields.get("words"),
         confidence=fields.get("confidence"),
         error=fields.get("error"),
@@ -74,23 +74,23 @@ def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, referenc
     )
 
 
-def _place(
+def _position(
     table: pa.Table, given: str | None, usual: tuple[str, ...], fits: _Fits, keyword: str, used: frozenset[int]
 ) -> int | None:
-    """The place of the column that is `given`, or of the first of the `usual` names that fits and is not `used`."""
+    """The index of the column `given`, or of the first column that has one of the `usual` names, fits, and is free."""
     folded = [name.casefold() for name in table.column_names]
     if given is not None:
         if given.casefold() not in folded:
             hint = did_you_mean(given, table.column_names)
-            raise ThanoError(f"there is no column '{given}' ({keyword}=).{hint} There are: {_listed(table)}")
-        place = folded.index(given.casefold())
-        if not fits(kind := table.column(place).type):
-            raise ThanoError(f"the column '{given}' cannot be {keyword}=: it holds {kind}")
-        return place
+            raise ThanoError(f"there is no column '{given}' ({keyword}=).{hint} The columns are: {_listed(table)}")
+        at = folded.index(given.casefold())
+        if not fits(kind := table.column(at).type):
+            raise ThanoError(f"the column '{given}' cannot be {keyword}=: its type is {kind}")
+        return at
     for name in usual:
-        for place, present in enumerate(folded):
-            if present == name and place not in used and fits(table.column(place).type):
-                return place
+        for at, present in enumerate(folded):
+            if present == name and at not in used and fits(table.column(at).type):
+                return at
     return None
 
 
@@ -100,7 +100,7 @@ def _first(table: pa.Table, fits: _Fits) -> int | None:
 
 def _missing(table: pa.Table, what: str, usual: tuple[str, ...], keyword: str) -> ThanoError:
     return ThanoError(
-        f"no column holds {what} (looked for {', '.join(usual)}); there are: {_listed(table)}. "
+        f"no column holds {what} (looked for {', '.join(usual)}); the columns are: {_listed(table)}. "
         f"Name it: show(result, {keyword}='..')"
     )
 
@@ -113,7 +113,7 @@ def _is_audio(kind: pa.DataType) -> bool:
     return is_text(kind) or is_blob(kind) or bool(pa.types.is_null(kind))
 
 
-def _is_heard(kind: pa.DataType) -> bool:
+def _is_hypothesis(kind: pa.DataType) -> bool:
     return is_text(kind) or _is_transcript(kind) or bool(pa.types.is_null(kind))
 
 

@@ -1,27 +1,27 @@
-"""The curve of a training: loss and error rates over the epochs, as an SVG picture."""
+"""The page of a training curve: loss and error rates over the epochs, as SVG."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from thano_duckdb.errors import ThanoError
 
+from .curve_panels import Panel, Series, curve_panels
 from .page import Page, count, render
 from .tables import as_table, shown
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 448, 40, 216
-"""The box that the lines are drawn in."""
+"""The box in which the lines are drawn, in units of the picture."""
 MAX_DOTS = 200
-"""A longer curve has no dots, and so no values to point at."""
+"""A line with more points is drawn without dots, which would show the value when the mouse points at them."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark of an axis, `at` so many units of the picture."""
+    """A mark of an axis, `at` this many units of the picture."""
 
     at: float
     label: str
@@ -29,7 +29,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """A figure of an epoch, with the text that pointing at it shows."""
+    """The value of an epoch, with the text that appears when the mouse points at it."""
 
     x: float
     y: float
@@ -37,7 +37,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Line:
+class DrawnLine:
     """A line of a panel: an SVG path, and its dots."""
 
     name: str
@@ -46,24 +46,24 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A picture with axes of its own."""
+class DrawnPanel:
+    """A panel with its axes."""
 
     title: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[DrawnLine, ...]
 
 
 def curve(metrics_rows: Any) -> Page:
-    """The rows of BUILD or FIT, or of `thano_training`, as a curve; of a single epoch as a table.
+    """Draw the rows of BUILD or FIT, or of `thano_training`, as a curve; a single epoch is shown as a table.
 
     Args:
-        metrics_rows: a list of dicts or whatever `as_table` reads, with `epoch`, `train_loss`, and where clips were
+        metrics_rows: a list of dicts or whatever `as_table` reads, with `epoch`, `train_loss`, and if clips were
             held out `eval_loss`, `wer`, `cer`.
 
     Raises:
-        ThanoError: there are no such columns.
+        ThanoError: `epoch` or `train_loss` is missing.
     """
     table = as_table(metrics_rows)
     if not {"epoch", "train_loss"} <= set(table.column_names):
@@ -72,15 +72,7 @@ def curve(metrics_rows: Any) -> Page:
         )
     rows: list[dict[str, Any]] = sorted(table.to_pylist(), key=lambda row: row["epoch"])
     summary = count(len(rows), "epoch") + (f", training loss {rows[-1]['train_loss']:.3g}" if rows else "")
-    panels = []
-    if len(rows) > 1:
-        losses = {"training": _figures(rows, "train_loss"), "held out": _figures(rows, "eval_loss")}
-        rates = {"WER": _figures(rows, "wer"), "CER": _figures(rows, "cer")}
-        panels = [
-            _panel(title, figures)
-            for title, figures in (("CTC loss", losses), ("held-out error rate", rates))
-            if any(figures.values())
-        ]
+    panels = [_draw(panel) for panel in curve_panels(rows)] if len(rows) > 1 else []
     cells = [(name, [shown(row[name]) for row in rows]) for name in table.column_names]
     return render(
         "curve.html",
@@ -93,16 +85,11 @@ def curve(metrics_rows: Any) -> Page:
     )
 
 
-def _figures(rows: Sequence[dict[str, Any]], name: str) -> list[tuple[int, float]]:
-    """(epoch, value) where there is a finite value."""
-    values = ((row["epoch"], row.get(name)) for row in rows)
-    return [(epoch, value) for epoch, value in values if value is not None and math.isfinite(value)]
-
-
-def _panel(title: str, series: dict[str, list[tuple[int, float]]]) -> Panel:
-    epochs = [epoch for figures in series.values() for epoch, _ in figures]
+def _draw(panel: Panel) -> DrawnPanel:
+    points = [point for series in panel.series for point in series.points]
+    epochs = [epoch for epoch, _ in points]
     first, last = min(epochs), max(epochs)
-    y_marks = ticks(max(value for figures in series.values() for _, value in figures))
+    y_marks = ticks(max(value for _, value in points))
 
     def x_of(epoch: float) -> float:
         return round(LEFT + (RIGHT - LEFT) * (epoch - first) / max(last - first, 1), 1)
@@ -110,30 +97,25 @@ def _panel(title: str, series: dict[str, list[tuple[int, float]]]) -> Panel:
     def y_of(value: float) -> float:
         return round(BOTTOM - (BOTTOM - TOP) * max(value, 0) / y_marks[-1], 1)
 
+    def line_of(series: Series) -> DrawnLine:
+        path = "M" + "L".join(f"{x_of(epoch)} {y_of(value)}" for epoch, value in series.points)
+        dots = [
+            Dot(x_of(epoch), y_of(value), f"epoch {epoch}: {series.name} {value:.4g}") for epoch, value in series.points
+        ]
+        return DrawnLine(series.name, path, tuple(dots) if len(dots) <= MAX_DOTS else ())
+
     x_step = max(1, math.ceil(ticks(last - first)[1])) if last > first else 1
-    return Panel(
-        title,
-        tuple(
-            Tick(x_of(epoch), str(epoch)) for epoch in range(first, last + 1) if epoch % x_step == 0 or epoch == first
-        ),
+    x_marks = [epoch for epoch in range(first, last + 1) if epoch % x_step == 0 or epoch == first]
+    return DrawnPanel(
+        panel.title,
+        tuple(Tick(x_of(epoch), str(epoch)) for epoch in x_marks),
         tuple(Tick(y_of(value), f"{value:g}") for value in y_marks),
-        tuple(
-            Line(
-                name,
-                "M" + "L".join(f"{x_of(epoch)} {y_of(value)}" for epoch, value in figures) if figures else "",
-                tuple(
-                    Dot(x_of(epoch), y_of(value), f"epoch {epoch}: {name} {value:.4g}")
-                    for epoch, value in figures
-                    if len(figures) <= MAX_DOTS
-                ),
-            )
-            for name, figures in series.items()
-        ),
+        tuple(line_of(series) for series in panel.series),
     )
 
 
 def ticks(highest: float) -> list[float]:
-    """Round marks from 0 up to `highest` or just above: steps of 1, 2 or 5 times a power of ten, six marks at most."""
+    """Round marks from 0 to `highest` or just above: steps of 1, 2 or 5 times a power of ten, six marks at most."""
     if highest <= 0:
         return [0.0, 1.0]
     power = 10 ** math.floor(math.log10(highest / 5))

@@ -1,4 +1,4 @@
-"""What was said over what was heard, word by word."""
+"""The alignment of a reference and a hypothesis, word by word."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rapidfuzz.distance import Levenshtein
 
 from thano_duckdb.speech.normalize import normalize
 
-Kind = Literal["hit", "substitution", "deletion", "insertion", "heard"]
+StepKind = Literal["hit", "substitution", "deletion", "insertion", "unaligned"]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A word of a transcript as `PREDICT` gives it: times in seconds, confidence from 0 to 1; None where not known."""
+class HypothesisWord:
+    """A word of a transcript: its confidence is from 0 to 1; what is unknown is None."""
 
     word: str
     start_s: float | None = None
@@ -26,51 +26,51 @@ class Heard:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the alignment.
+    """One step of the alignment.
 
     Attributes:
-        kind: what became of the word; `heard` where there is no reference.
-        reference: what was said; None for an insertion.
-        hypothesis: what was heard; None for a deletion.
+        kind: what the hypothesis did with the word of the reference; `unaligned` if there is no reference.
+        reference: None for an insertion.
+        hypothesis: None for a deletion.
     """
 
-    kind: Kind
+    kind: StepKind
     reference: str | None
-    hypothesis: Heard | None
+    hypothesis: HypothesisWord | None
 
 
-def align(reference: str | None, hypothesis: Sequence[Heard]) -> list[Step]:
+def align(reference: str | None, hypothesis: Sequence[HypothesisWord]) -> list[Step]:
     """The steps from a reference to a hypothesis, with the counts of `speech.metrics.word_errors` and jiwer.
 
-    Words are compared as `normalize` gives them and shown as they were written; marks that stand alone are left out.
-    Without a reference every word is `heard`, as it was written.
+    Words are compared in the form that `normalize` gives them, and shown as they were written; punctuation that stands
+    alone is omitted. Without a reference every word is `unaligned`, as it was written.
     """
     if reference is None:
-        return [Step("heard", None, word) for word in hypothesis]
-    said = _units([Heard(word) for word in reference.split()])
-    heard = _units(hypothesis)
+        return [Step("unaligned", None, word) for word in hypothesis]
+    reference_units = _units([HypothesisWord(word) for word in reference.split()])
+    hypothesis_units = _units(hypothesis)
     steps: list[Step] = []
-    for operation in Levenshtein.opcodes([unit for unit, _ in said], [unit for unit, _ in heard]):
-        references = [word.word for _, word in said[operation.src_start : operation.src_end]]
-        hypotheses = [word for _, word in heard[operation.dest_start : operation.dest_end]]
+    for operation in Levenshtein.opcodes([unit for unit, _ in reference_units], [unit for unit, _ in hypothesis_units]):
+        references = [word.word for _, word in reference_units[operation.src_start : operation.src_end]]
+        hypotheses = [word for _, word in hypothesis_units[operation.dest_start : operation.dest_end]]
         match operation.tag:
             case "delete":
                 steps += [Step("deletion", word, None) for word in references]
             case "insert":
                 steps += [Step("insertion", None, word) for word in hypotheses]
             case tag:
-                kind: Kind = "hit" if tag == "equal" else "substitution"
+                kind: StepKind = "hit" if tag == "equal" else "substitution"
                 steps += [Step(kind, *pair) for pair in zip(references, hypotheses, strict=True)]
     return steps
 
 
-def _units(words: Sequence[Heard]) -> list[tuple[str, Heard]]:
-    """The words as they are compared, each with what it is shown as: `well-known` is two, `-` is none."""
-    units: list[tuple[str, Heard]] = []
+def _units(words: Sequence[HypothesisWord]) -> list[tuple[str, HypothesisWord]]:
+    """The words in the form in which they are compared, and as they are shown: `well-known` is two, `-` is none."""
+    units: list[tuple[str, HypothesisWord]] = []
     for word, normal in zip(words, normalize(pa.array([word.word for word in words], pa.string())), strict=True):
         parts = normal.as_py().split()
         if len(parts) == 1:
             units.append((parts[0], word))
         else:
-            units += [(part, Heard(part, word.start_s, word.end_s, word.confidence)) for part in parts]
+            units += [(part, HypothesisWord(part, word.start_s, word.end_s, word.confidence)) for part in parts]
     return units

@@ -1,4 +1,4 @@
-"""A page: HTML that stands alone, for a notebook's output or a file."""
+"""A page: self-contained HTML, for the output of a notebook or a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """What a notebook shows, and `save` writes to a file. It needs no script, and nothing from elsewhere.
+    """What a notebook shows and `save` writes to a file. It contains no script, and loads nothing.
 
     Attributes:
-        html: one element, with its style.
+        html: one element with its own style sheet.
         summary: what a terminal shows instead.
     """
 
@@ -28,7 +28,7 @@ class Page:
     summary: str
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an HTML document that any browser shows, without network."""
+        """Write an HTML document that any browser shows, without a network."""
         document = _environment().get_template("document.html")
         Path(path).write_text(document.render(title=self.summary, body=Markup(self.html)), encoding="utf-8")
 
@@ -45,7 +45,7 @@ class Page:
 
 
 def render(template: str, summary: str, **values: Any) -> Page:
-    """The page of a template of `templates/`; every value is escaped."""
+    """Render a template of `templates/` as a page; every value is escaped."""
     return Page(_environment().get_template(template).render(summary=summary, **values), summary)
 
 

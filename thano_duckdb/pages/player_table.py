@@ -1,4 +1,4 @@
-"""PRINT AUDIO: a table with a player a row."""
+"""PRINT AUDIO: a table with one player per row."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_ROWS = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class PlayerRow:
     """A clip in the table.
 
     Attributes:
-        player: None where there is none.
-        reason: why there is none; None for NULL too.
-        failed: whether the clip cannot be read, in contrast to one that finds no room.
+        player: None if there is none.
+        reason: why there is none; None if the audio is NULL.
+        failed: whether the clip cannot be read; False if the page had no room for it.
         cells: the other columns, as text.
     """
 
@@ -43,16 +43,16 @@ def player_table(table: pa.Table, *, audio_col: str, allow_external: bool) -> Pa
         allow_external: whether paths and URLs may be read.
 
     Raises:
-        ThanoError: there is no such column, or it holds no audio.
+        ThanoError: the column does not exist, or does not hold audio.
     """
     names = table.column_names
-    place = next((at for at, name in enumerate(names) if name.casefold() == audio_col.casefold()), None)
-    if place is None:
-        raise ThanoError(f"there is no column '{audio_col}' to hear; there are: {', '.join(names)}")
+    audio_at = next((at for at, name in enumerate(names) if name.casefold() == audio_col.casefold()), None)
+    if audio_at is None:
+        raise ThanoError(f"there is no column '{audio_col}' with audio; the columns are: {', '.join(names)}")
     own = _without_info(names)
-    places = range(min(table.num_rows, MAX_ROWS))
-    found = players(audio_values(table.column(place), audio_col, places), allow_external=allow_external)
-    columns = [[shown(value) for value in values_at(table.column(at), places)] for at in own]
+    row_indices = range(min(table.num_rows, MAX_ROWS))
+    found = players(audio_values(table.column(audio_at), audio_col, row_indices), allow_external=allow_external)
+    columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(
         "player_table.html",
@@ -63,14 +63,14 @@ def player_table(table: pa.Table, *, audio_col: str, allow_external: bool) -> Pa
     )
 
 
-def _row(found: Player | AudioFailure | None, cells: tuple[str, ...]) -> Row:
+def _row(found: Player | AudioFailure | None, cells: tuple[str, ...]) -> PlayerRow:
     if isinstance(found, AudioFailure):
-        return Row(None, found.reason, found is not NO_ROOM, cells)
-    return Row(found, None, False, cells)
+        return PlayerRow(None, found.reason, found is not NO_ROOM, cells)
+    return PlayerRow(found, None, False, cells)
 
 
 def _without_info(names: list[str]) -> range:
-    """The places of the query's own columns: those of `thano_audio_info` stand last, and the player says the same."""
+    """The indices of the query's own columns: those of `thano_audio_info` come last, and the player shows the same."""
     info = [field.name for field in AUDIO_INFO]
     n_own = len(names) - len(info)
     return range(n_own if n_own >= 0 and names[n_own:] == info else len(names))

@@ -1,41 +1,41 @@
 """A clip as a player inside a page: compressed audio as a data URI, and its waveform as an SVG path.
 
-MP3 at 16 kHz, because every browser plays it: Ogg would be as small, but older Safari does not read it. Speech takes
-25 kbit/s here, a tenth of WAV, and one core encodes it 160 times faster than it plays.
+MP3 at 16 kHz, because every browser plays it: Ogg would be as small, but older versions of Safari do not play it.
+Speech takes 25 kbit/s here, a tenth of WAV, and one core encodes it 160 times faster than it plays.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
-from thano_duckdb.audio.sndfile import OpenSound, open_sound
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.opened import OpenSound
+from thano_duckdb.audio.parts import selected_blocks, selected_n_frames
+from thano_duckdb.audio.readers import open_sound
+from thano_duckdb.audio.sndfile import encode_for_browser
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.functions.clips import no_files_allowed
 
 MAX_CLIP_S = 60
-"""Of a longer clip only this much of its beginning is embedded."""
+"""Only the beginning of a longer clip is embedded, this much of it."""
 MAX_PAGE_BYTES = 10_000_000
-"""What the data URIs of a page hold together at most."""
+"""The largest total size of the data URIs of one page."""
 RATE_HZ = 16_000
 
-MP3_QUALITY = 0.8  # libsndfile's compression level of variable bit rate: 0 is the best, 1 the smallest
-N_THREADS = 4  # libsndfile works outside Python's lock
+N_THREADS = 4  # reading and encoding run outside Python's lock
 
 WAVE_COLUMNS, WAVE_HEIGHT = 200, 40
-_QUIETEST_FULL_HEIGHT = 0.05  # of full scale: noise of a silent clip is not drawn as if it were loud
+_QUIETEST_FULL_HEIGHT = 0.05  # of full scale: the noise of a silent clip is not drawn as if it were loud
 
 NO_ROOM = AudioFailure(
-    f"No player: those above hold {MAX_PAGE_BYTES // 1_000_000} MB already. Narrow the query to hear this clip."
+    f"No player: those above already hold {MAX_PAGE_BYTES // 1_000_000} MB. Narrow the query to hear this clip."
 )
 
 
@@ -45,20 +45,21 @@ class Player:
 
     Attributes:
         uri: the audio, or its beginning: mono, 16 kHz, as a `data:` URI.
-        wave: the `d` of an SVG path in a box of `WAVE_COLUMNS` by `WAVE_HEIGHT`: a bar from peak to peak a column.
+        waveform_path: the `d` of an SVG path in a box of `WAVE_COLUMNS` by `WAVE_HEIGHT`: one vertical bar per column,
+            from the lowest sample to the highest.
         embedded_s: length of what `uri` plays.
         duration_s: length of the source; None where its header does not know and only its beginning was read.
         sample_rate_hz: rate of the source.
-        channels: number of channels of the source.
-        format: libsndfile's names of the container and coding of the source, such as `FLAC PCM_16`.
+        n_channels: number of channels of the source.
+        format: the container and the coding of the source, such as `FLAC PCM_16`.
     """
 
     uri: str
-    wave: str
+    waveform_path: str
     embedded_s: float
     duration_s: float | None
     sample_rate_hz: int
-    channels: int
+    n_channels: int
     format: str
 
     @property
@@ -73,13 +74,13 @@ def players(
     """Players for the values of an audio column (paths, URLs, contents of files), in their order.
 
     Args:
-        values: as `as_source` takes them, or None.
+        values: what `Clip.of` takes, or None.
         allow_external: whether paths and URLs may be read.
-        max_bytes: of the data URIs together.
+        max_bytes: total size of the data URIs.
 
     Returns:
-        As many: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over `max_bytes`), or
-        None for None. Never raises for bad audio.
+        One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
+        `max_bytes`), or None for None. Never raises for bad audio.
     """
     found: list[Player | AudioFailure | None] = []
     n_bytes = 0
@@ -100,36 +101,38 @@ def _player(value: str | bytes | None, *, allow_external: bool) -> Player | Audi
         return None
     if isinstance(value, str) and not allow_external:
         return AudioFailure(str(no_files_allowed()))
-    return player(as_source(value))
+    return player(Clip.of(value))
 
 
-def player(source: AudioSource) -> Player | AudioFailure:
+def player(clip: Clip) -> Player | AudioFailure:
     """One clip as a player, or the reason why there is none. Of a long clip only the beginning is read."""
     try:
-        with open_sound(source) as sound:
-            mono, is_whole = _beginning(sound)
-            rate_hz, channels = sound.rate_hz, int(sound.file.channels)
-            n_frames = len(mono) if is_whole else sound.n_frames
-            name = f"{sound.file.format} {sound.file.subtype}"
+        with open_sound(clip) as sound:
+            mono, is_whole = _beginning(sound, clip)
+            rate_hz, n_channels = sound.rate_hz, sound.n_channels
+            n_frames = len(mono) if is_whole else selected_n_frames(sound, clip)
+            name = f"{sound.format} {sound.subtype}"
     except UnreadableAudioError as error:
         return error.failure
     samples = soxr.resample(mono, rate_hz, RATE_HZ)
     if not len(samples):  # less than one sample at 16 kHz
         samples = mono[:1]
     duration_s = None if n_frames is None else n_frames / rate_hz
-    return Player(_data_uri(samples), _wave(samples), len(mono) / rate_hz, duration_s, rate_hz, channels, name)
+    return Player(
+        _data_uri(samples), _waveform_path(samples), len(mono) / rate_hz, duration_s, rate_hz, n_channels, name
+    )
 
 
-def _beginning(sound: OpenSound) -> tuple[NDArray[np.float32], bool]:
-    """(n_samples,) mono at the source's rate, `MAX_CLIP_S` at most, and whether that is all there is.
+def _beginning(sound: OpenSound, clip: Clip) -> tuple[NDArray[np.float32], bool]:
+    """(n_samples,) mono at the source's rate, `MAX_CLIP_S` at most, and whether this is the whole clip.
 
     Raises:
-        UnreadableAudioError: it is damaged so far, holds nothing, or samples that are not numbers.
+        UnreadableAudioError: its beginning is damaged, it holds nothing, or samples that are not numbers.
     """
     n_wanted = MAX_CLIP_S * sound.rate_hz
     parts: list[NDArray[np.float32]] = []
     n_read = 0
-    for block in sound.blocks():
+    for block in selected_blocks(sound, clip):
         scale = 32768 if block.dtype == np.int16 else 1
         with np.errstate(over="ignore", invalid="ignore"):
             parts.append(block.mean(axis=1, dtype=np.float32) / np.float32(scale))
@@ -145,27 +148,13 @@ def _beginning(sound: OpenSound) -> tuple[NDArray[np.float32], bool]:
 
 
 def _data_uri(samples: NDArray[np.float32]) -> str:
-    """(n_samples,) at 16 kHz as MP3; as WAV where libsndfile was built without MP3."""
-    content = io.BytesIO()
-    if soundfile.check_format("MP3", "MPEG_LAYER_III"):
-        kind = "mpeg"
-        soundfile.write(
-            content,
-            samples,
-            RATE_HZ,
-            format="MP3",
-            subtype="MPEG_LAYER_III",
-            compression_level=MP3_QUALITY,
-            bitrate_mode="VARIABLE",
-        )
-    else:
-        kind = "wav"
-        soundfile.write(content, samples, RATE_HZ, format="WAV", subtype="PCM_16")
-    return f"data:audio/{kind};base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+    """(n_samples,) at 16 kHz as a file within an address."""
+    content, mime_type = encode_for_browser(samples, RATE_HZ)
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _wave(samples: NDArray[np.float32]) -> str:
-    """One vertical bar a column, from the lowest sample to the highest."""
+def _waveform_path(samples: NDArray[np.float32]) -> str:
+    """Draw one vertical bar per column, from the lowest sample to the highest."""
     n_columns = min(WAVE_COLUMNS, len(samples))
     starts = np.arange(n_columns) * len(samples) // n_columns
     highest, lowest = np.maximum.reduceat(samples, starts), np.minimum.reduceat(samples, starts)

@@ -1,4 +1,4 @@
-"""The training curve of a model, from its lineage. Needs the extra `plots` (matplotlib)."""
+"""The training curve of a model as a matplotlib figure. Needs the extra `plots`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from thano_duckdb.connection import Connection
 from thano_duckdb.errors import ModelError, ThanoError
 
+from .curve_panels import curve_panels
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -16,15 +18,15 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
     """Loss and error rates of a model over its epochs.
 
     Args:
-        connection: on which `BUILD MODEL` made the model.
+        connection: the one whose registry holds the model.
         model: its name, or `name@version`.
-        path: also write the picture there, in the format of its ending (png, svg, pdf).
+        path: where to save the figure as well, in the format of its extension (png, svg, pdf).
 
     Returns:
-        A matplotlib figure, which a notebook shows.
+        A matplotlib figure, which a notebook shows, with one panel for the losses and one for the error rates.
 
     Raises:
-        ModelError: there is no such model, or it was not built here.
+        ModelError: there is no such model, or it was not made by BUILD or FIT.
         ThanoError: matplotlib is not installed.
     """
     try:
@@ -32,35 +34,29 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
         from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise ThanoError("plot_training needs matplotlib: pip install 'thano_duckdb[plots]'") from None
-    epochs = _epochs(connection, model)
-    numbers = [epoch["epoch"] for epoch in epochs]
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    loss = figure.add_subplot()
-    loss.set(title=f"Training of {model}", xlabel="epoch", ylabel="CTC loss per label")
-    loss.xaxis.set_major_locator(MaxNLocator(integer=True))
-    marker = "o" if len(epochs) < 40 else None
-    lines = loss.plot(
-        numbers, [epoch["train_loss"] for epoch in epochs], color="C0", marker=marker, label="training loss"
-    )
-    if epochs[-1]["eval_loss"] is not None:
-        held_out = [epoch["eval_loss"] for epoch in epochs]
-        lines += loss.plot(numbers, held_out, color="C0", linestyle="--", marker=marker, label="held-out loss")
-        rates = loss.twinx()
-        rates.set(ylabel="error rate of the held-out clips")
-        lines += rates.plot(numbers, [epoch["wer"] for epoch in epochs], color="C3", marker=marker, label="WER")
-        lines += rates.plot(numbers, [epoch["cer"] for epoch in epochs], color="C1", marker=marker, label="CER")
-        rates.set_ylim(bottom=0)
-    loss.set_ylim(bottom=0)
-    loss.grid(alpha=0.3)
-    loss.legend(handles=lines, loc="upper right")
+    rows = _training_rows(connection, model)
+    if not (panels := curve_panels(rows)):
+        raise ModelError(
+            f"the model '{model}' has no training curve: it was not made by BUILD or FIT, or its losses are not numbers"
+        )
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
+    figure.suptitle(f"Training of {model}")
+    marker = "o" if len(rows) < 40 else None
+    for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        for series, style in zip(panel.series, ("-", "--"), strict=False):
+            epochs, values = zip(*series.points, strict=True)
+            axes.plot(epochs, values, linestyle=style, marker=marker, label=series.name)
+        axes.set(title=panel.title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper right")
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
 
 
-def _epochs(connection: Connection, model: str) -> list[dict[str, Any]]:
+def _training_rows(connection: Connection, model: str) -> list[dict[str, Any]]:
     rows = connection.execute("SELECT * FROM thano_training(?)", [model]).fetchall()
     names = [column[0] for column in connection.description]
-    if not rows:
-        raise ModelError(f"the model '{model}' has no training curve: it was not built here")
     return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,4 +1,4 @@
-"""Whatever holds rows as an Arrow table, and its values as text for a page."""
+"""Anything that holds rows as an Arrow table, and its values as text for a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from thano_duckdb.errors import ThanoError
 
 MAX_TEXT = 300
-"""Of a longer value a page shows only so many characters."""
+"""A page shows only this many characters of a longer value."""
 
 
 def as_table(result: Any) -> pa.Table:
@@ -33,7 +33,7 @@ def _table(result: Any) -> pa.Table:
         names = list(dict.fromkeys(name for row in result for name in row))
         return pa.table({str(name): [row.get(name) for row in result] for name in names})
     if isinstance(result, duckdb.DuckDBPyRelation):
-        return result.to_arrow_table()  # it reads within the relation's statement, in contrast to a stream
+        return result.to_arrow_table()  # unlike a stream, it is read within the statement of the relation
     if hasattr(type(result), "DataFrame"):  # a result of JupySQL
         result = result.DataFrame()
     if hasattr(type(result), "__arrow_c_stream__"):
@@ -44,20 +44,20 @@ def _table(result: Any) -> pa.Table:
     )
 
 
-def values_at(column: pa.ChunkedArray, places: Sequence[int]) -> list[Any]:
-    """The values of some rows, of any type: `take` knows no views, which polars gives."""
-    return [column[place].as_py() for place in places]
+def values_at(column: pa.ChunkedArray, row_indices: Sequence[int]) -> list[Any]:
+    """The values of some rows, of any type: Arrow's `take` does not support the string views that polars gives."""
+    return [column[at].as_py() for at in row_indices]
 
 
-def audio_values(column: pa.ChunkedArray, name: str, places: Sequence[int]) -> list[str | bytes | None]:
+def audio_values(column: pa.ChunkedArray, name: str, row_indices: Sequence[int]) -> list[str | bytes | None]:
     """The audio of some rows: paths and URLs as str, contents of files as bytes.
 
     Raises:
-        ThanoError: the column holds neither.
+        ThanoError: the column holds something else.
     """
     if not (is_text(column.type) or is_blob(column.type) or pa.types.is_null(column.type)):
-        raise ThanoError(f"the column '{name}' holds {column.type}, not audio: a path or URL, or the content of a file")
-    return values_at(column, places)
+        raise ThanoError(f"the column '{name}' holds {column.type}, not audio: paths, URLs, or the contents of files")
+    return values_at(column, row_indices)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -71,7 +71,7 @@ def is_blob(kind: pa.DataType) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value as a page shows it, cut where it is long; bytes only by their number."""
+    """A value as a page shows it: long text is cut, and of bytes only the number is shown."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
@@ -81,7 +81,7 @@ def shown(value: object) -> str:
 
 
 def reads_files(result: Any) -> bool:
-    """Whether the database of a relation may read files; what is no relation may."""
+    """Whether the database of a relation may read files; other results may."""
     if not isinstance(result, duckdb.DuckDBPyRelation):
         return True
     rows = result.limit(0).aggregate("count(*), current_setting('enable_external_access')").fetchall()

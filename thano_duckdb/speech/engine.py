@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .batch_runner import BatchRunner
@@ -54,17 +54,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class _DistinctClip:
+class _Job:
     """A distinct clip of a call, and the rows that contain it."""
 
-    source: AudioSource
+    clip: Clip
     key: Hashable | None  # for the cache; None if the clip must not be cached
     rows: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Unreadable:
-    clip: _DistinctClip
+    job: _Job
     reason: str
     duration_s: float | None = None
 
@@ -73,7 +73,7 @@ class _Unreadable:
 class _Utterance:
     """A decoded clip on its way through the model."""
 
-    clip: _DistinctClip
+    job: _Job
     duration_s: float
     prepared: PreparedClip[Any]
     outcomes: dict[int, Any | ClipFailure] = field(default_factory=dict)  # by number of the window
@@ -104,7 +104,7 @@ class Engine:
         self,
         recognizer: Recognizer[Any, Any],
         *,
-        read: Callable[[AudioSource], Waveform | AudioFailure] = decode,
+        read: Callable[[Clip], Waveform | AudioFailure] = decode,
         limits: Limits | None = None,
     ) -> None:
         """An engine that reads clips with `read`."""
@@ -116,7 +116,7 @@ class Engine:
 
     def transcribe(
         self,
-        values: Sequence[str | bytes | None],
+        clips: Sequence[Clip | None],
         *,
         decoder: Decoder,
         cache: TranscriptCache,
@@ -126,45 +126,45 @@ class Engine:
         """The transcript of each clip.
 
         Args:
-            values: paths or URLs (str), contents of files (bytes), or None.
+            clips: the clips to transcribe, or None.
             decoder: turns the scores of the frames into text.
             cache: holds the transcripts of clips that were transcribed before, and receives the new ones.
             max_clips: the most clips in a batch; None lets the device decide.
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
 
         Returns:
-            One transcript for each of `values`, in the same order; None for None. If a clip cannot be transcribed,
-            its transcript gives the reason in `error`; no other clip is affected.
+            One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
+            transcript gives the reason in `error`; no other clip is affected.
 
         Raises:
             Cancelled: `monitor` was cancelled. What was transcribed until then is in the cache.
         """
-        transcripts: list[Transcript | None] = [None] * len(values)
-        clips = self._distinct_clips(values, self.recognizer.fingerprint(decoder))
-        monitor.clips_received(sum(len(clip.rows) for clip in clips))
-        new_clips = []
+        transcripts: list[Transcript | None] = [None] * len(clips)
+        jobs = _jobs(clips, self.recognizer.fingerprint(decoder))
+        monitor.clips_received(sum(len(job.rows) for job in jobs))
+        new_jobs = []
         n_cached, cached_s = 0, 0.0
-        for clip in clips:
-            cached = cache.get(clip.key) if clip.key is not None else None
+        for job in jobs:
+            cached = cache.get(job.key) if job.key is not None else None
             if cached is None:
-                new_clips.append(clip)
+                new_jobs.append(job)
                 continue
-            for row in clip.rows:
+            for row in job.rows:
                 transcripts[row] = cached
-            n_cached += len(clip.rows)
-            cached_s += len(clip.rows) * (cached.duration_s or 0.0)
+            n_cached += len(job.rows)
+            cached_s += len(job.rows) * (cached.duration_s or 0.0)
         monitor.clips_done(n_cached, cached_s)
-        if not new_clips:
+        if not new_jobs:
             return transcripts
         call = _Call(self.recognizer, self._runner, self._read, self._limits, decoder, max_clips, monitor)
         # Closed at once if the monitor raises, so that the decode threads end with the call.
-        with self._slot(monitor), contextlib.closing(call.run(new_clips)) as finished:
-            for clip, transcript in finished:
-                if clip.key is not None:
-                    cache.put(clip.key, transcript)
-                for row in clip.rows:
+        with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
+            for job, transcript in finished:
+                if job.key is not None:
+                    cache.put(job.key, transcript)
+                for row in job.rows:
                     transcripts[row] = transcript
-                _report(clip, transcript, monitor)
+                _report(job, transcript, monitor)
         return transcripts
 
     @contextlib.contextmanager
@@ -177,23 +177,24 @@ class Engine:
         finally:
             self._slots.release()
 
-    def _distinct_clips(self, values: Sequence[str | bytes | None], fingerprint: str) -> list[_DistinctClip]:
-        clips: dict[Hashable, _DistinctClip] = {}
-        for row, value in enumerate(values):
-            if value is None:
-                continue
-            source = as_source(value)
-            content = source.memo_key()
-            key = None if content is None else (fingerprint, content)
-            clips.setdefault(key or source.location, _DistinctClip(source, key)).rows.append(row)
-        return list(clips.values())
+
+def _jobs(clips: Sequence[Clip | None], fingerprint: str) -> list[_Job]:
+    """Each clip once, with the rows that hold it; `fingerprint` is of the model and the decoder."""
+    found: dict[Hashable, _Job] = {}
+    for row, clip in enumerate(clips):
+        if clip is None:
+            continue
+        content = clip.content_key()
+        key = None if content is None else (fingerprint, content)
+        found.setdefault(key or clip, _Job(clip, key)).rows.append(row)
+    return list(found.values())
 
 
-def _report(clip: _DistinctClip, transcript: Transcript, monitor: Monitor) -> None:
+def _report(job: _Job, transcript: Transcript, monitor: Monitor) -> None:
     if transcript.error is not None:
-        monitor.clip_failed(clip.source.location, transcript.error)
+        monitor.clip_failed(job.clip.location, transcript.error)
     audio_s = 0.0 if transcript.error is not None else transcript.duration_s or 0.0
-    monitor.clips_done(len(clip.rows), len(clip.rows) * audio_s)
+    monitor.clips_done(len(job.rows), len(job.rows) * audio_s)
 
 
 @dataclass(frozen=True)
@@ -202,21 +203,21 @@ class _Call:
 
     recognizer: Recognizer[Any, Any]
     runner: BatchRunner
-    read: Callable[[AudioSource], Waveform | AudioFailure]
+    read: Callable[[Clip], Waveform | AudioFailure]
     limits: Limits
     decoder: Decoder
     max_clips: int | None
     monitor: Monitor
 
-    def run(self, clips: Sequence[_DistinctClip]) -> Generator[tuple[_DistinctClip, Transcript]]:
+    def run(self, jobs: Sequence[_Job]) -> Generator[tuple[_Job, Transcript]]:
         """Clips with their transcripts, in the order in which they finish."""
         limits = self.limits
         with ReadAhead(
             self._prepare,
-            clips,
+            jobs,
             n_bytes=_n_bytes,
             max_bytes=2 * limits.pool_bytes,
-            n_threads=min(limits.decode_threads, len(clips)),
+            n_threads=min(limits.decode_threads, len(jobs)),
             monitor=self.monitor,
         ) as decoded:
             pool: list[_Utterance] = []
@@ -225,7 +226,7 @@ class _Call:
             for utterance in decoded:
                 if isinstance(utterance, _Unreadable):
                     decoded.release(_n_bytes(utterance))
-                    yield utterance.clip, Transcript.failed(utterance.reason, utterance.duration_s)
+                    yield utterance.job, Transcript.failed(utterance.reason, utterance.duration_s)
                     continue
                 pool.append(utterance)
                 pool_bytes += _n_bytes(utterance)
@@ -240,17 +241,17 @@ class _Call:
         if total_bytes > limits.trim_above_bytes:
             trim()
 
-    def _prepare(self, clip: _DistinctClip) -> _Utterance | _Unreadable:
+    def _prepare(self, job: _Job) -> _Utterance | _Unreadable:
         """Decode a clip and prepare it for the model; runs on a decode thread."""
-        waveform = self.read(clip.source)
+        waveform = self.read(job.clip)
         if isinstance(waveform, AudioFailure):
-            return _Unreadable(clip, waveform.reason)
+            return _Unreadable(job, waveform.reason)
         prepared = self.recognizer.prepare(waveform.samples)
         if isinstance(prepared, ClipFailure):
-            return _Unreadable(clip, prepared.reason, waveform.duration_s)
-        return _Utterance(clip, waveform.duration_s, prepared)
+            return _Unreadable(job, prepared.reason, waveform.duration_s)
+        return _Utterance(job, waveform.duration_s, prepared)
 
-    def _recognise(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_DistinctClip, Transcript]]:
+    def _recognise(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of decoded clips, each as soon as the model has processed its last window."""
         windows, origins = [], []
         for utterance in pool:
@@ -266,20 +267,20 @@ class _Call:
                     complete.append(utterance)
             yield from self._decode(complete)
 
-    def _decode(self, complete: Sequence[_Utterance]) -> Iterator[tuple[_DistinctClip, Transcript]]:
+    def _decode(self, complete: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of clips; failures last, so that no other transcript is lost if a failure ends the call."""
         recognised, joined, failed = [], [], []
         for utterance in complete:
             outputs = utterance.outputs()
             if isinstance(outputs, ClipFailure):
-                failed.append((utterance.clip, Transcript.failed(outputs.reason, utterance.duration_s)))
+                failed.append((utterance.job, Transcript.failed(outputs.reason, utterance.duration_s)))
             else:
                 recognised.append(utterance)
                 joined.append(self.recognizer.join(utterance.prepared, outputs))
         hypotheses = self.recognizer.decode(joined, self.decoder)
         for utterance, hypothesis in zip(recognised, hypotheses, strict=True):
             yield (
-                utterance.clip,
+                utterance.job,
                 Transcript(hypothesis.text, hypothesis.confidence, utterance.duration_s, hypothesis.words, None),
             )
         yield from failed

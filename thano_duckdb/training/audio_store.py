@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
-from thano_duckdb.audio.source import AudioSource
+from thano_duckdb.audio.source import Clip
 
 MAX_BYTES = 4 * 1024**3
 """36 hours of audio at 16 kHz."""
@@ -33,7 +33,7 @@ class AudioStore:
         self,
         *,
         max_bytes: int = MAX_BYTES,
-        decoder: Callable[[AudioSource], Waveform | AudioFailure] = decode,
+        decoder: Callable[[Clip], Waveform | AudioFailure] = decode,
     ) -> None:
         """Keep up to `max_bytes` of clips that `decoder` has decoded."""
         self._max_bytes = max_bytes
@@ -42,7 +42,7 @@ class AudioStore:
         self._kept: dict[Hashable, _Int16Clip] = {}
         self._n_bytes = 0
 
-    def read(self, key: Hashable, source: AudioSource) -> NDArray[np.float32] | AudioFailure:
+    def read(self, key: Hashable, source: Clip) -> NDArray[np.float32] | AudioFailure:
         """The samples of a clip, mono at 16 kHz, or the reason why it cannot be decoded."""
         clip = self._kept.get(key)
         if clip is None:

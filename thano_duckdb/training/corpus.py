@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from thano_duckdb.audio.decode import AudioFailure
-from thano_duckdb.audio.source import AudioSource, as_source
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
@@ -40,7 +40,7 @@ class Utterance:
     """
 
     key: bytes
-    source: AudioSource
+    source: Clip
     text: str
     labels: Labels
     n_samples: int
@@ -141,7 +141,7 @@ class _Row:
 
     @property
     def location(self) -> str:
-        return as_source(self.example.audio).location if self.example.audio is not None else "NULL"
+        return Clip.of(self.example.audio).location if self.example.audio is not None else "NULL"
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         return _Unusable(
             "The text is empty." if not text.strip() else f"No character of {text[:40]!r} is in the model's alphabet."
         )
-    source = as_source(audio)
+    source = Clip.of(audio)
     samples = store.read(row.key, source)
     if isinstance(samples, AudioFailure):
         return _Unusable(samples.reason, is_audio=True)

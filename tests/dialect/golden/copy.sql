@@ -3,7 +3,7 @@ COPY t OPTIONS (if_exists='fail') FROM 'thanosql-dataset/librispeech_data/train.
 -- becomes
 CREATE TABLE t AS SELECT * FROM read_parquet('thanosql-dataset/librispeech_data/train.parquet')
 
--- case: nothing said
+-- case: no option
 COPY t OPTIONS () FROM 'thanosql-dataset/librispeech_data/train.pqt';
 -- becomes
 CREATE TABLE t AS SELECT * FROM read_parquet('thanosql-dataset/librispeech_data/train.pqt');
@@ -43,7 +43,7 @@ COPY clips OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data'
 -- becomes
 CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('thanosql-dataset/librispeech_data')
 
--- case: a folder with a point in its name
+-- case: a folder with a dot in its name
 COPY clips OPTIONS (overwrite=True) FROM 'librispeech.v1/'
 -- becomes
 CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('librispeech.v1/')

@@ -28,7 +28,7 @@ SELECT name FROM (LIST MODEL) WHERE version > 1
 -- becomes
 SELECT name FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in') WHERE version > 1
 
--- case: kept
+-- case: kept in a table
 CREATE TABLE models AS LIST MODEL
 -- becomes
 CREATE TABLE models AS SELECT * FROM thano_models() WHERE kind <> 'built-in'

@@ -23,12 +23,12 @@ WITH a AS MATERIALIZED (PREDICT USING m AS FROM librispeech_test), b(x) AS (SELE
 -- becomes
 WITH a AS MATERIALIZED (SELECT src.*, thano_transcribe('m', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src), b(x) AS (SELECT predicted FROM a) FROM b
 
--- case: behind a WITH list of several
+-- case: after a WITH list of several
 WITH a AS (FROM librispeech_test), b(path) AS MATERIALIZED (SELECT audio_path FROM a) PREDICT USING m OPTIONS (audio_col=path) AS FROM b
 -- becomes
 WITH a AS (FROM librispeech_test), b(path) AS MATERIALIZED (SELECT audio_path FROM a) SELECT src.*, thano_transcribe('m', src."path").text AS "predicted" FROM (FROM b) AS src
 
--- case: behind a WITH list
+-- case: after a WITH list
 WITH ann AS (SELECT * FROM librispeech_test WHERE speaker = 'ann')
 PREDICT USING m AS SELECT * FROM ann
 -- becomes
@@ -130,7 +130,7 @@ SELECT audio_path, text, speaker, NULL FROM librispeech_train EXCEPT PREDICT USI
 -- becomes
 SELECT audio_path, text, speaker, NULL FROM librispeech_train EXCEPT SELECT src.*, thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src
 
--- case: behind UNION BY NAME
+-- case: after UNION BY NAME
 SELECT 'x' AS audio_path UNION BY NAME PREDICT USING n AS FROM librispeech_test
 -- becomes
 SELECT 'x' AS audio_path UNION BY NAME SELECT src.*, thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src

@@ -1,4 +1,4 @@
--- case: nothing but a query
+-- case: only a query
 PREDICT USING Wav2Vec2En AS SELECT * FROM librispeech_test
 -- becomes
 SELECT src.*, thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src
@@ -48,7 +48,7 @@ PREDICT USING Wav2Vec2En OPTIONS (include=confidence) AS FROM librispeech_test
 -- becomes
 SELECT src.*, thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_test) AS src
 
--- case: all columns there are
+-- case: every column
 PREDICT USING Wav2Vec2En OPTIONS (include=['confidence', "words", duration, 'ERROR'], batch_size=2) AS FROM librispeech_test
 -- becomes
 SELECT src.*, thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').confidence AS "confidence", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').words AS "words", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').duration AS "duration", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').error AS "error" FROM (FROM librispeech_test) AS src
@@ -86,7 +86,7 @@ PREDICT USING 모델 OPTIONS (result_col='전사') AS SELECT *, '가;(' AS "ö" 
 -- becomes
 SELECT src.*, thano_transcribe('모델', src."audio_path").text AS "전사" FROM (SELECT *, '가;(' AS "ö" FROM librispeech_test WHERE text <> 'é') AS src
 
--- case: a line a word, so that DuckDB's line numbers stay right
+-- case: one word per line, so that DuckDB's line numbers stay right
 PREDICT
 USING
 Wav2Vec2En

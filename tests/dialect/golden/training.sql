@@ -16,19 +16,19 @@ SELECT unnest(thano_build('mine-2', 'Wav2Vec2TinyEn', '{"batch_size": 4, "device
 
 FROM calls) AS src
 
--- case: behind a WITH list
+-- case: after a WITH list
 WITH a AS (FROM librispeech_train) BUILD MODEL mine USING Wav2Vec2En AS FROM a
 -- becomes
 WITH a AS (FROM librispeech_train) SELECT unnest(thano_build('mine', 'Wav2Vec2En', '{}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (FROM a) AS src
 
--- case: on what another model is sure of
+-- case: on transcripts that another model is confident of
 BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (text_col='predicted') AS
 SELECT * FROM (PREDICT USING Wav2Vec2En OPTIONS (include=confidence) AS FROM librispeech_train) WHERE confidence > 0.8
 -- becomes
 SELECT unnest(thano_build('mine', 'Wav2Vec2TinyEn', '{}', list({'audio': src."audio_path", 'text': src."predicted"})), recursive := true) FROM (
 SELECT * FROM (SELECT src.*, thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_train) AS src) WHERE confidence > 0.8) AS src
 
--- case: going on from a version
+-- case: continuing from a version
 FIT MODEL mine USING mine@3 OPTIONS (max_epochs=1) AS FROM librispeech_train
 -- becomes
 SELECT unnest(thano_build('mine', 'mine@3', '{"epochs": 1}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (FROM librispeech_train) AS src

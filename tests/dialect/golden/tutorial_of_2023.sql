@@ -37,12 +37,12 @@ SELECT src.*, thano_transcribe('my_speech_recognition_model', src."audio_path").
 PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='auto', task='translate', result_col='predict_result') AS SELECT * FROM korean_voice
 -- refused: PREDICT has no option 'language': it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language.
 
--- case: going on
+-- case: continuing
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
 -- becomes
 SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
 
--- case: judging
+-- case: evaluating
 EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test
 -- becomes
 SELECT unnest(thano_scores(src."text", thano_transcribe('my_speech_recognition_model', src."audio_path")), recursive := true) FROM (SELECT * FROM librispeech_test) AS src

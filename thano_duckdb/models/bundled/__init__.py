@@ -1,4 +1,4 @@
-"""What ships inside the package beside its code: the small English model, and the clips of the tutorial."""
+"""The data inside the package: the small English model, and the clips of the tutorial."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def model_folder() -> Path:
     """The folder of the small model, in Hugging Face format.
 
     Raises:
-        ModelError: this copy of the package came without it.
+        ModelError: this copy of the package does not contain it.
     """
     if not has_model():
         raise ModelError(
-            f"the weights of '{MODEL}' are not in this copy of the package ({MODEL_FOLDER}): install it again, or "
-            f"BUILD from the shape of '{MODEL}' with from_scratch=True"
+            f"the weights of '{MODEL}' are missing from this copy of the package ({MODEL_FOLDER}): install it again, "
+            f"or BUILD one of its architecture from '{MODEL}' with from_scratch=True"
         )
     check_checkpoint(MODEL_FOLDER)
     return MODEL_FOLDER
 
 
 def has_model() -> bool:
-    """Whether the small model is there."""
+    """Whether this copy of the package contains the weights of the small model."""
     return (MODEL_FOLDER / "model.safetensors").is_file()
 
 

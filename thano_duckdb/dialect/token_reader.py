@@ -1,4 +1,4 @@
-"""Reads keywords, names and files of a statement of ours, token by token, and points at what is wrong."""
+"""Reads the keywords, names and files of a statement of ours, token by token, and points at what is wrong."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 
 from duckdb import token_type
 
-from thano_duckdb.errors import DialectError, did_you_mean
+from thano_duckdb.errors import DialectError, brief, did_you_mean
 
 from .lexer import Token, Tokens
 from .nodes import Name
-from .quoting import brief
 from .span import Span
 
 _NAME = re.compile(r"[\w-][\w.-]*")
@@ -18,8 +17,8 @@ _MODEL = re.compile(rf"{_NAME.pattern}(@\d+)?")
 _QUOTES = ("'", '"')
 
 
-class Cursor:
-    """A position among the tokens of a text, with what may be read there.
+class TokenReader:
+    """A position among the tokens of a text, and the ways to read on from there.
 
     Attributes:
         tokens: the tokens.
@@ -56,7 +55,7 @@ class Cursor:
 
     @property
     def here(self) -> int:
-        """The place of the next token, or the end of what is before."""
+        """Where the next token starts, or where the last one ends at the end of the statement."""
         return self.tokens.end(self.index - 1) if self.at_end else self.tokens.starts[self.index]
 
     @property
@@ -71,23 +70,32 @@ class Cursor:
         return DialectError(problem, self.tokens.sql, self.here if offset is None else offset)
 
     def skip(self, count: int = 1) -> None:
-        """Go on by `count` tokens."""
+        """Move on by `count` tokens."""
         self.index += count
 
     def span(self) -> Span:
-        """From where this cursor began to the end of the last token read."""
+        """From where this reader began to the end of the last token read."""
         return Span(self._start, self.tokens.end(self.index - 1))
 
     def expect(self, keyword: str, problem: str) -> None:
         """Read a keyword or sign.
 
         Raises:
-            DialectError: something else stands here.
+            DialectError: the next token is another.
         """
         if self.word != keyword.lower():
             near = did_you_mean(self.word, [keyword]) if self.word.isidentifier() else ""
             raise self.error(f"{problem}, not {self.shown}.{near}")
         self.skip()
+
+    def expect_end(self) -> None:
+        """Make sure that the statement ends here.
+
+        Raises:
+            DialectError: it does not.
+        """
+        if not self.at_end:
+            raise self.error(f"Unexpected {self.shown} at the end of the statement")
 
     def model(self, after: str) -> Name:
         """Read the model after the keyword `after`: a name, `name@2`, or anything in quotes (a folder, `hf://owner/name`).
@@ -97,7 +105,7 @@ class Cursor:
         """
         if self.is_quoted():
             return self.quoted("model")
-        name = self._glued("A model", after)
+        name = self._unspaced("A model", after)
         if not _MODEL.fullmatch(name.text):
             problem = f"{brief(name.text)} is not a model's name"
             wanted = (
@@ -112,12 +120,12 @@ class Cursor:
         Raises:
             DialectError: there is none, or it is not an identifier.
         """
-        name = self.quoted(what) if self.is_quoted() else self._glued(f"The {what}'s name", after)
+        name = self.quoted(what) if self.is_quoted() else self._unspaced(f"The {what}'s name", after)
         check_name(name.text, self.tokens.sql, name.span.start)
         return name
 
     def table(self) -> Name:
-        """Read the name of a table, with its schema and catalog where they are given; its text stays as written."""
+        """Read the name of a table, with its schema and catalog if given; its text stays as written."""
         start = self.index
         self.skip()
         while self.word == ".":
@@ -141,16 +149,16 @@ class Cursor:
         return Name(text, Span(token.start, token.end))
 
     def is_quoted(self) -> bool:
-        """Whether a text in plain quotes of either kind is next; not E'..' and its like, nor $$..$$."""
+        """Whether a text in plain quotes of either kind is next; not E'..' and the like, nor $$..$$."""
         return self.word.startswith(_QUOTES)
 
-    def _glued(self, what: str, after: str) -> Name:
-        """All tokens without a space between them: DuckDB's lexer cuts my-model.v2@3 in seven."""
+    def _unspaced(self, what: str, after: str) -> Name:
+        """All tokens up to the next space: DuckDB's lexer cuts my-model.v2@3 into seven."""
         before_options = self.word == "options" and self.tokens.word(self.index + 1) == "("
         if self.at_end or before_options or self.word in ("(", ")", "using", "as", "from"):
             raise self.error(f"{what} is missing after {after}")
         if self.word in ("?", "$"):
-            raise self.error(f"{what} is written in the text: a parameter cannot stand after {after}")
+            raise self.error(f"{what} is written in the text itself: a parameter cannot follow {after}")
         start = end = self.here
         while not self.at_end and self.here == end and self.word not in ("(", ")"):
             end = self.token.end
@@ -158,7 +166,7 @@ class Cursor:
         return Name(self.tokens.sql[start:end], Span(start, end))
 
     def string(self) -> str:
-        """Read a text in quotes; a quote within it is doubled, and a backslash is a backslash.
+        """Read a text in quotes; a quote within it is doubled, and a backslash is an ordinary character.
 
         Raises:
             DialectError: it is never closed.
@@ -172,14 +180,14 @@ class Cursor:
 
 
 def never_closed(tokens: Tokens) -> DialectError:
-    """What to raise for the string, quoted name or comment that swallows the end of the text."""
+    """What to raise for the string, quoted name or comment that runs to the end of the text."""
     last = tokens[len(tokens) - 1]
     what = "comment" if last.kind is token_type.comment else "name" if last.text.startswith('"') else "string"
     return DialectError(f"This {what} is never closed", tokens.sql, last.start)
 
 
 def check_name(name: str, sql: str, offset: int) -> None:
-    """Refuse what could not name a folder of ours.
+    """Refuse what cannot name a folder of ours.
 
     Raises:
         DialectError: `name` is not an identifier; it points at `offset`.

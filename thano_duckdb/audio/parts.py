@@ -1,0 +1,92 @@
+"""The channel and the part of the audio that a clip names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .failure import UnreadableAudioError
+from .opened import Block, OpenSound
+from .source import Clip
+
+END_TOLERANCE_S = 0.1
+"""A part may end this much after the audio: times of segments are often rounded, the length of an MP3 always is."""
+
+
+def selected_blocks(sound: OpenSound, clip: Clip) -> Iterator[Block]:
+    """The samples that `clip` names, (frames, channels): one channel if it names one, the frames of its part.
+
+    A block is valid until the next one is asked for. What follows the part is not decoded, so damage there goes
+    unnoticed.
+
+    Raises:
+        UnreadableAudioError: there is no such channel, or the part lies outside the audio; else as `OpenSound.blocks`.
+    """
+    channels = _channels(sound, clip)
+    part = _Part.of(clip, sound.rate_hz)
+    if sound.n_frames is not None:
+        part.check_inside(sound.n_frames)
+    position = part.start
+    for block in sound.blocks(part.start):
+        n_wanted = len(block) if part.stop is None else min(len(block), part.stop - position)
+        yield block[:n_wanted, channels]
+        position += n_wanted
+        if position == part.stop:
+            return
+    if position == part.start > 0:  # its length was unknown, and still is
+        raise part.outside("the audio, which ends before it")
+    part.check_inside(position)
+
+
+def selected_n_frames(sound: OpenSound, clip: Clip) -> int | None:
+    """How many frames `selected_blocks` gives, None where only decoding can tell.
+
+    Raises:
+        UnreadableAudioError: the part lies outside the audio.
+    """
+    if sound.n_frames is None:
+        return None
+    part = _Part.of(clip, sound.rate_hz)
+    part.check_inside(sound.n_frames)
+    return min(sound.n_frames, part.stop if part.stop is not None else sound.n_frames) - part.start
+
+
+def _channels(sound: OpenSound, clip: Clip) -> slice:
+    if clip.channel is None:
+        return slice(None)
+    if not 0 <= clip.channel < sound.n_channels:
+        has = "one channel, 0" if sound.n_channels == 1 else f"the channels 0 to {sound.n_channels - 1}"
+        raise UnreadableAudioError(f"It has no channel {clip.channel}: it has {has}.")
+    return slice(clip.channel, clip.channel + 1)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Frames of a sound: from `start` up to, but not including, `stop`; None for the end of the audio."""
+
+    start: int
+    stop: int | None
+    rate_hz: int
+
+    @classmethod
+    def of(cls, clip: Clip, rate_hz: int) -> _Part:
+        start_s = 0.0 if clip.start_s is None else clip.start_s
+        stop_s = math.inf if clip.stop_s is None else clip.stop_s
+        if not 0 <= start_s < stop_s:  # NaN is refused, too
+            raise UnreadableAudioError(
+                f"The part from {start_s:g} to {stop_s:g} s is not possible: it must start at 0 s or later, and stop "
+                f"after its start."
+            )
+        return cls(round(start_s * rate_hz), None if stop_s == math.inf else round(stop_s * rate_hz), rate_hz)
+
+    def check_inside(self, n_frames: int) -> None:
+        """Raise `UnreadableAudioError` unless audio of `n_frames` holds the part."""
+        starts_outside = 0 < self.start >= n_frames  # an empty file has a reason of its own
+        stops_outside = self.stop is not None and self.stop - n_frames > END_TOLERANCE_S * self.rate_hz
+        if starts_outside or stops_outside:
+            raise self.outside(f"the audio, which lasts {n_frames / self.rate_hz:.2f} s")
+
+    def outside(self, of_what: str) -> UnreadableAudioError:
+        end = "on" if self.stop is None else f"to {self.stop / self.rate_hz:.2f} s"
+        return UnreadableAudioError(f"The part from {self.start / self.rate_hz:.2f} s {end} lies outside {of_what}.")

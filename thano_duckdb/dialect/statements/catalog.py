@@ -1,0 +1,193 @@
+"""LIST shows models, data sets and tables; GET, UPLOAD and DELETE change the models and data sets on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from thano_duckdb.dialect.given_options import GivenOptions
+from thano_duckdb.dialect.nodes import Name, Node
+from thano_duckdb.dialect.option_reader import read_options
+from thano_duckdb.dialect.quoting import json_literal, literal
+from thano_duckdb.dialect.span import Span
+from thano_duckdb.dialect.token_reader import TokenReader, check_name
+from thano_duckdb.option import StatementKind
+
+from .syntax import AFTER_A_QUERY, Beginning, Syntax, written_at
+
+_LISTS = {
+    "MODEL": "SELECT * FROM thano_models() WHERE kind <> 'built-in'",
+    "THANOSQL MODEL": "SELECT * FROM thano_models()",
+    "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
+    "TABLE": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAll(Node):
+    """`LIST MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
+
+    Attributes:
+        what: the words after LIST, in capitals.
+    """
+
+    kind = StatementKind.LIST
+    what: str
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read what follows LIST and MODEL, TABLE or THANOSQL."""
+        what = reader.tokens.word(reader.index - 1).upper()
+        if what == "THANOSQL":
+            what, keyword = _thanosql(reader, "LIST", keyword)
+            what = f"THANOSQL {what}"
+        if not reader.at_end and reader.word not in AFTER_A_QUERY:
+            raise reader.error(
+                f"Unexpected {reader.shown} after LIST {what};"
+                f" to select from the list write SELECT .. FROM (LIST {what}) .."
+            )
+        return cls(what=what, options=GivenOptions(cls.kind), **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A SELECT of the list."""
+        return _LISTS[self.what], ""
+
+
+# These become table macros (sql/macros.sql): SELECT unnest(f(..)) of a struct would call f once for each of its fields.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetModel(Node):
+    """`GET THANOSQL MODEL model [OPTIONS (..)]`."""
+
+    kind = StatementKind.GET_MODEL
+    runs_now = True
+    model: Name
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `model [OPTIONS (..)]`."""
+        model = reader.model(cls.kind)
+        options = read_options(reader, cls.kind)
+        own_name, span = options.text("model_name"), options.span_of("model_name")
+        if own_name is not None and span is not None:
+            check_name(own_name, reader.tokens.sql, span.start)
+        reader.expect_end()
+        return cls(model=model, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A call that brings the model onto this machine."""
+        options = json_literal(self.options.for_function)
+        return f"SELECT * FROM thano_get_model({literal(self.model.text)}, {options})", ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetDataset(Node):
+    """`GET THANOSQL DATASET name [OPTIONS (..)]`."""
+
+    kind = StatementKind.GET_DATASET
+    runs_now = True
+    name: Name
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `name [OPTIONS (..)]`."""
+        name = reader.name("data set", cls.kind)
+        options = read_options(reader, cls.kind)
+        reader.expect_end()
+        return cls(name=name, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A call that writes the data set into the working folder."""
+        options = json_literal(self.options.for_function)
+        return f"SELECT * FROM thano_get_dataset({literal(self.name.text)}, {options})", ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload(Node):
+    """`UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'`."""
+
+    kind = StatementKind.UPLOAD
+    runs_now = True
+    name: Name
+    folder: Name
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `name [OPTIONS (..)] FROM 'folder'`."""
+        name = reader.name("model", cls.kind)
+        options = read_options(reader, cls.kind)
+        reader.expect("FROM", "UPLOAD MODEL name [OPTIONS (..)] is followed by FROM and the model's folder")
+        folder = reader.quoted("folder")
+        reader.expect_end()
+        return cls(name=name, folder=folder, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A call that copies the folder into the registry."""
+        name, folder = literal(self.name.text), literal(self.folder.text)
+        return f"SELECT * FROM thano_upload_model({name}, {folder}, {json_literal(self.options.for_function)})", ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(Node):
+    """`DELETE MODEL name`."""
+
+    kind = StatementKind.DELETE
+    runs_now = True
+    name: Name
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `name`."""
+        name = reader.name("model", cls.kind)
+        options = read_options(reader, cls.kind)
+        reader.expect_end()
+        return cls(name=name, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A call that removes the model from the registry."""
+        return f"SELECT * FROM thano_delete_model({literal(self.name.text)})", ""
+
+
+def _read_get(reader: TokenReader, keyword: Span) -> GetModel | GetDataset:
+    what, keyword = _thanosql(reader, "GET", keyword)
+    return GetModel.read(reader, keyword) if what == "MODEL" else GetDataset.read(reader, keyword)
+
+
+def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]:
+    """Read the MODEL or DATASET after THANOSQL; returns it, and where the keywords up to it are written."""
+    what = reader.word.upper()
+    if what not in ("MODEL", "DATASET"):
+        raise reader.error(f"{verb} THANOSQL is followed by MODEL or DATASET, not {reader.shown}")
+    reader.skip()
+    return what, Span(keyword.start, reader.span().end)
+
+
+def _list_is_unambiguous(beginning: Beginning) -> bool:
+    _list, second, third, _fourth = beginning.words
+    if second == "thanosql":
+        return third in ("model", "dataset")
+    return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
+
+
+def _get_is_unambiguous(beginning: Beginning) -> bool:
+    return beginning.words[2] in ("model", "dataset")
+
+
+def _upload_is_unambiguous(beginning: Beginning) -> bool:
+    return beginning.words[3] in ("options", "from")
+
+
+def _delete_is_unambiguous(beginning: Beginning) -> bool:
+    return beginning.words[2] != ")" and beginning.words[3] in (")", ";", "")
+
+
+SYNTAXES = (
+    *(
+        Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
+        for what in ("MODEL", "TABLE", "THANOSQL")
+    ),
+    Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
+    Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
+    Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
+)

@@ -1,0 +1,125 @@
+"""COPY with OPTIONS makes a table of a file, or of a folder of audio: DuckDB's own COPY has no OPTIONS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Self
+from urllib.parse import urlsplit
+
+from duckdb import token_type
+
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.dialect.lexer import Tokens
+from thano_duckdb.dialect.nodes import Name, Node
+from thano_duckdb.dialect.option_reader import read_options
+from thano_duckdb.dialect.quoting import literal
+from thano_duckdb.dialect.span import Span
+from thano_duckdb.dialect.token_reader import TokenReader
+from thano_duckdb.errors import brief
+from thano_duckdb.option import StatementKind
+
+from .syntax import Syntax, written_at
+
+_NAMES = frozenset({token_type.identifier, token_type.keyword})
+_COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
+_READERS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "read_csv"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "read_json"),
+    **dict.fromkeys((".parquet", ".pqt"), "read_parquet"),
+}
+_REFUSED = {
+    **dict.fromkeys(
+        (".pkl", ".pickle"),
+        "A pickle can run code when it is read: export the table as parquet or csv, and COPY that",
+    ),
+    **dict.fromkeys(
+        (".xls", ".xlsx", ".xlsm", ".xlsb"), "Excel files are not read: save the sheet as csv, and COPY that"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy(Node):
+    """`COPY table OPTIONS (..) FROM 'file or folder'`."""
+
+    kind = StatementKind.COPY
+    table: Name
+    file: Name
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `table OPTIONS (..) FROM 'file or folder'`."""
+        table = reader.table()
+        options = read_options(reader, cls.kind)
+        if reader.word == "to":
+            raise reader.error(
+                "COPY with OPTIONS reads into a table; to write a file use DuckDB's COPY table TO 'file'"
+            )
+        reader.expect("FROM", "COPY table OPTIONS (..) is followed by FROM and a file")
+        if reader.word in ("?", "$"):
+            raise reader.error("The file of COPY is written in the text: a parameter cannot stand here")
+        file = reader.quoted("file")
+        if reader.word in ("(", "with"):
+            raise reader.error("OPTIONS and the options of DuckDB's own COPY do not go together: use one of them")
+        overwrite = options.find("overwrite")
+        if overwrite is not None and options.find("if_exists") is not None:
+            raise reader.error("overwrite and if_exists say the same: give one of them", overwrite.name_span.start)
+        reader.expect_end()
+        return cls(table=table, file=file, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A CREATE TABLE or INSERT from one of DuckDB's readers.
+
+        Raises:
+            DialectError: the file is of a kind that is not read.
+        """
+        table, rows = self.table.text, f"SELECT * FROM {_reader(self)}({literal(self.file.text)})"
+        exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
+        if exists == "replace":
+            return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
+        if exists == "append":
+            return f"CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}", ""
+        return f"CREATE TABLE {table} AS {rows}", ""
+
+
+def _reader(node: Copy) -> str:
+    """The table function for the file of a COPY, by the end of its name."""
+    path = node.file.text
+    suffix = _suffix(path)
+    if suffix not in _READERS and "://" in path:
+        suffix = _suffix(urlsplit(path).path)  # in an address a ? or a # ends the path
+    if suffix in _READERS:
+        return _READERS[suffix]
+    if not suffix or suffix in AUDIO_SUFFIXES:
+        return "thano_audio"
+    problem = _REFUSED.get(
+        suffix,
+        f"COPY does not read {brief(suffix)} files: it reads csv, tsv, parquet, json and jsonl, and folders of audio"
+        " (with a / at the end where the name has a .)",
+    )
+    raise node.error(problem, node.file.span)
+
+
+def _suffix(path: str) -> str:
+    """The last extension of a path, in small letters, before a compression's; empty for a folder."""
+    if path.endswith(("/", "\\")):
+        return ""
+    suffixes = PurePosixPath(path.replace("\\", "/").lower()).suffixes
+    if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED:
+        return suffixes[-2]
+    return suffixes[-1] if suffixes else ""
+
+
+def _begins(tokens: Tokens, index: int) -> bool:
+    """Whether COPY is followed by a table's name and OPTIONS, which DuckDB's own COPY never is."""
+    index += 1
+    if index >= len(tokens) or tokens.word(index) == "as" or tokens.kinds[index] not in _NAMES:
+        return False
+    index += 1
+    while tokens.word(index) == ".":
+        index += 2
+    return tokens.word(index) == "options"
+
+
+SYNTAXES = (Syntax(keywords="COPY", read=Copy.read, begins=_begins),)

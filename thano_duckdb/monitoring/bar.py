@@ -1,0 +1,41 @@
+"""A progress bar on standard error: when it is shown, how it is opened and closed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def is_shown(wanted: bool | str) -> bool:
+    """Whether to show a bar, by the keyword `progress` of `connect`.
+
+    Args:
+        wanted: True, False, or 'auto': where somebody can see it, that is in a terminal or a notebook.
+    """
+    return sys.stderr.isatty() or _in_notebook() if wanted == "auto" else bool(wanted)
+
+
+def open_bar(**settings: Any) -> tqdm[Any]:
+    """Open a bar on standard error: a widget in a notebook, text elsewhere. It disappears when it is closed."""
+    bar_class: type[tqdm[Any]]
+    if _in_notebook():
+        from tqdm.notebook import tqdm_notebook as bar_class
+    else:
+        from tqdm import tqdm as bar_class
+    return bar_class(leave=False, dynamic_ncols=True, file=sys.stderr, **settings)
+
+
+def close_bar(bar: tqdm[Any]) -> None:
+    """Remove a bar, full or not: a notebook keeps the widget of one that has not reached its total, in red."""
+    bar.total = bar.n
+    bar.close()
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a Jupyter kernel (asked without importing IPython)."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")

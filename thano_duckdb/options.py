@@ -1,0 +1,293 @@
+"""Every option of every statement: its type, range, default and meaning, stated once.
+
+The dialect reads `OPTIONS (..)` by this table, the functions check the JSON text of a call by it, `connect` and `load`
+their keywords, training its options, and a test the tables of the README.
+
+Tutorials of two generations spell some options differently: `spellings` holds the other names. What the statements of
+those tutorials pass without effect is accepted, with a warning: `ignored_by`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ThanoError, brief, did_you_mean
+from .option import Option, StatementKind, ValueKind
+
+MAX_INT32 = 2**31 - 1
+MAX_SEED = 2**32 - 1
+"""The largest seed that numpy takes."""
+
+_PREDICT = frozenset({StatementKind.PREDICT})
+_TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
+_TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
+_RUN_A_MODEL = _TRANSCRIBE | _TRAIN
+
+
+def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Option:
+    """An option of BUILD and FIT, which the tutorials pass to PREDICT too."""
+    return Option(name, description, kind, **fields, used_by=_TRAIN, ignored_by=_TRANSCRIBE)
+
+
+OPTIONS = (
+    Option(
+        "audio_col",
+        "the column of audio: a path, a URL (http, https, s3, gs, ..), or a BLOB with the content of a file",
+        ValueKind.COLUMN,
+        default="audio_path",
+        used_by=_RUN_A_MODEL | {StatementKind.PRINT_AUDIO},
+        goes_to_function=False,
+    ),
+    Option(
+        "text_col",
+        "the column of transcripts to compare with or to learn from",
+        ValueKind.COLUMN,
+        default="text",
+        used_by=_TRAIN | {StatementKind.EVALUATE},
+        ignored_by=_PREDICT,
+        goes_to_function=False,
+    ),
+    Option(
+        "by",
+        "a column whose groups get their own figures",
+        ValueKind.COLUMN,
+        default_in_words="all rows together",
+        used_by=frozenset({StatementKind.EVALUATE}),
+        goes_to_function=False,
+    ),
+    Option(
+        "result_col",
+        "the name of the column of transcripts",
+        ValueKind.TEXT,
+        default="predicted",
+        used_by=_PREDICT,
+        goes_to_function=False,
+    ),
+    Option(
+        "include",
+        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`",
+        ValueKind.CHOICES,
+        choices=("confidence", "words", "duration", "error"),
+        default_in_words="none",
+        used_by=_PREDICT,
+        goes_to_function=False,
+    ),
+    _training(
+        "epochs",
+        "passes over the rows",
+        ValueKind.INTEGER,
+        default=5,
+        at_least=1,
+        at_most=MAX_INT32,
+        spellings=("max_epochs",),
+    ),
+    Option(
+        "batch_size",
+        "clips in a batch at most",
+        ValueKind.INTEGER,
+        default_in_words="automatic",
+        at_least=1,
+        at_most=MAX_INT32,
+        used_by=_RUN_A_MODEL,
+    ),
+    _training(
+        "learning_rate",
+        "the highest, after the warm-up; it falls to 0 over the second half",
+        ValueKind.NUMBER,
+        default=1e-4,
+        above=0,
+    ),
+    _training(
+        "warmup_ratio",
+        "share of the steps over which the learning rate rises from 0",
+        ValueKind.NUMBER,
+        default=0.1,
+        at_least=0,
+        at_most=1,
+    ),
+    _training(
+        "validation_split",
+        "share of the rows held out and evaluated after each epoch",
+        ValueKind.NUMBER,
+        default=0.0,
+        at_least=0,
+        below=1,
+    ),
+    _training(
+        "seed",
+        "seed of the order of the rows, augmentation, dropout, and weights from scratch",
+        ValueKind.INTEGER,
+        default=0,
+        at_least=0,
+        at_most=MAX_SEED,
+    ),
+    _training(
+        "freeze_feature_encoder",
+        "leave the convolutions as they are",
+        ValueKind.BOOLEAN,
+        default_in_words="True, but not from scratch",
+    ),
+    _training(
+        "mask_time_prob",
+        "SpecAugment: share of the frames of a clip that is masked",
+        ValueKind.NUMBER,
+        default=0.05,
+        at_least=0,
+        at_most=1,
+    ),
+    _training(
+        "from_scratch",
+        "random weights in the shape of the base; `Wav2Vec2TinyEn` is a small one that needs no download",
+        ValueKind.BOOLEAN,
+        default=False,
+    ),
+    _training(
+        "augment",
+        "train on each clip also slower, faster, in rooms, by telephone and in noise",
+        ValueKind.BOOLEAN,
+        default_in_words="only from scratch",
+    ),
+    _training(
+        "gradient_accumulation",
+        "batches in a step",
+        ValueKind.INTEGER,
+        default=1,
+        at_least=1,
+        at_most=MAX_INT32,
+        spellings=("gradient_accumulation_steps",),
+    ),
+    Option(
+        "overwrite",
+        "replace a table or file that exists; a model that exists gets a new version",
+        ValueKind.BOOLEAN,
+        default=False,
+        used_by=_TRAIN | {StatementKind.COPY, StatementKind.UPLOAD, StatementKind.GET_MODEL, StatementKind.GET_DATASET},
+        ignored_by=_TRANSCRIBE,
+    ),
+    _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
+    Option(
+        "on_error",
+        "`'null'`: a clip that cannot be read gives NULL, or is skipped in training, with a warning; "
+        "`'fail'`: it stops the statement",
+        ValueKind.CHOICE,
+        choices=("null", "fail"),
+        default="null",
+        used_by=_RUN_A_MODEL,
+    ),
+    Option(
+        "device",
+        "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:N'` (the GPU of that number) or `'mps'`",
+        ValueKind.CHOICE,
+        choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
+        default="auto",
+        advice=(("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),),
+        used_by=_TRANSCRIBE,
+    ),
+    Option(
+        "device",
+        "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:0'` or `'mps'`",
+        ValueKind.CHOICE,
+        choices=("auto", "cpu", "cuda", "cuda:0", "mps"),
+        default="auto",
+        advice=(
+            ("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),
+            (
+                "cuda:N",
+                "training takes the first GPU; the environment variable CUDA_VISIBLE_DEVICES makes another the first",
+            ),
+        ),
+        used_by=_TRAIN,
+    ),
+    Option(
+        "precision",
+        "`'auto'`, `'float32'`, `'bfloat16'`, `'float16'` or `'int8'`: see [Speed](#speed)",
+        ValueKind.CHOICE,
+        choices=("auto", "float32", "bfloat16", "float16", "int8"),
+        default="auto",
+        used_by=_TRANSCRIBE,
+    ),
+    Option(
+        "precision",
+        "`'auto'`, `'float32'`, `'bfloat16'` or `'float16'`",
+        ValueKind.CHOICE,
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        advice=(
+            ("int8", "training needs floating point; where the connection has int8, write OPTIONS (precision='auto')"),
+        ),
+        used_by=_TRAIN,
+    ),
+    Option(
+        "if_exists",
+        "what happens to a table that exists: `'fail'`, `'replace'` or `'append'`",
+        ValueKind.CHOICE,
+        choices=("fail", "replace", "append"),
+        default="fail",
+        used_by=frozenset({StatementKind.COPY}),
+        goes_to_function=False,
+    ),
+    Option(
+        "model_name",
+        "the name that the model gets in the registry",
+        ValueKind.TEXT,
+        default_in_words="its own",
+        used_by=frozenset({StatementKind.GET_MODEL}),
+    ),
+    Option(
+        "framework",
+        "`'pytorch'`, the only one",
+        ValueKind.CHOICE,
+        choices=("pytorch",),
+        default="pytorch",
+        used_by=frozenset({StatementKind.UPLOAD}),
+        goes_to_function=False,
+    ),
+)
+
+_BY_STATEMENT: Mapping[StatementKind, Mapping[str, Option]] = {
+    statement: {
+        name: option
+        for option in OPTIONS
+        if statement in option.used_by | option.ignored_by
+        for name in (option.name, *option.spellings)
+    }
+    for statement in StatementKind
+}
+
+# Options of the original dialect that we do not take, and what to do instead.
+_ELSEWHERE = {
+    "language": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language",
+    "task": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model only transcribes",
+    "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
+}
+
+
+def find_option(statement: StatementKind, name: str, *, function: str | None = None) -> Option:
+    """The option that a statement calls `name`, by any spelling, in any case.
+
+    Args:
+        statement: which takes it.
+        name: of the option.
+        function: the function behind the statement, where it is the function that is given the option.
+
+    Raises:
+        ThanoError: the statement has no such option; the text says which it has.
+    """
+    known = _BY_STATEMENT[statement]
+    if function is not None:
+        known = {
+            spelling: option
+            for spelling, option in known.items()
+            if option.goes_to_function and statement in option.used_by
+        }
+    option = known.get(name.lower())
+    if option is not None:
+        return option
+    problem = f"{function or statement} has no option {brief(name)}"
+    if name.lower() in _ELSEWHERE:
+        raise ThanoError(f"{problem}: {_ELSEWHERE[name.lower()]}.")
+    used = {spelling: option for spelling, option in known.items() if statement in option.used_by}
+    names = dict.fromkeys(option.name for option in used.values())
+    listed = f" It takes {', '.join(names)}." if names else " It takes none."
+    raise ThanoError(f"{problem}.{did_you_mean(name, list(used)) or listed}")
