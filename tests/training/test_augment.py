@@ -29,10 +29,10 @@ def energy(samples: Samples) -> float:
 
 @pytest.mark.parametrize("speed", SPEEDS)
 def test_speed_changes_duration_and_pitch(speed: float) -> None:
-    heard = plain(speed=speed).apply(tone(440))
-    assert abs(len(heard) - n_samples_at(RATE_HZ, speed)) <= 1
-    spectrum = np.abs(np.fft.rfft(heard))
-    assert abs(np.argmax(spectrum) * RATE_HZ / len(heard) - speed * 440) < 2
+    augmented = plain(speed=speed).apply(tone(440))
+    assert abs(len(augmented) - n_samples_at(RATE_HZ, speed)) <= 1
+    spectrum = np.abs(np.fft.rfft(augmented))
+    assert abs(np.argmax(spectrum) * RATE_HZ / len(augmented) - speed * 440) < 2
     assert len(plain(speed=speed).apply(tone(440), change_speed=False)) == RATE_HZ
 
 
@@ -50,9 +50,9 @@ def test_noise_has_the_level_and_the_spectrum_that_were_chosen(signal_db: float,
 def test_a_room_has_the_reverberation_time_and_the_level_that_were_chosen() -> None:
     clap = np.zeros(RATE_HZ, np.float32)
     clap[1000] = 1.0
-    heard = plain(room=Room(reverberation_s=0.25, direct_db=6.0)).apply(clap)
-    direct, echo = heard[:1001], heard[1001:]
-    assert not np.abs(heard[:1000]).max() > 1e-5
+    augmented = plain(room=Room(reverberation_s=0.25, direct_db=6.0)).apply(clap)
+    direct, echo = augmented[:1001], augmented[1001:]
+    assert not np.abs(augmented[:1000]).max() > 1e-5
     assert 10 * np.log10(energy(direct) / energy(echo)) == pytest.approx(6.0, abs=0.1)
     start, end = echo[:400], echo[3600:4000]
     assert 10 * np.log10(energy(start) / energy(end)) == pytest.approx(
@@ -69,10 +69,10 @@ def test_a_telephone_keeps_the_speech_band_and_removes_what_is_above() -> None:
 @given(st.integers(1, 3000), st.integers(0, 40))
 def test_clips_of_any_length_keep_it_and_stay_finite(n_samples: int, clip: int) -> None:
     augmentation = choose_augmentation(1, 2, clip)
-    heard = augmentation.apply(tone(440, n_samples), change_speed=False)
-    assert heard.shape == (n_samples,)
-    assert heard.dtype == np.float32
-    assert np.isfinite(heard).all()
+    augmented = augmentation.apply(tone(440, n_samples), change_speed=False)
+    assert augmented.shape == (n_samples,)
+    assert augmented.dtype == np.float32
+    assert np.isfinite(augmented).all()
 
 
 def test_silence_stays_silent() -> None:
@@ -81,11 +81,11 @@ def test_silence_stays_silent() -> None:
 
 
 def test_a_clip_gets_every_kind_of_augmentation_and_the_same_one_when_asked_again() -> None:
-    heard = [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
-    assert all({each.speed for each in epochs} == set(SPEEDS) for epochs in heard)
+    augmentations = [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
+    assert all({each.speed for each in epochs} == set(SPEEDS) for epochs in augmentations)
     for find in (lambda each: each.room, lambda each: each.noise, lambda each: each.is_telephone):
-        assert all({bool(find(each)) for each in epochs} == {True, False} for epochs in heard[:5])
-    assert heard == [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
-    assert heard != [[choose_augmentation(1, epoch, clip) for epoch in range(30)] for clip in range(20)]
+        assert all({bool(find(each)) for each in epochs} == {True, False} for epochs in augmentations[:5])
+    assert augmentations == [[choose_augmentation(0, epoch, clip) for epoch in range(30)] for clip in range(20)]
+    assert augmentations != [[choose_augmentation(1, epoch, clip) for epoch in range(30)] for clip in range(20)]
     clip = tone(300)
-    assert np.array_equal(heard[3][4].apply(clip), choose_augmentation(0, 4, 3).apply(clip))
+    assert np.array_equal(augmentations[3][4].apply(clip), choose_augmentation(0, 4, 3).apply(clip))

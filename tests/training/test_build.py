@@ -65,23 +65,23 @@ def test_the_loss_falls_by_half_over_thirty_epochs(tmp_path: Path, small_model: 
     assert metrics[-1].train_loss < 0.5 * metrics[0].train_loss
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, spoiled_step: int) -> None:
+def make_loss_nan(monkeypatch: pytest.MonkeyPatch, nan_step: int) -> None:
     """Make the loss of one step NaN."""
     run, steps = CtcNetwork.run, itertools.count()
 
-    def run_badly(self: CtcNetwork, *args: Any) -> Any:
+    def run_with_nan(self: CtcNetwork, *args: Any) -> Any:
         output = run(self, *args)
-        if next(steps) == spoiled_step:
+        if next(steps) == nan_step:
             output.loss = output.loss * float("nan")
         return output
 
-    monkeypatch.setattr(CtcNetwork, "run", run_badly)
+    monkeypatch.setattr(CtcNetwork, "run", run_with_nan)
 
 
 def test_a_step_whose_gradient_is_nan_is_skipped_with_a_warning(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, 1)
+    make_loss_nan(monkeypatch, 1)
     monkeypatch.setattr(ctc_trainer, "MAX_SKIPPED_SHARE", 0.5)
     monitor = NotingMonitor()
     result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2), monitor=monitor)
@@ -95,7 +95,7 @@ def test_a_step_whose_gradient_is_nan_is_skipped_with_a_warning(
 def test_many_steps_whose_gradients_are_nan_stop_the_build(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil(monkeypatch, 1)
+    make_loss_nan(monkeypatch, 1)
     with pytest.raises(ThanoError, match=r"diverged in epoch 1.*smaller learning_rate"):
         run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2))
     assert Registry(tmp_path).find("model") is None
