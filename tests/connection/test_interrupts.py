@@ -75,7 +75,7 @@ def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
         "relation": lambda: con.sql(statement).fetchall(),
         "create": lambda: con.execute(f"CREATE TABLE t AS {statement}"),
     }[how]
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="run the same statement again to continue"):
         run()
     presser.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

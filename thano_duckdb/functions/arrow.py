@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
-from thano_duckdb.connection.session import find_session
+from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.errors import ThanoError
 
 
@@ -36,7 +36,7 @@ class Function:
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Register it on the connection's database, for any number and type of arguments and for NULLs."""
-        create_function: Any = connection.create_function  # whose type does not know of None
+        create_function: Any = connection.create_function  # its type does not allow None
         create_function(
             self.name,
             self.body,
@@ -60,7 +60,7 @@ _SQL_TYPES = {
 def sql_type(kind: pa.DataType) -> str:
     """What DuckDB calls an Arrow type.
 
-    `DuckDBPyConnection.from_arrow` would tell too, and costs half a second of imports.
+    `DuckDBPyConnection.from_arrow` knows it too, and costs half a second of imports.
     """
     if pa.types.is_list(kind):
         return f"{sql_type(kind.value_type)}[]"
@@ -70,16 +70,27 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[str(kind)]
 
 
+def session_of(connections: pa.ChunkedArray) -> Session:
+    """The session of the connection that calls, which a function's last argument names in each row.
+
+    Raises:
+        LookupError: see `find_session`.
+    """
+    return find_session(connections[0].as_py())
+
+
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
-    """A body that calls `function(session, *arguments)` row by row; the last argument names the connection.
+    """A body that calls `function(session, *arguments)` row by row; its last argument names the connection.
 
     For functions that act on one thing at a time (the registry's), not for those over many rows.
     """
 
     def body(*columns: pa.ChunkedArray) -> pa.Array:
-        *arguments, connections = (column.to_pylist() for column in columns)
-        session = find_session(connections[0])
-        rows = zip(*arguments, strict=True) if arguments else ((),) * len(connections)
+        *arguments, connections = columns
+        session = session_of(connections)
+        rows = (
+            zip(*(column.to_pylist() for column in arguments), strict=True) if arguments else ((),) * len(connections)
+        )
         return pa.array([function(session, *row) for row in rows], type=returns)
 
     return body

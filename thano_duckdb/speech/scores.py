@@ -17,12 +17,13 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An utterance with what was said in it and what was heard.
+class ScoredUtterance:
+    """An utterance to score.
 
     Attributes:
-        reference: what was said; None leaves the utterance out.
-        hypothesis: what was heard; None where the clip could not be read: it counts as failed, in no error rate.
+        reference: what was said; None excludes the utterance.
+        hypothesis: what the model recognised; None where the clip could not be read: it counts as failed and is part
+            of no error rate.
         duration_s: of the clip; None where unknown.
     """
 
@@ -31,7 +32,9 @@ class Judged:
     duration_s: float | None
 
 
-def scores(utterances: Sequence[Judged], *, elapsed_s: float | None, interval: bool) -> dict[str, float | None]:
+def scores(
+    utterances: Sequence[ScoredUtterance], *, elapsed_s: float | None, interval: bool
+) -> dict[str, float | None]:
     """The metrics of EVALUATE, in the order in which they are shown.
 
     Args:
