@@ -40,7 +40,7 @@ def test_the_tutorial_runs_in_a_folder_of_its_own(
 
     before = (folder / "tutorial.duckdb").read_bytes()
     assert shell.main(["demo", "--folder", str(folder)]) == 1
-    assert "there is a tutorial.duckdb" in capsys.readouterr().err
+    assert "already has a tutorial.duckdb" in capsys.readouterr().err
     assert (folder / "tutorial.duckdb").read_bytes() == before
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import duckdb
 import pytest
+
+from thano_duckdb.cli.shell import main
 
 SHELL = [sys.executable, "-m", "thano_duckdb"]
 
@@ -75,6 +78,18 @@ def test_warnings_are_sentences_on_standard_error(an4_model: Path) -> None:
     shell = run("-c", f"PREDICT USING '{an4_model}' AS SELECT 'lost.wav' AS audio_path")
     assert shell.returncode == 0
     assert shell.stderr.startswith("Warning: 1 clip could not be transcribed")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "SELECT 1"], ["-c", "SELEC 1"], ["demo", "--model", "no_model_here", "--audio", "x.wav"]]
+)
+def test_main_leaves_pythons_way_to_show_warnings_as_it_was(arguments: list[str]) -> None:
+    show, filters = warnings.showwarning, list(warnings.filters)
+    main(arguments)
+    with pytest.raises(SystemExit):
+        main(["--no-such-option"])
+    assert warnings.showwarning is show
+    assert warnings.filters == filters
 
 
 def test_ctrl_c_ends_the_shell_with_130() -> None:

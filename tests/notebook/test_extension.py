@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import duckdb
 import pytest
+import sqlparse
 from sql.connection import ConnectionManager
 
 import thano_duckdb
@@ -87,6 +90,36 @@ def test_unloading_gives_sql_back(notebook: Notebook) -> None:
     assert notebook.try_to(f"%%sql\n{OURS}").error is not None
     notebook.run("%load_ext thano_duckdb\n%sql con")
     assert len(notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%load_ext thano_duckdb\n%unload_ext thano_duckdb",
+        "{load}\n{load}\n{unload}",
+        "{load}\n{unload}\n{unload}",
+        "%load_ext thano_duckdb\n%reload_ext thano_duckdb\n%sql SELECT 1\n%unload_ext thano_duckdb",
+    ],
+    ids=["once", "loaded twice", "unloaded twice", "reloaded"],
+)
+def test_unloading_puts_back_what_loading_changed(
+    bare_notebook: Notebook, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    logger = logging.getLogger("sqlglot")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(sqlparse.engine.grouping, "MAX_GROUPING_TOKENS", 123)
+    show = warnings.showwarning
+    bare_notebook.variables["thano_duckdb"] = thano_duckdb
+    shell = "get_ipython()"
+    bare_notebook.run(
+        cell.format(
+            load=f"thano_duckdb.load_ipython_extension({shell})",
+            unload=f"thano_duckdb.unload_ipython_extension({shell})",
+        )
+    )
+    assert logger.level == logging.INFO
+    assert sqlparse.engine.grouping.MAX_GROUPING_TOKENS == 123
+    assert warnings.showwarning is show
 
 
 def test_reloading(notebook: Notebook) -> None:
