@@ -39,6 +39,13 @@ class Connection:
     """A DuckDB connection that understands the statements of our dialect.
 
     Attributes not listed here are `duckdb.DuckDBPyConnection`'s own. Relations that it returns are DuckDB relations.
+
+    Example:
+        >>> import thano_duckdb
+        >>> with thano_duckdb.connect() as con:
+        ...     models = con.sql("SELECT name FROM (LIST THANOSQL MODEL)")
+        ...     print(models.filter("name LIKE '%TinyEn'").fetchall())
+        [('Wav2Vec2TinyEn',)]
     """
 
     def __init__(
@@ -76,6 +83,19 @@ class Connection:
 
         Raises:
             DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+
+        Example:
+            >>> import thano_duckdb
+            >>> from thano_duckdb.models.bundled import dataset_folder
+            >>> con = thano_duckdb.connect()
+            >>> folder = dataset_folder("librispeech_data")
+            >>> _ = con.execute(f"CREATE TABLE clips AS FROM thano_audio('{folder}/08*.flac')")
+            >>> transcripts = con.sql("PREDICT USING Wav2Vec2TinyEn AS SELECT audio_path, duration FROM clips LIMIT 3")
+            >>> transcripts.columns
+            ['audio_path', 'duration', 'predicted']
+            >>> transcripts.filter("predicted LIKE '% BRIDGE'").project("predicted").fetchall()
+            [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
+            >>> con.close()
         """
         request = self._understand(query)
         with self._whole_run(request):
@@ -90,7 +110,21 @@ class Connection:
     from_query = sql
 
     def execute(self, query: Any, parameters: object = None) -> Self:
-        """Run SQL text; its rows are fetched from this connection, as with DuckDB."""
+        """Run SQL text; its rows are fetched from this connection, as with DuckDB.
+
+        Raises:
+            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+
+        Example:
+            >>> import thano_duckdb
+            >>> from thano_duckdb.models.bundled import dataset_folder
+            >>> con = thano_duckdb.connect()
+            >>> clip = str(dataset_folder("librispeech_data") / "082.flac")
+            >>> _, text = con.execute("PREDICT USING Wav2Vec2TinyEn AS SELECT ? AS audio_path", [clip]).fetchone()
+            >>> text
+            'THE RIVER LOOKS GREEN FROM THE BRIDGE'
+            >>> con.close()
+        """
         self._end_executed()
         run = Run(self._raw, self._session, self._understand(query))
         with run.step():
@@ -118,7 +152,17 @@ class Connection:
     # Opening and closing
 
     def cursor(self) -> Connection:
-        """A connection of its own to the same database, with the same settings, for another thread."""
+        """A connection of its own to the same database, with the same settings, for another thread.
+
+        Example:
+            >>> import thano_duckdb
+            >>> con = thano_duckdb.connect()
+            >>> _ = con.execute("CREATE TABLE t AS SELECT 'Yes!' AS text")
+            >>> with con.cursor() as cursor:
+            ...     print(cursor.execute("SELECT thano_normalize(text) FROM t").fetchall())
+            [('yes',)]
+            >>> con.close()
+        """
         return Connection(self._raw.cursor(), self._settings, install=self._install)
 
     duplicate = cursor

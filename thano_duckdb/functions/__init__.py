@@ -45,6 +45,13 @@ def load(
 
     Returns:
         The same connection.
+
+    Example:
+        >>> import duckdb, thano_duckdb
+        >>> con = thano_duckdb.load(duckdb.connect())
+        >>> con.sql("SELECT thano_wer('she said yes twice', 'SHE SAID LESS TWICE') AS wer").fetchall()
+        [(0.25,)]
+        >>> con.close()
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     _loaded[connection] = install(connection, settings)
