@@ -25,7 +25,7 @@ QUERY = "SELECT audio_path, text FROM an4 WHERE id < 8"
 def test_build_gives_a_row_an_epoch_and_a_model_that_lasts(
     an4_con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance], tmp_path: Path
 ) -> None:
-    clips = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
+    clips = an4_con.sql(QUERY).df()  # noqa: F841 - DuckDB finds it by its name
     statement = BUILD.format(base=an4_model, query="SELECT * FROM clips")
     with thano_duckdb.connect(tmp_path / "my.duckdb") as con:
         epochs = con.sql(statement)
@@ -38,7 +38,6 @@ def test_build_gives_a_row_an_epoch_and_a_model_that_lasts(
         assert lineage == "built"
         with pytest.raises(ThanoError, match="overwrite"):
             con.execute(statement)
-    assert len(clips) == 8
     with thano_duckdb.connect(tmp_path / "my.duckdb") as later:
         ((_, text),) = later.sql(f"PREDICT USING mine AS SELECT '{an4_test[9].audio_path}' AS audio_path").fetchall()
         ((folder,),) = later.sql("SELECT path FROM (LIST MODEL)").fetchall()
@@ -50,7 +49,7 @@ def test_build_gives_a_row_an_epoch_and_a_model_that_lasts(
 def test_fit_goes_on_from_a_model_that_was_built(
     an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path
 ) -> None:
-    rows = an4_con.sql(QUERY).df()
+    rows = an4_con.sql(QUERY).df()  # noqa: F841 - DuckDB finds it by its name
     with thano_duckdb.connect(model_home=tmp_path) as con:
         con.execute(f"BUILD MODEL first USING '{an4_model}' OPTIONS (epochs=1) AS SELECT * FROM rows")
         con.execute("FIT MODEL second USING first OPTIONS (epochs=1) AS SELECT * FROM rows")
@@ -58,7 +57,6 @@ def test_fit_goes_on_from_a_model_that_was_built(
             ("first", str(an4_model)),
             ("second", "first@1"),
         ]
-    assert len(rows) == 8
 
 
 @pytest.mark.parametrize(

@@ -87,10 +87,10 @@ def test_null_in_null_out(con: thano_duckdb.Connection, an4_model: Path) -> None
 def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
     with thano_duckdb.connect(model_home=tmp_path) as con:
         con.execute(f"UPLOAD MODEL a FROM '{an4_model}'")
-        clips = an4_con.sql("SELECT id, audio_path FROM an4 WHERE id < 4").df()
+        clips = an4_con.sql("SELECT id, audio_path FROM an4 WHERE id < 4").df()  # noqa: F841 - DuckDB finds it by its name
         rows = con.sql("SELECT id, thano_transcribe(if(id % 2 = 0, 'a', NULL), audio_path).text FROM clips").fetchall()
         alone = con.sql("SELECT id, thano_transcribe('a', audio_path).text FROM clips").fetchall()
-        assert len(clips) == 4
+    assert all(text for _, text in alone)
     assert rows == [(i, text if i % 2 == 0 else None) for i, text in alone]
 
 
