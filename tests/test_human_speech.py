@@ -1,4 +1,4 @@
-"""Speech of people that comes in Debian packages, transcribed in SQL; skipped where the packages are not installed."""
+"""Human speech from Debian packages, transcribed in SQL; skipped where the packages are not installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POCKETSPHINX = Path("/usr/share/pocketsphinx/test/data")
     not (PROMPTS / "agent-user.wav").exists() or not PROMPT_TEXTS.exists(),
     reason="the packages asterisk-core-sounds-en-wav and asterisk-core-sounds-en are not installed",
 )
-def test_the_prompts_of_asterisk(con: thano_duckdb.Connection, any_small_model: Path) -> None:
+def test_asterisk_prompts_give_the_error_rates_of_the_card(con: thano_duckdb.Connection, any_small_model: Path) -> None:
     example = (REPOSITORY / "sql" / "asterisk_prompts.sql").read_text(encoding="utf-8")
     *_, by_folder, by_length = [con.sql(statement) for statement in split_statements(example)]
     texts = dict(con.sql("SELECT prompt, text FROM prompts").fetchall())
@@ -31,7 +31,7 @@ def test_the_prompts_of_asterisk(con: thano_duckdb.Connection, any_small_model: 
     assert texts["dictate/forhelp"].split() == ["press", "zero", "for", "help"]
     assert not any(character in text for text in texts.values() for character in "0123456789[]()<>*#")
 
-    assert con.sql("SELECT count(*), count(predicted), count(error) FROM heard").fetchall() == [(563, 563, 0)]
+    assert con.sql("SELECT count(*), count(predicted), count(error) FROM transcripts").fetchall() == [(563, 563, 0)]
     groups = {folder: (n_prompts, n_words, wer) for folder, n_prompts, n_words, wer, _ in by_folder.fetchall()}
     assert {folder: group[0] for folder, group in groups.items()} == {
         "dictate": 12, "digits": 94, "followme": 6, "letters": 61, "phonetic": 27, "sentences": 353, "silence": 10,
@@ -44,7 +44,7 @@ def test_the_prompts_of_asterisk(con: thano_duckdb.Connection, any_small_model: 
     if card.exists():  # random weights have none
         (row,) = [line for line in card.read_text(encoding="utf-8").splitlines() if line.startswith("| the prompts")]
         wer, cer = map(float, row.strip(" |").split("|")[-2:])
-        found = con.sql("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM heard").fetchall()
+        found = con.sql("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM transcripts").fetchall()
         assert found == [pytest.approx((wer, cer), abs=0.01)]
 
 
@@ -53,7 +53,7 @@ def test_the_prompts_of_asterisk(con: thano_duckdb.Connection, any_small_model: 
     reason="the package pocketsphinx-testdata is not installed",
 )
 @pytest.mark.parametrize(("corpus", "file", "n_words"), [("librivox", "transcription", 71), ("cards", "", 21)])
-def test_the_recordings_of_pocketsphinx(
+def test_pocketsphinx_recordings_are_evaluated(
     con: thano_duckdb.Connection, any_small_model: Path, corpus: str, file: str, n_words: int
 ) -> None:
     folder = POCKETSPHINX / corpus

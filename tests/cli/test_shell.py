@@ -32,12 +32,12 @@ def test_predict_from_a_file_into_a_database(an4_model: Path, an4_clip: str, tmp
     script, database = tmp_path / "job.sql", tmp_path / "my.duckdb"
     script.write_text(
         f"-- a script\nCREATE TABLE clips AS SELECT '{an4_clip}' AS audio_path; -- ;\n"
-        f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM clips;\n"
+        f"CREATE TABLE transcripts AS PREDICT USING '{an4_model}' AS SELECT * FROM clips;\n"
     )
     assert run(str(database), "-f", str(script)).returncode == 0
-    shell = run(str(database), "-c", "SELECT predicted FROM heard")
+    shell = run(str(database), "-c", "SELECT predicted FROM transcripts")
     with duckdb.connect(database) as con:
-        (text,) = con.execute("SELECT predicted FROM heard").fetchall()[0]
+        (text,) = con.execute("SELECT predicted FROM transcripts").fetchall()[0]
     assert text
     assert text in shell.stdout
 
@@ -46,7 +46,7 @@ def test_statements_from_standard_input() -> None:
     assert "42" in run(stdin="SELECT 40 + 2;").stdout
 
 
-def test_an_error_names_its_line_in_the_script_and_stops_it(tmp_path: Path) -> None:
+def test_an_error_names_its_line_and_stops_the_script(tmp_path: Path) -> None:
     script = tmp_path / "job.sql"
     script.write_text("SELECT 'before';\n\nPREDICT USING m OPTIONS (audio_cl='x') AS SELECT 1;\nSELECT 'after';\n")
     shell = run("-f", str(script))
@@ -83,7 +83,7 @@ def test_warnings_are_sentences_on_standard_error(an4_model: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["-c", "SELECT 1"], ["-c", "SELEC 1"], ["demo", "--model", "no_model_here", "--audio", "x.wav"]]
 )
-def test_main_leaves_pythons_way_to_show_warnings_as_it_was(arguments: list[str]) -> None:
+def test_main_restores_how_warnings_are_shown(arguments: list[str]) -> None:
     show, filters = warnings.showwarning, list(warnings.filters)
     main(arguments)
     with pytest.raises(SystemExit):

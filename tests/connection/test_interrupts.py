@@ -31,7 +31,7 @@ def clips(tmp_path: Path) -> str:
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """A model that computes its first batch, then for ever, until it is told to stop; the event says that it hangs."""
+    """A model that hangs in its second batch until it is cancelled; the event is set when it hangs."""
     hangs, released = threading.Event(), threading.Event()
     forward, n_calls = AcousticModel.forward, 0
 
@@ -60,7 +60,7 @@ def press_ctrl_c_once(hangs: threading.Event) -> threading.Thread:
 
 
 @pytest.mark.parametrize("how", ["execute", "relation", "create"])
-def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
+def test_ctrl_c_stops_a_statement_and_its_transcripts_are_kept(
     con: thano_duckdb.Connection,
     an4_model: Path,
     clips: str,
@@ -92,10 +92,10 @@ def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
 
     monkeypatch.setattr(AcousticModel, "forward", counting)
     assert len(con.sql(statement).fetchall()) == N_CLIPS
-    assert n_computed == N_CLIPS - 1  # the first batch was done before
+    assert n_computed == N_CLIPS - 1  # the first batch was kept
 
 
-def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
+def test_ctrl_c_stops_a_statement_of_duckdb(con: thano_duckdb.Connection) -> None:
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -104,7 +104,7 @@ def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
     assert con.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
+def test_ctrl_c_stops_a_build_and_the_same_statement_resumes_it(
     an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from thano_duckdb.training.trainer import CtcTrainer
@@ -116,12 +116,12 @@ def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
 
     step = CtcTrainer.training_step
 
-    def step_of_a_user_in_doubt(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
+    def step_that_is_interrupted(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
         if len(self.metrics) == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, *args, **kwargs)
 
-    monkeypatch.setattr(CtcTrainer, "training_step", step_of_a_user_in_doubt)
+    monkeypatch.setattr(CtcTrainer, "training_step", step_that_is_interrupted)
     with thano_duckdb.connect(model_home=tmp_path / "home") as con:
         with pytest.raises(KeyboardInterrupt, match=r"(?i)the same statement.*epoch 1"):
             con.execute(statement)

@@ -58,7 +58,9 @@ def build(
     )
 
 
-def test_a_build_returns_one_row_per_epoch_and_registers_the_model(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_a_build_returns_one_row_per_epoch_and_registers_the_model(
+    raw: duckdb.DuckDBPyConnection, small_model: Path
+) -> None:
     epochs = build(raw, small_model, epochs=2, validation_split=0.5)
     assert tuple(column[0] for column in epochs.description or ()) == COLUMNS
     rows = epochs.fetchall()
@@ -69,7 +71,9 @@ def test_a_build_returns_one_row_per_epoch_and_registers_the_model(raw: duckdb.D
     assert clip == (None,)
 
 
-def test_blobs_train_like_files_also_where_files_may_not_be_read(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+def test_blobs_train_like_files_also_where_files_may_not_be_read(
+    raw: duckdb.DuckDBPyConnection, small_model: Path
+) -> None:
     (loss,) = {row[3] for row in build(raw, small_model, epochs=1).fetchall()}
     raw.execute("SET enable_external_access = false")
     with pytest.raises(duckdb.Error, match="may not read files"):

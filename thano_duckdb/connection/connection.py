@@ -62,7 +62,7 @@ class Connection:
         self._raw = raw
         self._settings = settings
         self._install = install
-        raw.execute("SET enable_progress_bar = false")  # it moves once per 2,048 clips: ours takes its place
+        raw.execute("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         self._session = install(raw, settings)
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""

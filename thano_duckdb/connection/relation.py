@@ -2,7 +2,7 @@
 
 A relation runs each time it is read, so each read has its own progress bar, its own Ctrl-C and its own warning of
 failed clips. The relation stays a `DuckDBPyRelation`: DuckDB scans it by the name of its Python variable, joins it
-with plain relations, and every method of DuckDB's is there.
+with plain relations, and it has every method of DuckDB's.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Session:
 
     @contextlib.contextmanager
     def running(self, statement: RunningStatement) -> Iterator[None]:
-        """Let our functions report to `statement`. Entered again for each fetch of a statement's rows."""
+        """Let our functions report to `statement` within the block, which each fetch of its rows enters again."""
         outer, self._statement = self._statement, statement
         try:
             yield

@@ -31,7 +31,7 @@ def load(
     precision: str = "auto",
     progress: bool | str = "auto",
 ) -> duckdb.DuckDBPyConnection:
-    """Install the functions and table macros on a plain DuckDB connection, which stays what it is.
+    """Install the functions and table macros on a plain DuckDB connection.
 
     The statements of the dialect need `thano_duckdb.connect`; `thano_transcribe`, `thano_wer`, `thano_predict` and
     the others work in ordinary SQL. A cursor of the connection is a connection of its own: load it too.

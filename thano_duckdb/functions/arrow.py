@@ -26,7 +26,7 @@ class Function:
         name: its name in SQL.
         body: takes one `ChunkedArray` per argument, returns an array of as many rows.
         returns: the type of that array.
-        changes_something: DuckDB must call it once per row, neither twice nor never.
+        changes_something: DuckDB must call it exactly once per row.
     """
 
     name: str

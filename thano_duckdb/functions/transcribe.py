@@ -86,7 +86,7 @@ def transcribe(
 
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
-    """The rows of each model and its options; almost always one group."""
+    """The row numbers of each combination of model and options; almost always one group."""
     groups: dict[tuple[str | None, str | None], list[int]] = {}
     for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
         groups.setdefault(key, []).append(row)
