@@ -17,7 +17,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredUtterance:
     """The reference and the hypothesis of an utterance.
 
     Attributes:
@@ -31,7 +31,9 @@ class Judged:
     duration_s: float | None
 
 
-def scores(utterances: Sequence[Judged], *, elapsed_s: float | None, interval: bool) -> dict[str, float | None]:
+def scores(
+    utterances: Sequence[ScoredUtterance], *, elapsed_s: float | None, interval: bool
+) -> dict[str, float | None]:
     """The metrics of EVALUATE, in the order in which they are shown.
 
     Args:
