@@ -17,7 +17,6 @@ from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
-from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 from .arrow import Function, parse_options, session_of
@@ -79,7 +78,7 @@ def transcribe(
             engine = _engine(session, model, chosen, allow_external=allow_external)
             found = engine.transcribe(
                 [values[row] for row in rows],
-                decoder=GreedyDecoder(),
+                decoder=engine.recognizer.default_decoder,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
