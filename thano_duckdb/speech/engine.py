@@ -1,7 +1,7 @@
 """Clips in, transcripts out, in the same order: the single entry point to recognition.
 
 Threads decode audio ahead of the model. Decoded clips are collected in pools of a limited number of bytes. The windows
-of a pool are sorted by length and go through the model in batches, while the threads decode the next pool. So memory use
+of a pool are sorted by length and go through the model in batches, while the threads decode the next pool. So memory
 does not grow with the number of clips. On a CPU the batches, and with them the rounding errors, are the same in every
 run; on a GPU they depend on the memory that is free.
 """
