@@ -19,6 +19,7 @@ from tests.audio.sounds import encode, hiss, hum, reason
 from tests.audio.test_decode import _without_first_frame, _without_length
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.info import AudioInfo, probe
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 
 # Locations
@@ -203,7 +204,10 @@ def test_a_flac_that_promises_a_year() -> None:
     wrong = bytearray(encode(hiss(1), "FLAC", "PCM_16"))
     wrong[21] |= 0x0F
     wrong[22:26] = b"\xff" * 4
-    assert "it holds 1.00 s" in reason(bytes(wrong))
+    assert "By its header it lasts more than 14,400 s" in reason(bytes(wrong))
+    unlimited = decode(Clip.of(bytes(wrong)), limits=ReadLimits(max_duration_s=None))
+    assert isinstance(unlimited, AudioFailure)
+    assert "it holds 1.00 s" in unlimited.reason
 
 
 def test_a_header_that_counts_itself_is_accepted() -> None:

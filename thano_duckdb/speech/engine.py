@@ -120,6 +120,7 @@ class Engine:
         cache: TranscriptCache,
         max_clips: int | None,
         monitor: Monitor,
+        read: Callable[[Clip], Waveform | AudioFailure] | None = None,
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -129,6 +130,7 @@ class Engine:
             cache: has the transcripts of clips that were transcribed before, and keeps those of the others.
             max_clips: clips in a batch at most; None leaves it to the device.
             monitor: receives progress and failures, from this thread; a clip that occurs twice fails once.
+            read: reads the clips of this call, within limits of its own.
 
         Returns:
             As many as `clips`, in their order; None for None. A clip that cannot be transcribed has its reason in
@@ -154,7 +156,7 @@ class Engine:
         monitor.clips_done(n_known, known_s)
         if not unknown:
             return transcripts
-        call = _Call(self.recognizer, self._runner, self._read, self._limits, decoder, max_clips, monitor)
+        call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
         # Closed at once where the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(unknown)) as finished:
             for job, transcript in finished:
