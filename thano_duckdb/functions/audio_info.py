@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import itertools
 
 import pyarrow as pa
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.connection.session import find_session
+from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.threads import CallThreads
 
-from .arrow import Function
+from .arrow import Function, parse_options
 from .clips import clips
 
 AUDIO_INFO = pa.struct(
@@ -27,17 +31,21 @@ AUDIO_INFO = pa.struct(
 N_THREADS = 8  # a header costs waiting, not computing
 
 
-def audio_info(audio: pa.ChunkedArray, external_access: pa.ChunkedArray) -> pa.Array:
+def audio_info(
+    audio: pa.ChunkedArray, options: pa.ChunkedArray, external_access: pa.ChunkedArray, connections: pa.ChunkedArray
+) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, a clip that cannot be read has its `error` set."""
+    limits = find_session(connections[0].as_py()).settings.read_limits
+    limits = limits.changed(parse_options(options[0].as_py(), "thano_audio_info", StatementKind.PRINT_AUDIO))
     values = clips(audio, allow_files=external_access[0].as_py())
-    with ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-probe") as threads:
-        return pa.array(list(threads.map(_row, values)), type=AUDIO_INFO)
+    with CallThreads(N_THREADS, "thano-probe") as threads:
+        return pa.array(list(threads.map(_row, values, itertools.repeat(limits))), type=AUDIO_INFO)
 
 
-def _row(clip: Clip | None) -> dict[str, object] | None:
+def _row(clip: Clip | None, limits: ReadLimits) -> dict[str, object] | None:
     if clip is None:
         return None
-    found = probe(clip)
+    found = probe(clip, limits=limits)
     if isinstance(found, AudioFailure):
         return {"error": found.reason}
     return _fields(found)

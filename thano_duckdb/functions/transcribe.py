@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from thano_duckdb.audio.decode import decode
 from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.connection.statement import FailFast, Statement
 from thano_duckdb.errors import ThanoError
@@ -83,6 +85,7 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
+                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
             )
             for row, transcript in zip(rows, found, strict=True):
                 transcripts[row] = transcript
