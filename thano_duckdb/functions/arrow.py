@@ -87,6 +87,18 @@ def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[...,
     return body
 
 
+def option_texts(options: pa.ChunkedArray) -> list[str | None]:
+    """The JSON text of each row.
+
+    Raises:
+        ThanoError: the column holds something else, such as a struct.
+    """
+    if pa.types.is_nested(options.type):
+        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
+    texts: list[str | None] = options.to_pylist()
+    return texts
+
+
 def parse_options(text: str | None, function: str, statement: StatementKind) -> dict[str, Any]:
     """The options of a call as JSON text, checked as those of the statement that the function is behind.
 

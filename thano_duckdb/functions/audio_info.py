@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pyarrow as pa
 
 from thano_duckdb.audio.decode import AudioFailure
@@ -14,7 +12,7 @@ from thano_duckdb.connection.session import find_session
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.threads import CallThreads
 
-from .arrow import Function, parse_options
+from .arrow import Function, option_texts, parse_options
 from .clips import clips
 
 AUDIO_INFO = pa.struct(
@@ -35,11 +33,14 @@ def audio_info(
     audio: pa.ChunkedArray, options: pa.ChunkedArray, external_access: pa.ChunkedArray, connections: pa.ChunkedArray
 ) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, a clip that cannot be read has its `error` set."""
-    limits = find_session(connections[0].as_py()).settings.read_limits
-    limits = limits.changed(parse_options(options[0].as_py(), "thano_audio_info", StatementKind.PRINT_AUDIO))
+    ours = find_session(connections[0].as_py()).settings.read_limits
+    texts = option_texts(options)
+    limits = {
+        text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
+    }
     values = clips(audio, allow_files=external_access[0].as_py())
     with CallThreads(N_THREADS, "thano-probe") as threads:
-        return pa.array(list(threads.map(_row, values, itertools.repeat(limits))), type=AUDIO_INFO)
+        return pa.array(list(threads.map(_row, values, [limits[text] for text in texts])), type=AUDIO_INFO)
 
 
 def _row(clip: Clip | None, limits: ReadLimits) -> dict[str, object] | None:

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.connection.statement import FailFast, Statement
-from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
@@ -22,7 +21,7 @@ from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
-from .arrow import Function, parse_options
+from .arrow import Function, option_texts, parse_options
 from .clips import clips
 
 if TYPE_CHECKING:
@@ -94,10 +93,8 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The rows of each model and its options; almost always one group."""
-    if pa.types.is_nested(options.type):
-        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
-    for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
+    for row, key in enumerate(zip(models.to_pylist(), option_texts(options), strict=True)):
         groups.setdefault(key, []).append(row)
     return groups
 
