@@ -25,6 +25,8 @@ def describe(head: bytes) -> str | None:
     """
     if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
         return "It is a SPHERE file compressed by shorten, which libsndfile does not read; unpack it first: sph2pipe"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return f"It is an AVI file, which libsndfile does not read; {_CONVERT.format(suffix='avi')}"
     if head.startswith(_READ_BY_LIBSNDFILE):
         return None
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
