@@ -35,7 +35,7 @@ def test_locations_without_a_file(tmp_path: Path) -> None:
     assert reason("\ud800.wav").startswith("This is not a path")
     too_long = reason("x" * 5000)
     assert "name too long" in too_long
-    assert len(too_long) < 600
+    assert len(too_long) < 300
 
 
 def test_a_relative_path_is_shown_as_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import base64
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from tests.audio.test_decode import _without_length
 from tests.audio.web_server import serving
 from thano_duckdb import ThanoError, ThanoWarning
 
+LONG_TEXT = base64.b64encode(bytes(60_000)).decode()
 MODEL = "Wav2Vec2TinyEn"
 TEMPLATE = "{{ cycler.__init__.__globals__.os.system('touch pwned') }}"
 HOSTILE = ["reference://x::r.json", "simplecache::reference://x::r.json", "local://r.json", "S3://b/x::r.json"]
@@ -115,6 +117,27 @@ def test_ctrl_c_does_not_wait_for_a_slow_server(con: thano_duckdb.Connection) ->
             con.sql(f"PREDICT USING {MODEL} AS FROM slow").fetchall()
         assert time.monotonic() - started < 4
         timer.join()
+
+
+@pytest.mark.parametrize("path", [LONG_TEXT, "x\n" * 50_000, "https://h/" + "a" * 50_000])
+def test_a_name_of_any_length_is_shown_briefly(con: thano_duckdb.Connection, path: str) -> None:
+    """Such as the content of a file in base64 that is taken for its path."""
+    con.execute("CREATE TABLE odd AS SELECT ? AS audio_path, 'a b' AS text", [path])
+    with pytest.warns(ThanoWarning, match="1 clip could not be transcribed") as warned:
+        error = error_of(con, "include='error', timeout=1", "odd")
+    assert len(error or "") < 400
+    message = str(warned[0].message)
+    assert len(message) < 800
+    assert "\n" not in message
+    for statement in (
+        "PREDICT USING {} OPTIONS (on_error='fail')",
+        "BUILD MODEL b USING {}",
+    ):
+        with pytest.raises(ThanoError) as refused:
+            con.sql(statement.format(MODEL) + " AS FROM odd").fetchall()
+        assert len(str(refused.value)) < 900
+    ((error,),) = con.sql("SELECT thano_audio_info(audio_path, '{\"timeout\": 1}').error FROM odd").fetchall()
+    assert len(error) < 400
 
 
 def test_hostile_paths_run_nothing_in_any_statement(con: thano_duckdb.Connection, tmp_path: Path) -> None:

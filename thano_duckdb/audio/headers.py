@@ -84,6 +84,14 @@ def mp3_samples(raw: RawAudio) -> int:
     return 0 if start is None else count_samples(raw, start)
 
 
+def after_id3(raw: RawAudio) -> int:
+    """Where libsndfile looks for the audio: after the ID3v2 tags at the beginning, if there are any."""
+    offset = 0
+    while (head := raw.read_at(offset, 10)).startswith(b"ID3") and len(head) == 10:
+        offset += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    return offset
+
+
 def _id3_bytes(raw: RawAudio) -> int:
     """Size of the ID3v2 tag before the audio (ID3v2.4, section 3.1), 0 without one."""
     head = raw.read_at(0, 10)

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from thano_duckdb.errors import brief_location
+
 from .failure import UnreadableAudioError
 from .limited_file import LimitedFile
 from .limits import ReadLimits
 from .remote import fetch
 from .source import Clip
-
-_MAX_SHOWN = 400  # characters of a path in a reason
 
 
 class RawAudio(Protocol):
@@ -123,7 +123,7 @@ def _open_regular_file(clip: Clip) -> int:
         raise UnreadableAudioError("The path is empty.")
     try:
         path = clip.path
-        shown = str(path) if len(str(path)) <= _MAX_SHOWN else f"{str(path)[:_MAX_SHOWN]}..."
+        shown = brief_location(str(path))
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise UnreadableAudioError(f"{shown} is a directory, not an audio file.")

@@ -14,11 +14,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from . import headers
+from .caf import has_broken_packet_table
 from .encodings import unsupported_encoding
 from .failure import UnreadableAudioError
 from .opened import Block, OpenSound
 from .raw import OpenFile, RawAudio
-from .signatures import HEAD_BYTES, describe
+from .signatures import HEAD_BYTES, SAMPLE_DUMP, describe, is_sample_dump
 
 # Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
@@ -122,6 +123,10 @@ def open_sndfile(raw: RawAudio) -> Iterator[SndfileSound]:
     Raises:
         UnreadableAudioError: with the reason.
     """
+    if is_sample_dump(raw.read_at(headers.after_id3(raw), 4)):
+        raise UnreadableAudioError(SAMPLE_DUMP)
+    if has_broken_packet_table(raw):
+        raise UnreadableAudioError("It is damaged: its table of packets cannot be read; copy or download it again.")
     mp3_bytes = headers.mp3_stream_bytes(raw)
     if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
         promised, held = mp3_bytes
