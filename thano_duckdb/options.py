@@ -34,7 +34,7 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
 OPTIONS = (
     Option(
         "audio_col",
-        "the column of audio: a path, a URL (http, https, s3, gs, ..), or a BLOB with the content of a file",
+        "the column of audio: a path, a URL (http, https, s3, gs, az, hf), or a BLOB with the content of a file",
         ValueKind.COLUMN,
         default="audio_path",
         used_by=_READ_AUDIO,
