@@ -106,7 +106,15 @@ def test_a_slow_server_is_given_up(con: thano_duckdb.Connection) -> None:
         )
 
 
-def test_ctrl_c_does_not_wait_for_a_slow_server(con: thano_duckdb.Connection) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"PREDICT USING {MODEL} AS FROM slow",
+        "PRINT AUDIO AS FROM slow",
+        "SELECT thano_audio_info(audio_path) FROM slow",
+    ],
+)
+def test_ctrl_c_does_not_wait_for_a_slow_server(con: thano_duckdb.Connection, statement: str) -> None:
     con.sql(f"PREDICT USING {MODEL} AS FROM long").fetchall()  # the model is loaded
     with serving() as port:
         con.execute(f"CREATE TABLE slow AS SELECT 'http://127.0.0.1:{port}/slow' AS audio_path")
@@ -114,7 +122,7 @@ def test_ctrl_c_does_not_wait_for_a_slow_server(con: thano_duckdb.Connection) ->
         timer.start()
         started = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            con.sql(f"PREDICT USING {MODEL} AS FROM slow").fetchall()
+            con.sql(statement).fetchall()
         assert time.monotonic() - started < 4
         timer.join()
 

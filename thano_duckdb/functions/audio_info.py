@@ -9,8 +9,9 @@ from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.session import find_session
+from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import CallThreads
+from thano_duckdb.speech.threads import CallThreads, result_of
 
 from .arrow import Function, option_texts, parse_options
 from .clips import clips
@@ -33,14 +34,17 @@ def audio_info(
     audio: pa.ChunkedArray, options: pa.ChunkedArray, external_access: pa.ChunkedArray, connections: pa.ChunkedArray
 ) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, a clip that cannot be read has its `error` set."""
-    ours = find_session(connections[0].as_py()).settings.read_limits
+    session = find_session(connections[0].as_py())
+    ours = session.settings.read_limits
     texts = option_texts(options)
     limits = {
         text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
     }
     values = clips(audio, allow_files=external_access[0].as_py())
     with CallThreads(N_THREADS, "thano-probe") as threads:
-        return pa.array(list(threads.map(_row, values, [limits[text] for text in texts])), type=AUDIO_INFO)
+        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
+        monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
+        return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
 
 
 def _row(clip: Clip | None, limits: ReadLimits) -> dict[str, object] | None:
