@@ -114,10 +114,13 @@ def test_only_the_part_that_is_read_counts() -> None:
 def test_by_default_six_hours_in_a_few_kilobytes_are_refused_at_once() -> None:
     """Their samples at 16 kHz would take 1.3 GiB."""
     started = time.monotonic()
-    for flac in (quiet_flac(6 * 3600), _without_length(quiet_flac(6 * 3600))):
+    announced = quiet_flac(6 * 3600)
+    for flac in (announced, _without_length(announced)):
         found = decode(Clip.of(flac))
         assert isinstance(found, AudioFailure)
         assert "14,400 s" in found.reason
+        by_header = found.reason.startswith("By its header")
+        assert by_header == (flac == announced)
     assert time.monotonic() - started < 20
 
 

@@ -69,6 +69,11 @@ def test_other_protocols_and_chains_are_refused(trap: Path, location: str) -> No
     assert sorted(path.name for path in trap.iterdir()) == ["a.wav", "r.json"]
 
 
+@pytest.mark.parametrize("location", [each for each in CHAINS if "%3A" not in each])
+def test_a_chain_is_no_path(location: str) -> None:
+    assert Clip.of(location).is_url
+
+
 def test_the_reason_names_the_protocol(trap: Path) -> None:
     assert reason("Reference://r.json") == (
         "The protocol reference:// is not supported; use a path, http(s)://, s3://, gs://, az:// or hf://."

@@ -21,6 +21,7 @@ BOMB_BYTES = 512 * 1024 * 1024
 class Clips(http.server.BaseHTTPRequestHandler):
     """`/clip.flac` is a clip; `/404` and other numbers answer with that status; the other names are below."""
 
+    protocol_version = "HTTP/1.1"  # connections stay open
     released = threading.Event()
 
     def do_GET(self) -> None:
@@ -40,9 +41,11 @@ class Clips(http.server.BaseHTTPRequestHandler):
 
     def _short(self, _: str) -> None:
         self._answer(CLIP[:1000], len(CLIP))
+        self.close_connection = True
 
     def _silent(self, _: str) -> None:
         self.released.wait(30)
+        self.close_connection = True
 
     def _slow(self, _: str) -> None:
         self._head({"Content-Length": str(len(CLIP))})
@@ -58,6 +61,7 @@ class Clips(http.server.BaseHTTPRequestHandler):
 
     def _promised(self, n_bytes: str) -> None:
         self._head({"Content-Length": n_bytes})
+        self.close_connection = True
 
     def _gzip(self, _: str) -> None:
         self._answer(gzip.compress(CLIP), None, {"Content-Encoding": "gzip"})
@@ -93,6 +97,8 @@ class Clips(http.server.BaseHTTPRequestHandler):
 
     def _head(self, headers: dict[str, str]) -> None:
         self.send_response(200)
+        if "Content-Length" not in headers:
+            self.send_header("Connection", "close")
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -24,16 +24,16 @@ class Trail:
     """The addresses that one request was led through.
 
     Attributes:
-        has_been_public: it has been connected to a public address.
+        is_public: its last address is public; then every later one is.
         refused: host and port of the address inside that it was led to next, if it was.
     """
 
-    has_been_public: bool = False
+    is_public: bool = False
     refused: str | None = None
 
     def check(self, host: str, port: object) -> None:
         """Raise `PermissionError` where the next address lies inside, and the last one did not."""
-        if self.has_been_public and not public_address.is_public(host):
+        if self.is_public and not public_address.is_public(host):
             self.refused = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             raise PermissionError(f"a redirect to {self.refused}")
 
@@ -66,7 +66,7 @@ class _Connector(aiohttp.TCPConnector):
         except PermissionError:
             connection.close()
             raise
-        trail.has_been_public = trail.has_been_public or public_address.is_public(peer[0])
+        trail.is_public = public_address.is_public(peer[0])
         return connection
 
 
