@@ -10,8 +10,8 @@ CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
         current_setting('enable_external_access'), getvariable('thano_connection')
     );
 
-CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
-    _thano_audio_info(audio, current_setting('enable_external_access'));
+CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
+    _thano_audio_info(audio, options, current_setting('enable_external_access'), getvariable('thano_connection'));
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works. A row with NULL on either side does not count.
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS

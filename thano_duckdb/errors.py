@@ -137,6 +137,18 @@ def brief(text: str) -> str:
     return f"'{line if len(line) <= 60 else line[:57] + '...'}'"
 
 
+def brief_location(location: str, max_chars: int = 200) -> str:
+    """A path or URL of any length as messages show it: on one line, its middle cut out where it is long.
+
+    >>> brief_location("a" * 500, max_chars=9)
+    'aaa...aaa'
+    """
+    if len(location) > max_chars:
+        half = (max_chars - 3) // 2
+        location = f"{location[:half]}...{location[-half:]}"
+    return "".join(char if char.isprintable() else " " for char in location)
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """` Did you mean 'x'?` with the nearest of `known`, or an empty text where none is near."""
     import difflib

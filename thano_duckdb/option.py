@@ -57,6 +57,7 @@ class Option:
         choices: what CHOICE and CHOICES allow; `cuda:N` stands for `cuda:0`, `cuda:1` and so on.
         advice: what to do instead, for values that people try.
         at_least, above, at_most, below: the range of a number.
+        takes_null: NULL is a value of its own; else it means that the option is omitted.
         goes_to_function: the function behind the statement takes it in its JSON text; the others act on the SQL that
             the statement becomes.
     """
@@ -76,6 +77,7 @@ class Option:
     above: int | None = None
     at_most: int | None = None
     below: int | None = None
+    takes_null: bool = False
     goes_to_function: bool = True
 
     @property
@@ -97,6 +99,8 @@ class Option:
         Raises:
             ThanoError: the value is of another type, out of range, or not one of the choices.
         """
+        if value is None and self.takes_null:
+            return None
         accepted = self._accept(value)
         if accepted is None:
             raise ThanoError(

@@ -6,7 +6,7 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
     'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
     'error': options
 };
-CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
+CREATE MACRO thano_audio_info(audio, options := NULL) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
 CREATE MACRO thano_scores(reference, transcript, grouped := false) AS
     [{'metric': if(grouped, 'wer of a group', 'wer'), 'score': count(reference) - count(transcript.text)}];
 CREATE MACRO thano_build(name, base, options, examples) AS

@@ -55,7 +55,10 @@ ERRORS = [
         "PREDICT has no option 'audio_cool'. Did you mean 'audio_col'?",
     ),
     ("BUILD MODEL m USING b OPTIONS (@@max_epoch=1) AS SELECT 1", "Did you mean 'max_epochs'?"),
-    ("PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1", "PRINT AUDIO has no option 'epochs'. It takes audio_col."),
+    (
+        "PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1",
+        "PRINT AUDIO has no option 'epochs'. It takes audio_col, max_bytes,",
+    ),
     ("DELETE MODEL m OPTIONS (@@overwrite=True)", "DELETE MODEL has no option 'overwrite'. It takes none."),
     ("EVALUATE USING m OPTIONS (@@target_col='x') AS SELECT 1", "EVALUATE has no option 'target_col'"),
     ("PREDICT USING m OPTIONS (@@language='ko') AS SELECT 1", "belongs to Whisper models, which are not supported"),

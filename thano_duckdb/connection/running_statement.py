@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import AudioError, Cancelled
+from thano_duckdb.errors import AudioError, Cancelled, brief_location
 from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class RunningStatement:
         self._n_warned_of = n_failed
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
         warn(
-            f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
+            f"{n_failed} {clips} could not be transcribed and gave NULL ({brief_location(first.location)}:"
             f" {first.reason}{'; ...' if n_failed > 1 else ''}). OPTIONS (include='error') shows each reason."
         )
 
@@ -128,4 +128,6 @@ class FailFast:
         Raises:
             AudioError: always.
         """
-        raise AudioError(f"{location}: {reason} (the statement has on_error='fail'; with 'null' it would continue)")
+        raise AudioError(
+            f"{brief_location(location)}: {reason} (the statement has on_error='fail'; with 'null' it would continue)"
+        )

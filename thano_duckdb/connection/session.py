@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import warn
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
@@ -36,22 +37,32 @@ class Settings:
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
+        max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
+            None for none; options of a statement override them.
     """
 
     model_home: Path | None = None
     device: str = "auto"
     precision: str = "auto"
     progress: bool | str = "auto"
+    max_bytes: int | None = ReadLimits.max_bytes
+    max_duration: float | None = ReadLimits.max_duration_s
+    timeout: float | None = ReadLimits.timeout_s
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
 
         Raises:
-            ThanoError: the device or the precision is not one that PREDICT takes.
+            ThanoError: PREDICT does not take the value.
         """
-        for name in ("device", "precision"):
+        for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
             accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
             object.__setattr__(self, name, accepted)
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take."""
+        return ReadLimits(self.max_bytes, self.max_duration, self.timeout)
 
 
 class Session:

@@ -98,11 +98,23 @@ def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[...,
     return body
 
 
+def option_texts(options: pa.ChunkedArray) -> list[str | None]:
+    """The JSON text of each row.
+
+    Raises:
+        ThanoError: the column holds something else, such as a struct.
+    """
+    if pa.types.is_nested(options.type):
+        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
+    texts: list[str | None] = options.to_pylist()
+    return texts
+
+
 def parse_options(text: str | None, function: str, statement: StatementKind) -> dict[str, Any]:
     """The options of a call as JSON text, checked as those of the statement that the function is behind.
 
     Args:
-        text: such as `{"batch_size": 8}`; an option of null counts as omitted.
+        text: such as `{"batch_size": 8}`; an option of null counts as omitted, unless it says more.
         function: its name, for messages.
         statement: whose options it takes, by the table in `thano_duckdb.options`.
 
@@ -123,7 +135,9 @@ def parse_options(text: str | None, function: str, statement: StatementKind) -> 
         if option.name in options:
             raise ThanoError(f"The option '{option.name}' is given twice")
         options[option.name] = None if value is None else option.accept(value)
-    return {name: value for name, value in options.items() if value is not None}
+    return {
+        name: value for name, value in options.items() if value is not None or find_option(statement, name).takes_null
+    }
 
 
 class _Pairs(list[tuple[str, Any]]):

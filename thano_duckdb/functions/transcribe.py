@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from thano_duckdb.audio.decode import decode
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
-from .arrow import Function, parse_options, session_of
+from .arrow import Function, option_texts, parse_options, session_of
 from .clips import clips
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
+                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
             )
             for row, transcript in zip(rows, found, strict=True):
                 transcripts[row] = transcript
@@ -90,10 +92,8 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The row numbers of each combination of model and options; almost always one group."""
-    if pa.types.is_nested(options.type):
-        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
-    for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
+    for row, key in enumerate(zip(models.to_pylist(), option_texts(options), strict=True)):
         groups.setdefault(key, []).append(row)
     return groups
 

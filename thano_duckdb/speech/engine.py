@@ -122,6 +122,7 @@ class Engine:
         cache: TranscriptCache,
         max_clips: int | None,
         monitor: Monitor,
+        read: Callable[[Clip], Waveform | AudioFailure] | None = None,
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -131,6 +132,7 @@ class Engine:
             cache: holds the transcripts of clips that were transcribed before, and receives the new ones.
             max_clips: the most clips in a batch; None lets the device decide.
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
+            read: reads the clips of this call, if they have limits of their own.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -158,7 +160,7 @@ class Engine:
         monitor.clips_done(n_cached, cached_s)
         if not new_jobs:
             return transcripts
-        call = _Call(self.recognizer, self._runner, self._read, self._limits, decoder, max_clips, monitor)
+        call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
         # Closed at once if the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
             for job, transcript in finished:

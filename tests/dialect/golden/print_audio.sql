@@ -17,3 +17,8 @@ WITH ann AS (SELECT * FROM librispeech_test WHERE speaker = 'ann') SELECT src.*,
 PRINT AUDIO AS SELECT * FROM (PREDICT USING m AS FROM librispeech_test) WHERE predicted IS NOT NULL
 -- becomes
 SELECT src.*, unnest(thano_audio_info(src."audio_path")) FROM (SELECT * FROM (SELECT src.*, thano_transcribe('m', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) WHERE predicted IS NOT NULL) AS src
+
+-- case: limits on reading a clip, of which NULL lifts one
+PRINT AUDIO OPTIONS (timeout=5, max_bytes=NULL) AS SELECT * FROM librispeech_test
+-- becomes
+SELECT src.*, unnest(thano_audio_info(src."audio_path", '{"max_bytes": null, "timeout": 5.0}')) FROM (SELECT * FROM librispeech_test) AS src

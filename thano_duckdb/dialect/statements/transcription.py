@@ -81,7 +81,10 @@ class PrintAudio(QueryNode):
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the query's columns and what the headers of the audio say."""
-        return f"SELECT src.*, unnest(thano_audio_info({self.column('audio_col')})) FROM (", ") AS src"
+        arguments = self.column("audio_col")
+        if options := self.options.for_function:
+            arguments += f", {json_literal(options)}"
+        return f"SELECT src.*, unnest(thano_audio_info({arguments})) FROM (", ") AS src"
 
 
 SYNTAXES = (
