@@ -28,9 +28,20 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
         + sum(thano_char_errors(reference, hypothesis).insertions)
     ) / nullif(sum(thano_char_errors(reference, hypothesis).length), 0);
 
+-- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
+-- DuckDB binds the query. One of the same name, in any case of letters, is replaced, and the statement warns of it.
+CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
+    CASE
+        WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))
+        THEN _thano_replaced(name, getvariable('thano_connection'))
+        ELSE true
+    END;
+
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
-    SELECT src.*, thano_transcribe(model, src[audio_col], options).text AS predicted
+    SELECT
+        COLUMNS(lambda c: thano_keeps(c, ['predicted'])),
+        thano_transcribe(model, src[audio_col], options).text AS predicted
     FROM query_table(source) AS src;
 
 -- What EVALUATE says of a group of rows, as a list of metric and score.

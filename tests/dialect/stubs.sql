@@ -6,6 +6,8 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
     'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
     'error': options
 };
+CREATE MACRO thano_keeps(name, added) AS
+    NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));
 CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
 CREATE MACRO thano_scores(reference, transcript, grouped := false) AS
     [{'metric': if(grouped, 'wer of a group', 'wer'), 'score': count(reference) - count(transcript.text)}];

@@ -67,7 +67,7 @@ def test_fit_goes_on_from_a_model_that_was_built(
         ("text_col='txt'", "FROM an4", "Did you mean 'text'"),
         ("epochs=0", "FROM an4", "from 1 to 2147483647, not 0"),
         ("epochs=1", "FROM an4 WHERE false", "no row"),
-        ("epochs=1", "SELECT 'lost.wav' AS audio_path, 'a' AS text", "no row"),
+        ("epochs=1", "SELECT 'lost.wav' AS audio_path, 'a' AS text", "cannot be used"),
     ],
 )
 def test_a_build_that_cannot_be_is_refused_before_any_training(

@@ -22,7 +22,7 @@ from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
-from .statement import Statement
+from .statement import Statement, replaced_columns_warning
 
 CONNECTION_VARIABLE = "thano_connection"
 
@@ -95,6 +95,13 @@ class Session:
         if resolved.notice:
             warn(resolved.notice)
         return resolved
+
+    def column_replaced(self, name: str) -> None:
+        """Warn that a new column replaces the query's of that name: the statement does at its end, once."""
+        if self._statement is not None:
+            self._statement.column_replaced(name)
+        else:
+            warn(replaced_columns_warning([name]))
 
 
 _identifiers = itertools.count(1)

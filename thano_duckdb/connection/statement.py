@@ -27,8 +27,14 @@ class Failure:
 class Statement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress) -> None:
-        """`source` is its text as the user wrote it; `progress` is shown while it runs."""
+    def __init__(self, source: str, progress: Progress, *, replaced_columns: set[str] | None = None) -> None:
+        """A statement that begins now.
+
+        Args:
+            source: its text as the user wrote it.
+            progress: is shown while it runs.
+            replaced_columns: those that earlier runs of the same request have warned of; others are added to it.
+        """
         self.source = source
         self.farewell = "Interrupted."
         """What to say to a user who pressed Ctrl-C."""
@@ -42,6 +48,8 @@ class Statement:
         self._models: dict[str, ResolvedModel] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
+        self._known_replaced = set() if replaced_columns is None else replaced_columns
+        self._replaced: dict[str, None] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -86,10 +94,16 @@ class Statement:
                     self._notices.append(found.notice)
             return self._models[spec]
 
+    def column_replaced(self, name: str) -> None:
+        """A column of the query is replaced by a new one of that name; DuckDB may report it several times."""
+        if name not in self._known_replaced:
+            self._known_replaced.add(name)
+            self._replaced[name] = None
+
     @property
     def has_news(self) -> bool:
         """Whether there is anything that `finish` has not told yet."""
-        return bool(self._notices) or self._has_failures
+        return bool(self._notices or self._replaced) or self._has_failures
 
     @property
     def _has_failures(self) -> bool:
@@ -105,6 +119,9 @@ class Statement:
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
+        replaced, self._replaced = list(self._replaced), {}
+        if replaced:
+            warn(replaced_columns_warning(replaced))
         if not self._has_failures or self._first_failure is None:
             return
         n_failed, self._n_reported = len(self._failed), len(self._failed)
@@ -113,6 +130,14 @@ class Statement:
             f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
             f" {first.reason}{'; ...' if n_failed > 1 else ''}). OPTIONS (include='error') shows each reason."
         )
+
+
+def replaced_columns_warning(names: list[str]) -> str:
+    """The sentence that names the columns of a query which new ones of the same name replace."""
+    quoted = ", ".join(f"'{name}'" for name in names)
+    if len(names) == 1:
+        return f"The column {quoted} of the query is replaced by the new column of that name."
+    return f"The columns {quoted} of the query are replaced by the new columns of those names."
 
 
 class FailFast:

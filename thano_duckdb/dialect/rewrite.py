@@ -21,7 +21,7 @@ class Plan:
     Attributes:
         sql: DuckDB SQL.
         statements: our statements in the text, an outer one before those in its query.
-        warnings: a sentence for each option that is accepted without effect.
+        warnings: what is off but not wrong, such as an option without effect: a sentence for each, with its place.
         runs_now: a statement changes something beyond its own result, so that it must run exactly once, now.
     """
 
@@ -85,9 +85,8 @@ def _replaced(sql: str, statements: tuple[Node, ...]) -> str:
 
 def _warnings(sql: str, statements: tuple[Node, ...]) -> Iterator[str]:
     line, counted = 1, 0
-    for statement in statements:
-        for given in statement.options.ignored:
-            start = given.name_span.start
-            line, counted = line + sql.count("\n", counted, start), start
-            column = start - sql.rfind("\n", 0, start)
-            yield f"{statement.kind} ignores the option '{given.option.name}' (line {line}, column {column})"
+    found = [warning for statement in statements for warning in statement.warnings()]
+    for sentence, span in sorted(found, key=lambda warning: warning[1].start):
+        line, counted = line + sql.count("\n", counted, span.start), span.start
+        column = span.start - sql.rfind("\n", 0, span.start)
+        yield f"{sentence} (line {line}, column {column})"

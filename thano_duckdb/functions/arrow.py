@@ -51,6 +51,7 @@ class Function:
 
 
 _SQL_TYPES = {
+    "bool": "BOOLEAN",
     "string": "VARCHAR",
     "double": "DOUBLE",
     "int32": "INTEGER",

@@ -15,7 +15,7 @@ import duckdb
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.session import Session, Settings, open_session
 
-from . import audio_info, error_rates, evaluate, model_registry, train, transcribe
+from . import audio_info, error_rates, evaluate, model_registry, replaced_columns, train, transcribe
 from .arrow import Function
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -25,6 +25,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
     *model_registry.FUNCTIONS,
+    *replaced_columns.FUNCTIONS,
 )
 
 _registering = threading.Lock()

@@ -11,7 +11,7 @@ SELECT src."speaker", unnest(thano_scores(src."text", thano_transcribe('mine@2',
 -- case: for each speaker, on the transcripts of another model
 EVALUATE USING m OPTIONS (by='speaker', text_col=predicted) AS PREDICT USING n AS FROM librispeech_test
 -- becomes
-SELECT src."speaker", unnest(thano_scores(src."predicted", thano_transcribe('m', src."audio_path"), grouped := true), recursive := true) FROM (SELECT src.*, thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker" ORDER BY src."speaker"
+SELECT src."speaker", unnest(thano_scores(src."predicted", thano_transcribe('m', src."audio_path"), grouped := true), recursive := true) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker" ORDER BY src."speaker"
 
 -- case: within a query
 SELECT score FROM (EVALUATE USING Wav2Vec2En AS FROM librispeech_test) WHERE metric = 'clips'
