@@ -110,17 +110,35 @@ CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     );
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
--- load() fills in the suffixes of audio files.
+-- DuckDB lists addresses (s3://..); of a local path its glob() only checks that the database may read there.
 CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
-    SELECT file AS audio_path, unnest(thano_audio_info(file))
-    FROM glob(
-        CASE
-            WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$') THEN location
-            ELSE rtrim(location, '/\') || '/**'
-        END
-    )
-    WHERE regexp_matches(lower(file), '\.({audio_suffixes})$')
-    ORDER BY file;
+    SELECT audio_path, unnest(thano_audio_info(audio_path))
+    FROM (
+        SELECT
+            unnest(
+                _thano_audio_files(
+                    location,
+                    (
+                        SELECT list(file)
+                        FROM glob(
+                            CASE
+                                WHEN NOT regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
+                                OR starts_with(lower(location), 'file://')
+                                THEN regexp_replace(location, '([*?\[])', '[\1]', 'g')
+                                WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$')
+                                THEN location
+                                ELSE rtrim(location, '/') || '/**'
+                            END
+                        )
+                    ),
+                    current_setting('enable_external_access'), getvariable('thano_connection')
+                )
+            ) AS audio_path
+    );
+
+-- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
+CREATE OR REPLACE TEMP MACRO thano_file(path) AS
+    _thano_file(path, current_setting('enable_external_access'), getvariable('thano_connection'));
 
 -- A LibriSpeech tree (speaker/chapter/speaker-chapter.trans.txt) as a table.
 -- Format: the README of https://www.openslr.org/12
@@ -138,7 +156,7 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
             trim(substr(line, strpos(line, ' ') + 1)) AS text
         FROM (
             SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
-            FROM read_text(rtrim(root, '/\') || '/**/*.trans.txt')
+            FROM read_text(regexp_replace(rtrim(root, '/\'), '([*?\[])', '[\1]', 'g') || '/**/*.trans.txt')
         )
         WHERE line <> ''
     )

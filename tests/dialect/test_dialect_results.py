@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.dialect import rewrite
 
 Database = duckdb.DuckDBPyConnection
@@ -188,9 +188,11 @@ def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: D
     ],
 )
 def test_copy_chooses_the_reader_by_the_suffix(file: str, reader: str) -> None:
-    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}('{file}')"
+    is_pattern = reader != "thano_audio" and "://" not in file and ("*" in file or "?" in file)
+    location = f"thano_file('{file}')" if is_pattern else f"'{file}'"
+    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}({location})"
 
 
-@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 def test_copy_reads_every_audio_format(suffix: str) -> None:
     assert "FROM thano_audio('a" in rewrite(f"COPY t OPTIONS () FROM 'a{suffix}'")

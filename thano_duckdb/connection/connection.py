@@ -47,13 +47,13 @@ class _Request:
         source: the text as written; empty where DuckDB's own `Statement` object was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
-        replaced_columns: columns of its queries that are replaced, and that a run of it has warned of.
+        known: what a run of it has warned of already.
     """
 
     source: str
     sql: str | duckdb.Statement
     plan: Plan | None
-    replaced_columns: set[str] = field(default_factory=set, compare=False)
+    known: set[str] = field(default_factory=set, compare=False)
 
     @property
     def runs_now(self) -> bool:
@@ -254,7 +254,7 @@ class Connection:
                 shown=is_shown(self._settings.progress),
                 count_rows=functools.partial(self._count_rows, request),
             ),
-            replaced_columns=request.replaced_columns if request is not _NOTHING else None,
+            known=request.known if request is not _NOTHING else None,
         )
 
     def _count_rows(self, request: _Request) -> int | None:

@@ -96,6 +96,13 @@ class Session:
             warn(resolved.notice)
         return resolved
 
+    def notice(self, sentence: str) -> None:
+        """Warn of something about the statement that runs: it does at its end, once."""
+        if self._statement is not None:
+            self._statement.notice(sentence)
+        else:
+            warn(sentence)
+
     def column_replaced(self, name: str) -> None:
         """Warn that a new column replaces the query's of that name: the statement does at its end, once."""
         if self._statement is not None:

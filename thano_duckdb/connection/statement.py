@@ -27,13 +27,13 @@ class Failure:
 class Statement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress, *, replaced_columns: set[str] | None = None) -> None:
+    def __init__(self, source: str, progress: Progress, *, known: set[str] | None = None) -> None:
         """A statement that begins now.
 
         Args:
             source: its text as the user wrote it.
             progress: is shown while it runs.
-            replaced_columns: those that earlier runs of the same request have warned of; others are added to it.
+            known: what earlier runs of the same request have warned of; what this one warns of is added.
         """
         self.source = source
         self.farewell = "Interrupted."
@@ -48,7 +48,7 @@ class Statement:
         self._models: dict[str, ResolvedModel] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
-        self._known_replaced = set() if replaced_columns is None else replaced_columns
+        self._known = set() if known is None else known
         self._replaced: dict[str, None] = {}
 
     @property
@@ -96,9 +96,15 @@ class Statement:
 
     def column_replaced(self, name: str) -> None:
         """A column of the query is replaced by a new one of that name; DuckDB may report it several times."""
-        if name not in self._known_replaced:
-            self._known_replaced.add(name)
+        if name not in self._known:
+            self._known.add(name)
             self._replaced[name] = None
+
+    def notice(self, sentence: str) -> None:
+        """Something that a function has to say; a lazy relation that is read again says it only once."""
+        if sentence not in self._known:
+            self._known.add(sentence)
+            self._notices.append(sentence)
 
     @property
     def has_news(self) -> bool:

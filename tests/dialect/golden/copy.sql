@@ -36,7 +36,7 @@ CREATE OR REPLACE TABLE t AS SELECT * FROM read_json('thanosql-dataset/librispee
 -- case: a pattern
 COPY t OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/librispeech_*.csv'
 -- becomes
-CREATE OR REPLACE TABLE t AS SELECT * FROM read_csv('thanosql-dataset/librispeech_data/librispeech_*.csv')
+CREATE OR REPLACE TABLE t AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_*.csv'))
 
 -- case: a folder of audio
 COPY clips OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data'
@@ -52,3 +52,18 @@ CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('librispeech.v1/')
 COPY clips OPTIONS (if_exists='append') FROM 'it''s/*.FLAC'
 -- becomes
 CREATE TABLE IF NOT EXISTS clips AS SELECT * FROM thano_audio('it''s/*.FLAC') LIMIT 0; INSERT INTO clips BY NAME SELECT * FROM thano_audio('it''s/*.FLAC')
+
+-- case: a name that DuckDB would take for a pattern
+COPY t OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data/train*.csv.gz'
+-- becomes
+CREATE OR REPLACE TABLE t AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/train*.csv.gz'))
+
+-- case: a folder of a year
+COPY clips OPTIONS (overwrite=True) FROM 'calls.2024'
+-- becomes
+CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_audio('calls.2024')
+
+-- case: JSON records
+COPY t OPTIONS (if_exists='replace') FROM '[{"a": 1, "b": "it''s"}, {"a": 2.5, "c": [null]}]'
+-- becomes
+CREATE OR REPLACE TABLE t AS SELECT unnest(from_json('[{"a": 1, "b": "it''s"}, {"a": 2.5, "c": [null]}]', '[{"a": "DOUBLE", "b": "VARCHAR", "c": ["VARCHAR"]}]'), max_depth := 2)

@@ -1,7 +1,8 @@
-"""COPY with OPTIONS makes a table of a file, or of a folder of audio: DuckDB's own COPY has no OPTIONS."""
+"""COPY with OPTIONS makes a table of a file, of a folder of audio, or of JSON records: DuckDB's COPY has no OPTIONS."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Self
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from duckdb import token_type
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.dialect.lexer import Tokens
 from thano_duckdb.dialect.nodes import Name, Node
 from thano_duckdb.dialect.option_reader import read_options
@@ -19,8 +20,12 @@ from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.errors import brief
 from thano_duckdb.option import StatementKind
 
+from .json_records import records
 from .syntax import Syntax, written_at
 
+_RECORDS = re.compile(r"\s*\[\s*(\{|\]\s*$)")
+_WILDCARDS = re.compile(r"[*?\[]")
+_EXTENSION = re.compile(r"\.[0-9]?[a-z][a-z0-9]*")
 _NAMES = frozenset({token_type.identifier, token_type.keyword})
 _COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _READERS = {
@@ -74,13 +79,31 @@ class Copy(Node):
         Raises:
             DialectError: the file is of a kind that is not read.
         """
-        table, rows = self.table.text, f"SELECT * FROM {_reader(self)}({literal(self.file.text)})"
+        table, rows = self.table.text, _rows(self)
         exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
         if exists == "replace":
             return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
             return f"CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}", ""
         return f"CREATE TABLE {table} AS {rows}", ""
+
+
+def _rows(node: Copy) -> str:
+    """The query that reads what a COPY names: records of JSON in the text itself, a file, or audio.
+
+    Raises:
+        DialectError: it is of a kind that is not read.
+    """
+    path = node.file.text
+    if _RECORDS.match(path):
+        try:
+            return f"SELECT unnest({records(path)}, max_depth := 2)"
+        except ValueError as error:
+            raise node.error(f"The JSON records of COPY cannot be read: {error}", node.file.span) from None
+    reader, file = _reader(node), literal(path)
+    if reader != "thano_audio" and "://" not in path and _WILDCARDS.search(path):
+        file = f"thano_file({file})"  # it may be the very name of a file
+    return f"SELECT * FROM {reader}({file})"
 
 
 def _reader(node: Copy) -> str:
@@ -91,7 +114,7 @@ def _reader(node: Copy) -> str:
         suffix = _suffix(urlsplit(path).path)  # in an address a ? or a # ends the path
     if suffix in _READERS:
         return _READERS[suffix]
-    if not suffix or suffix in AUDIO_SUFFIXES:
+    if not suffix or suffix in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
         return "thano_audio"
     problem = _REFUSED.get(
         suffix,
@@ -108,7 +131,8 @@ def _suffix(path: str) -> str:
     suffixes = PurePosixPath(path.replace("\\", "/").lower()).suffixes
     if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED:
         return suffixes[-2]
-    return suffixes[-1] if suffixes else ""
+    # `calls.2024` and `v1.5 of May` are folders.
+    return suffixes[-1] if suffixes and _EXTENSION.fullmatch(suffixes[-1]) else ""
 
 
 def _begins(tokens: Tokens, index: int) -> bool:
