@@ -13,20 +13,36 @@ CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
     _thano_audio_info(audio, current_setting('enable_external_access'));
 
--- Error rates pooled over the rows of a group: GROUP BY speaker works. NULL on either side leaves a row out.
+-- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). NULL on either side
+-- leaves a row out; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
+-- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
+CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
+    list_transform(
+        [total],
+        lambda t: (t // 18446744073709551616::HUGEINT) / nullif(t % 18446744073709551616::HUGEINT, 0)
+    )[1];
+
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
-    (
-        sum(thano_word_errors(reference, hypothesis).substitutions)
-        + sum(thano_word_errors(reference, hypothesis).deletions)
-        + sum(thano_word_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(thano_word_errors(reference, hypothesis).length), 0);
+    thano_pooled_rate(
+        sum(
+            (
+                thano_word_errors(reference, hypothesis).substitutions
+                + thano_word_errors(reference, hypothesis).deletions
+                + thano_word_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + thano_word_errors(reference, hypothesis).length
+        )
+    );
 
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
-    (
-        sum(thano_char_errors(reference, hypothesis).substitutions)
-        + sum(thano_char_errors(reference, hypothesis).deletions)
-        + sum(thano_char_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(thano_char_errors(reference, hypothesis).length), 0);
+    thano_pooled_rate(
+        sum(
+            (
+                thano_char_errors(reference, hypothesis).substitutions
+                + thano_char_errors(reference, hypothesis).deletions
+                + thano_char_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + thano_char_errors(reference, hypothesis).length
+        )
+    );
 
 -- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
 -- DuckDB binds the query. One of the same name, in any case of letters, is replaced, and the statement warns of it.
@@ -44,11 +60,17 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
         thano_transcribe(model, src[audio_col], options).text AS predicted
     FROM query_table(source) AS src;
 
--- What EVALUATE says of a group of rows, as a list of metric and score.
-CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript, grouped := false) AS
+-- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
+CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     _thano_scores(
         list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
-        grouped, getvariable('thano_connection')
+        getvariable('thano_connection')
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
+    _thano_group_scores(
+        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        getvariable('thano_connection')
     );
 
 -- EVALUATE without the dialect.

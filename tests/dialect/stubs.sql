@@ -9,8 +9,10 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
 CREATE MACRO thano_keeps(name, added) AS
     NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));
 CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
-CREATE MACRO thano_scores(reference, transcript, grouped := false) AS
-    [{'metric': if(grouped, 'wer of a group', 'wer'), 'score': count(reference) - count(transcript.text)}];
+CREATE MACRO thano_scores(reference, transcript) AS
+    [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
+CREATE MACRO thano_group_scores(reference, transcript) AS
+    {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
 CREATE MACRO thano_build(name, base, options, examples) AS
     [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
 CREATE MACRO thano_models() AS TABLE

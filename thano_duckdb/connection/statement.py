@@ -45,6 +45,7 @@ class Statement:
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
         self._n_reported = 0
+        self._computed_s = 0.0
         self._models: dict[str, ResolvedModel] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
@@ -77,7 +78,18 @@ class Statement:
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
+        with self._lock:
+            self._computed_s += audio_s
         self._progress.done(n_clips, audio_s)
+
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.done(n_clips, audio_s)
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of audio that went through a model, by seconds since the statement began; None where nothing did."""
+        return self._computed_s / self.elapsed_s if self._computed_s else None
 
     def clip_failed(self, location: str, reason: str) -> None:
         """See `Monitor`. A clip that DuckDB asks for twice counts once."""
@@ -134,7 +146,8 @@ class Statement:
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
         warn(
             f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
-            f" {first.reason}{'; ...' if n_failed > 1 else ''}). OPTIONS (include='error') shows each reason."
+            f" {first.reason}{'; ...' if n_failed > 1 else ''}). PREDICT with OPTIONS (include='error')"
+            " shows each reason."
         )
 
 
@@ -154,6 +167,7 @@ class FailFast:
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
         self.clips_done = statement.clips_done
+        self.clips_cached = statement.clips_cached
 
     def clip_failed(self, location: str, reason: str) -> None:
         """See `Monitor`.

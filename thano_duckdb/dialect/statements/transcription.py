@@ -100,13 +100,17 @@ class Evaluate(TranscribingNode):
     kind = StatementKind.EVALUATE
 
     def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the metrics of all rows, or of each group of `by`."""
+        """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
         arguments = f"{self.column('text_col')}, {self.transcript()}"
-        if self.options.text("by") is None:
+        by = self.options.texts("by")
+        if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
-        group = self.column("by")
-        scores = f"unnest(thano_scores({arguments}, grouped := true), recursive := true)"
-        return f"SELECT {group}, {scores} FROM (", f") AS src GROUP BY {group} ORDER BY {group}"
+        groups = ", ".join(f"src.{identifier(name)}" for name in by)
+        # Grouped first: unnest would call the function once for each field of its struct.
+        scores = f"unnest(thano_scores) FROM (SELECT {groups}, thano_group_scores({arguments}) AS thano_scores"
+        kept = ", ".join(identifier(name) for name in by)
+        order = ", ".join(str(number) for number in range(1, len(by) + 1))
+        return f"SELECT {kept}, {scores} FROM (", f") AS src GROUP BY {groups}) ORDER BY {order}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
