@@ -102,8 +102,9 @@ def get_model(session: Session, name: str, options: str | None, external_access:
         resolved = session.resolve(wanted or name, allow_external=external_access)
         found = find_built_in(resolved.name) or built_in  # what stands in describes itself
         return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
-    resolved = session.resolve(name, allow_external=external_access)
     overwrite = chosen.get("overwrite", False)
+    session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
+    resolved = session.resolve(name, allow_external=external_access)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 
