@@ -110,8 +110,8 @@ CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') A
         recursive := true
     );
 
-CREATE OR REPLACE TEMP MACRO thano_delete_model(name) AS TABLE
-    SELECT unnest(_thano_delete_model(name, getvariable('thano_connection')), recursive := true);
+CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false) AS TABLE
+    SELECT unnest(_thano_delete_model(name, if_exists, getvariable('thano_connection')), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
     SELECT unnest(

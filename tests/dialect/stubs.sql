@@ -28,7 +28,7 @@ CREATE MACRO thano_get_model(name, options) AS TABLE SELECT name AS name, option
 CREATE MACRO thano_get_dataset(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_upload_model(name, folder, options) AS TABLE
     SELECT name AS name, folder AS folder, options AS options;
-CREATE MACRO thano_delete_model(name) AS TABLE SELECT name AS name, [1, 2] AS versions;
+CREATE MACRO thano_delete_model(name, if_exists := false) AS TABLE SELECT name AS name, [1, 2] AS versions;
 
 CREATE TABLE librispeech_test (audio_path VARCHAR, text VARCHAR, speaker VARCHAR);
 INSERT INTO librispeech_test VALUES

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import duckdb
 
 from thano_duckdb import errors
-from thano_duckdb.dialect import Plan, missing_column, unknown_model
+from thano_duckdb.dialect import Plan, hint, missing_column, near_miss, unknown_model
 from thano_duckdb.errors import ModelError, ThanoError
 
 # DuckDB passes on the text of what a function raises, not the exception.
@@ -20,8 +20,8 @@ _UNKNOWN_COLUMN = re.compile(
 
 def explain(
     error: duckdb.Error, plan: Plan | None, source: str, columns_of: Callable[[str], Sequence[str]]
-) -> ThanoError | None:
-    """The error of ours behind one of DuckDB's, or None where it is DuckDB's own.
+) -> ThanoError | duckdb.Error | None:
+    """The error of ours behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
 
     Args:
         error: what DuckDB raised.
@@ -34,6 +34,10 @@ def explain(
         if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
             return None
         return _placed(kind(raised["message"]), plan, source)
+    if isinstance(error, duckdb.ParserException) and (missed := near_miss(source)):
+        return missed
+    if advice := hint(source):
+        return type(error)(f"{error}\n\n{advice}")
     named = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
     if named is None or plan is None:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
+from .near_misses import hint, near_miss
 from .nodes import Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite
@@ -35,7 +36,9 @@ __all__ = [
     "QueryNode",
     "Span",
     "Upload",
+    "hint",
     "missing_column",
+    "near_miss",
     "parse",
     "plan",
     "rewrite",

@@ -19,6 +19,7 @@ from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES, lo
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, brief
+from thano_duckdb.models.datasets import where_it_is
 
 from .arrow import Function, per_row
 
@@ -92,6 +93,7 @@ def find_recordings(location: str) -> Listing:
         AudioError: nothing exists there.
     """
     path = str(Clip.of(location).path) if location.startswith("file:") else os.path.expanduser(location)
+    path = where_it_is(path)
     if os.path.isdir(path):
         return _of_folder(path.rstrip(f"/{os.sep}") or os.sep)
     if os.path.lexists(path):
@@ -156,10 +158,11 @@ def _is_text(path: str) -> bool:
 
 
 def file_pattern(_session: Session, path: str, external_access: bool) -> str:
-    """The pattern that DuckDB's readers take for a path with `*`, `?` or `[`: a file that exists means itself."""
-    if external_access and os.path.isfile(os.path.expanduser(path)):
-        return glob.escape(path)
-    return path
+    """The pattern that DuckDB's readers take for a path: a file that exists means itself, whatever its name."""
+    if not external_access:
+        return path
+    path = where_it_is(path)
+    return glob.escape(path) if os.path.isfile(os.path.expanduser(path)) else path
 
 
 _LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)

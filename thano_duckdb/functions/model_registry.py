@@ -87,8 +87,10 @@ def upload_model(
     return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
 
 
-def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
-    """DELETE MODEL: every version of a name, or one (`name@2`). The rows are what went."""
+def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
+    """DELETE MODEL: every version of a name, or one (`name@2`). The rows are what went; with `if_exists` maybe none."""
+    if if_exists and session.registry.find(name) is None and not find_built_in(name):
+        return []
     return [_row(entry) for entry in session.registry.delete(name)]
 
 

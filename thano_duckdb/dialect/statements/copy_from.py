@@ -23,6 +23,7 @@ from thano_duckdb.option import StatementKind
 from .json_records import records
 from .syntax import Syntax, written_at
 
+_FOLDER_OF_LATER_TUTORIALS = "thanosql-dataset/"
 _RECORDS = re.compile(r"\s*\[\s*(\{|\]\s*$)")
 _WILDCARDS = re.compile(r"[*?\[]")
 _EXTENSION = re.compile(r"\.[0-9]?[a-z][a-z0-9]*")
@@ -101,17 +102,19 @@ def _rows(node: Copy) -> str:
         except ValueError as error:
             raise node.error(f"The JSON records of COPY cannot be read: {error}", node.file.span) from None
     reader, file = _reader(node), literal(path)
-    if reader != "thano_audio" and "://" not in path and _WILDCARDS.search(path):
-        file = f"thano_file({file})"  # it may be the very name of a file
+    is_local = reader != "thano_audio" and "://" not in path
+    # A name with wildcards may be that of a file; the folder of the later tutorials has another name here.
+    if is_local and (_WILDCARDS.search(path) or path.startswith(_FOLDER_OF_LATER_TUTORIALS)):
+        file = f"thano_file({file})"
     return f"SELECT * FROM {reader}({file})"
 
 
 def _reader(node: Copy) -> str:
     """The table function for the file of a COPY, by the end of its name."""
     path = node.file.text
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix not in _READERS and "://" in path:
-        suffix = _suffix(urlsplit(path).path)  # in an address a ? or a # ends the path
+        suffix = suffix_of(urlsplit(path).path)  # in an address a ? or a # ends the path
     if suffix in _READERS:
         return _READERS[suffix]
     if not suffix or suffix in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
@@ -124,7 +127,7 @@ def _reader(node: Copy) -> str:
     raise node.error(problem, node.file.span)
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
     """The last extension of a path, in small letters, before a compression's; empty for a folder."""
     if path.endswith(("/", "\\")):
         return ""
