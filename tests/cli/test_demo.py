@@ -62,6 +62,9 @@ def test_audio_and_a_model_of_ones_own(
 
 def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
+    assert "no audio files" in capsys.readouterr().err
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
     assert "no model folder" in capsys.readouterr().err
 
 

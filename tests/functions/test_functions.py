@@ -101,7 +101,7 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
     [
         ("thano_transcribe('{model}', 3)", "VARCHAR"),
         ("thano_transcribe('{model}', 'a.wav', 'batch_size=3')", "JSON"),
-        ("thano_transcribe('{model}', 'a.wav', {{'batch_size': 3}})", "JSON"),
+        ("thano_transcribe('{model}', 'a.wav', [3])", "JSON"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "Did you mean 'batch_size'?"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 3, \"BATCH_SIZE\": 4}}')", "given twice"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 0}}')", "from 1 to 2147483647, not 0"),

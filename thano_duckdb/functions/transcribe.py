@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.connection.statement import FailFast, Statement
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
@@ -20,7 +22,7 @@ from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
-from .arrow import Function, parse_options
+from .arrow import Function, options_text, parse_options
 from .clips import clips
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def transcribe(
     Args:
         models: model name per row (one group of rows is run for each).
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
-        options: JSON text or NULL per row.
+        options: JSON text, a STRUCT, or NULL per row.
         external_access: whether paths and URLs may be read.
         connections: the connection that calls.
 
@@ -91,10 +93,9 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The rows of each model and its options; almost always one group."""
-    if pa.types.is_nested(options.type):
-        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
-    for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
+    texts = map(options_text, options.to_pylist())
+    for row, key in enumerate(zip(models.to_pylist(), texts, strict=True)):
         groups.setdefault(key, []).append(row)
     return groups
 
@@ -102,6 +103,11 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
     from thano_duckdb.speech.loading import load_engine
 
+    if not isinstance(model, str) or PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+        raise ModelError(
+            f"{brief(str(model))} is not a model: thano_transcribe takes the model first and then the audio, "
+            "thano_transcribe('Wav2Vec2En', audio_path)"
+        )
     resolved = session.resolve(model, allow_external=allow_external)
     return load_engine(
         resolved.folder,
