@@ -6,7 +6,7 @@ around stay as they are written. Nothing is looked up: no connection, no file, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .nodes import Node, QueryNode
@@ -45,6 +45,17 @@ def rewrite(sql: str) -> str:
     return plan(sql).sql
 
 
+def queries_alone(sql: str) -> str:
+    """The text with the query of each of our statements in place of the statement: it reads the same tables.
+
+    DuckDB finds the tables of a text without knowing their columns, which `rewrite` leaves it to look up.
+
+    Raises:
+        DialectError: a statement of ours is not well formed; the error says where.
+    """
+    return _replaced(sql, parse(sql), _query_alone)
+
+
 def plan(sql: str) -> Plan:
     """DuckDB SQL for a text, with what the connection must know about it; pure.
 
@@ -62,12 +73,20 @@ def plan(sql: str) -> Plan:
     )
 
 
-def _replaced(sql: str, statements: tuple[Node, ...]) -> str:
+def _query_alone(statement: Node) -> tuple[str, str]:
+    return ("SELECT * FROM (", ")") if isinstance(statement, QueryNode) else statement.sql_around()
+
+
+def _replaced(
+    sql: str,
+    statements: tuple[Node, ...],
+    sql_around: Callable[[Node], tuple[str, str]] = lambda node: node.sql_around(),
+) -> str:
     """`sql` with each statement's own words replaced, and as many line ends as before in front of its query."""
     edits: list[tuple[Span, str]] = []
     ends: list[tuple[Span, str]] = []
     for statement in statements:
-        head, tail = statement.sql_around()
+        head, tail = sql_around(statement)
         own_end = statement.query.start if isinstance(statement, QueryNode) else statement.span.end
         lines = "\n" * sql.count("\n", statement.span.start, own_end)
         edits.append((Span(statement.span.start, own_end), head + lines))
