@@ -17,7 +17,7 @@ from typing import Any, Self
 import duckdb
 
 from thano_duckdb.caller import call_in_user_frame, warn
-from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, queries_alone, rewrite, unknown_model
+from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, rewrite, rewrite_to_find_tables, unknown_model
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models import resolve
 from thano_duckdb.monitoring.bar import is_shown
@@ -142,7 +142,7 @@ class Connection:
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text of ours or DuckDB's reads."""
-        return self._raw.get_table_names(queries_alone(query), qualified=qualified)
+        return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Life
 

@@ -10,7 +10,7 @@ from .given_options import GivenOptions
 from .near_misses import hint, near_miss
 from .nodes import Name, Node, QueryNode
 from .parser import parse
-from .rewrite import Plan, plan, queries_alone, rewrite
+from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
 from .script import split_statements
 from .span import Span
 from .statements.build_and_fit import Build, Fit
@@ -41,8 +41,8 @@ __all__ = [
     "near_miss",
     "parse",
     "plan",
-    "queries_alone",
     "rewrite",
+    "rewrite_to_find_tables",
     "split_statements",
     "unknown_model",
 ]

@@ -57,6 +57,10 @@ class Node(ABC):
             DialectError: the statement cannot be run, such as a COPY of a file that is not read.
         """
 
+    def sql_around_unknown(self) -> tuple[str, str]:
+        """The same for text whose tables are looked for, and may not exist yet."""
+        return self.sql_around()
+
     def error(self, problem: str, span: Span | None = None) -> DialectError:
         """What to raise for a problem at `span`, by default at the statement's first keyword."""
         return DialectError(problem, self.source, (span or self.keyword).start)

@@ -45,15 +45,13 @@ def rewrite(sql: str) -> str:
     return plan(sql).sql
 
 
-def queries_alone(sql: str) -> str:
-    """The text with the query of each of our statements in place of the statement: it reads the same tables.
-
-    DuckDB finds the tables of a text without knowing their columns, which `rewrite` leaves it to look up.
+def rewrite_to_find_tables(sql: str) -> str:
+    """SQL that reads the same tables as `rewrite` gives, and leaves DuckDB no columns to look up: pure.
 
     Raises:
         DialectError: a statement of ours is not well formed; the error says where.
     """
-    return _replaced(sql, parse(sql), _query_alone)
+    return _replaced(sql, parse(sql), lambda statement: statement.sql_around_unknown())
 
 
 def plan(sql: str) -> Plan:
@@ -71,10 +69,6 @@ def plan(sql: str) -> Plan:
         tuple(_warnings(sql, statements)),
         runs_now=any(statement.runs_now for statement in statements),
     )
-
-
-def _query_alone(statement: Node) -> tuple[str, str]:
-    return ("SELECT * FROM (", ")") if isinstance(statement, QueryNode) else statement.sql_around()
 
 
 def _replaced(

@@ -30,9 +30,13 @@ class AddingNode(QueryNode):
         """The names of its own columns."""
         raise NotImplementedError
 
-    def select(self, added: str) -> tuple[str, str]:
-        """The SQL around the query that selects the other columns of the query, then `added`."""
-        names = self.added_columns()
+    def added_sql(self) -> str:
+        """The SELECT list of its own columns."""
+        raise NotImplementedError
+
+    def sql_around(self) -> tuple[str, str]:
+        """A SELECT of the other columns of the query, then its own."""
+        names, added = self.added_columns(), self.added_sql()
         replaced = [name for name in names if not self._is_audio(name)]
         kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
         if len(replaced) == len(names):
@@ -42,6 +46,10 @@ class AddingNode(QueryNode):
         if not replaced:
             return f"SELECT {others}, {added} FROM (", ") AS src"
         return f"SELECT {others}, {added} FROM (SELECT {kept} FROM (", ")) AS src"
+
+    def sql_around_unknown(self) -> tuple[str, str]:
+        """The same where the columns of the query are not known: DuckDB finds its tables without."""
+        return f"SELECT src.*, {self.added_sql()} FROM (", ") AS src"
 
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where the column of audio itself is replaced; other columns are found when the statement runs."""
@@ -83,14 +91,14 @@ class Predict(AddingNode, TranscribingNode):
         """The transcript, and what `include` asks for."""
         return [self.options.text("result_col") or "", *self.options.texts("include")]
 
-    def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the query's columns, the transcript, and what `include` asks for."""
+    def added_sql(self) -> str:
+        """Fields of the transcript."""
         result, *included = self.added_columns()
         if result.lower() in included:
             raise self.error("result_col and include name the same column", self.options.span_of("include"))
         call = self.transcript()
         fields = {result: "text"} | {name: name for name in included}
-        return self.select(", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in fields.items()))
+        return ", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in fields.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +136,9 @@ class PrintAudio(AddingNode):
         """What the headers of the audio say."""
         return [*AUDIO_INFO_COLUMNS]
 
-    def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the query's columns and what the headers of the audio say."""
-        return self.select(f"unnest(thano_audio_info({self.column('audio_col')}))")
+    def added_sql(self) -> str:
+        """Fields of the header."""
+        return f"unnest(thano_audio_info({self.column('audio_col')}))"
 
 
 SYNTAXES = (
