@@ -1,8 +1,8 @@
--- Human speech with its texts on any Debian machine: the telephone prompts of Asterisk, transcribed and judged by group.
+-- Human speech with its texts on any Debian machine: the telephone prompts of Asterisk, transcribed and scored by group.
 -- Expects: the packages asterisk-core-sounds-en-wav and asterisk-core-sounds-en (apt-get install), and the model named below.
 
--- The list of prompts is gzipped text: `name: what is said`, comments after `;`. A prompt that is only a tone or the like stands in
--- square brackets and is left out; what else is in brackets is a remark, and of `(1 second of silence)` nothing is left to say.
+-- The list of prompts is gzipped text: `name: spoken text`, comments after `;`. A prompt that is only a tone or the like is in
+-- square brackets and is omitted; anything else in brackets is a remark, so `(1 second of silence)` becomes an empty text.
 CREATE OR REPLACE TABLE listed AS
 SELECT
     trim(split_part(line, ':', 1)) AS prompt,
@@ -14,7 +14,7 @@ FROM read_csv(
 WHERE line NOT LIKE ';%' AND contains(line, ':')
     AND NOT regexp_full_match(trim(substr(line, strpos(line, ':') + 1)), '\[.*\]');
 
--- The speaker reads `press 1 or #` as words: so must the reference be written.
+-- The speaker reads `press 1 or #` as words, so the reference has to spell them out.
 CREATE OR REPLACE MACRO spelled_out(written) AS list_reduce(
     list_prepend(
         written,
@@ -40,26 +40,26 @@ FROM prompts
 GROUP BY folder
 ORDER BY folder;
 
-CREATE OR REPLACE TABLE heard AS
+CREATE OR REPLACE TABLE transcripts AS
 PREDICT USING Wav2Vec2TinyEn OPTIONS (audio_col='audio_path', include=['duration', 'error']) AS
 SELECT * FROM prompts;
 
--- By folder, with the words that were looked for.
+-- By folder, with the number of words in the references.
 SELECT
     folder,
     count(*) AS prompts,
     sum(thano_word_errors(text, predicted).length) AS words,
     round(thano_wer(text, predicted), 3) AS wer,
     round(thano_cer(text, predicted), 3) AS cer
-FROM heard
+FROM transcripts
 GROUP BY folder
 ORDER BY folder;
 
--- The same by length, as EVALUATE tells it: with a 95 % interval of the word error rate.
+-- The same by length, with EVALUATE: it adds a 95 % interval of the word error rate.
 SELECT length, clips, round(wer, 3) AS wer, round(wer_low, 3) AS wer_low, round(wer_high, 3) AS wer_high
 FROM (
     EVALUATE USING Wav2Vec2TinyEn OPTIONS (by='length') AS
     SELECT audio_path, text, CASE WHEN duration < 1.5 THEN 'up to 1.5 s' WHEN duration < 5 THEN 'up to 5 s' ELSE 'longer' END AS length
-    FROM heard
+    FROM transcripts
 )
 ORDER BY length;

@@ -1,8 +1,8 @@
 -- The SQL face of the functions that thano_duckdb registers, installed by load() in the connection's temporary schema:
 -- nothing is written into the database file.
 --
--- The functions whose names begin with _thano_ are the registered ones. They get, beside their arguments, what a
--- function cannot ask for itself: whether the database may touch files and the network, and which connection calls.
+-- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get what a
+-- function cannot find out itself: whether the database may use files and the network, and which connection calls.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
     _thano_transcribe(
@@ -13,8 +13,8 @@ CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
     _thano_audio_info(audio, current_setting('enable_external_access'));
 
--- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). NULL on either side
--- leaves a row out; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
+-- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
+-- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
 -- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
 CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
     list_transform(
@@ -83,18 +83,18 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
     )
     FROM query_table(source) AS src;
 
--- BUILD and FIT: the rows come as one list, and a struct of figures for each epoch goes out.
+-- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
     _thano_build(
         name, base, options, examples,
         current_setting('enable_external_access'), getvariable('thano_connection')
     );
 
--- The figures of the epochs that made a model.
+-- The metrics of the epochs that a model was trained for.
 CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
     SELECT unnest(_thano_training(model, getvariable('thano_connection')), recursive := true);
 
--- The registry. What changes it does so once, whenever it is read: UPLOAD MODEL and its kin read it at once.
+-- The registry. A macro that changes it does so once for each read; UPLOAD MODEL and the like read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(_thano_models(getvariable('thano_connection')), recursive := true);
 

@@ -1,4 +1,4 @@
--- A folder of recordings becomes a table of transcripts, with the doubtful ones first.
+-- Turn a folder of recordings into a table of transcripts, and list the least confident first.
 -- Expects: a folder `recordings`, and a model called my_model (UPLOAD MODEL my_model FROM 'folder', or any name of LIST THANOSQL MODEL).
 
 CREATE TABLE recordings AS
@@ -15,8 +15,8 @@ FROM transcripts
 ORDER BY transcripts.confidence
 LIMIT 10;
 
--- Every word with its time, the most doubtful first.
-SELECT parse_filename(audio_path) AS clip, said.word, said.start, said."end", round(said.confidence, 2) AS confidence
-FROM transcripts, unnest(words) AS w(said)
-ORDER BY said.confidence
+-- Every word with its time, the least confident first.
+SELECT parse_filename(audio_path) AS clip, spoken.word, spoken.start, spoken."end", round(spoken.confidence, 2) AS confidence
+FROM transcripts, unnest(words) AS w(spoken)
+ORDER BY spoken.confidence
 LIMIT 10;

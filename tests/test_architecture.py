@@ -33,7 +33,7 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-"""Each part imports from those above it in this list, never from those below or beside it."""
+"""From the lowest to the highest: a part imports only from lower layers, never from its own or a higher one."""
 
 ONLY_UNDER = {
     "torch": ("speech/", "training/"),

@@ -63,7 +63,7 @@ def _bad_clips(folder: Path, good: Path, url: str) -> dict[str, object]:
 
 
 @pytest.mark.filterwarnings("ignore::thano_duckdb.ThanoWarning")
-def test_each_bad_clip_has_its_own_reason_and_harms_no_other(
+def test_each_bad_clip_has_its_own_reason_and_does_not_affect_the_others(
     con: thano_duckdb.Connection, an4_model: Path, an4_clip: str, tmp_path: Path, not_found_url: str
 ) -> None:
     good = Path(an4_clip)
@@ -95,7 +95,7 @@ def test_each_bad_clip_has_its_own_reason_and_harms_no_other(
 
 
 @pytest.mark.filterwarnings("ignore::thano_duckdb.ThanoWarning")
-def test_blobs_of_noise_and_nothing(con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_blobs_without_audio_are_reported(con: thano_duckdb.Connection, an4_model: Path) -> None:
     noise = np.random.default_rng(3).bytes(40_000)
     for blob, phrase in ((noise, "audio"), (b"", "empty")):
         row = con.execute(
@@ -107,7 +107,7 @@ def test_blobs_of_noise_and_nothing(con: thano_duckdb.Connection, an4_model: Pat
 
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 2), (44_100, 1), (48_000, 6)])
-def test_any_rate_and_channels_are_brought_to_16_khz_mono(
+def test_any_rate_and_number_of_channels_is_converted_to_16_khz_mono(
     con: thano_duckdb.Connection, an4_model: Path, an4_clip: str, tmp_path: Path, rate_hz: int, channels: int
 ) -> None:
     import soxr

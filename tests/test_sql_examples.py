@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY, Utterance
 from thano_duckdb.dialect import Build, Fit, plan, split_statements
 
 RUN_ELSEWHERE = {
-    "macros.sql": "is no example: every connection runs it",
+    "macros.sql": "not an example: every connection runs it",
     "tutorial.sql": "test_demo.py",
     "asterisk_prompts.sql": "test_human_speech.py",
 }
@@ -42,7 +42,7 @@ def workspace(tmp_path: Path, an4_test: list[Utterance], monkeypatch: pytest.Mon
 
 @pytest.mark.filterwarnings("ignore:thano_audio omits 1 other file:thano_duckdb.ThanoWarning")  # the manifest
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_example_runs(example: Path, workspace: Path, an4_model: Path) -> None:
+def test_an_example_runs(example: Path, workspace: Path, an4_model: Path) -> None:
     with thano_duckdb.connect(model_home=workspace / "models") as con:
         con.execute(f"UPLOAD MODEL my_model FROM '{an4_model}'")
         results = [con.sql(statement) for statement in split_statements(example.read_text())]
@@ -57,7 +57,9 @@ def write_corpus(folder: Path, rows: list[tuple[str, str, str, str]]) -> None:
         csv.writer(file).writerows([("audio_path", "text", "speaker", "split"), *rows])
 
 
-def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+def test_the_training_data_of_the_small_model_are_selected_as_described(
+    con: thano_duckdb.Connection, tmp_path: Path
+) -> None:
     sentences = [f"Sentence number {index}, as it is read." for index in range(200)]
     for reader in ("kathleen_arctic", "ljspeech_part1"):
         rows = [(f"{index}.flac", text, reader, "train") for index, text in enumerate(sentences)]
@@ -81,18 +83,18 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
         statement for statement in script if isinstance(next(iter(plan(statement).statements), None), Build | Fit)
     ]
     assert len(trainings) == 11
-    heard: list[tuple[str, str]] = []
+    trained_so_far: list[tuple[str, str]] = []
     trained: list[tuple[str, str]] = []
     for statement in script[: script.index(trainings[-1]) + 1]:
         if statement in trainings:
             trained = con.sql("SELECT audio_path, text FROM training_speech").fetchall()
-            heard += trained
+            trained_so_far += trained
         elif "PREDICT" not in statement:
             con.execute(statement)
 
     held_out = {text for (text,) in con.sql("SELECT text FROM speech WHERE is_held_out").fetchall()}
     assert 5 < len(held_out - {"NO THANKS"}) < 50  # one in ten
-    assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in heard)
+    assert {text.upper() for text in held_out}.isdisjoint(text.upper() for _, text in trained_so_far)
     others = {"YES PLEASE", "NO THANKS", "NUMBER AS SENTENCE", "AN ELEPHANT BY THE DOCK"}
     assert {text.upper() for text in sentences} | others == {text.upper() for _, text in trained} | {
         text.upper() for text in held_out
@@ -105,6 +107,6 @@ def test_the_training_of_the_small_model_is_prepared(con: thano_duckdb.Connectio
     assert {
         (f"{tmp_path}/book/0.flac", "The sea was calm."),
         (f"{tmp_path}/spliced_9/0.flac", "number as sentence"),
-    } <= set(heard)
+    } <= set(trained_so_far)
 
     assert all(len(con.extract_statements(statement)) == 1 for statement in script)

@@ -64,6 +64,15 @@ def connect(
 
     Raises:
         ThanoError: `device` or `precision` is unknown.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect()
+        >>> _ = con.execute("GET THANOSQL DATASET librispeech_data")  # clips, into ./tutorial_data
+        >>> clips = "SELECT 'tutorial_data/librispeech_data/082.flac' AS audio_path"
+        >>> con.sql(f"SELECT predicted FROM (PREDICT USING Wav2Vec2TinyEn AS {clips})").fetchall()
+        [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
+        >>> con.close()
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
@@ -77,7 +86,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """`%unload_ext thano_duckdb`: `%%sql` is JupySQL's own again."""
+    """`%unload_ext thano_duckdb`: give `%%sql` back to JupySQL."""
     from .notebook.extension import unload
 
     unload(shell)
@@ -91,24 +100,34 @@ def show(
     audio: str | None = None,
     max_rows: int = 50,
 ) -> Page:
-    """Transcripts beside players, the worst first: to look at in a notebook, or to save as a web page.
+    """Transcripts next to audio players, the worst first: to look at in a notebook, or to save as a web page.
 
     Words are coloured by confidence where the result has `words` (`OPTIONS (include=['words', 'confidence'])`). Where
-    it has references, they stand above the transcripts, and the highest word error rate comes first.
+    it has references, each is shown above its hypothesis, and the highest word error rate comes first.
 
     Args:
         result: a relation, a pandas or polars data frame, an Arrow table, a JupySQL result, or a list of dicts.
-        reference: the column of reference texts. Default: `text`, `reference` or `transcript`, if there is one.
-        hypothesis: the column of transcripts. Default: `predicted`, `predict_result`, or the struct of
+        reference: the column of references. Default: `text`, `reference` or `transcript`, if there is one.
+        hypothesis: the column of hypotheses. Default: `predicted`, `predict_result`, or the struct of
             `thano_transcribe`.
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
-        max_rows: so many clips are shown at most; the figures above them are of all.
+        max_rows: how many clips are shown at most; the summary above them covers all.
 
     Returns:
         A page that a notebook shows and that `page.save('page.html')` writes: one file, no script, no network.
 
     Raises:
-        ThanoError: a column is missing; the text says which there are.
+        ThanoError: a column is missing; the message lists the columns.
+
+    Example:
+        >>> import thano_duckdb
+        >>> from thano_duckdb.models.bundled import dataset_folder
+        >>> rows = [{
+        ...     "audio_path": str(dataset_folder("librispeech_data") / "080.flac"),
+        ...     "text": "The lamp fell over but did not break",
+        ...     "predicted": "THE LAMP FELL OVER BUT DID NOT BAKE",
+        ... }]
+        >>> thano_duckdb.show(rows).save("clips.html")
     """
     from .pages.transcripts import transcripts_page
 

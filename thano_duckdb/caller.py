@@ -1,8 +1,8 @@
-"""The user's frame: where warnings point, and whose variables DuckDB scans.
+"""The user's frame: whose variables DuckDB scans, and where warnings point; and how warnings are shown.
 
 DuckDB finds `SELECT * FROM my_dataframe` among the variables of the frame that calls it, which behind our connection
 would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
-cell no frame holds them: there `in_cell` names them.
+cell no frame holds them: there `in_cell` provides them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .errors import ThanoWarning
 
 T = TypeVar("T")
 
-_NOT_THE_USERS = (
+_NOT_USER_CODE = (
     str(Path(__file__).parent),
     str(Path(duckdb.__file__).parent),
     "<thano_duckdb",
@@ -37,7 +37,7 @@ _cell_variables: ContextVar[Mapping[str, Any] | None] = ContextVar("_cell_variab
 
 @contextlib.contextmanager
 def in_cell(variables: Mapping[str, Any]) -> Iterator[None]:
-    """Within the block the user's variables are these, and warnings point at no line of Python."""
+    """Within the block these are the user's variables, and warnings point at no line of Python."""
     token = _cell_variables.set(variables)
     try:
         yield
@@ -50,7 +50,7 @@ def user_frame() -> FrameType | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_NOT_THE_USERS) and not file.endswith(_CONTEXTLIB):
+        if not file.startswith(_NOT_USER_CODE) and not file.endswith(_CONTEXTLIB):
             return frame
         frame = frame.f_back
     return None
@@ -87,3 +87,30 @@ def warn(message: str) -> None:
         module=frame.f_globals.get("__name__", "<unknown>"),
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+@contextlib.contextmanager
+def warnings_on_one_line(label: str = ThanoWarning.__name__, *, repeat: bool = True) -> Iterator[None]:
+    """Within the block our warnings are shown as `label: message`; others as before.
+
+    Where they point to in Python says nothing in a shell or a notebook's cell.
+
+    Args:
+        label: what stands in front of the message.
+        repeat: whether the same message is shown more than once.
+    """
+    shown: set[str] = set()
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *location: Any, **more: Any) -> None:
+        if not issubclass(category, ThanoWarning):
+            before(message, category, *location, **more)
+        elif repeat or str(message) not in shown:
+            shown.add(str(message))
+            print(f"{label}: {message}", file=sys.stderr)  # noqa: T201
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

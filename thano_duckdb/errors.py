@@ -1,22 +1,42 @@
 """Every error and warning of ours: one tree, each message one readable sentence with the remedy.
 
-Importing this module costs nothing; every other module may.
+Importing this module costs nothing, and every other module may do so.
 """
 
 from __future__ import annotations
 
 
 class ThanoError(Exception):
-    """Anything that this package refuses or cannot do. Its text says what, where, and how to mend it."""
+    """Anything that this package refuses or cannot do. Its message says what, where, and what to do about it.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect()
+        >>> try:
+        ...     con.sql("DELETE MODEL nobody")
+        ... except thano_duckdb.ThanoError as error:
+        ...     print(type(error).__name__)
+        RegistryError
+        >>> con.close()
+    """
 
 
 class DialectError(ThanoError):
-    """A statement of ours that cannot be read, with its place in the text.
+    """A statement of ours that is wrong, with the position of the mistake in the text.
 
     Attributes:
-        problem: the sentence without the place.
-        line: line of the place, from 1.
-        column: column of the place in characters, from 1.
+        problem: the sentence without the position.
+        line: of the mistake, from 1.
+        column: of the mistake, in characters, from 1.
+
+    Example:
+        >>> import thano_duckdb
+        >>> thano_duckdb.rewrite("PREDICT USING m OPTIONS (includ='error') AS FROM calls")
+        Traceback (most recent call last):
+            ...
+        thano_duckdb.errors.DialectError: PREDICT has no option 'includ'. Did you mean 'include'? (line 1, column 26)
+        PREDICT USING m OPTIONS (includ='error') AS FROM calls
+                                 ^
     """
 
     def __init__(self, problem: str, sql: str, offset: int) -> None:
@@ -44,32 +64,63 @@ _LINE_LENGTH = 200
 
 
 class ModelError(ThanoError):
-    """A model that is unknown, cannot be had, or cannot be loaded."""
+    """A model that is unknown, cannot be obtained, or cannot be loaded.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect()
+        >>> con.sql("SELECT thano_transcribe('Wav2Vec2TinyEm', 'a.wav')").fetchall()
+        Traceback (most recent call last):
+            ...
+        thano_duckdb.errors.ModelError: there is no model 'Wav2Vec2TinyEm'. Did you mean 'Wav2Vec2TinyEn'? ...
+        >>> con.close()
+    """
 
 
 class HubUnavailableError(ModelError):
     """A model that is not in the hub's local cache, where the hub cannot be used.
 
     Attributes:
-        why: the hub cannot be used, as a clause.
+        why: why the hub cannot be used, as a clause.
     """
 
     def __init__(self, message: str, why: str = "") -> None:
-        """Take the whole message, and why by itself."""
+        """Take the whole message, and the reason by itself."""
         self.why = why
         super().__init__(message)
 
 
 class RegistryError(ModelError):
-    """A change of the models on disk that is refused: the name is taken, unknown, or not a name."""
+    """A refused change of the models on disk: the name is taken, unknown, or not valid.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect()
+        >>> con.sql("DELETE MODEL nobody")
+        Traceback (most recent call last):
+            ...
+        thano_duckdb.errors.RegistryError: there is no model 'nobody' to delete...
+        >>> con.close()
+    """
 
 
 class ModelInUseError(RegistryError):
-    """Another process is making the same model at this moment."""
+    """Another process is building the same model at this moment."""
 
 
 class AudioError(ThanoError):
-    """A clip that cannot be read, where the statement asked to stop at the first one (`on_error='fail'`)."""
+    """A clip that cannot be read, in a statement that stops at the first one (`on_error='fail'`).
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect()
+        >>> predict = "PREDICT USING Wav2Vec2TinyEn OPTIONS (on_error='fail') AS SELECT 'lost.wav' AS audio_path"
+        >>> con.sql(predict).fetchall()
+        Traceback (most recent call last):
+            ...
+        thano_duckdb.errors.AudioError: lost.wav: No such file: ...
+        >>> con.close()
+    """
 
 
 class Cancelled(ThanoError):  # noqa: N818 - not a failure: the user asked to stop
@@ -77,7 +128,19 @@ class Cancelled(ThanoError):  # noqa: N818 - not a failure: the user asked to st
 
 
 class ThanoWarning(UserWarning):
-    """What is off but not wrong: ignored options, failed clips, a model that stands in for another."""
+    """Something unexpected that is no error: ignored options, failed clips, a model that stands in for another.
+
+    Example:
+        >>> import thano_duckdb, warnings
+        >>> con = thano_duckdb.connect()
+        >>> predict = "PREDICT USING Wav2Vec2TinyEn OPTIONS (epochs=3) AS SELECT NULL AS audio_path"
+        >>> with warnings.catch_warnings(action="error", category=thano_duckdb.ThanoWarning):  # stop at any warning
+        ...     con.sql(predict).fetchall()
+        Traceback (most recent call last):
+            ...
+        thano_duckdb.errors.ThanoWarning: PREDICT ignores the option 'epochs' (line 1, column 39)
+        >>> con.close()
+    """
 
 
 def brief(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`thano_duckdb demo`: the tutorial from its first statement to its last, from nothing but the package."""
+"""`thano_duckdb demo`: the whole tutorial, with nothing but the package."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ def test_the_tutorial_runs_in_a_folder_of_its_own(
     folder = tmp_path / "a demo"
     assert shell.main(["demo", "--folder", str(folder)]) == 0
     output, errors = capsys.readouterr()
-    place = 0
+    position = 0
     for statement in TUTORIAL:
-        place = output.index(f"\n{statement};\n", place)
+        position = output.index(f"\n{statement};\n", position)
     assert "The last page of the book was missing" in output
-    assert re.search(r"│ wer +│ +[\d.]+ │ +[\d.]+ │", output[place:])
-    for way_on in (f"cd '{folder}' && thano_duckdb tutorial.duckdb", "%load_ext thano_duckdb", "--audio", "README.md"):
-        assert way_on in output[place:]
+    assert re.search(r"│ wer +│ +[\d.]+ │ +[\d.]+ │", output[position:])
+    for next_step in (
+        f"cd '{folder}' && thano_duckdb tutorial.duckdb",
+        "%load_ext thano_duckdb",
+        "--audio",
+        "README.md",
+    ):
+        assert next_step in output[position:]
     assert errors.count("stands in") == 1
     assert errors.startswith("Warning: 'tutorial_audio_recognition' is facebook/wav2vec2-base-960h")
     with thano_duckdb.connect(folder / "tutorial.duckdb") as con:
@@ -40,11 +45,11 @@ def test_the_tutorial_runs_in_a_folder_of_its_own(
 
     before = (folder / "tutorial.duckdb").read_bytes()
     assert shell.main(["demo", "--folder", str(folder)]) == 1
-    assert "there is a tutorial.duckdb" in capsys.readouterr().err
+    assert "already has a tutorial.duckdb" in capsys.readouterr().err
     assert (folder / "tutorial.duckdb").read_bytes() == before
 
 
-def test_audio_and_a_model_of_ones_own(
+def test_the_demo_takes_other_audio_and_another_model(
     an4_model: Path, an4_test: list[Utterance], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for clip in an4_test[:3]:
@@ -52,15 +57,15 @@ def test_audio_and_a_model_of_ones_own(
     assert shell.main(["demo", "--model", str(an4_model), "--audio", str(tmp_path)]) == 0
     output = capsys.readouterr().out
     with thano_duckdb.connect() as con:
-        heard = con.sql(
+        transcripts = con.sql(
             f"PREDICT USING '{an4_model}' AS SELECT audio_path FROM thano_audio('{tmp_path}') ORDER BY audio_path"
         ).fetchall()
-    assert len(heard) == 3
-    for path, text in heard:
+    assert len(transcripts) == 3
+    for path, text in transcripts:
         assert re.search(rf"│ {Path(path).name} +│ +[\d.]+ │ {re.escape(text)} +│", output)
 
 
-def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_model_gives_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
     assert "no audio files" in capsys.readouterr().err
     (tmp_path / "a.wav").write_bytes(b"RIFF")
@@ -68,7 +73,7 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     assert "no model folder" in capsys.readouterr().err
 
 
-def test_make_demo_passes_on_what_it_is_given() -> None:
+def test_make_demo_passes_on_its_settings() -> None:
     for settings, ending in (([], "demo"), (["MODEL=m", "AUDIO=a b"], "demo --model 'm' --audio 'a b'")):
         run = subprocess.run(
             ["make", "--no-print-directory", "-n", "demo", *settings],
@@ -80,6 +85,6 @@ def test_make_demo_passes_on_what_it_is_given() -> None:
         assert run.stdout.strip().endswith(f"python -m thano_duckdb {ending}")
 
 
-def test_help_tells_of_the_demo() -> None:
+def test_help_mentions_the_demo() -> None:
     run = subprocess.run([sys.executable, "-m", "thano_duckdb", "--help"], capture_output=True, text=True, check=True)
     assert "thano_duckdb demo" in " ".join(run.stdout.split())

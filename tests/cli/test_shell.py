@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import duckdb
 import pytest
+
+from thano_duckdb.cli.shell import main
 
 SHELL = [sys.executable, "-m", "thano_duckdb"]
 
@@ -29,12 +32,12 @@ def test_predict_from_a_file_into_a_database(an4_model: Path, an4_clip: str, tmp
     script, database = tmp_path / "job.sql", tmp_path / "my.duckdb"
     script.write_text(
         f"-- a script\nCREATE TABLE clips AS SELECT '{an4_clip}' AS audio_path; -- ;\n"
-        f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM clips;\n"
+        f"CREATE TABLE transcripts AS PREDICT USING '{an4_model}' AS SELECT * FROM clips;\n"
     )
     assert run(str(database), "-f", str(script)).returncode == 0
-    shell = run(str(database), "-c", "SELECT predicted FROM heard")
+    shell = run(str(database), "-c", "SELECT predicted FROM transcripts")
     with duckdb.connect(database) as con:
-        (text,) = con.execute("SELECT predicted FROM heard").fetchall()[0]
+        (text,) = con.execute("SELECT predicted FROM transcripts").fetchall()[0]
     assert text
     assert text in shell.stdout
 
@@ -43,7 +46,7 @@ def test_statements_from_standard_input() -> None:
     assert "42" in run(stdin="SELECT 40 + 2;").stdout
 
 
-def test_an_error_names_its_line_in_the_script_and_stops_it(tmp_path: Path) -> None:
+def test_an_error_names_its_line_and_stops_the_script(tmp_path: Path) -> None:
     script = tmp_path / "job.sql"
     script.write_text("SELECT 'before';\n\nPREDICT USING m OPTIONS (audio_cl='x') AS SELECT 1;\nSELECT 'after';\n")
     shell = run("-f", str(script))
@@ -76,6 +79,18 @@ def test_warnings_are_sentences_on_standard_error(an4_model: Path) -> None:
     shell = run("-c", f"PREDICT USING '{an4_model}' AS SELECT 'lost.wav' AS audio_path")
     assert shell.returncode == 0
     assert shell.stderr.startswith("Warning: 1 clip could not be transcribed")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "SELECT 1"], ["-c", "SELEC 1"], ["demo", "--model", "no_model_here", "--audio", "x.wav"]]
+)
+def test_main_restores_how_warnings_are_shown(arguments: list[str]) -> None:
+    show, filters = warnings.showwarning, list(warnings.filters)
+    main(arguments)
+    with pytest.raises(SystemExit):
+        main(["--no-such-option"])
+    assert warnings.showwarning is show
+    assert warnings.filters == filters
 
 
 def test_ctrl_c_ends_the_shell_with_130() -> None:

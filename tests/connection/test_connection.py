@@ -21,7 +21,7 @@ MODULE_FRAME = pd.DataFrame({"n": [1, 2]})
 # DuckDB's own SQL and API
 
 
-def test_plain_sql_is_duckdbs(con: thano_duckdb.Connection) -> None:
+def test_plain_sql_behaves_as_in_duckdb(con: thano_duckdb.Connection) -> None:
     relation = con.sql("SELECT i, i * 2 AS twice FROM range(5) t(i)")
     assert isinstance(relation, duckdb.DuckDBPyRelation)
     assert relation.filter("i > 2").project("twice").fetchall() == [(6,), (8,)]
@@ -34,7 +34,7 @@ def test_plain_sql_is_duckdbs(con: thano_duckdb.Connection) -> None:
     assert con.values([1, 2]).fetchall() == [(1, 2)]
 
 
-def test_ddl_runs_at_once_and_description_and_rowcount_are_there(con: thano_duckdb.Connection) -> None:
+def test_ddl_and_transactions_and_the_description_of_rows(con: thano_duckdb.Connection) -> None:
     con.sql("CREATE TABLE t AS SELECT 1 AS a")
     con.execute("SELECT a FROM t")
     assert [column[0] for column in con.description] == ["a"]
@@ -51,17 +51,16 @@ def test_relations_join_plain_relations_and_are_found_by_their_variable(con: tha
     assert con.execute("SELECT sum(square) FROM squares").fetchall() == [(5,)]
 
 
-def test_the_callers_data_frames_are_found_whatever_they_are_called(con: thano_duckdb.Connection) -> None:
-    query = pd.DataFrame({"n": [10]})
-    text = pd.DataFrame({"n": [20]})
-    self = pd.DataFrame({"n": [30]})
+def test_the_callers_data_frames_are_found_whatever_their_names(con: thano_duckdb.Connection) -> None:
+    query = pd.DataFrame({"n": [10]})  # noqa: F841 - DuckDB finds it by its name
+    text = pd.DataFrame({"n": [20]})  # noqa: F841 - DuckDB finds it by its name
+    self = pd.DataFrame({"n": [30]})  # noqa: F841 - DuckDB finds it by its name
     assert con.sql("SELECT n FROM query UNION ALL SELECT n FROM text UNION ALL SELECT n FROM self").fetchall() == [
         (10,),
         (20,),
         (30,),
     ]
     assert con.execute("SELECT count(*) FROM MODULE_FRAME").fetchall() == [(2,)]
-    assert len(query) + len(text) + len(self) == 3
 
 
 def test_parameters(con: thano_duckdb.Connection) -> None:
@@ -78,7 +77,7 @@ def test_statement_objects_run(con: thano_duckdb.Connection) -> None:
     assert con.sql(first).fetchall() == [(1,)]
 
 
-def test_duckdbs_errors_stay_duckdbs(con: thano_duckdb.Connection) -> None:
+def test_errors_of_duckdb_are_passed_on_unchanged(con: thano_duckdb.Connection) -> None:
     with pytest.raises(duckdb.ParserException):
         con.sql("SELEC 1")
     with pytest.raises(duckdb.CatalogException, match="nothing_here"):
@@ -97,7 +96,9 @@ def test_predict_keeps_the_columns_and_adds_the_text(an4_con: thano_duckdb.Conne
     assert all(isinstance(row[2], str) and row[2] for row in rows.fetchall())
 
 
-def test_predict_stands_wherever_a_query_may(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
+def test_predict_works_wherever_a_query_may_stand(
+    an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path
+) -> None:
     predict = f"PREDICT USING '{an4_model}' AS SELECT id, audio_path FROM an4 WHERE id < 3"
     expected = an4_con.sql(f"SELECT id, predicted FROM ({predict}) ORDER BY id").fetchall()
     an4_con.execute(f"CREATE TABLE made AS {predict}")
@@ -127,21 +128,23 @@ def test_predict_over_the_callers_data_frame(an4_con: thano_duckdb.Connection, a
     assert found["predicted"].notna().all()
 
 
-def test_a_missing_column_is_named_with_its_place(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_a_missing_column_is_reported_with_its_position(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     with pytest.raises(DialectError, match="audio_pth") as caught:
         an4_con.sql(f"PREDICT USING '{an4_model}'\nOPTIONS (audio_col='audio_pth') AS SELECT * FROM an4")
     assert (caught.value.line, caught.value.column) == (2, 20)
     assert "Did you mean 'audio_path'?" in str(caught.value)
 
 
-def test_a_query_that_uses_its_own_predict_is_told_how(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_a_query_that_uses_the_result_of_its_own_predict_is_explained(
+    an4_con: thano_duckdb.Connection, an4_model: Path
+) -> None:
     with pytest.raises(DialectError, match=r"SELECT .. FROM \(PREDICT ..\) WHERE predicted"):
         an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 WHERE predicted = 'YES'")
     with pytest.raises(duckdb.BinderException, match="nothing_here"):
         an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT * FROM an4 WHERE nothing_here = 'YES'")
 
 
-def test_an_unknown_model_is_named_with_its_place_before_anything_runs(an4_con: thano_duckdb.Connection) -> None:
+def test_an_unknown_model_is_reported_with_its_position_before_anything_runs(an4_con: thano_duckdb.Connection) -> None:
     with pytest.raises(DialectError, match="Wav2Vec2Em") as caught:
         an4_con.sql("PREDICT USING Wav2Vec2Em AS SELECT * FROM an4")
     assert (caught.value.line, caught.value.column) == (1, 15)
@@ -156,7 +159,7 @@ def test_options_of_training_are_ignored_with_a_warning(an4_con: thano_duckdb.Co
     assert caught[0].filename == __file__
 
 
-def test_failed_clips_are_counted_once_a_statement(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_one_warning_per_statement_counts_the_failed_clips(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     an4_con.execute("CREATE TABLE clips AS SELECT audio_path FROM an4 WHERE id < 2")
     an4_con.execute("INSERT INTO clips SELECT 'lost_' || i || '.wav' FROM range(3) t(i)")
     predict = f"PREDICT USING '{an4_model}' AS SELECT * FROM clips"
@@ -184,7 +187,7 @@ def test_on_error_fail_stops_the_statement(an4_con: thano_duckdb.Connection, an4
     assert an4_con.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_models_come_and_go_by_sql(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+def test_models_are_uploaded_listed_used_and_deleted_by_sql(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
     with thano_duckdb.connect(tmp_path / "my.duckdb") as own:
         uploaded = own.sql(f"UPLOAD MODEL spelling FROM '{an4_model}'")
         assert uploaded.fetchall() == uploaded.fetchall()  # read twice, uploaded once
@@ -204,7 +207,7 @@ def test_models_come_and_go_by_sql(an4_model: Path, an4_clip: str, tmp_path: Pat
             later.sql("DELETE MODEL spelling")
 
 
-def test_an_executed_upload_gives_its_row_and_blocks_nothing(an4_model: Path, tmp_path: Path) -> None:
+def test_an_executed_upload_returns_its_row_and_does_not_block_the_connection(an4_model: Path, tmp_path: Path) -> None:
     with thano_duckdb.connect(model_home=tmp_path) as con:
         assert con.execute(f"UPLOAD MODEL a FROM '{an4_model}'").fetchall()[0][:3] == ("a", 1, "uploaded")
         con.execute(f"UPLOAD MODEL b FROM '{an4_model}'")
@@ -213,7 +216,7 @@ def test_an_executed_upload_gives_its_row_and_blocks_nothing(an4_model: Path, tm
         assert con.values([1]).fetchall() == [(1,)]
 
 
-def test_a_text_may_make_a_model_and_use_it(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+def test_one_text_may_upload_a_model_and_use_it(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
     with thano_duckdb.connect(model_home=tmp_path) as con:
         rows = con.sql(f"UPLOAD MODEL a FROM '{an4_model}'; PREDICT USING a AS SELECT '{an4_clip}' AS audio_path")
         assert rows.fetchall()[0][1]
@@ -223,7 +226,7 @@ def test_a_text_may_make_a_model_and_use_it(an4_model: Path, an4_clip: str, tmp_
         assert caught.value.line == 2
 
 
-def test_views_work_in_a_later_process_and_the_file_holds_nothing_of_ours(
+def test_views_work_in_a_later_process_and_the_database_file_holds_no_function_of_ours(
     an4_model: Path, an4_clip: str, tmp_path: Path
 ) -> None:
     database = tmp_path / "my.duckdb"
@@ -237,7 +240,7 @@ def test_views_work_in_a_later_process_and_the_file_holds_nothing_of_ours(
         assert plain.execute(ours).fetchall() == [(0,)]
 
 
-# Threads, life and death
+# Threads and lifetime
 
 
 def test_two_threads_with_a_cursor_each(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
@@ -257,7 +260,7 @@ def test_two_threads_with_a_cursor_each(an4_con: thano_duckdb.Connection, an4_mo
     assert [found[0], found[1]] == expected
 
 
-def test_failures_in_one_thread_do_not_count_in_another(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_failed_clips_are_counted_per_connection(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     with an4_con.cursor() as other, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         an4_con.execute(f"PREDICT USING '{an4_model}' AS SELECT 'a.wav' AS audio_path")
@@ -284,13 +287,13 @@ rows = con.sql("PREDICT USING '{model}' AS SELECT '{clip}' AS audio_path").fetch
 cursor = con.cursor()
 {close}
 left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-assert left == ["thano-compute_0"], left  # all connections share it
+assert left == ["thano-compute_0"], left  # shared by all connections
 print(rows[0][1])
 """
 
 
 @pytest.mark.parametrize("close", ["cursor.close(); con.close()", "", "del con, cursor"])
-def test_the_end_is_silent(close: str, an4_model: Path, an4_clip: str) -> None:
+def test_nothing_is_printed_when_the_process_ends(close: str, an4_model: Path, an4_clip: str) -> None:
     script = QUIET_EXIT.format(model=an4_model, clip=an4_clip, close=close)
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
     assert run.stderr == ""

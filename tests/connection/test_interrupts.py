@@ -32,7 +32,7 @@ def clips(tmp_path: Path) -> str:
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """A model that computes its first batch, then for ever, until it is told to stop; the event says that it hangs."""
+    """A model that hangs in its second batch until it is cancelled; the event is set when it hangs."""
     hangs, released = threading.Event(), threading.Event()
     forward, n_calls = AcousticModel.forward, 0
 
@@ -61,7 +61,7 @@ def press_ctrl_c_once(hangs: threading.Event) -> threading.Thread:
 
 
 @pytest.mark.parametrize("how", ["execute", "relation", "create"])
-def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
+def test_ctrl_c_stops_a_statement_and_its_transcripts_are_kept(
     con: thano_duckdb.Connection,
     an4_model: Path,
     clips: str,
@@ -76,7 +76,7 @@ def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
         "relation": lambda: con.sql(statement).fetchall(),
         "create": lambda: con.execute(f"CREATE TABLE t AS {statement}"),
     }[how]
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="run the same statement again to continue"):
         run()
     presser.join()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -93,10 +93,10 @@ def test_ctrl_c_stops_a_statement_and_what_was_done_is_kept(
 
     monkeypatch.setattr(AcousticModel, "forward", counting)
     assert len(con.sql(statement).fetchall()) == N_CLIPS
-    assert n_computed == N_CLIPS - 1  # the first batch was done before
+    assert n_computed == N_CLIPS - 1  # the first batch was kept
 
 
-def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
+def test_ctrl_c_stops_a_statement_of_duckdb(con: thano_duckdb.Connection) -> None:
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -105,24 +105,24 @@ def test_ctrl_c_stops_duckdbs_own_work(con: thano_duckdb.Connection) -> None:
     assert con.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
+def test_ctrl_c_stops_a_build_and_the_same_statement_resumes_it(
     an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from thano_duckdb.training.trainer import CtcTrainer
 
-    rows = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()
+    rows = an4_con.sql("SELECT audio_path, text FROM an4 WHERE id < 8").df()  # noqa: F841 - DuckDB finds it by its name
     statement = f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=3, batch_size=4) AS SELECT * FROM rows"
     with thano_duckdb.connect(model_home=tmp_path / "uninterrupted") as con:
         expected = [row[2:4] for row in con.sql(statement).fetchall()]  # epoch, train_loss
 
     step = CtcTrainer.training_step
 
-    def step_of_a_user_in_doubt(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
+    def step_that_is_interrupted(self: CtcTrainer, *args: Any, **kwargs: Any) -> Any:
         if len(self.metrics) == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, *args, **kwargs)
 
-    monkeypatch.setattr(CtcTrainer, "training_step", step_of_a_user_in_doubt)
+    monkeypatch.setattr(CtcTrainer, "training_step", step_that_is_interrupted)
     with thano_duckdb.connect(model_home=tmp_path / "home") as con:
         with pytest.raises(KeyboardInterrupt, match=r"(?i)the same statement.*epoch 1"):
             con.execute(statement)
@@ -131,4 +131,3 @@ def test_ctrl_c_stops_a_build_which_the_same_statement_resumes(
         resumed = con.sql(statement).fetchall()
     assert [row[2] for row in resumed] == [1, 2, 3]
     assert [row[2:4] for row in resumed] == [(epoch, pytest.approx(loss, rel=1e-4)) for epoch, loss in expected]
-    assert len(rows) == 8

@@ -38,13 +38,13 @@ def test_transcribe_gives_text_confidence_duration_and_words(
     assert 0 <= times[0] < times[-1] <= transcript["duration"]
 
 
-def test_words_stay_with_their_rows() -> None:
+def test_each_row_keeps_its_own_words() -> None:
     vocabulary = Vocabulary((None, "|", "é", "B"), frozenset({1}))
     paths = [np.array(ids) for ids in ([2, 3, 1, 0, 3, 3], [0, 0], [1, 2])]
     scores = [np.zeros(len(path), np.float32) for path in paths]
     two, none, one = (
-        Transcript(heard.text, heard.confidence, 0.5, heard.words, None)
-        for heard in greedy_decode(paths, scores, vocabulary, stride=8_000)
+        Transcript(hypothesis.text, hypothesis.confidence, 0.5, hypothesis.words, None)
+        for hypothesis in greedy_decode(paths, scores, vocabulary, stride=8_000)
     )
     rows = to_arrow([None, two, Transcript.failed("It is missing."), none, one]).to_pylist()
     assert [row and row["words"] for row in rows] == [
@@ -75,7 +75,7 @@ def test_a_blob_gives_the_same_as_its_file(an4_con: thano_duckdb.Connection, an4
         assert by_path["text"]
         for name in ("text", "duration", "error"):
             assert by_path[name] == by_content[name]
-        # Other neighbours in the batch, other rounding.
+        # With other neighbours in the batch it is rounded differently.
         assert by_path["confidence"] == pytest.approx(by_content["confidence"], rel=1e-4)
 
 
@@ -89,10 +89,10 @@ def test_null_in_null_out(con: thano_duckdb.Connection, an4_model: Path) -> None
 def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
     with thano_duckdb.connect(model_home=tmp_path) as con:
         con.execute(f"UPLOAD MODEL a FROM '{an4_model}'")
-        clips = an4_con.sql("SELECT id, audio_path FROM an4 WHERE id < 4").df()
+        clips = an4_con.sql("SELECT id, audio_path FROM an4 WHERE id < 4").df()  # noqa: F841 - DuckDB finds it by its name
         rows = con.sql("SELECT id, thano_transcribe(if(id % 2 = 0, 'a', NULL), audio_path).text FROM clips").fetchall()
         alone = con.sql("SELECT id, thano_transcribe('a', audio_path).text FROM clips").fetchall()
-        assert len(clips) == 4
+    assert all(text for _, text in alone)
     assert rows == [(i, text if i % 2 == 0 else None) for i, text in alone]
 
 
@@ -112,7 +112,7 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
         ("thano_audio_info(1.5)", "VARCHAR"),
     ],
 )
-def test_wrong_arguments_give_one_sentence(
+def test_wrong_arguments_give_a_message_of_one_sentence(
     con: thano_duckdb.Connection, an4_model: Path, call: str, phrase: str
 ) -> None:
     with pytest.raises(ThanoError, match=phrase) as caught:
@@ -124,19 +124,19 @@ def test_wrong_arguments_give_one_sentence(
 
 
 def test_error_rates_equal_jiwer_to_the_last_digit(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
-    an4_con.execute(f"CREATE TABLE heard AS PREDICT USING '{an4_model}' AS SELECT * FROM an4")
-    pairs = an4_con.execute("SELECT thano_normalize(text), thano_normalize(predicted) FROM heard").fetchall()
+    an4_con.execute(f"CREATE TABLE transcripts AS PREDICT USING '{an4_model}' AS SELECT * FROM an4")
+    pairs = an4_con.execute("SELECT thano_normalize(text), thano_normalize(predicted) FROM transcripts").fetchall()
     references, hypotheses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    row = an4_con.execute("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM heard").fetchone()
+    row = an4_con.execute("SELECT thano_wer(text, predicted), thano_cer(text, predicted) FROM transcripts").fetchone()
     assert row == (jiwer.wer(references, hypotheses), jiwer.cer(references, hypotheses))
     assert row[0] < 0.3  # the model's own card says 0.265
 
 
-def test_error_rates_pool_by_group_and_ignore_case(con: thano_duckdb.Connection) -> None:
+def test_error_rates_are_pooled_by_group_and_ignore_case(con: thano_duckdb.Connection) -> None:
     con.execute(
         """CREATE TABLE t AS FROM (VALUES
             ('ann', 'YES', 'yes'), ('ann', 'one two three', 'one too three'), ('bob', 'It''s, "fine".', 'its fine'),
-            ('bob', 'left out', NULL), ('eve', '', '')
+            ('bob', 'not scored', NULL), ('eve', '', '')
         ) AS t(speaker, reference, hypothesis)"""
     )
     rates = con.execute(
@@ -188,7 +188,7 @@ def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) 
 # Table macros
 
 
-def test_thano_predict_is_predict_without_the_dialect(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
+def test_thano_predict_gives_the_same_as_predict(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     an4_con.execute("CREATE TABLE calls AS SELECT id, audio_path AS recording FROM an4 WHERE id < 4")
     plain = an4_con.sql(f"FROM thano_predict('{an4_model}', 'calls', audio_col := 'recording')")
     ours = an4_con.sql(f"PREDICT USING '{an4_model}' OPTIONS (audio_col='recording') AS FROM calls")
@@ -212,8 +212,8 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
     assert found["b.FLAC"] == (0.01, 16000, 1, None)
     assert found["c.wav"][:3] == (None, None, None)
     assert found["c.wav"][3]
-    for place, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/**/*.[wF]*", 3), (f"{tmp_path}/a.wav", 1)):
-        assert len(con.sql(f"FROM thano_audio('{place}')")) == n_files
+    for location, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/**/*.[wF]*", 3), (f"{tmp_path}/a.wav", 1)):
+        assert len(con.sql(f"FROM thano_audio('{location}')")) == n_files
 
 
 def test_thano_audio_lists_every_audio_format(con: thano_duckdb.Connection, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_arrow_types_are_named_as_duckdb_names_them(function: Function) -> None:
 # Plain DuckDB
 
 
-def test_load_gives_a_plain_connection_the_functions(an4_model: Path, an4_clip: str) -> None:
+def test_load_installs_the_functions_on_a_plain_connection(an4_model: Path, an4_clip: str) -> None:
     with duckdb.connect() as con:
         assert thano_duckdb.load(con) is con
         assert thano_duckdb.load(con, device="cpu") is con  # again, with other settings
@@ -269,7 +269,7 @@ def test_load_gives_a_plain_connection_the_functions(an4_model: Path, an4_clip: 
 # Safety
 
 
-def test_external_access_off_closes_files_and_leaves_blobs(an4_model: Path, an4_clip: str) -> None:
+def test_without_external_access_files_are_refused_and_blobs_work(an4_model: Path, an4_clip: str) -> None:
     content = Path(an4_clip).read_bytes()
     with thano_duckdb.connect(model_home=an4_model.parent / "unused") as con:
         ((text,),) = con.execute(f"SELECT thano_transcribe('{an4_model}', ?::BLOB).text", [content]).fetchall()
@@ -284,7 +284,9 @@ def test_external_access_off_closes_files_and_leaves_blobs(an4_model: Path, an4_
             con.execute(f"UPLOAD MODEL x FROM '{an4_model}'")
 
 
-def test_a_locked_database_uses_its_registered_models_on_blobs(an4_model: Path, an4_clip: str, tmp_path: Path) -> None:
+def test_without_external_access_registered_models_work_on_blobs(
+    an4_model: Path, an4_clip: str, tmp_path: Path
+) -> None:
     content = Path(an4_clip).read_bytes()
     with thano_duckdb.connect(model_home=tmp_path) as con:
         con.execute(f"UPLOAD MODEL spelling FROM '{an4_model}'")

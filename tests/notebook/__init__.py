@@ -1,1 +1,1 @@
-"""The notebook face: magics over JupySQL, players, pages."""
+"""Tests of the notebook interface: magics over JupySQL, players, pages."""

@@ -1,4 +1,4 @@
-"""A shell as behind a notebook, without the kernel: IPython, JupySQL and our extension."""
+"""A notebook's shell without the kernel: IPython, JupySQL and our extension."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ran:
     Attributes:
         result: the value of its last expression.
         error: its exception, or None.
-        displayed: what it showed beside its result.
+        displayed: what it showed besides its result.
         stderr: what a notebook shows in red.
     """
 
@@ -51,7 +51,7 @@ class Notebook:
         return ran.result
 
     def try_to(self, cell: str) -> Ran:
-        """Whatever a cell does."""
+        """What a cell does, whether it succeeds or not."""
         with capture_output() as captured:
             ran = self.shell.run_cell(cell, store_history=False)
         error = ran.error_before_exec or ran.error_in_exec
@@ -68,7 +68,7 @@ class Notebook:
 def shell() -> Iterator[InteractiveShell]:
     main = sys.modules["__main__"]
     shell = InteractiveShell.instance()
-    sys.modules["__main__"] = main  # the shell has put its own there, from which no process can be spawned
+    sys.modules["__main__"] = main  # the shell puts its own there, from which no process can be spawned
     yield shell
     InteractiveShell.clear_instance()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import sqlparse
 from sql.connection import ConnectionManager
 
 import thano_duckdb
@@ -27,13 +30,13 @@ def test_the_default_connection_is_a_variable(notebook: Notebook) -> None:
     assert notebook.run("thano.sql('FROM t').fetchall()") == [(1,)]
 
 
-def test_a_variable_of_that_name_is_left_alone(bare_notebook: Notebook) -> None:
+def test_loading_does_not_overwrite_a_variable_called_thano(bare_notebook: Notebook) -> None:
     bare_notebook.run("thano = 'mine'\n%load_ext thano_duckdb")
     assert bare_notebook.variables["thano"] == "mine"
 
 
 @pytest.mark.parametrize("how", ["duckdb", "thano_duckdb"])
-def test_a_connection_of_the_user(notebook: Notebook, how: str) -> None:
+def test_a_connection_of_the_user_can_be_used(notebook: Notebook, how: str) -> None:
     connect: dict[str, Callable[[], Any]] = {"duckdb": duckdb.connect, "thano_duckdb": thano_duckdb.connect}
     con = connect[how]()
     con.execute("CREATE TEMP TABLE mine AS SELECT 7 AS i")
@@ -46,20 +49,20 @@ def test_a_connection_of_the_user(notebook: Notebook, how: str) -> None:
     con.close()
 
 
-def test_a_connection_that_jupysql_had_before(bare_notebook: Notebook) -> None:
+def test_a_connection_that_jupysql_already_has_can_be_used(bare_notebook: Notebook) -> None:
     bare_notebook.run("import duckdb\ncon = duckdb.connect()\n%load_ext sql\n%sql con --alias con")
     bare_notebook.run("%load_ext thano_duckdb\n%sql con")
     assert len(bare_notebook.run(f"%%sql\n{OURS}")) > 0
 
 
-def test_the_variable_may_be_another_connection_later(notebook: Notebook) -> None:
+def test_a_variable_may_be_given_another_connection(notebook: Notebook) -> None:
     for number in (1, 2):
         notebook.run(f"import duckdb\ncon = duckdb.connect()\ncon.execute('CREATE TABLE t AS SELECT {number} AS i')")
         assert list(notebook.run("%%sql con\nFROM t")) == [(number,)]
 
 
 @pytest.mark.parametrize("name", ["my.duckdb", "duckdb:///my.duckdb"])
-def test_a_database_file(notebook: Notebook, tmp_path: Path, name: str) -> None:
+def test_a_database_file_can_be_opened_by_its_name(notebook: Notebook, tmp_path: Path, name: str) -> None:
     notebook.run(f"%sql {name}")
     notebook.run("%sql CREATE TABLE kept AS SELECT 3 AS i")
     notebook.run("%sql thano")
@@ -77,7 +80,7 @@ def test_connections_have_aliases(notebook: Notebook) -> None:
     assert list(notebook.run("%%sql other\nFROM here")) == [(1,)]
 
 
-def test_unloading_gives_sql_back(notebook: Notebook) -> None:
+def test_unloading_gives_sql_back_to_jupysql(notebook: Notebook) -> None:
     notebook.run("%unload_ext thano_duckdb")
     assert "thano" not in notebook.variables
     assert (
@@ -92,6 +95,36 @@ def test_unloading_gives_sql_back(notebook: Notebook) -> None:
     assert len(notebook.run(f"%%sql\n{OURS}")) > 0
 
 
-def test_reloading(notebook: Notebook) -> None:
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%load_ext thano_duckdb\n%unload_ext thano_duckdb",
+        "{load}\n{load}\n{unload}",
+        "{load}\n{unload}\n{unload}",
+        "%load_ext thano_duckdb\n%reload_ext thano_duckdb\n%sql SELECT 1\n%unload_ext thano_duckdb",
+    ],
+    ids=["once", "loaded twice", "unloaded twice", "reloaded"],
+)
+def test_unloading_restores_what_loading_changed(
+    bare_notebook: Notebook, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    logger = logging.getLogger("sqlglot")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(sqlparse.engine.grouping, "MAX_GROUPING_TOKENS", 123)
+    show = warnings.showwarning
+    bare_notebook.variables["thano_duckdb"] = thano_duckdb
+    shell = "get_ipython()"
+    bare_notebook.run(
+        cell.format(
+            load=f"thano_duckdb.load_ipython_extension({shell})",
+            unload=f"thano_duckdb.unload_ipython_extension({shell})",
+        )
+    )
+    assert logger.level == logging.INFO
+    assert sqlparse.engine.grouping.MAX_GROUPING_TOKENS == 123
+    assert warnings.showwarning is show
+
+
+def test_reloading_works(notebook: Notebook) -> None:
     notebook.run("%reload_ext thano_duckdb")
     assert len(notebook.run(f"%%sql\n{OURS}")) > 0

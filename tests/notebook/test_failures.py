@@ -1,4 +1,4 @@
-"""Errors are one line with the place in the cell; nothing in the data is alive."""
+"""Errors are one line with the location in the cell, and markup in the data is inert."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIVE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 @pytest.mark.parametrize(
-    ("cell", "says", "place"),
+    ("cell", "message", "location"),
     [
         ("%%sql\nSELECT 1 AS i;\n\nSELECT\n  j\nFROM range(3)", 'column "j" not found', "line 5, column 3"),
         ("%%sql\n-- a comment\nSELECT 1 FROM nowhere", "nowhere does not exist", "line 3, column 15"),
@@ -24,23 +24,23 @@ LIVE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
         ("%%thanosql\nPRINT AUDIO AS\nSELECT 1 AS a", "audio_path", "line "),
     ],
 )
-def test_an_error_is_one_line_with_its_place(notebook: Notebook, cell: str, says: str, place: str) -> None:
+def test_an_error_is_one_line_with_its_location(notebook: Notebook, cell: str, message: str, location: str) -> None:
     ran = notebook.try_to(cell)
     assert ran.error is not None
     (line,) = ran.stderr.strip().splitlines()
-    assert says in line
-    assert place in line
+    assert message in line
+    assert location in line
     assert "of the cell" in line
     assert "Traceback" not in line
-    assert notebook.run("%sql SELECT 42").dict() == {"42": (42,)}  # the connection goes on
+    assert notebook.run("%sql SELECT 42").dict() == {"42": (42,)}  # the connection still works
 
 
-def test_the_place_is_that_of_the_statement_that_failed(notebook: Notebook) -> None:
+def test_the_location_is_that_of_the_statement_that_failed(notebook: Notebook) -> None:
     ran = notebook.try_to("%%sql\nSELECT 1 AS a;\nSELECT b FROM (SELECT 1 AS a);\n")
     assert "line 3, column 8 of the cell" in ran.stderr
 
 
-def test_long_errors_on_demand(notebook: Notebook) -> None:
+def test_tracebacks_can_be_switched_on(notebook: Notebook) -> None:
     notebook.run("%config SqlMagic.short_errors = False")
     try:
         ran = notebook.try_to("%%sql\nPREDICT USING nobody AS SELECT 1")
@@ -64,16 +64,16 @@ def test_a_warning_is_one_line(notebook: Notebook, an4_model: Path, tmp_path: Pa
     assert "text.wav" in lines[1]
 
 
-def test_a_table_of_live_markup_is_inert(notebook: Notebook) -> None:
+def test_markup_in_a_table_is_inert(notebook: Notebook) -> None:
     notebook.variables["live"] = LIVE
     result = notebook.run("%%sql\nSELECT '{{live}}' AS \"<b onclick='x'>\", ['{{live}}'] AS many")
     html = notebook.html(result)
     assert is_inert(html)
     assert "&lt;script&gt;" in html
-    assert list(result) == [(LIVE, [LIVE])]  # the data is what it was
+    assert list(result) == [(LIVE, [LIVE])]  # the data itself is unchanged
 
 
-def test_players_of_live_markup_are_inert(notebook: Notebook, tmp_path: Path) -> None:
+def test_markup_beside_players_is_inert(notebook: Notebook, tmp_path: Path) -> None:
     name = "<script>alert(1)<script>.wav"
     (tmp_path / name).write_text("no audio")
     result = notebook.run(f"%%sql\nPRINT AUDIO AS SELECT '{name}' AS audio_path, '{LIVE}' AS text")
@@ -82,7 +82,7 @@ def test_players_of_live_markup_are_inert(notebook: Notebook, tmp_path: Path) ->
     assert "&lt;script&gt;" in html
 
 
-def test_errors_and_warnings_are_text(notebook: Notebook) -> None:
+def test_markup_in_errors_is_plain_text(notebook: Notebook) -> None:
     ran = notebook.try_to(f"%%sql\nPREDICT USING '{LIVE}' AS SELECT 1 AS audio_path")
     assert "<script>" in ran.stderr  # a stream: notebooks escape it
     assert not any("<script>" in output.data.get("text/html", "") for output in ran.displayed)

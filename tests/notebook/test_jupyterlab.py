@@ -21,7 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 TUTORIAL = REPOSITORY / "notebooks" / "speech_recognition.ipynb"
 TOKEN = "token-of-the-test"
 A_CELL_MS = 120_000
-# A bar goes when its statement is done: what was seen of it is kept.
+# A bar disappears when its statement is done, so its text is recorded while it is shown.
 WATCH_FOR_BARS = """() => {
     window.bars = [];
     new MutationObserver(() => {
@@ -83,7 +83,7 @@ def output(page: Page, source: str) -> Locator:
     return page.locator(".jp-CodeCell", has_text=source).first.locator(".jp-Cell-outputArea")
 
 
-def test_the_tutorial_as_a_person_sees_it(lab: str, tmp_path: Path) -> None:
+def test_the_tutorial_in_a_browser(lab: str, tmp_path: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 9000})  # tall: JupyterLab draws what is in view
@@ -101,7 +101,7 @@ def test_the_tutorial_as_a_person_sees_it(lab: str, tmp_path: Path) -> None:
         expect(output(page, "SELECT * FROM librispeech_train LIMIT 5").locator("tbody tr")).to_have_count(5)
         expect(output(page, "PREDICT USING tutorial_audio_recognition")).to_contain_text("predicted")
         expect(output(page, "BUILD MODEL").locator("svg.thano-curve").first).to_be_visible()
-        shown = output(page, "thano_duckdb.show(heard)")
+        shown = output(page, "thano_duckdb.show(transcripts)")
         expect(shown.locator("audio")).to_have_count(20)
         expect(output(page, "EVALUATE USING my_speech")).to_contain_text("wer")
 

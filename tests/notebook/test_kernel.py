@@ -19,7 +19,7 @@ from thano_duckdb.models import bundled
 N_CLIPS = 40
 TUTORIAL = REPOSITORY / "notebooks" / "speech_recognition.ipynb"
 
-# The kernels' own libraries, not ours: a client that is collected with its sockets, and a proactor's warning.
+# From the kernels' own libraries: a client that is garbage-collected with open sockets, and a proactor's warning.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
@@ -67,7 +67,7 @@ def test_the_tutorial_runs_from_top_to_bottom(environment: Path) -> None:
     assert all(output.output_type != "error" for each in cells.values() for output in each.outputs)
 
 
-# A clip takes a fifth of a second at least, and is counted.
+# A clip takes at least a fifth of a second, and is counted.
 SLOW_MODEL = """
 import time
 from thano_duckdb.speech.batch_runner import BatchRunner
@@ -93,7 +93,7 @@ def table(an4_test: list[Utterance], an4_model: Path) -> str:
     )
 
 
-def test_bars_show_how_far_it_is(environment: Path, table: str) -> None:
+def test_bars_show_the_progress_of_statements(environment: Path, table: str) -> None:
     statements = [
         "PREDICT USING m AS SELECT * FROM clips",
         "EVALUATE USING m OPTIONS (precision='bfloat16') AS SELECT * FROM clips",

@@ -1,4 +1,4 @@
-"""`%%sql` cells with our statements: what people do with JupySQL works, and inference runs once."""
+"""`%%sql` cells with our statements: what people do with JupySQL works, and each clip is transcribed once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def speech(notebook: Notebook, an4_test: list[Utterance], an4_model: Path) -> No
 
 @pytest.fixture
 def expected(an4_test: list[Utterance], an4_model: Path) -> list[str]:
-    """What the model hears in the clips, asked without a notebook."""
+    """What the model recognises in the clips, without a notebook."""
     paths = sorted(clip.audio_path for clip in an4_test[:N_CLIPS])
     with thano_duckdb.connect() as con:
         return [
@@ -43,7 +43,7 @@ def expected(an4_test: list[Utterance], an4_model: Path) -> list[str]:
 
 @pytest.fixture
 def n_inferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many clips went through a model since it was last asked; no transcript is remembered."""
+    """How many clips went through a model since the last call; no transcript is cached."""
     counted: list[int] = []
     run = BatchRunner.run
 
@@ -70,7 +70,7 @@ def predicted(result: Any) -> list[str]:
 
 @pytest.mark.parametrize("query", [PREDICT, f"SELECT * FROM ({PREDICT})"], ids=["PREDICT", "SELECT"])
 @pytest.mark.parametrize("use", ["rows", "html", "DataFrame", "PolarsDataFrame", "all"])
-def test_a_cell_infers_once_however_its_result_is_read(
+def test_a_cell_transcribes_once_however_its_result_is_read(
     speech: Notebook, expected: list[str], n_inferred: Callable[[], int], use: str, query: str
 ) -> None:
     n_inferred()
@@ -88,7 +88,7 @@ def test_a_cell_infers_once_however_its_result_is_read(
 
 
 @pytest.mark.parametrize(("setting", "kind"), [("autopandas", pd.DataFrame), ("autopolars", pl.DataFrame)])
-def test_frames_come_by_themselves(
+def test_autopandas_and_autopolars_give_data_frames(
     speech: Notebook,
     expected: list[str],
     n_inferred: Callable[[], int],
@@ -116,7 +116,9 @@ def test_no_row_is_lost(notebook: Notebook, query: str) -> None:
 
 
 def test_several_statements_give_the_last_result(speech: Notebook, expected: list[str]) -> None:
-    result = speech.run(f"%%sql\nCREATE TEMP TABLE heard AS {PREDICT};\n\n-- and then\nSELECT predicted FROM heard;")
+    result = speech.run(
+        f"%%sql\nCREATE TEMP TABLE transcripts AS {PREDICT};\n\n-- and then\nSELECT predicted FROM transcripts;"
+    )
     assert predicted(result) == expected
 
 
@@ -125,7 +127,7 @@ def test_temporary_tables_and_variables_last_from_cell_to_cell(notebook: Noteboo
     assert list(notebook.run("%sql SELECT i, getvariable('v'), current_schema() FROM temp.t")) == [(42, 7, "s")]
 
 
-def test_comments(speech: Notebook, expected: list[str]) -> None:
+def test_cells_may_hold_comments(speech: Notebook, expected: list[str]) -> None:
     assert speech.run("%%sql\n-- nothing but a comment\n/* and another */") is None
     assert (
         predicted(speech.run(f"%%sql\n-- first\n{PREDICT.replace('AS', 'AS /* in; between */', 1)} -- last"))
@@ -150,7 +152,7 @@ def test_thanosql_is_the_same_magic(speech: Notebook, expected: list[str]) -> No
     assert list(speech.run("%thanosql SELECT 'it''s' AS a, -1 AS b")) == [("it's", -1)]
 
 
-def test_no_api_token_is_needed(notebook: Notebook) -> None:
+def test_an_api_token_is_accepted_and_not_needed(notebook: Notebook) -> None:
     ran = notebook.try_to("%thanosql API_TOKEN='abc'")
     assert ran.error is None
     assert "No API token is needed" in ran.stdout
@@ -172,7 +174,7 @@ def test_a_line_reaches_duckdb_as_it_is_written(notebook: Notebook, line: str, r
     assert list(notebook.run(f"%%sql\n{line}")) == [row]
 
 
-def test_a_long_statement(notebook: Notebook) -> None:
+def test_a_long_statement_runs(notebook: Notebook) -> None:
     values = ", ".join(f"({i})" for i in range(6000))
     assert list(notebook.run(f"%%sql\nSELECT count(*) FROM (VALUES {values}) t(i)")) == [(6000,)]
 
@@ -180,36 +182,36 @@ def test_a_long_statement(notebook: Notebook) -> None:
 # JupySQL's own
 
 
-@pytest.mark.parametrize("arrow", ["heard << ", "heard = << "])
-def test_results_are_assigned(speech: Notebook, expected: list[str], arrow: str) -> None:
+@pytest.mark.parametrize("arrow", ["transcripts << ", "transcripts = << "])
+def test_results_can_be_assigned_to_a_variable(speech: Notebook, expected: list[str], arrow: str) -> None:
     speech.run(f"%%sql {arrow}\n{PREDICT}")
-    assert predicted(speech.variables["heard"]) == expected
-    speech.run(f"heard = None\n%sql {arrow}{' '.join(PREDICT.split())}")
-    assert predicted(speech.variables["heard"]) == expected
+    assert predicted(speech.variables["transcripts"]) == expected
+    speech.run(f"transcripts = None\n%sql {arrow}{' '.join(PREDICT.split())}")
+    assert predicted(speech.variables["transcripts"]) == expected
 
 
-def test_python_variables_in_templates(speech: Notebook, expected: list[str]) -> None:
+def test_python_variables_are_filled_in(speech: Notebook, expected: list[str]) -> None:
     speech.run("which = 'm'; n = 2")
     result = speech.run("%%sql\nPREDICT USING {{which}} AS SELECT * FROM clips ORDER BY audio_path LIMIT {{n}}")
     assert predicted(result) == expected[:2]
 
 
-def test_a_saved_prediction_is_a_table(speech: Notebook, expected: list[str]) -> None:
-    speech.run(f"%%sql --save heard --no-execute\n{PREDICT}")
-    assert predicted(speech.run("%sql SELECT predicted FROM heard")) == expected
-    assert predicted(speech.run("%%sql --with heard\nSELECT predicted FROM heard")) == expected
+def test_a_saved_prediction_can_be_queried(speech: Notebook, expected: list[str]) -> None:
+    speech.run(f"%%sql --save transcripts --no-execute\n{PREDICT}")
+    assert predicted(speech.run("%sql SELECT predicted FROM transcripts")) == expected
+    assert predicted(speech.run("%%sql --with transcripts\nSELECT predicted FROM transcripts")) == expected
 
 
-def test_a_prediction_over_a_saved_query(speech: Notebook, expected: list[str]) -> None:
+def test_a_saved_query_can_be_transcribed(speech: Notebook, expected: list[str]) -> None:
     speech.run("%%sql --save two --no-execute\nSELECT * FROM clips ORDER BY audio_path LIMIT 2")
-    speech.run("%%sql --save heard --no-execute\nPREDICT USING m AS SELECT * FROM two")
+    speech.run("%%sql --save transcripts --no-execute\nPREDICT USING m AS SELECT * FROM two")
     assert predicted(speech.run("%%sql\nPREDICT USING m AS SELECT * FROM two")) == expected[:2]
-    assert predicted(speech.run("%sql SELECT predicted FROM heard")) == expected[:2]
+    assert predicted(speech.run("%sql SELECT predicted FROM transcripts")) == expected[:2]
     metrics = dict(list(speech.run("%%sql\nEVALUATE USING m AS SELECT * FROM two")))
     assert metrics["clips"] == 2
 
 
-def test_displaylimit(notebook: Notebook) -> None:
+def test_displaylimit_limits_the_rows_shown(notebook: Notebook) -> None:
     notebook.run("%config SqlMagic.displaylimit = 3")
     try:
         html = notebook.html(notebook.run("%sql SELECT 'r' || range AS i FROM range(20)"))
@@ -219,7 +221,7 @@ def test_displaylimit(notebook: Notebook) -> None:
     assert "20" in html
 
 
-def test_interact(speech: Notebook, expected: list[str]) -> None:
+def test_interact_sets_a_parameter(speech: Notebook, expected: list[str]) -> None:
     speech.run("from ipywidgets import IntSlider\nn = IntSlider(min=1, max=3, value=2)")
     ran = speech.try_to("%%sql --interact n\nPREDICT USING m AS SELECT * FROM clips ORDER BY audio_path LIMIT {{n}}")
     assert ran.error is None
@@ -229,17 +231,21 @@ def test_interact(speech: Notebook, expected: list[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:vert. bool was deprecated")  # JupySQL's boxplot under matplotlib 3.11
-def test_sqlplot(speech: Notebook) -> None:
+def test_sqlplot_plots_predictions(speech: Notebook) -> None:
     mpl.use("agg")
-    speech.run(f"%%sql\nCREATE TABLE heard AS SELECT *, length(predicted) AS n_chars FROM ({PREDICT})")
+    speech.run(f"%%sql\nCREATE TABLE transcripts AS SELECT *, length(predicted) AS n_chars FROM ({PREDICT})")
     speech.run(f"%%sql --save lengths --no-execute\nSELECT length(predicted) AS n_chars FROM ({PREDICT})")
-    for kind in ("histogram --table heard", "boxplot --table heard", "histogram --with lengths --table lengths"):
+    for kind in (
+        "histogram --table transcripts",
+        "boxplot --table transcripts",
+        "histogram --with lengths --table lengths",
+    ):
         axes = speech.run(f"%sqlplot {kind} --column n_chars")
         assert axes.get_ylabel() or axes.get_title()
         plt.close("all")
 
 
-def test_data_frames_are_tables(speech: Notebook, expected: list[str], an4_test: list[Utterance]) -> None:
+def test_data_frames_can_be_queried(speech: Notebook, expected: list[str], an4_test: list[Utterance]) -> None:
     speech.run("import pandas as pd")
     speech.variables["query"] = pd.DataFrame({"audio_path": sorted(clip.audio_path for clip in an4_test[:N_CLIPS])})
     assert predicted(speech.run("%%sql\nPREDICT USING m AS SELECT * FROM query")) == expected
@@ -249,7 +255,7 @@ def test_data_frames_are_tables(speech: Notebook, expected: list[str], an4_test:
     assert list(speech.run("inside()")) == [(1,), (2,)]
 
 
-def test_changes_are_counted(notebook: Notebook) -> None:
+def test_changed_rows_are_counted(notebook: Notebook) -> None:
     notebook.run("%sql CREATE TABLE t (i INTEGER)")
     ran = notebook.try_to("%%sql\nINSERT INTO t VALUES (1), (2), (3)")
     assert any("3 rows affected" in output.data["text/plain"] for output in ran.displayed)

@@ -1,4 +1,4 @@
-"""What cells show beside tables: players, training curves, transcripts."""
+"""What cells show besides tables: players, training curves, transcripts."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_print_audio_shows_players_and_keeps_the_rows(notebook: Notebook, clips:
     html = notebook.html(ran.result)
     sounds = Markup(html).sounds
     assert len(sounds) == len(clips)
-    heard = [soundfile.info(io.BytesIO(base64.b64decode(sound.partition(",")[2]))).duration for sound in sounds]
-    said = [soundfile.info(clip.audio_path).duration for clip in clips]
-    assert sorted(heard) == pytest.approx(sorted(said), abs=0.05)
+    played_s = [soundfile.info(io.BytesIO(base64.b64decode(sound.partition(",")[2]))).duration for sound in sounds]
+    recorded_s = [soundfile.info(clip.audio_path).duration for clip in clips]
+    assert sorted(played_s) == pytest.approx(sorted(recorded_s), abs=0.05)
     rows = list(ran.result.dicts())
     assert {row["text"] for row in rows} == {clip.text for clip in clips} | {None}
     (failed,) = [row["error"] for row in rows if row["audio_path"] == "empty.wav"]
     assert failed in Markup(html).text
-    assert pages(ran.displayed) == []  # shown as the cell's result, and not a second time beside it
+    assert pages(ran.displayed) == []  # shown once, as the cell's result
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,22 @@ def test_print_audio_shows_players_and_keeps_the_rows(notebook: Notebook, clips:
         "%%sql kept <<\nPRINT AUDIO AS SELECT audio_path FROM clips",
     ],
 )
-def test_players_are_shown_where_they_are_not_the_result(notebook: Notebook, clips: list[Utterance], cell: str) -> None:
+def test_players_are_shown_also_if_they_are_not_the_result(
+    notebook: Notebook, clips: list[Utterance], cell: str
+) -> None:
     ran = notebook.try_to(cell)
     (page,) = pages(ran.displayed)
     assert len(Markup(page).sounds) == len(clips)
 
 
-def test_print_audio_reads_the_column_it_is_told(notebook: Notebook, clips: list[Utterance]) -> None:
+def test_print_audio_reads_the_column_that_is_named(notebook: Notebook, clips: list[Utterance]) -> None:
     result = notebook.run(
         "%%sql\nPRINT AUDIO OPTIONS (audio_col='clip') AS SELECT audio_path AS clip FROM clips LIMIT 1"
     )
     assert len(Markup(notebook.html(result)).sounds) == 1
 
 
-def test_print_audio_reads_no_file_where_the_database_may_not(notebook: Notebook, clips: list[Utterance]) -> None:
+def test_print_audio_reads_no_file_without_external_access(notebook: Notebook, clips: list[Utterance]) -> None:
     notebook.run(f"%%sql\nCREATE TABLE held AS SELECT content FROM read_blob('{clips[0].audio_path}')")
     notebook.run("%sql SET enable_external_access = false")
     refused = notebook.try_to("%%sql\nPRINT AUDIO AS SELECT audio_path FROM clips")
@@ -79,7 +81,7 @@ def test_print_audio_reads_no_file_where_the_database_may_not(notebook: Notebook
     assert len(Markup(notebook.html(held)).sounds) == 1
 
 
-def test_build_shows_its_curve(notebook: Notebook, clips: list[Utterance]) -> None:
+def test_build_shows_its_training_curve(notebook: Notebook, clips: list[Utterance]) -> None:
     ran = notebook.try_to(BUILD)
     assert ran.error is None
     (curve,) = pages(ran.displayed)
@@ -90,9 +92,11 @@ def test_build_shows_its_curve(notebook: Notebook, clips: list[Utterance]) -> No
 
 
 def test_show_takes_the_result_of_a_cell(notebook: Notebook, clips: list[Utterance]) -> None:
-    notebook.run("%%sql heard <<\nPREDICT USING m OPTIONS (include=['words', 'confidence']) AS SELECT * FROM clips")
-    page = notebook.run("import thano_duckdb\nthano_duckdb.show(heard)")
+    notebook.run(
+        "%%sql transcripts <<\nPREDICT USING m OPTIONS (include=['words', 'confidence']) AS SELECT * FROM clips"
+    )
+    page = notebook.run("import thano_duckdb\nthano_duckdb.show(transcripts)")
     markup = Markup(page.html)
     assert len(markup.sounds) == len(clips)
-    for text in notebook.variables["heard"].dict()["predicted"]:
+    for text in notebook.variables["transcripts"].dict()["predicted"]:
         assert set(text.split()) <= set(markup.words)

@@ -36,6 +36,7 @@ class Clip:
     def of(cls, value: str | bytes) -> Clip:
         """The clip that a value of an audio column stands for: text is a path or URL, bytes are the file itself.
 
+        >>> from thano_duckdb.audio.source import Clip
         >>> Clip.of("talk.wav")
         Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None)
         >>> Clip.of(b"RIFF").location

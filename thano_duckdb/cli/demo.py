@@ -9,13 +9,13 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from thano_duckdb import connect
+from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.connection import Connection
 from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError, ThanoWarning
@@ -23,7 +23,7 @@ from thano_duckdb.models.bundled import dataset_folder
 
 DATABASE = "tutorial.duckdb"
 MODELS = f"{DATABASE}.models"
-"""Where a connection to the database file looks for models by itself, too."""
+"""The folder in which a connection to the database file looks for models by default, too."""
 OWN_MODEL = "tutorial_audio_recognition"
 N_CLIPS = 12
 MAX_WIDTH_CHARS = 160
@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments without the program's name; None for the command line's.
 
     Returns:
-        0, or 1 where a statement failed: then it has said what it needs.
+        0, or 1 if a statement failed, after printing what it needs.
     """
     parser = argparse.ArgumentParser(
         prog="thano_duckdb demo",
-        description="The tutorial, statement by statement: transcribe, judge, train, judge again. Needs no network.",
+        description="The tutorial by statements: transcribe, evaluate, train, evaluate again. Needs no network.",
         epilog="With --audio or --model it transcribes your audio, with your model, instead.",
     )
     parser.add_argument("--folder", type=Path, help="work in this folder (default: a new one, which is kept)")
@@ -59,35 +59,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tutorial(folder: Path | None) -> None:
-    """Every statement of sql/tutorial.sql, in a folder of its own."""
+    """Run every statement of sql/tutorial.sql in a folder of its own."""
     from thano_duckdb.functions.installation import sql_folder
 
     script = sql_folder().joinpath("tutorial.sql").read_text(encoding="utf-8")
-    place = _working_folder(folder)
-    with contextlib.chdir(place), connect(DATABASE, model_home=MODELS) as connection:
+    workspace = _working_folder(folder)
+    with contextlib.chdir(workspace), connect(DATABASE, model_home=MODELS) as connection:
         _run(connection, split_statements(script))
     home = f" --model-home {MODELS}" if "THANO_HOME" in os.environ else ""
     print(
-        f"\nThe database, the clips and your model are in {place}. Where to go next:\n"
-        f"  the same in a shell      cd {shlex.quote(str(place))} && thano_duckdb {DATABASE}{home}\n"
-        f"  in Python                con = thano_duckdb.connect('{place / DATABASE}')\n"
+        f"\nThe database, the clips and your model are in {workspace}. Where to go next:\n"
+        f"  the same in a shell      cd {shlex.quote(str(workspace))} && thano_duckdb {DATABASE}{home}\n"
+        f"  in Python                con = thano_duckdb.connect('{workspace / DATABASE}')\n"
         f"  in a notebook            %load_ext thano_duckdb, then cells that begin with %%sql\n"
-        f"  on audio of yours        thano_duckdb demo --audio path/to/folder\n"
+        f"  on your own audio        thano_duckdb demo --audio path/to/folder\n"
         f"  all statements, options  README.md"
     )
 
 
 def _working_folder(folder: Path | None) -> Path:
-    """A folder that holds nothing of another tutorial.
+    """A folder for the tutorial's files, new or given.
 
     Raises:
-        ThanoError: it does.
+        ThanoError: it holds the database of another tutorial.
     """
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="thano_demo_"))
     folder = folder.expanduser().absolute()
     if (folder / DATABASE).exists():
-        raise ThanoError(f"there is a {DATABASE} in {folder} already, which is left as it is; name another folder")
+        raise ThanoError(f"{folder} already has a {DATABASE}, which is left as it is; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -98,8 +98,9 @@ def _own_audio(model: str, audio: str) -> None:
 
 
 def _own_statements(model: str, audio: str) -> list[str]:
-    name, place = model.replace("'", "''"), audio.replace("'", "''")
-    clips = f"SELECT * FROM thano_audio('{place}')" if Path(audio).exists() else f"SELECT '{place}' AS audio_path"
+    name, location = model.replace("'", "''"), audio.replace("'", "''")
+    is_local = Path(audio).exists()
+    clips = f"SELECT * FROM thano_audio('{location}')" if is_local else f"SELECT '{location}' AS audio_path"
     return [
         f"CREATE TABLE clips AS {clips}",
         f"PRINT AUDIO AS SELECT audio_path FROM clips LIMIT {N_CLIPS // 4}",
@@ -112,25 +113,10 @@ def _own_statements(model: str, audio: str) -> list[str]:
     ]
 
 
-@contextlib.contextmanager
-def _each_warning_once() -> Iterator[None]:
-    """Python's own `once` begins anew whenever a library that is imported adds a filter."""
-    told: set[str] = set()
-    show = warnings.showwarning
-
-    def show_new(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if str(message) not in told:
-            told.add(str(message))
-            show(message, category, *place, **more)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ThanoWarning)
-        warnings.showwarning = show_new
-        yield
-
-
 def _run(connection: Connection, statements: Iterable[str]) -> None:
-    with _each_warning_once():  # several statements use the model that stands in
+    with warnings.catch_warnings(), warnings_on_one_line("Warning", repeat=False):
+        # Python's own `once` starts anew whenever a library that is imported adds a filter.
+        warnings.simplefilter("always", ThanoWarning)
         for statement in statements:
             print(f"\n{statement};", flush=True)
             relation = connection.sql(statement)

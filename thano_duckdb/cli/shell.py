@@ -1,8 +1,8 @@
 """The shell: `python -m thano_duckdb [my.duckdb] -c "PREDICT ..."`, `-f script.sql`, or statements on standard input.
 
-`thano_duckdb demo` plays the tutorial.
+`thano_duckdb demo` runs the tutorial.
 
-Exit codes: 0 all statements ran; 1 one failed, and what follows it was not run; 2 the command line is wrong;
+Exit codes: 0 all statements ran; 1 one failed, and those after it were not run; 2 the command line is wrong;
 130 Ctrl-C.
 """
 
@@ -11,28 +11,27 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 import duckdb
 
 from thano_duckdb import __version__, connect
+from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.connection import Connection
 from thano_duckdb.dialect import split_statements
-from thano_duckdb.errors import ThanoError, ThanoWarning
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from . import demo
 
-PROMPT, CONTINUED = "thano> ", "  ...> "
+PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
 DEMO = "demo"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the shell; see the module's text.
+    """Run the shell; see the module's docstring.
 
     Args:
         argv: the arguments without the program's name; None for the command line's.
@@ -41,19 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    warnings.showwarning = _show_warning
-    try:
-        if given[:1] == [DEMO]:
-            return demo.main(given[1:])
-        arguments = _parser().parse_args(given)
-        with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
-            return _run(connection, arguments.scripts or [])
-    except KeyboardInterrupt as interrupt:
-        print(_farewell(interrupt), file=sys.stderr)
-        return 130
-    except (duckdb.Error, OSError, ThanoError) as error:
-        print(_message(error), file=sys.stderr)
-        return 1
+    with warnings_on_one_line("Warning"):
+        try:
+            if given[:1] == [DEMO]:
+                return demo.main(given[1:])
+            arguments = _parser().parse_args(given)
+            with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
+                return _run(connection, arguments.scripts or [])
+        except KeyboardInterrupt as interrupt:
+            print(_interrupt_message(interrupt), file=sys.stderr)
+            return 130
+        except (duckdb.Error, OSError, ThanoError) as error:
+            print(_message(error), file=sys.stderr)
+            return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="thano_duckdb",
         description="Speech recognition inside DuckDB, by SQL.",
         epilog="Without -c and -f the statements are read from standard input, each ending with a semicolon. "
-        f"`thano_duckdb {DEMO}` plays the tutorial, see its --help; a database of that name is ./{DEMO}.",
+        f"`thano_duckdb {DEMO}` runs the tutorial, see its --help; a database of that name is ./{DEMO}.",
     )
     parser.add_argument("database", nargs="?", default=":memory:", help="a DuckDB file (default: in memory)")
     parser.add_argument(
@@ -93,7 +92,7 @@ def _run(connection: Connection, scripts: Sequence[str | Path]) -> int:
     if not sys.stdin.isatty():
         _run_script(connection, sys.stdin.read())
         return 0
-    _converse(connection)
+    _read_from_terminal(connection)
     return 0
 
 
@@ -112,25 +111,25 @@ def _print_result(connection: Connection, statement: str) -> None:
         relation.show()
 
 
-def _converse(connection: Connection) -> None:
-    """Read statements from a terminal: an error or Ctrl-C ends a statement, Ctrl-D ends the shell."""
+def _read_from_terminal(connection: Connection) -> None:
+    """Run what is typed at a terminal: an error or Ctrl-C ends the statement, Ctrl-D ends the shell."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its history and editing
-    while (text := _typed()) is not None:
+    while (text := _read_statements()) is not None:
         try:
             _run_script(connection, text)
         except KeyboardInterrupt as interrupt:
-            print(_farewell(interrupt), file=sys.stderr)
+            print(_interrupt_message(interrupt), file=sys.stderr)
         except (duckdb.Error, OSError, ThanoError) as error:
             print(_message(error), file=sys.stderr)
 
 
-def _typed() -> str | None:
-    """Lines up to one that ends with a semicolon; None at the end of the input."""
+def _read_statements() -> str | None:
+    """The lines typed up to one that ends with a semicolon; None at the end of the input."""
     lines: list[str] = []
     while not lines or not lines[-1].rstrip().endswith(";"):
         try:
-            line = input(CONTINUED if lines else PROMPT)
+            line = input(CONTINUATION_PROMPT if lines else PROMPT)
         except EOFError:
             return None
         except KeyboardInterrupt:
@@ -142,24 +141,9 @@ def _typed() -> str | None:
     return "\n".join(lines)
 
 
-def _farewell(interrupt: KeyboardInterrupt) -> str:
+def _interrupt_message(interrupt: KeyboardInterrupt) -> str:
     return str(interrupt) or "Interrupted."
 
 
 def _message(error: Exception) -> str:
     return f"Error: {error}"
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """A warning of ours without the place in Python, which says nothing in a shell."""
-    if issubclass(category, ThanoWarning):
-        print(f"Warning: {message}", file=file or sys.stderr)
-    else:
-        print(warnings.formatwarning(message, category, filename, lineno, line), file=file or sys.stderr, end="")

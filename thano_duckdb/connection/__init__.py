@@ -1,4 +1,4 @@
-"""A DuckDB connection whose statements may be ours, and what it carries for our functions."""
+"""A DuckDB connection whose statements may be ours, and what it holds for our functions."""
 
 from __future__ import annotations
 

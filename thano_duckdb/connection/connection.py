@@ -1,7 +1,7 @@
 """`Connection`: a DuckDB connection whose statements may be ours.
 
-It has the whole API of `duckdb.DuckDBPyConnection`. What takes SQL text rewrites it first; everything else goes on to
-DuckDB as it is. Around what runs it keeps the statement: progress, Ctrl-C, warnings, errors with their place.
+It has the whole API of `duckdb.DuckDBPyConnection`. What takes SQL text rewrites it first; everything else is passed on
+to DuckDB as it is. All that DuckDB is asked happens within a `Run`.
 """
 
 from __future__ import annotations
@@ -10,61 +10,42 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
 
-from thano_duckdb.caller import call_in_user_frame, warn
-from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, rewrite, rewrite_to_find_tables, unknown_model
-from thano_duckdb.errors import ModelError
-from thano_duckdb.models import resolve
-from thano_duckdb.monitoring.bar import is_shown
-from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.caller import call_in_user_frame
+from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 
-from .interrupts import on_interrupt
 from .relation import Relation, adopt, relation_class
+from .request import NO_TEXT, Request, understand
 from .session import Session, Settings
-from .statement import Statement
-from .translate_error import explain
+from .sql_run import Run
 
 __all__ = ["Connection"]
 
 Install = Callable[[duckdb.DuckDBPyConnection, Settings], Session]
 """Puts our functions on a connection and opens its session: `thano_duckdb.functions.install`."""
 
-# After these nothing of a statement's rows is left; after those nothing is left once they give nothing.
 _FETCH_ALL = frozenset({"fetchall", "fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
+"""After these no rows are left."""
 _FETCH_SOME = frozenset({"fetchone", "fetchmany"})
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What the user asked for, and what DuckDB is asked for.
-
-    Attributes:
-        source: the text as written; empty where DuckDB's own `Statement` object was given.
-        sql: what DuckDB runs.
-        plan: our statements in it, or None where there are none.
-        known: what a run of it has warned of already.
-    """
-
-    source: str
-    sql: str | duckdb.Statement
-    plan: Plan | None
-    known: set[str] = field(default_factory=set, compare=False)
-
-    @property
-    def runs_now(self) -> bool:
-        """Whether a statement changes something, so that a lazy relation must not run it again."""
-        return self.plan is not None and self.plan.runs_now
+"""After these no rows are left once they return nothing."""
 
 
 class Connection:
-    """A DuckDB connection that knows the statements of our dialect.
+    """A DuckDB connection that understands the statements of our dialect.
 
     Attributes not listed here are `duckdb.DuckDBPyConnection`'s own. Relations that it returns are DuckDB relations.
+
+    Example:
+        >>> import thano_duckdb
+        >>> with thano_duckdb.connect() as con:
+        ...     models = con.sql("SELECT name FROM (LIST THANOSQL MODEL)")
+        ...     print(models.filter("name LIKE '%TinyEn'").fetchall())
+        [('Wav2Vec2TinyEn',)]
     """
 
     def __init__(
@@ -76,19 +57,17 @@ class Connection:
             raw: DuckDB's connection, which `close` closes.
             settings: for our functions.
             install: puts our functions on `raw`, and on the cursors made of it.
-            owns: also close `raw` when this object goes.
+            owns: also close `raw` when this object is deleted.
         """
         self._raw = raw
         self._settings = settings
         self._install = install
-        raw.execute("SET enable_progress_bar = false")  # it moves once in 2,048 clips: ours takes its place
+        raw.execute("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         self._session = install(raw, settings)
-        self._open: Statement | None = None
-        """The statement of the last `execute`, while rows of it may be left."""
-        self._ran = False
-        """Whether that statement is done although its rows were not fetched (BUILD, UPLOAD, ..)."""
-        self._requests: weakref.WeakKeyDictionary[Relation, _Request] = weakref.WeakKeyDictionary()
-        self.relation_class = relation_class(self)
+        self._executed: Run | None = None
+        """The run of the last `execute`, open while rows of it may be left to fetch."""
+        self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
+        self._relation_class = relation_class(self)
         if owns:
             weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
 
@@ -103,36 +82,62 @@ class Connection:
         """Run SQL text of ours or DuckDB's; a query gives a relation, which runs when it is read.
 
         Raises:
-            DialectError: a statement of ours is not well formed, or names a column or a model that is not there.
+            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+
+        Example:
+            >>> import thano_duckdb
+            >>> from thano_duckdb.models.bundled import dataset_folder
+            >>> con = thano_duckdb.connect()
+            >>> folder = dataset_folder("librispeech_data")
+            >>> _ = con.execute(f"CREATE TABLE clips AS FROM thano_audio('{folder}/08*.flac')")
+            >>> transcripts = con.sql("PREDICT USING Wav2Vec2TinyEn AS SELECT audio_path, duration FROM clips LIMIT 3")
+            >>> transcripts.columns
+            ['audio_path', 'duration', 'predicted']
+            >>> transcripts.filter("predicted LIKE '% BRIDGE'").project("predicted").fetchall()
+            [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
+            >>> con.close()
         """
         request = self._understand(query)
-        with self._statement(request):
+        with self._whole_run(request):
             relation = call_in_user_frame(self._raw.sql, request.sql, alias=alias, params=params)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
-            self._requests[adopt(relation, self)] = request
+            self._requests[adopt(relation, self._relation_class)] = request
         return relation
 
     query = sql
     from_query = sql
 
     def execute(self, query: Any, parameters: object = None) -> Self:
-        """Run SQL text; its rows are fetched from this connection, as with DuckDB."""
-        self._finish()
-        request = self._understand(query)
-        self._open, self._ran = self._new_statement(request), request.runs_now
-        with self._running(self._open, request):
-            call_in_user_frame(self._raw.execute, request.sql, parameters)
-        if self._open.has_news and not self._gives_rows(request):
-            self._finish()
+        """Run SQL text; its rows are fetched from this connection, as with DuckDB.
+
+        Raises:
+            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+
+        Example:
+            >>> import thano_duckdb
+            >>> from thano_duckdb.models.bundled import dataset_folder
+            >>> con = thano_duckdb.connect()
+            >>> clip = str(dataset_folder("librispeech_data") / "082.flac")
+            >>> _, text = con.execute("PREDICT USING Wav2Vec2TinyEn AS SELECT ? AS audio_path", [clip]).fetchone()
+            >>> text
+            'THE RIVER LOOKS GREEN FROM THE BRIDGE'
+            >>> con.close()
+        """
+        self._end_executed()
+        run = Run(self._raw, self._session, self._understand(query))
+        with run.step():
+            call_in_user_frame(self._raw.execute, run.request.sql, parameters)
+        run.end_without_rows()
+        self._executed = run
         return self
 
     def executemany(self, query: Any, parameters: object = None) -> Self:
         """Run SQL text once for each set of parameters."""
-        self._finish()
+        self._end_executed()
         request = self._understand(query)
-        with self._statement(request):
+        with self._whole_run(request):
             call_in_user_frame(self._raw.executemany, request.sql, parameters)
         return self
 
@@ -144,17 +149,27 @@ class Connection:
         """The tables that SQL text of ours or DuckDB's reads."""
         return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
-    # Life
+    # Opening and closing
 
     def cursor(self) -> Connection:
-        """A connection of its own to the same database, with the same settings, for another thread."""
+        """A connection of its own to the same database, with the same settings, for another thread.
+
+        Example:
+            >>> import thano_duckdb
+            >>> con = thano_duckdb.connect()
+            >>> _ = con.execute("CREATE TABLE t AS SELECT 'Yes!' AS text")
+            >>> with con.cursor() as cursor:
+            ...     print(cursor.execute("SELECT thano_normalize(text) FROM t").fetchall())
+            [('yes',)]
+            >>> con.close()
+        """
         return Connection(self._raw.cursor(), self._settings, install=self._install)
 
     duplicate = cursor
 
     def close(self) -> None:
-        """Close the connection; what it warns of at the end of a statement is said first."""
-        self._finish()
+        """Issue the pending warnings of the last statement, and close the connection."""
+        self._end_executed()
         self._raw.close()
 
     def __enter__(self) -> Self:
@@ -177,135 +192,50 @@ class Connection:
         return sorted({*super().__dir__(), *dir(self._raw)})
 
     def _delegate(self, name: str, method: Any) -> Any:
+        fetches = name in _FETCH_ALL or name in _FETCH_SOME
+
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
-            if name not in _FETCH_ALL | _FETCH_SOME:
-                self._let_go()
-            with self._running(self._open, _NOTHING) if self._open is not None else self._statement(_NOTHING):
+            if not fetches:
+                self._free_connection()
+            with self._step():
                 result = call_in_user_frame(method, *args, **kwargs)
             if name in _FETCH_ALL or (name in _FETCH_SOME and not result):
-                self._finish()
-            return self if result is self._raw else adopt(result, self)
+                self._end_executed()
+            return self if result is self._raw else adopt(result, self._relation_class)
 
         return run
 
-    # Statements
+    # Runs
 
     @contextlib.contextmanager
     def reading(self, relation: Relation) -> Iterator[None]:
-        """Run a read of `relation` as a statement of this connection; a read within a read belongs to the outer one."""
+        """Read `relation` within a run of its own; a read within a read belongs to the outer one."""
         if self._session.statement is not None:
             yield
             return
-        with self._statement(self._requests.get(relation, _NOTHING)):
+        with self._whole_run(self._requests.get(relation, NO_TEXT)):
             yield
 
-    @contextlib.contextmanager
-    def _statement(self, request: _Request) -> Iterator[None]:
-        """A statement that begins and ends here."""
-        self._let_go()
-        statement = self._new_statement(request)
-        try:
-            with self._running(statement, request):
-                yield
-        finally:
-            statement.close()
-        statement.finish()
+    def _understand(self, query: Any) -> Request:
+        return understand(query, self._session.registry)
 
-    @contextlib.contextmanager
-    def _running(self, statement: Statement, request: _Request) -> Iterator[None]:
-        """Let `statement` hear of what runs here, and turn what stops it into what the user should see.
+    def _whole_run(self, request: Request) -> AbstractContextManager[None]:
+        """A run that begins and ends here."""
+        self._free_connection()
+        return Run(self._raw, self._session, request).whole()
 
-        Raises:
-            KeyboardInterrupt: the user pressed Ctrl-C.
-            ThanoError: what one of our functions raised, or DuckDB of a column that our text names.
-        """
+    def _step(self) -> AbstractContextManager[None]:
+        """A step of the run of the last `execute` while that is open, else a run of its own."""
+        if self._executed is not None and self._executed.is_open:
+            return self._executed.step()
+        return Run(self._raw, self._session).whole()
 
-        def stop() -> None:
-            statement.cancel()
-            self._raw.interrupt()
+    def _free_connection(self) -> None:
+        """Complete the last `execute` if only its effect matters: other work may follow at once, as after DDL."""
+        if self._executed is not None and self._executed.request.runs_now:
+            self._executed.complete()
 
-        try:
-            with self._session.running(statement), on_interrupt(stop):
-                yield
-        except duckdb.Error as error:
-            statement.close()
-            if statement.cancelled:
-                raise KeyboardInterrupt(statement.farewell) from None
-            explained = explain(error, request.plan, request.source, self._columns_of)
-            if explained is None:
-                raise
-            raise explained from None
-        if statement.cancelled:
-            statement.close()
-            raise KeyboardInterrupt(statement.farewell)
-
-    def _columns_of(self, query: str) -> list[str]:
-        """The columns of a query within the user's text; none where DuckDB cannot say (parameters, CTEs)."""
-        try:
-            return list(call_in_user_frame(self._raw.sql, rewrite(query)).columns)
-        except duckdb.Error:
-            return []
-
-    def _new_statement(self, request: _Request) -> Statement:
-        return Statement(
-            request.source,
-            Progress(
-                shown=is_shown(self._settings.progress),
-                count_rows=functools.partial(self._count_rows, request),
-            ),
-            known=request.known if request is not _NOTHING else None,
-        )
-
-    def _count_rows(self, request: _Request) -> int | None:
-        """The rows that a statement will transcribe, where its text alone tells.
-
-        A plain cursor counts them: it knows none of our functions, so that counting can never transcribe.
-        """
-        if request.plan is None or len(request.plan.statements) != 1:
-            return None
-        with contextlib.closing(self._raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
-            row = cursor.execute(f"SELECT count(*) FROM ({request.plan.statements[0].query_text})").fetchone()
-            return int(row[0]) if row else None
-        return None
-
-    def _understand(self, query: Any) -> _Request:
-        """Rewrite SQL text, warn of options without effect, and refuse unknown models before anything runs."""
-        if not isinstance(query, str):
-            return _Request("", query, None)
-        found = plan(query)
-        for sentence in found.warnings:
-            warn(sentence)
-        if not found.runs_now:  # what makes a model may come before what uses it
-            for statement in found.statements:
-                self._check_model(found, query, statement)
-        return _Request(query, found.sql, None if found.is_plain else found)
-
-    def _check_model(self, found: Plan, query: str, statement: Node) -> None:
-        """Refuse a model that cannot be meant, at its place in the text and before anything runs."""
-        if isinstance(statement, Predict | Evaluate):
-            try:
-                resolve.check(statement.model.text, self._session.registry)
-            except ModelError as error:
-                raise unknown_model(found, query, statement.model.text, str(error)) or error from None
-
-    def _gives_rows(self, request: _Request) -> bool:
-        """Whether rows of the last statement are left to fetch."""
-        last = self._raw.extract_statements(request.sql)[-1] if isinstance(request.sql, str) else request.sql
-        return last.type == duckdb.StatementType.SELECT
-
-    def _let_go(self) -> None:
-        """Free the connection of rows that nobody need fetch: as after DDL, other work may follow at once."""
-        if self._ran:
-            self._ran = False
-            self._raw.complete()
-            self._finish()
-
-    def _finish(self) -> None:
-        """Say the last word of the statement that `execute` opened."""
-        statement, self._open = self._open, None
-        if statement is not None:
-            statement.finish()
-
-
-_NOTHING = _Request("", "", None)
+    def _end_executed(self) -> None:
+        if self._executed is not None:
+            self._executed.end()

@@ -1,4 +1,4 @@
-"""Ctrl-C while DuckDB runs: DuckDB is interrupted, the engine is told, and `KeyboardInterrupt` comes out.
+"""Ctrl-C while DuckDB runs: DuckDB and the engine are asked to stop, and the user gets `KeyboardInterrupt`.
 
 Left to itself, Ctrl-C inside a function on the main thread becomes an `InvalidInputException`, and on one of DuckDB's
 own threads it waits for the call to end.
@@ -15,7 +15,7 @@ from types import FrameType
 
 @contextlib.contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at the first Ctrl-C inside the block; a second one does what it did before.
+    """Call `stop` at the first Ctrl-C inside the block; a second one has its usual effect.
 
     Does nothing off the main thread, where Python delivers no signals, and where Ctrl-C is ignored (`nohup`).
     """

@@ -2,7 +2,7 @@
 
 A relation runs each time it is read, so each read has its own progress bar, its own Ctrl-C and its own warning of
 failed clips. The relation stays a `DuckDBPyRelation`: DuckDB scans it by the name of its Python variable, joins it
-with plain relations, and every method of DuckDB's is there.
+with plain relations, and it has every method of DuckDB's.
 """
 
 from __future__ import annotations
@@ -18,42 +18,40 @@ from duckdb import DuckDBPyRelation
 from thano_duckdb.caller import call_in_user_frame
 
 
-class Reader(Protocol):
-    """The connection of a relation: what it does around a read."""
-
-    relation_class: type[Relation]
+class RelationOwner(Protocol):
+    """The connection of a relation, as far as a relation needs it."""
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
-        """A read of `relation` happens within this context."""
+        """The context within which `relation` is read."""
 
 
 class Relation(DuckDBPyRelation):
-    """A relation whose public methods run as statements of `connection`. One subclass for each connection."""
+    """A relation whose public methods run as statements of its owner. One subclass for each connection."""
 
     __slots__ = ()
-    connection: Reader
+    owner: RelationOwner
 
 
-def relation_class(connection: Reader) -> type[Relation]:
-    """The class of the relations of `connection`."""
-    return type("Relation", (Relation,), {"__slots__": (), "__module__": __name__, "connection": connection})
+def relation_class(owner: RelationOwner) -> type[Relation]:
+    """The class of the relations of a connection."""
+    return type("Relation", (Relation,), {"__slots__": (), "__module__": __name__, "owner": owner})
 
 
-def adopt(relation: Any, connection: Reader) -> Any:
-    """Make a relation one of `connection`'s; anything else comes back as it is."""
-    if type(relation) is DuckDBPyRelation:
-        # Same layout, other methods: the object DuckDB made goes on living, with all that its own code keeps in it.
-        relation.__class__ = connection.relation_class
-    return relation
+def adopt(result: Any, relation_class: type[Relation]) -> Any:
+    """Make a plain relation one of `relation_class`; anything else comes back as it is."""
+    if type(result) is DuckDBPyRelation:
+        # Same layout, other methods: the object that DuckDB made lives on, with all that DuckDB's own code keeps in it.
+        result.__class__ = relation_class
+    return result
 
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
-    """`method`, run as a statement of the relation's connection."""
+    """`method`, run as a statement of the relation's owner."""
 
     @functools.wraps(method)
     def run(self: Relation, *args: Any, **kwargs: Any) -> Any:
-        with self.connection.reading(self):
-            return adopt(call_in_user_frame(method, self, *args, **kwargs), self.connection)
+        with self.owner.reading(self):
+            return adopt(call_in_user_frame(method, self, *args, **kwargs), type(self))
 
     return run
 
@@ -63,7 +61,7 @@ def _rows_as_statement(method: Callable[..., Iterator[Any]]) -> Callable[..., It
 
     @functools.wraps(method)
     def rows(self: Relation, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        with self.connection.reading(self):
+        with self.owner.reading(self):
             yield from method(self, *args, **kwargs)
 
     return rows

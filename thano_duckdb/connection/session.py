@@ -1,8 +1,8 @@
-"""What a connection carries for our functions: its settings, its models, and the statement that runs now.
+"""What a connection holds for our functions: its settings, its models, and the statement that is running.
 
 DuckDB calls a registered function with values only. So every connection gets an identifier, kept in its DuckDB
-variable `thano_connection`, which the macros of `sql/macros.sql` hand to the functions: that is how a call on any of
-DuckDB's threads finds the settings, the progress bar and the interrupt of the statement it belongs to.
+variable `thano_connection`, which the macros of `sql/macros.sql` pass to the functions: that is how a call on any of
+DuckDB's threads finds the settings, the progress bar and the cancellation of the statement it belongs to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
-from .statement import Statement, replaced_columns_warning
+from .running_statement import RunningStatement, replaced_columns_warning
 
 CONNECTION_VARIABLE = "thano_connection"
 
@@ -32,7 +32,7 @@ class Settings:
     """The keywords of `connect` and `load`.
 
     Attributes:
-        model_home: folder of the models that UPLOAD and BUILD make; None for the default place.
+        model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
@@ -62,17 +62,17 @@ class Session:
         self.settings = settings
         self.registry = Registry(model_home(settings.model_home, database))
         self.identifier = f"connection-{next(_identifiers)}"
-        self._statement: Statement | None = None
+        self._statement: RunningStatement | None = None
         _sessions[self.identifier] = self
 
     @property
-    def statement(self) -> Statement | None:
-        """The statement that runs now, or None where a function is called outside any (plain DuckDB)."""
+    def statement(self) -> RunningStatement | None:
+        """The statement that is running, or None where a function is called outside any (plain DuckDB)."""
         return self._statement
 
     @contextlib.contextmanager
-    def running(self, statement: Statement) -> Iterator[None]:
-        """Let our functions report to `statement`. Entered again for each fetch of a statement's rows."""
+    def running(self, statement: RunningStatement) -> Iterator[None]:
+        """Let our functions report to `statement` within the block, which each fetch of its rows enters again."""
         outer, self._statement = self._statement, statement
         try:
             yield
@@ -80,7 +80,7 @@ class Session:
             self._statement = outer
 
     def resolve(self, spec: str, *, allow_external: bool) -> resolve.ResolvedModel:
-        """What a model's name means, the same for all of a statement, which tells if another model stands in.
+        """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
         Raises:
             ModelError: see `resolve.resolve`.
@@ -97,14 +97,14 @@ class Session:
         return resolved
 
     def notice(self, sentence: str) -> None:
-        """Warn of something about the statement that runs: it does at its end, once."""
+        """Warn of something about the statement that is running: at its end, and once."""
         if self._statement is not None:
             self._statement.notice(sentence)
         else:
             warn(sentence)
 
     def column_replaced(self, name: str) -> None:
-        """Warn that a new column replaces the query's of that name: the statement does at its end, once."""
+        """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""
         if self._statement is not None:
             self._statement.column_replaced(name)
         else:

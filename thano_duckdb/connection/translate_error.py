@@ -1,4 +1,4 @@
-"""DuckDB's errors in our words and at the place in the user's text, where they are about a statement of ours."""
+"""DuckDB's errors in our words and at their position in the user's text, where they are about a statement of ours."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 import duckdb
 
 from thano_duckdb import errors
-from thano_duckdb.dialect import Plan, hint, missing_column, near_miss, unknown_model
+from thano_duckdb.dialect import hint, missing_column, near_miss, unknown_model
 from thano_duckdb.errors import ModelError, ThanoError
+
+from .request import Request
 
 # DuckDB passes on the text of what a function raises, not the exception.
 _RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
@@ -18,38 +20,37 @@ _UNKNOWN_COLUMN = re.compile(
 )
 
 
-def explain(
-    error: duckdb.Error, plan: Plan | None, source: str, columns_of: Callable[[str], Sequence[str]]
+def translate_error(
+    error: duckdb.Error, request: Request, columns_of: Callable[[str], Sequence[str]]
 ) -> ThanoError | duckdb.Error | None:
     """The error of ours behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
 
     Args:
         error: what DuckDB raised.
-        plan: our statements in the text, or None where there are none.
-        source: the text as the user wrote it.
-        columns_of: gives the columns of a query as the user wrote it; none where they cannot be told.
+        request: what ran.
+        columns_of: gives the columns of a query as the user wrote it; none where they cannot be determined.
     """
     if raised := _RAISED_BY_FUNCTION.search(str(error)):
         kind = getattr(errors, raised["kind"], None)
         if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
             return None
-        return _placed(kind(raised["message"]), plan, source)
-    if isinstance(error, duckdb.ParserException) and (missed := near_miss(source)):
+        return _located(kind(raised["message"]), request)
+    if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
         return missed
-    if advice := hint(source):
+    if advice := hint(request.source):
         return type(error)(f"{error}\n\n{advice}")
-    named = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
-    if named is None or plan is None:
+    unknown = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
+    if unknown is None or request.plan is None:
         return None
-    return missing_column(plan, source, named["column"], columns_of)
+    return missing_column(request.plan, request.source, unknown["column"], columns_of)
 
 
-def _placed(error: ThanoError, plan: Plan | None, source: str) -> ThanoError:
-    """An error about a model that the text names, at its place in it."""
-    if plan is None or not isinstance(error, ModelError):
+def _located(error: ThanoError, request: Request) -> ThanoError:
+    """An error about a model that the text names, at its position in it."""
+    if request.plan is None or not isinstance(error, ModelError):
         return error
-    for statement in plan.statements:
+    for statement in request.plan.statements:
         named = getattr(statement, "model", None)
         if named is not None and f"'{named.text}'" in str(error):
-            return unknown_model(plan, source, named.text, str(error)) or error
+            return unknown_model(request.plan, request.source, named.text, str(error)) or error
     return error

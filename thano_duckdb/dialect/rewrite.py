@@ -41,6 +41,13 @@ def rewrite(sql: str) -> str:
 
     Raises:
         DialectError: a statement of ours is not well formed; the error says where.
+
+    Example:
+        >>> from thano_duckdb import rewrite
+        >>> print(rewrite("PREDICT USING my_model AS FROM calls"))
+        SELECT src.*, thano_transcribe('my_model', src."audio_path").text AS "predicted" FROM (FROM calls) AS src
+        >>> rewrite("SELECT 1 AS predict -- nothing of ours")
+        'SELECT 1 AS predict -- nothing of ours'
     """
     return plan(sql).sql
 

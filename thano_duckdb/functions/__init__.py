@@ -31,7 +31,7 @@ def load(
     precision: str = "auto",
     progress: bool | str = "auto",
 ) -> duckdb.DuckDBPyConnection:
-    """Install the functions and table macros on a plain DuckDB connection, which stays what it is.
+    """Install the functions and table macros on a plain DuckDB connection.
 
     The statements of the dialect need `thano_duckdb.connect`; `thano_transcribe`, `thano_wer`, `thano_predict` and
     the others work in ordinary SQL. A cursor of the connection is a connection of its own: load it too.
@@ -48,6 +48,13 @@ def load(
 
     Raises:
         ThanoError: `device` or `precision` is unknown.
+
+    Example:
+        >>> import duckdb, thano_duckdb
+        >>> con = thano_duckdb.load(duckdb.connect())
+        >>> con.sql("SELECT thano_wer('she said yes twice', 'SHE SAID LESS TWICE') AS wer").fetchall()
+        [(0.25,)]
+        >>> con.close()
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
     _loaded[connection] = install(connection, settings)

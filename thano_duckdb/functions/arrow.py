@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
-from thano_duckdb.connection.session import find_session
+from thano_duckdb.connection.session import Session, find_session
 from thano_duckdb.errors import ThanoError, brief
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
@@ -28,7 +28,7 @@ class Function:
         name: its name in SQL.
         body: takes one `ChunkedArray` per argument, returns an array of as many rows.
         returns: the type of that array.
-        changes_something: DuckDB must call it once per row, neither twice nor never.
+        changes_something: DuckDB must call it exactly once per row.
     """
 
     name: str
@@ -73,16 +73,27 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[str(kind)]
 
 
+def session_of(connections: pa.ChunkedArray) -> Session:
+    """The session of the connection that calls, which a function's last argument names in each row.
+
+    Raises:
+        LookupError: see `find_session`.
+    """
+    return find_session(connections[0].as_py())
+
+
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
-    """A body that calls `function(session, *arguments)` row by row; the last argument names the connection.
+    """A body that calls `function(session, *arguments)` row by row; its last argument names the connection.
 
     For functions that act on one thing at a time (those of the registry), not for functions over many rows.
     """
 
     def body(*columns: pa.ChunkedArray) -> pa.Array:
-        *arguments, connections = (column.to_pylist() for column in columns)
-        session = find_session(connections[0])
-        rows = zip(*arguments, strict=True) if arguments else ((),) * len(connections)
+        *arguments, connections = columns
+        session = session_of(connections)
+        rows = (
+            zip(*(column.to_pylist() for column in arguments), strict=True) if arguments else ((),) * len(connections)
+        )
         return pa.array([function(session, *row) for row in rows], type=returns)
 
     return body

@@ -1,4 +1,4 @@
-"""`thano_audio_info(audio)`: duration, rate, channels, frames, format and subtype of a clip, or why it has none."""
+"""`thano_audio_info(audio)`: duration, rate, channels, frames, format and subtype of a clip, or its error."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ AUDIO_INFO = pa.struct(
         pa.field("error", pa.string()),
     ]
 )
-N_THREADS = 8  # a header costs waiting, not computing
+N_THREADS = 8  # reading a header is waiting, not computing
 
 
 def audio_info(audio: pa.ChunkedArray, external_access: pa.ChunkedArray) -> pa.Array:
-    """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, a clip that cannot be read has its `error` set."""
+    """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, and of an unreadable clip only `error` is set."""
     values = clips(audio, allow_files=external_access[0].as_py())
     with ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-probe") as threads:
         return pa.array(list(threads.map(_row, values)), type=AUDIO_INFO)

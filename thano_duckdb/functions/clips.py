@@ -1,4 +1,4 @@
-"""The audio column as DuckDB hands it to a function."""
+"""The audio column as DuckDB passes it to a function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from thano_duckdb.errors import AudioError
 
 
 def no_files_allowed() -> AudioError:
-    """The refusal of a path or URL where the database may not read any."""
+    """The error for a path or URL where the database may not read any."""
     return AudioError("this database may not read files or URLs (enable_external_access=false): give audio as a BLOB")
 
 

@@ -1,4 +1,4 @@
-"""`thano_normalize`, `thano_word_errors`, `thano_char_errors`: the text functions, without a model."""
+"""`thano_normalize`, `thano_word_errors`, `thano_char_errors`: the functions over text, which need no model."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _registering = threading.Lock()
 
 
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """Register the functions unless the database has them, create the macros, and open the session."""
+    """Register the functions unless the database already has them, create the macros, and open the session."""
     with _registering:
         known = {
             name

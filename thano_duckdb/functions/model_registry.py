@@ -64,7 +64,7 @@ def _built_in_row(name: str, model: BuiltInModel) -> dict[str, Any]:
 
 
 def list_datasets(session: Session) -> list[dict[str, Any]]:
-    """The data sets that GET THANOSQL DATASET knows; their path is relative to the working folder."""
+    """The data sets that GET THANOSQL DATASET offers; their path is relative to the working folder."""
     return [_dataset_row(dataset, dataset.folder) for dataset in DATASETS]
 
 
@@ -88,21 +88,24 @@ def upload_model(
 
 
 def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
-    """DELETE MODEL: every version of a name, or one (`name@2`). The rows are what went; with `if_exists` maybe none."""
+    """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted.
+
+    With `if_exists` a name that does not exist gives no row, and is no error.
+    """
     if if_exists and session.registry.find(name) is None and not find_built_in(name):
         return []
     return [_row(entry) for entry in session.registry.delete(name)]
 
 
 def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
-    """GET THANOSQL MODEL: bring a built-in or hub model onto this machine, and under `model_name` into the registry."""
+    """GET THANOSQL MODEL: download a built-in or hub model, and register it under `model_name` if that is given."""
     chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
     built_in = find_built_in(wanted or name)
     if built_in is not None and built_in is find_built_in(name):
-        # Of two names for the same the one that will be used: tutorial_audio_recognition is to be had without the hub.
+        # Of two names for the same model, the one that will be used: tutorial_audio_recognition needs no hub.
         resolved = session.resolve(wanted or name, allow_external=external_access)
-        found = find_built_in(resolved.name) or built_in  # what stands in describes itself
+        found = find_built_in(resolved.name) or built_in  # a model that stands in describes itself
         return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
     overwrite = chosen.get("overwrite", False)
     session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
@@ -116,14 +119,14 @@ def get_dataset(session: Session, name: str, options: str | None, external_acces
     dataset = find_dataset(name)
     if not external_access:
         raise ThanoError(
-            f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be laid out"
+            f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be written"
         )
     folder = copy_dataset(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
     return [_dataset_row(dataset, str(folder))]
 
 
 def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType) -> Function:
-    """One that gives rows: a list, which the table macro of the same name unnests."""
+    """A function that returns rows: a list, which the table macro of the same name unnests."""
     return Function(name, per_row(body, pa.list_(row)), pa.list_(row), changes_something=True)
 
 

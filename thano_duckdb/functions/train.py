@@ -1,4 +1,4 @@
-"""`_thano_build`: train a model on the rows of a query and publish it; a struct of figures per epoch."""
+"""`_thano_build`: train a model on the rows of a query and publish it; a struct of metrics per epoch."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def build(
 
     origin = _base(session, base, chosen, allow_external=allow_external)
     sql = session.statement.source if session.statement is not None else None
-    with _monitor(session) as monitor, _farewell(session):
+    with _monitor(session) as monitor, _interrupt_message(session):
         result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql)
     return _epochs(result)
 
@@ -102,7 +102,7 @@ def _base(session: Session, spec: str, options: TrainingOptions, *, allow_extern
         return Base(tiny.NAME, None)
     resolved = resolve.resolve(spec, session.registry, allow_external=allow_external)
     if resolved.notice:
-        warn(resolved.notice)  # now: at the end of the statement it would come after hours
+        warn(resolved.notice)  # now, since the statement may end only after hours
     version = f"@{resolved.version}" if resolved.version is not None else ""
     return Base(resolved.name + version, resolved.folder)
 
@@ -113,13 +113,13 @@ def _epochs(result: BuildResult) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _farewell(session: Session) -> Iterator[None]:
-    """Let the statement say what a build that Ctrl-C stopped says."""
+def _interrupt_message(session: Session) -> Iterator[None]:
+    """Give the statement the message of a build that Ctrl-C stopped: what is kept of it."""
     try:
         yield
     except Cancelled as error:
         if session.statement is not None:
-            session.statement.farewell = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            session.statement.interrupt_message = f"{str(error)[:1].upper()}{str(error)[1:]}."
         raise
 
 
@@ -141,7 +141,7 @@ class _StatementMonitor:
 
     def raise_if_cancelled(self) -> None:
         if self._statement is not None and self._statement.cancelled:
-            raise Cancelled("the build was interrupted before any training")
+            raise Cancelled("the build was interrupted before the training started")
 
     def clips_received(self, n_clips: int) -> None:
         self._bar.expect_clips(n_clips)
@@ -153,7 +153,7 @@ class _StatementMonitor:
         self._bar.count_clips(n_clips)
 
     def clip_failed(self, location: str, reason: str) -> None:
-        """Skipped rows are named in one warning instead."""
+        """Nothing: one warning reports all skipped rows."""
 
     def warned(self, sentence: str) -> None:
         warn(sentence)
@@ -166,14 +166,14 @@ class _StatementMonitor:
 
 
 def training(session: Session, model: str) -> list[dict[str, Any]]:
-    """The figures that BUILD gave for each epoch of a model, from its lineage; none where it was not built here.
+    """The metrics that BUILD returned for each epoch of a model, from its lineage; none where it was not built here.
 
     Raises:
         ModelError: there is no such model in the registry.
     """
     entry = session.registry.find(model)
     if entry is None:
-        raise ModelError(f"there is no model '{model}' in the registry; LIST MODEL shows its names")
+        raise ModelError(f"there is no model '{model}' in the registry; LIST MODEL shows the names")
     return [{"model": entry.name, "version": entry.version, **epoch} for epoch in entry.lineage.get("metrics", ())]
 
 

@@ -12,17 +12,16 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
-from thano_duckdb.connection.session import Session, find_session
-from thano_duckdb.connection.statement import FailFast, Statement
+from thano_duckdb.connection.running_statement import FailFast, RunningStatement
+from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
-from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
-from .arrow import Function, options_text, parse_options
+from .arrow import Function, options_text, parse_options, session_of
 from .clips import clips
 
 if TYPE_CHECKING:
@@ -57,11 +56,11 @@ def transcribe(
     """Transcripts of one DuckDB vector.
 
     Args:
-        models: model name per row (one group of rows is run for each).
+        models: model name per row; the rows of one model run together.
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
         external_access: whether paths and URLs may be read.
-        connections: the connection that calls.
+        connections: names the connection that calls, see `session_of`.
 
     Returns:
         `TRANSCRIPT` structs, as many and in the order of the rows.
@@ -69,9 +68,9 @@ def transcribe(
     Raises:
         ThanoError: the model or the options are wrong, files may not be read, or `on_error='fail'` and a clip failed.
     """
-    session = find_session(connections[0].as_py())
+    session = session_of(connections)
     allow_external = external_access[0].as_py()
-    with _monitored(session) as statement:
+    with _running_statement(session) as statement:
         values = clips(audio, allow_files=allow_external)
         transcripts: list[Transcript | None] = [None] * len(values)
         for (model, text), rows in _groups(models, options).items():
@@ -81,7 +80,7 @@ def transcribe(
             engine = _engine(session, model, chosen, allow_external=allow_external)
             found = engine.transcribe(
                 [values[row] for row in rows],
-                decoder=GreedyDecoder(),
+                decoder=engine.recognizer.default_decoder,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
@@ -92,7 +91,7 @@ def transcribe(
 
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
-    """The rows of each model and its options; almost always one group."""
+    """The row numbers of each combination of model and options; almost always one group."""
     groups: dict[tuple[str | None, str | None], list[int]] = {}
     texts = map(options_text, options.to_pylist())
     for row, key in enumerate(zip(models.to_pylist(), texts, strict=True)):
@@ -116,59 +115,59 @@ def _engine(session: Session, model: str, options: dict[str, Any], *, allow_exte
     )
 
 
-def _monitor(statement: Statement, options: dict[str, Any]) -> Monitor:
+def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:
     return FailFast(statement) if options.get("on_error") == "fail" else statement
 
 
 @contextlib.contextmanager
-def _monitored(session: Session) -> Iterator[Statement]:
-    """The statement that runs, or, where none is known (plain DuckDB), one that lasts as long as this call."""
+def _running_statement(session: Session) -> Iterator[RunningStatement]:
+    """The statement that is running, or, where none is known (plain DuckDB), one that lasts as long as this call."""
     if session.statement is not None:
         yield session.statement
         return
-    alone = Statement("", Progress(shown=False))
-    yield alone
-    alone.finish()
+    statement = RunningStatement("", Progress(shown=False))
+    yield statement
+    statement.issue_warnings()
 
 
 def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
     """`TRANSCRIPT` structs; None gives NULL."""
-    there = [transcript for transcript in transcripts if transcript is not None]
+    present = [transcript for transcript in transcripts if transcript is not None]
     structs = pa.StructArray.from_arrays(
         [
-            pa.array([transcript.text for transcript in there], pa.string()),
-            pa.array([transcript.confidence for transcript in there], pa.float64()),
-            pa.array([transcript.duration_s for transcript in there], pa.float64()),
-            _word_lists([transcript.words for transcript in there]),
-            pa.array([transcript.error for transcript in there], pa.string()),
+            pa.array([transcript.text for transcript in present], pa.string()),
+            pa.array([transcript.confidence for transcript in present], pa.float64()),
+            pa.array([transcript.duration_s for transcript in present], pa.float64()),
+            _word_lists([transcript.words for transcript in present]),
+            pa.array([transcript.error for transcript in present], pa.string()),
         ],
         fields=list(TRANSCRIPT),
     )
-    if len(there) == len(transcripts):
+    if len(present) == len(transcripts):
         return structs
-    positions = iter(range(len(there)))
+    positions = iter(range(len(present)))
     return structs.take(pa.array([None if t is None else next(positions) for t in transcripts], pa.int64()))
 
 
 def _word_lists(clips: Sequence[Words | None]) -> pa.ListArray:
     """A list of `WORD` structs for each clip."""
-    there = [words for words in clips if words is not None]
-    records = np.frombuffer(b"".join([words.records for words in there]), WORD_RECORD)
+    present = [words for words in clips if words is not None]
+    records = np.frombuffer(b"".join([words.records for words in present]), WORD_RECORD)
     words = pa.StringArray.from_buffers(
         len(records),
-        pa.py_buffer(_bounds(records["n_bytes"])),
-        pa.py_buffer(b"".join([words.utf8 for words in there])),
+        pa.py_buffer(_offsets(records["n_bytes"])),
+        pa.py_buffer(b"".join([words.utf8 for words in present])),
     )
     numbers = [pa.array(records[name]) for name in ("start_s", "end_s", "confidence")]
     return pa.ListArray.from_arrays(
-        pa.array(_bounds([0 if words is None else len(words) for words in clips])),
+        pa.array(_offsets([0 if words is None else len(words) for words in clips])),
         pa.StructArray.from_arrays([words, *numbers], fields=list(WORD)),
         mask=pa.array([words is None for words in clips], pa.bool_()),
     )
 
 
-def _bounds(lengths: ArrayLike) -> NDArray[np.int32]:
-    """Where each of things that lie one after the other begins, and where the last ends."""
+def _offsets(lengths: ArrayLike) -> NDArray[np.int32]:
+    """Where each of several adjacent items starts, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 

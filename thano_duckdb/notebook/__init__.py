@@ -1,1 +1,1 @@
-"""Notebooks: the magics over JupySQL (`extension`, `magics`, `adapter`), and pages to look at (`player_table`, ..)."""
+"""The magics over JupySQL: `%load_ext thano_duckdb`, `%%sql` and `%%thanosql`."""

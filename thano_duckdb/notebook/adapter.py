@@ -1,7 +1,7 @@
 """A connection of ours as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
 
-JupySQL runs a statement again where it makes a data frame of its result, and loses rows where it thinks that it need
-not. So a cursor runs a statement once, keeps its rows within DuckDB, and gives every reader all of them.
+JupySQL runs a statement again to make a data frame of its result, and loses rows where it assumes that it need not.
+So a cursor runs a statement once, keeps its rows within DuckDB, and gives every reader all of them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from .failures import is_expected, one_line
 
 _CHANGES_ROWS = (duckdb.StatementType.INSERT, duckdb.StatementType.UPDATE, duckdb.StatementType.DELETE)
 _SCAN_ALL_FRAMES = "SET python_scan_all_frames=true"
-"""JupySQL sends it before each statement, so that DuckDB finds data frames: ours are found without, see `caller`."""
+"""JupySQL sends it before each statement so that DuckDB finds data frames; our connection finds them anyway."""
 
 
 @dataclass
 class Cell:
-    """What surrounds the statements that run now.
+    """The cell whose statements are running.
 
     Attributes:
-        text: as the user wrote it, the line of the magic included.
+        text: as the user wrote it, including the line of the magic.
         variables: of the user.
         short_errors: one line for each error instead of a traceback.
-        pages: what its statements want to show beside their rows.
+        pages: what its statements show besides their rows.
     """
 
     text: str = ""
@@ -45,13 +45,13 @@ class Cell:
 
 
 class NotebookConnection:
-    """What JupySQL holds: all statements of all cells run on the one connection behind it."""
+    """What JupySQL takes for a connection: all statements of all cells run on the one behind it."""
 
-    # JupySQL knows DuckDB by these two.
+    # JupySQL recognises DuckDB by these two.
     df = pl = None
 
     def __init__(self, connection: Connection, cell: Cell) -> None:
-        """Run statements on `connection`; `cell` is changed from cell to cell."""
+        """Run statements on `connection`; `cell` is updated for each cell."""
         self.connection = connection
         self.cell = cell
 
@@ -60,7 +60,7 @@ class NotebookConnection:
         return Cursor(self.connection, self.cell)
 
     def commit(self) -> None:
-        """Nothing: DuckDB commits by itself, and a transaction may span cells."""
+        """Does nothing: DuckDB commits by itself, and a transaction may span cells."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -74,7 +74,7 @@ class Cursor:
         description: of the columns, as PEP 249 has it.
         rowcount: rows that were inserted, updated or deleted, else -1.
         n_rows: rows of the result.
-        page: shows the rows better than a table, or None.
+        page: what to show instead of a table of the rows, or None.
     """
 
     def __init__(self, connection: Connection, cell: Cell) -> None:
@@ -90,7 +90,7 @@ class Cursor:
         self.page: Page | None = None
 
     def execute(self, sql: str, parameters: object = None) -> Cursor:
-        """Run a statement; the same one again only gives its rows again."""
+        """Run a statement; the same one again only returns its rows again."""
         if sql == _SCAN_ALL_FRAMES:
             return self
         if sql != self._sql:
@@ -100,7 +100,7 @@ class Cursor:
             except Exception as error:
                 if not (self._cell.short_errors and is_expected(error)):
                     raise
-                raise one_line(self._placed(error, sql), sql, self._cell.text) from None
+                raise one_line(self._located(error, sql), sql, self._cell.text) from None
         self._rewind()
         return self
 
@@ -117,20 +117,20 @@ class Cursor:
             self.rowcount = relation.fetchall()[0][0]
         self.description = relation.description
         self._relation = relation
-        self._look(sql, relation)
+        self._make_page(sql, relation)
 
-    def _placed(self, error: Exception, sql: str) -> Exception:
-        """The same error with its place, which DuckDB tells where a statement is executed, but not of a relation."""
+    def _located(self, error: Exception, sql: str) -> Exception:
+        """The same error with its location, which DuckDB gives for an executed statement but not for a relation."""
         if isinstance(error, duckdb.BinderException | duckdb.CatalogException):
-            try:  # nothing runs: it fails as it did
+            try:  # nothing runs: it fails as before
                 with in_cell(self._cell.variables):
                     call_in_user_frame(self._connection.raw.execute, f"EXPLAIN\n{rewrite(sql)}")
-            except duckdb.Error as placed:
-                return placed if type(placed) is type(error) else error
+            except duckdb.Error as located:
+                return located if type(located) is type(error) else error
         return error
 
-    def _look(self, sql: str, relation: duckdb.DuckDBPyRelation) -> None:
-        """Draw what is better seen than read."""
+    def _make_page(self, sql: str, relation: duckdb.DuckDBPyRelation) -> None:
+        """Make a page of what is better seen than read: players, or a training curve."""
         statements = plan(sql).statements
         match statements[0] if statements else None:
             case PrintAudio() as statement:
@@ -145,7 +145,7 @@ class Cursor:
                 self._cell.pages.append(curve(relation))
 
     def _rewind(self) -> None:
-        # The plain method: ours would make a statement of it that stays open between two rows.
+        # DuckDB's own method: ours would keep a run open between two rows.
         self._rows = iter(duckdb.DuckDBPyRelation.iter_rows(self._relation))
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -169,4 +169,4 @@ class Cursor:
         return self._relation.pl()
 
     def close(self) -> None:
-        """Nothing: the rows stay as long as the cursor."""
+        """Does nothing: the rows live as long as the cursor."""

@@ -37,13 +37,13 @@ class Connections:
         return ours.connection if ours else None
 
     def is_connection(self, word: str, variables: Mapping[str, Any]) -> bool:
-        """Whether a word means a connection: of ours, of JupySQL's, or a database file."""
+        """Whether a word means a connection: one of ours or JupySQL's, or a database file."""
         return _is_database(word) or "://" in word or word in ConnectionManager.connections or (
             isinstance(variables.get(word), duckdb.DuckDBPyConnection | Connection)
         )  # fmt: skip
 
     def switch(self, word: str, alias: str | None, variables: Mapping[str, Any]) -> bool:
-        """Make what `word` means the current connection; False where JupySQL has to see to it."""
+        """Make what `word` means the current connection; False where JupySQL has to do it."""
         given = variables.get(word)
         name = alias or word
         if isinstance(given, duckdb.DuckDBPyConnection | Connection):
@@ -66,7 +66,7 @@ class Connections:
         ConnectionManager.set(self._ours[alias], displaycon=False, alias=alias, config=self._config)
 
     def close_default(self) -> None:
-        """Close the connection that was opened when the extension was loaded, if it is still there."""
+        """Close the connection that was opened when the extension was loaded, if it still exists."""
         if DEFAULT in self._ours and DEFAULT in ConnectionManager.connections:
             was_current = ConnectionManager.current is ConnectionManager.connections[DEFAULT]
             ConnectionManager.close_connection_with_descriptor(DEFAULT)

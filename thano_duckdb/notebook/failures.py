@@ -1,4 +1,4 @@
-"""Errors as a cell shows them: one line that says what is wrong and where in the cell."""
+"""Errors as a cell shows them: one line that says what is wrong, and where in the cell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from IPython.core.error import UsageError
 
 from thano_duckdb.errors import DialectError, ThanoError
 
-# How DuckDB ends a message about a place in the SQL.
-_DUCKDB_PLACE = re.compile(r"\n+LINE \d+: (?P<line>.*)\n(?P<before>\s*)\^.*", re.DOTALL)
+# How DuckDB ends a message about a location in the SQL.
+_DUCKDB_LOCATION = re.compile(r"\n+LINE \d+: (?P<line>.*)\n(?P<before>\s*)\^.*", re.DOTALL)
 _DUCKDB_KIND = re.compile(r"^[A-Z][\w ]* Error: ")
 _LINE_PREFIX = re.compile(r"LINE \d+: ")
 _MAX_SHOWN_CHARS = 80
@@ -21,36 +21,36 @@ def one_line(error: Exception, statement: str, cell: str) -> UsageError:
 
     Args:
         error: DuckDB's or ours.
-        statement: what was run, as JupySQL gave it: without comments, with snippets and variables put in.
-        cell: the whole cell as the user wrote it, the line of the magic included.
+        statement: what was run, as JupySQL passed it on: without comments, with snippets and variables filled in.
+        cell: the whole cell as the user wrote it, including the line of the magic.
     """
     if isinstance(error, DialectError):
         text = error.problem
-        place = _place_in_cell(cell, statement, statement.split("\n")[error.line - 1], error.column)
+        location = _location_in_cell(cell, statement, statement.split("\n")[error.line - 1], error.column)
     elif isinstance(error, ThanoError):
-        text, place = str(error), ""
+        text, location = str(error), ""
     else:
-        text, place = _duckdb_text(error, statement, cell)
-    shown = UsageError(" ".join(text.split()) + place)
-    shown.error_type = type(error).__name__  # JupySQL's way to name the kind
+        text, location = _duckdb_text(error, statement, cell)
+    shown = UsageError(" ".join(text.split()) + location)
+    shown.error_type = type(error).__name__  # how JupySQL names the kind
     return shown
 
 
-def interrupted(farewell: str) -> UsageError:
-    """Likewise for the stop button: what follows the cell does not run."""
-    shown = UsageError(farewell or "Interrupted.")
+def interrupted(message: str) -> UsageError:
+    """Likewise for the stop button: the cells after it do not run."""
+    shown = UsageError(message or "Interrupted.")
     shown.error_type = "KeyboardInterrupt"
     return shown
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether an error is about what the user asked, and not a fault of the program."""
+    """Whether an error is about what the user asked for, and not a fault of the program."""
     return isinstance(error, ThanoError | duckdb.Error)
 
 
 def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]:
     message = _DUCKDB_KIND.sub("", str(error))
-    found = _DUCKDB_PLACE.search(message)
+    found = _DUCKDB_LOCATION.search(message)
     if found is None:
         return message, ""
     prefix = _LINE_PREFIX.search(found[0])
@@ -59,18 +59,18 @@ def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]
     if line.startswith("..."):
         line, column = line[3:], column - 3
     line = line.removesuffix("...")
-    return message[: found.start()], _place_in_cell(cell, statement, line, column)
+    return message[: found.start()], _location_in_cell(cell, statement, line, column)
 
 
-def _place_in_cell(cell: str, statement: str, line: str, column: int) -> str:
-    """` (line 3, column 8 of the cell: ..)`, as far as the place can be found again."""
+def _location_in_cell(cell: str, statement: str, line: str, column: int) -> str:
+    """` (line 3, column 8 of the cell: ..)`, as far as the location can be found in the cell."""
     lead = len(line) - len(line.lstrip())
     fragment, column = line.strip(), max(1, column - lead)
     start = cell.find(statement)
     if start < 0 or fragment not in statement:
         start = 0
     at = cell.find(fragment, start)
-    if at < 0 or not fragment:  # what was run is not what was written
+    if at < 0 or not fragment:  # what was run is not what the user wrote
         return ""
     at = min(at + column - 1, len(cell))
     line_start = cell.rfind("\n", 0, at) + 1

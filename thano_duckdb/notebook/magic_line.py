@@ -1,4 +1,4 @@
-"""What stands behind `%sql` or `%%sql`: JupySQL's options, a connection, and the SQL that begins on that line."""
+"""What follows `%sql` or `%%sql`: JupySQL's options, a connection, and the SQL that begins on that line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# JupySQL 0.11's options: those that stand alone, and those that take a value.
+# JupySQL 0.11's options: those without a value, and those with one.
 _FLAGS = frozenset(
     ["-l", "--connections", "-p", "--persist", "-P", "--persist-replace", "-n", "--no-index", "--append", "-N",
      "--no-execute"]
@@ -26,8 +26,8 @@ class MagicLine:
 
     Attributes:
         options: for JupySQL, as written.
-        connection: the first word, where it names one.
-        sql: the rest, with its quotes as they are.
+        connection: the first word, if it names one.
+        sql: the rest, with its quotes unchanged.
     """
 
     options: tuple[str, ...]
@@ -43,10 +43,10 @@ class MagicLine:
 
 
 def read_line(line: str, is_connection: Callable[[str], bool]) -> MagicLine:
-    """Take a line apart.
+    """Split a line into its parts.
 
-    JupySQL would read the whole line as a shell does, which breaks quotes, `--` and `= -1` in SQL. So only its options
-    and the connection are left to it, and the SQL of the line becomes the first line of the cell.
+    JupySQL would read the whole line as a shell does, which breaks quotes, `--` and `= -1` in SQL. So it gets only its
+    options and the connection, and the SQL of the line becomes the first line of the cell.
 
     Args:
         line: what follows the magic's name.

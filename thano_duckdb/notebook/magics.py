@@ -1,11 +1,9 @@
-"""The magics `%sql`, `%%sql`, `%thanosql` and `%%thanosql`: JupySQL's own, with our statements, places and pictures."""
+"""The magics `%sql`, `%%sql`, `%thanosql` and `%%thanosql`: JupySQL's own, with our statements, errors and pages."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import duckdb
@@ -16,8 +14,9 @@ from jinja2 import Template, TemplateError
 from sql.run.resultset import ResultSet
 from sql.store import store
 
+from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.dialect import plan, split_statements
-from thano_duckdb.errors import ThanoError, ThanoWarning
+from thano_duckdb.errors import ThanoError
 
 from .adapter import Cell, Cursor
 from .connections import Connections
@@ -30,25 +29,32 @@ _NO_TOKEN = "No API token is needed: everything runs on this machine."
 
 @magics_class
 class ThanoMagics(Magics):
-    """Takes the place of JupySQL's `%sql`, and hands its work on to `%jupysql`, the same under another name."""
+    """Replaces JupySQL's `%sql`, and leaves its work to `%jupysql`, the same under another name.
+
+    Attributes:
+        cell: what surrounds the statements of the current cell.
+        connections: the notebook's.
+        on_unload: puts back what loading the extension changed.
+    """
 
     def __init__(self, shell: InteractiveShell) -> None:
         """Find JupySQL, which has been loaded."""
         super().__init__(shell)
+        self.on_unload = ExitStack()
         self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
         self.cell = Cell(variables=shell.user_ns)
         self.connections = Connections(self.cell, self.config_of_jupysql)
 
     @property
     def config_of_jupysql(self) -> Any:
-        """JupySQL's magic, which carries its settings (`%config SqlMagic`)."""
+        """JupySQL's magic, which holds its settings (`%config SqlMagic`)."""
         return self._jupysql.__self__  # type: ignore[attr-defined]
 
     @no_var_expand
     @needs_local_scope
     @line_cell_magic("sql")
     def sql(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
-        """Run SQL, of DuckDB's or ours; options and results are JupySQL's."""
+        """Run SQL, DuckDB's or ours; options and results are JupySQL's."""
         return self._run("sql", line, cell, local_ns)
 
     @no_var_expand
@@ -68,7 +74,7 @@ class ThanoMagics(Magics):
         self.cell.short_errors = self.config_of_jupysql.short_errors
         self.cell.pages.clear()
         try:
-            with _warnings_in_a_line():
+            with warnings_on_one_line():
                 return self._answer(line, cell, local_ns, variables)
         except KeyboardInterrupt as interrupt:
             if not self.cell.short_errors:
@@ -86,7 +92,9 @@ class ThanoMagics(Magics):
         options = list(head.options)
         if head.connection and not self.connections.switch(head.connection, head.value("--alias", "-A"), variables):
             options.insert(0, head.connection)
-        sql = f"{head.sql}\n{cell or ''}".strip("\n").rstrip("; \t\r\n")  # a stray semicolon would be the result
+        sql = f"{head.sql}\n{cell or ''}".strip("\n").rstrip(
+            "; \t\r\n"
+        )  # otherwise a stray semicolon would give the result
         if not sql.strip():
             return self._jupysql(" ".join(options), "", local_ns=local_ns) if options else None
         variable = assigned_variable(sql)
@@ -114,32 +122,14 @@ class ThanoMagics(Magics):
                 return []
             tables = connection.get_table_names(query)
         except (TemplateError, ThanoError, duckdb.Error):
-            return []  # it is told when the statement runs
+            return []  # the error is raised when the statement runs
         return [word for name in saved if name in tables for word in ("--with", name)]
 
     def _show_pages(self, result: Any) -> None:
-        """Show what no result shows: players of a PRINT AUDIO that is not the cell's result, the curve of a BUILD."""
+        """Show what is not part of the result: players of an earlier PRINT AUDIO, the training curve of a BUILD."""
         cursor = result.sqlaproxy if isinstance(result, ResultSet) else None
         shown = cursor.page if isinstance(cursor, Cursor) else None
         for page in self.cell.pages:
             if page is not shown:
                 display(page)
         self.cell.pages.clear()
-
-
-@contextlib.contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """Show warnings of ours without a place in Python, which says nothing in a cell."""
-    show = warnings.showwarning
-
-    def show_shortly(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, ThanoWarning):
-            print(f"{category.__name__}: {message}", file=sys.stderr)  # noqa: T201
-        else:
-            show(message, category, *place, **more)
-
-    warnings.showwarning = show_shortly
-    try:
-        yield
-    finally:
-        warnings.showwarning = show

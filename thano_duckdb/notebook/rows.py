@@ -1,7 +1,7 @@
-"""JupySQL's results as HTML in which nothing of the data is alive.
+"""JupySQL's results as HTML that no data can inject code into.
 
-JupySQL takes the escapes out of its tables again, to make links of addresses: a transcript or a file name that holds
-`<script>` would run. IPython asks us instead of it.
+JupySQL removes the escapes from its tables again, to make links of addresses: a transcript or a file name that holds
+`<script>` would run. So IPython is told to use our formatter instead.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .adapter import Cursor
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name, and its alignment: text to the left, figures as the notebook has them."""
+    """A column's name, and its alignment: text to the left, numbers as the notebook aligns them."""
 
     name: str
     style: Markup
 
 
 def html_of(displaylimit: Callable[[], int]) -> Callable[[ResultSet], str]:
-    """A formatter of results for IPython; `displaylimit` rows at most, 0 for all."""
+    """A formatter of results for IPython: at most `displaylimit` rows, 0 for all."""
 
     def to_html(result: ResultSet) -> str:
         cursor = result.sqlaproxy
@@ -53,5 +53,5 @@ def _column(name: str, rows: Sequence[Sequence[Any]], at: int) -> Column:
 
 
 def _shown(value: Any) -> Any:
-    """A figure as one reads it: the result keeps all its digits."""
+    """A number rounded for reading; the result itself keeps all its digits."""
     return float(f"{value:.6g}") if isinstance(value, float) and abs(value) < 1e6 else value

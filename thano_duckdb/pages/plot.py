@@ -28,6 +28,17 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
     Raises:
         ModelError: there is no such model, or it was not made by BUILD or FIT.
         ThanoError: matplotlib is not installed.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.connect(model_home="models")
+        >>> _ = con.execute("GET THANOSQL DATASET librispeech_data")
+        >>> rows = "FROM 'tutorial_data/librispeech_data/librispeech_train.csv' LIMIT 2"
+        >>> _ = con.execute(f"BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (epochs=2) AS {rows}")
+        >>> figure = thano_duckdb.plot_training(con, "mine", "training.png")
+        >>> [axes.get_title() for axes in figure.axes]
+        ['CTC loss per label']
+        >>> con.close()
     """
     try:
         from matplotlib.figure import Figure

@@ -53,7 +53,7 @@ def greedy_decode(
     clip is one word, and this does not apply.) Its confidence is the geometric mean of the
     best probability over the frames that write its characters, and the confidence of the text is the same mean over
     all its words. Frames of blanks and delimiters count only if there is no text: then the mean is over all frames.
-    Words are separated by a single space, and there are no spaces at the ends.
+    Between two words stands the delimiter of the vocabulary, a space in most; there is none at the ends.
 
     Args:
         ids: for each clip, the best id of each frame (at least one), shape (frames,).

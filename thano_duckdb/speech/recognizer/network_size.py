@@ -53,6 +53,8 @@ def check_network_size(folder: Path, config: Any) -> None:
         lengths.add(len(values))
     if len(lengths) > 1 or math.prod(config.conv_stride) > 16_000:
         raise ModelError(f"{folder} cannot be loaded: the convolutions in its config.json do not fit together")
+    if not weight_files(folder):  # then it is not loaded either
+        return
     described = _n_described(config)
     if described > _MIN_PARAMETERS and described > _TOLERANCE * (stored := n_stored(folder)):
         raise ModelError(

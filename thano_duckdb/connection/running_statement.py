@@ -1,4 +1,4 @@
-"""One statement while it runs: what our functions tell of it, its interrupt, and its last word."""
+"""A statement while it runs: what our functions report of it, its cancellation, and its pending warnings."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class Failure:
     reason: str
 
 
-class Statement:
+class RunningStatement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress, *, known: set[str] | None = None) -> None:
-        """A statement that begins now.
+    def __init__(self, source: str, progress: Progress, *, warned_of: set[str] | None = None) -> None:
+        """A statement that starts now.
 
         Args:
             source: its text as the user wrote it.
             progress: is shown while it runs.
-            known: what earlier runs of the same request have warned of; what this one warns of is added.
+            warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
         """
         self.source = source
-        self.farewell = "Interrupted."
-        """What to say to a user who pressed Ctrl-C."""
+        self.interrupt_message = "Interrupted."
+        """What a user who pressed Ctrl-C reads."""
         self._progress = progress
-        self._begun_s = time.monotonic()
+        self._started_s = time.monotonic()
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
-        self._n_reported = 0
+        self._n_warned_of = 0
         self._computed_s = 0.0
         self._models: dict[str, ResolvedModel] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
-        self._known = set() if known is None else known
+        self._warned_of = set() if warned_of is None else warned_of
         self._replaced: dict[str, None] = {}
 
     @property
@@ -60,7 +60,17 @@ class Statement:
     @property
     def elapsed_s(self) -> float:
         """How long the statement has run."""
-        return time.monotonic() - self._begun_s
+        return time.monotonic() - self._started_s
+
+    @property
+    def uses_models(self) -> bool:
+        """Whether a function of ours has asked it for a model."""
+        return bool(self._models)
+
+    @property
+    def has_notices(self) -> bool:
+        """Whether a function of ours has something to warn of, besides clips that failed."""
+        return bool(self._notices or self._replaced)
 
     def cancel(self) -> None:
         """Ask the engine to stop; safe in a signal handler."""
@@ -69,8 +79,10 @@ class Statement:
     def raise_if_cancelled(self) -> None:
         """See `Monitor`."""
         if self._cancelled.is_set():
-            self.farewell = "Interrupted. What was transcribed is kept: the same statement goes on from there."
-            raise Cancelled(self.farewell)
+            self.interrupt_message = (
+                "Interrupted. What was transcribed is kept: run the same statement again to continue from there."
+            )
+            raise Cancelled(self.interrupt_message)
 
     def clips_received(self, n_clips: int) -> None:
         """See `Monitor`."""
@@ -88,7 +100,7 @@ class Statement:
 
     @property
     def speed(self) -> float | None:
-        """Seconds of audio that went through a model, by seconds since the statement began; None where nothing did."""
+        """Seconds of audio that went through a model per second since the statement started; None where none did."""
         return self._computed_s / self.elapsed_s if self._computed_s else None
 
     def clip_failed(self, location: str, reason: str) -> None:
@@ -98,7 +110,7 @@ class Statement:
             self._failed.add(hash(location))
 
     def resolve(self, spec: str, find: Callable[[], ResolvedModel]) -> ResolvedModel:
-        """What `find` said first of a model's name: one statement never mixes two models."""
+        """What `find` returned at the first call for a model's name: one statement never mixes two models."""
         with self._resolving:
             if spec not in self._models:
                 self._models[spec] = found = find()
@@ -108,41 +120,32 @@ class Statement:
 
     def column_replaced(self, name: str) -> None:
         """A column of the query is replaced by a new one of that name; DuckDB may report it several times."""
-        if name not in self._known:
-            self._known.add(name)
+        if name not in self._warned_of:
+            self._warned_of.add(name)
             self._replaced[name] = None
 
     def notice(self, sentence: str) -> None:
-        """Something that a function has to say; a lazy relation that is read again says it only once."""
-        if sentence not in self._known:
-            self._known.add(sentence)
+        """A warning for the end of the statement; a lazy relation that is read again issues it only once."""
+        if sentence not in self._warned_of:
+            self._warned_of.add(sentence)
             self._notices.append(sentence)
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there is anything that `finish` has not told yet."""
-        return bool(self._notices or self._replaced) or self._has_failures
-
-    @property
-    def _has_failures(self) -> bool:
-        return len(self._failed) > self._n_reported
-
-    def close(self) -> None:
-        """Take the bar away."""
+    def close_bar(self) -> None:
+        """Take the progress bar away."""
         self._progress.close()
 
-    def finish(self) -> None:
-        """Close, and warn once of models that stand in, and of the clips that failed since the last call."""
-        self.close()
+    def issue_warnings(self) -> None:
+        """Warn of the models that stand in for others, and of the clips that failed, since the last call."""
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
         replaced, self._replaced = list(self._replaced), {}
         if replaced:
             warn(replaced_columns_warning(replaced))
-        if not self._has_failures or self._first_failure is None:
+        n_failed = len(self._failed)
+        if n_failed == self._n_warned_of or self._first_failure is None:
             return
-        n_failed, self._n_reported = len(self._failed), len(self._failed)
+        self._n_warned_of = n_failed
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
         warn(
             f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
@@ -162,8 +165,8 @@ def replaced_columns_warning(names: list[str]) -> str:
 class FailFast:
     """A monitor that stops the statement at the first clip that fails (`on_error='fail'`)."""
 
-    def __init__(self, statement: Statement) -> None:
-        """Everything but failures goes on to `statement`."""
+    def __init__(self, statement: RunningStatement) -> None:
+        """Everything but failures is passed on to `statement`."""
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
         self.clips_done = statement.clips_done
@@ -175,4 +178,4 @@ class FailFast:
         Raises:
             AudioError: always.
         """
-        raise AudioError(f"{location}: {reason} (the statement says on_error='fail'; 'null' would go on)")
+        raise AudioError(f"{location}: {reason} (the statement has on_error='fail'; with 'null' it would continue)")

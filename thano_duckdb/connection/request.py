@@ -1,0 +1,69 @@
+"""What the user asks for, and what DuckDB is asked for: SQL text, understood before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import duckdb
+
+from thano_duckdb.caller import warn
+from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, unknown_model
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models import resolve
+from thano_duckdb.models.registry import Registry
+
+
+@dataclass(frozen=True)
+class Request:
+    """SQL text, understood.
+
+    Attributes:
+        source: the text as written; empty where a `duckdb.Statement` was given.
+        sql: what DuckDB runs.
+        plan: our statements in it, or None where there are none.
+        warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
+    """
+
+    source: str
+    sql: str | duckdb.Statement
+    plan: Plan | None
+    warned_of: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def runs_now(self) -> bool:
+        """Whether a statement changes something, so that it runs at once, and only once (BUILD, UPLOAD, ..)."""
+        return self.plan is not None and self.plan.runs_now
+
+    def gives_rows(self) -> bool:
+        """Whether its last statement is a query, whose rows are fetched after it was executed."""
+        last = duckdb.extract_statements(self.sql)[-1] if isinstance(self.sql, str) else self.sql
+        return bool(last.type == duckdb.StatementType.SELECT)
+
+
+NO_TEXT = Request("", "", None)
+"""For a method of DuckDB's that takes no SQL text."""
+
+
+def understand(query: str | duckdb.Statement, registry: Registry) -> Request:
+    """Rewrite SQL text, warn of options without effect, and refuse unknown models.
+
+    Raises:
+        DialectError: a statement of ours is not well formed, or names a model that does not exist.
+    """
+    if not isinstance(query, str):
+        return Request("", query, None)
+    found = plan(query)
+    for sentence in found.warnings:
+        warn(sentence)
+    if not found.runs_now:  # otherwise the text itself may make the model that it uses
+        for statement in found.statements:
+            _check_model(statement, found, query, registry)
+    return Request(query, found.sql, None if found.is_plain else found)
+
+
+def _check_model(statement: Node, found: Plan, query: str, registry: Registry) -> None:
+    if isinstance(statement, Predict | Evaluate):
+        try:
+            resolve.check(statement.model.text, registry)
+        except ModelError as error:
+            raise unknown_model(found, query, statement.model.text, str(error)) or error from None

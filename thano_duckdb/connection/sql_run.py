@@ -1,0 +1,143 @@
+"""`Run`: one run of a request on a connection, with its progress bar, its Ctrl-C, its errors and its warnings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import duckdb
+
+from thano_duckdb.caller import call_in_user_frame
+from thano_duckdb.dialect import rewrite
+from thano_duckdb.monitoring.bar import is_shown
+from thano_duckdb.monitoring.statement_bar import Progress
+
+from .interrupts import on_interrupt
+from .request import NO_TEXT, Request
+from .running_statement import RunningStatement
+from .session import Session
+from .translate_error import translate_error
+
+
+class Run:
+    """One run of a request. It is open from the start, and ends once.
+
+    While it is open:
+
+    - `step`: DuckDB works on it: it is executed, then its rows are fetched, in any number of steps. An error ends the
+      step and not the run, since DuckDB may still have rows of it; Ctrl-C ends both.
+    - `whole`: one step, after which nothing is left to fetch, and so the end.
+
+    It ends by one of these; afterwards they do nothing:
+
+    - `end`: its rows are read. The bar goes and the pending warnings are issued.
+    - `end_without_rows`: it was executed and has no rows to fetch. As `end`.
+    - `complete`: its work is done and nobody needs its rows. DuckDB discards them, then as `end`.
+    - `abandon`: an error or Ctrl-C. The bar goes and the pending warnings are dropped.
+
+    Attributes:
+        request: what runs.
+        is_open: whether it has not ended yet.
+    """
+
+    def __init__(self, raw: duckdb.DuckDBPyConnection, session: Session, request: Request = NO_TEXT) -> None:
+        """Start a run on the connection `raw`, whose session is `session`."""
+        self.request = request
+        self.is_open = True
+        self._raw = raw
+        self._session = session
+        self._statement = RunningStatement(
+            request.source,
+            Progress(shown=is_shown(session.settings.progress), count_rows=self._count_rows),
+            warned_of=None if request is NO_TEXT else request.warned_of,
+        )
+
+    # While it is open
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Let DuckDB work on it within the block, and turn what stops the work into what the user should see.
+
+        Raises:
+            KeyboardInterrupt: the user pressed Ctrl-C.
+            ThanoError: raised by one of our functions, or by DuckDB for a column that our text names.
+        """
+        try:
+            with self._session.running(self._statement), on_interrupt(self._interrupt):
+                yield
+        except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
+            self.abandon()
+            raise
+        except duckdb.Error as error:
+            self._statement.close_bar()
+            if not self._statement.cancelled:
+                translated = translate_error(error, self.request, self._columns_of)
+                if translated is None:
+                    raise
+                raise translated from None
+        if self._statement.cancelled:
+            self.abandon()
+            raise KeyboardInterrupt(self._statement.interrupt_message)
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Run all of it within the block."""
+        try:
+            with self.step():
+                yield
+            self.end()
+        finally:
+            self.abandon()
+
+    # Its end
+
+    def end(self) -> None:
+        """Take the bar away and issue the pending warnings."""
+        if self.is_open:
+            self.abandon()
+            self._statement.issue_warnings()
+
+    def end_without_rows(self) -> None:
+        """End it after it was executed, if that gave no rows to fetch.
+
+        Without our functions there is nothing to end, and no need to parse the text again.
+        """
+        if (self._statement.uses_models or self._statement.has_notices) and not self.request.gives_rows():
+            self.end()
+
+    def complete(self) -> None:
+        """Let DuckDB discard the rows that were not fetched, which frees the connection, then end."""
+        if self.is_open:
+            self._raw.complete()
+            self.end()
+
+    def abandon(self) -> None:
+        """Take the bar away and drop the pending warnings."""
+        self.is_open = False
+        self._statement.close_bar()
+
+    # What it asks DuckDB
+
+    def _interrupt(self) -> None:
+        self._statement.cancel()
+        self._raw.interrupt()
+
+    def _columns_of(self, query: str) -> list[str]:
+        """The columns of a query within the user's text; none where DuckDB cannot say (parameters, CTEs)."""
+        try:
+            return list(call_in_user_frame(self._raw.sql, rewrite(query)).columns)
+        except duckdb.Error:
+            return []
+
+    def _count_rows(self) -> int | None:
+        """How many rows it will transcribe, where the text alone says so.
+
+        A plain cursor counts them: it has none of our functions, so counting can never transcribe.
+        """
+        plan = self.request.plan
+        if plan is None or len(plan.statements) != 1:
+            return None
+        with contextlib.closing(self._raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
+            row = cursor.execute(f"SELECT count(*) FROM ({plan.statements[0].query_text})").fetchone()
+            return int(row[0]) if row else None
+        return None
