@@ -44,7 +44,10 @@ ONLY_UNDER = {
     "soundfile": ("audio/sndfile.py",),
 }
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = ("dialect/", "option.py", "options.py", "errors.py", "audio/formats.py")
-USED_BY_THE_PARTS_BESIDE = ("thano_duckdb.audio.formats.AUDIO_SUFFIXES",)
+USED_BY_THE_PARTS_BESIDE = (
+    "thano_duckdb.audio.formats.AUDIO_SUFFIXES",
+    "thano_duckdb.audio.formats.UNREAD_AUDIO_SUFFIXES",
+)
 """COPY recognises audio files by their suffixes. The module imports nothing, so that the dialect stays pure."""
 
 

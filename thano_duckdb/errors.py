@@ -45,10 +45,22 @@ class DialectError(ThanoError):
         self.line = sql.count("\n", 0, offset) + 1
         line_start = sql.rfind("\n", 0, offset) + 1
         self.column = offset - line_start + 1
-        line_text = sql[line_start:].split("\n", 1)[0].rstrip("\r")
+        line_text, before_caret = _excerpt(sql[line_start:].split("\n", 1)[0].rstrip("\r"), self.column - 1)
         # A tab before the caret stays a tab, so that the two lines keep their alignment.
-        caret = "".join("\t" if char == "\t" else " " for char in line_text[: self.column - 1]) + "^"
+        caret = "".join("\t" if char == "\t" else " " for char in line_text[:before_caret]) + "^"
         super().__init__(f"{problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}")
+
+
+def _excerpt(line: str, at: int) -> tuple[str, int]:
+    """At most about 200 characters of a line around the character `at`, and where that character is in them."""
+    if len(line) <= _LINE_LENGTH:
+        return line, at
+    start = min(max(0, at - _LINE_LENGTH // 2), len(line) - _LINE_LENGTH)
+    before, after = "..." if start else "", "..." if start + _LINE_LENGTH < len(line) else ""
+    return f"{before}{line[start : start + _LINE_LENGTH]}{after}", at - start + len(before)
+
+
+_LINE_LENGTH = 200
 
 
 class ModelError(ThanoError):

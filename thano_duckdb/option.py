@@ -33,6 +33,7 @@ class ValueKind(Enum):
     """What the value of an option is."""
 
     COLUMN = "the name of a column of the query"
+    COLUMNS = "the name of a column of the query, or a list of names"
     TEXT = "a text"
     INTEGER = "a whole number"
     NUMBER = "a number"
@@ -94,7 +95,7 @@ class Option:
                 return str(self.default)
 
     def accept(self, value: Value) -> Value:
-        """The value as the statement takes it: choices in lower case, a single one of CHOICES as a list.
+        """The value as the statement takes it: choices in lower case, a single one of COLUMNS and CHOICES as a list.
 
         Raises:
             ThanoError: the value is of another type, out of range, or not one of the choices.
@@ -112,6 +113,10 @@ class Option:
         match self.kind:
             case ValueKind.COLUMN | ValueKind.TEXT:
                 return value if isinstance(value, str) and value else None
+            case ValueKind.COLUMNS:
+                names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)]
+                distinct = {name.casefold() for name in names if name}
+                return list[Scalar](names) if names and len(distinct) == len(names) else None
             case ValueKind.BOOLEAN:
                 return value if isinstance(value, bool) else None
             case ValueKind.CHOICE:

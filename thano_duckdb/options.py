@@ -51,8 +51,8 @@ OPTIONS = (
     ),
     Option(
         "by",
-        "a column whose groups get their own figures",
-        ValueKind.COLUMN,
+        "a column, or a list of columns, whose groups get a row each",
+        ValueKind.COLUMNS,
         default_in_words="all rows together",
         used_by=frozenset({StatementKind.EVALUATE}),
         goes_to_function=False,

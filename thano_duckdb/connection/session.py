@@ -23,7 +23,7 @@ from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
-from .running_statement import RunningStatement
+from .running_statement import RunningStatement, replaced_columns_warning
 
 CONNECTION_VARIABLE = "thano_connection"
 
@@ -106,6 +106,20 @@ class Session:
         if resolved.notice:
             warn(resolved.notice)
         return resolved
+
+    def notice(self, sentence: str) -> None:
+        """Warn of something about the statement that is running: at its end, and once."""
+        if self._statement is not None:
+            self._statement.notice(sentence)
+        else:
+            warn(sentence)
+
+    def column_replaced(self, name: str) -> None:
+        """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""
+        if self._statement is not None:
+            self._statement.column_replaced(name)
+        else:
+            warn(replaced_columns_warning([name]))
 
 
 _identifiers = itertools.count(1)

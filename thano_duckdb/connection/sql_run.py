@@ -47,7 +47,9 @@ class Run:
         self._raw = raw
         self._session = session
         self._statement = RunningStatement(
-            request.source, Progress(shown=is_shown(session.settings.progress), count_rows=self._count_rows)
+            request.source,
+            Progress(shown=is_shown(session.settings.progress), count_rows=self._count_rows),
+            warned_of=None if request is NO_TEXT else request.warned_of,
         )
 
     # While it is open
@@ -100,7 +102,7 @@ class Run:
 
         Without our functions there is nothing to end, and no need to parse the text again.
         """
-        if self._statement.uses_models and not self.request.gives_rows():
+        if (self._statement.uses_models or self._statement.has_notices) and not self.request.gives_rows():
             self.end()
 
     def complete(self) -> None:

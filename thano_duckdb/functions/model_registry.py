@@ -87,8 +87,13 @@ def upload_model(
     return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
 
 
-def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
-    """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted."""
+def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
+    """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted.
+
+    With `if_exists` a name that does not exist gives no row, and is no error.
+    """
+    if if_exists and session.registry.find(name) is None and not find_built_in(name):
+        return []
     return [_row(entry) for entry in session.registry.delete(name)]
 
 
@@ -102,8 +107,9 @@ def get_model(session: Session, name: str, options: str | None, external_access:
         resolved = session.resolve(wanted or name, allow_external=external_access)
         found = find_built_in(resolved.name) or built_in  # a model that stands in describes itself
         return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
-    resolved = session.resolve(name, allow_external=external_access)
     overwrite = chosen.get("overwrite", False)
+    session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
+    resolved = session.resolve(name, allow_external=external_access)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 

@@ -150,6 +150,9 @@ class _StatementMonitor:
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         self._bar.count_clips(n_clips)
 
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
+        self._bar.count_clips(n_clips)
+
     def clip_failed(self, location: str, reason: str) -> None:
         """Nothing: one warning reports all skipped rows."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
@@ -57,7 +60,7 @@ def transcribe(
     Args:
         models: model name per row; the rows of one model run together.
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
-        options: JSON text or NULL per row.
+        options: JSON text, a STRUCT, or NULL per row.
         external_access: whether paths and URLs may be read.
         connections: names the connection that calls, see `session_of`.
 
@@ -101,6 +104,11 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
     from thano_duckdb.speech.loading import load_engine
 
+    if not isinstance(model, str) or PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+        raise ModelError(
+            f"{brief(str(model))} is not a model: thano_transcribe takes the model first and then the audio, "
+            "thano_transcribe('Wav2Vec2En', audio_path)"
+        )
     resolved = session.resolve(model, allow_external=allow_external)
     return load_engine(
         resolved.folder,

@@ -157,7 +157,7 @@ class Engine:
                 transcripts[row] = cached
             n_cached += len(job.rows)
             cached_s += len(job.rows) * (cached.duration_s or 0.0)
-        monitor.clips_done(n_cached, cached_s)
+        monitor.clips_cached(n_cached, cached_s)
         if not new_jobs:
             return transcripts
         call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
@@ -198,7 +198,9 @@ def _report(job: _Job, transcript: Transcript, monitor: Monitor) -> None:
     if transcript.error is not None:
         monitor.clip_failed(job.clip.location, transcript.error)
     audio_s = 0.0 if transcript.error is not None else transcript.duration_s or 0.0
-    monitor.clips_done(len(job.rows), len(job.rows) * audio_s)
+    monitor.clips_done(1, audio_s)
+    if n_equal := len(job.rows) - 1:
+        monitor.clips_cached(n_equal, n_equal * audio_s)
 
 
 @dataclass(frozen=True)
