@@ -1,7 +1,7 @@
 """A pytest plugin for JupySQL's own tests: records the outcome of each, with or without our extension in front.
 
-Environment: `JUPYSQL_EXTENSION` (`stock` or `thano_duckdb`), `JUPYSQL_OUTCOMES` (where to write the outcomes, as JSON) and
-`JUPYSQL_DATA` (a folder with files that the tests would download, or empty).
+Environment: `JUPYSQL_EXTENSION` (`stock` or `thano_duckdb`), `JUPYSQL_OUTCOMES` (where to write the outcomes, as JSON)
+and `JUPYSQL_DATA` (a folder with files that the tests would download, or empty).
 """
 
 from __future__ import annotations

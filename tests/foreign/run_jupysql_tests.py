@@ -2,10 +2,10 @@
 
     python tests/foreign/run_jupysql_tests.py path/to/jupysql [--data folder] [pytest arguments]
 
-`path/to/jupysql` is a checkout of https://github.com/ploomber/jupysql, at the release that is installed. `--data` names a
-folder with the files that its tests download (`penguins.csv` of mwaskom/seaborn-data, `Chinook_Sqlite.sqlite` of
-lerocha/chinook-database), for a machine without a network. The exit status is 0 if every test that passes with JupySQL alone
-passes with our extension, or is in `jupysql_expected.txt` with a reason.
+`path/to/jupysql` is a checkout of https://github.com/ploomber/jupysql, at the release that is installed. `--data` names
+a folder with the files that its tests download (`penguins.csv` of mwaskom/seaborn-data, `Chinook_Sqlite.sqlite` of
+lerocha/chinook-database), for a machine without a network. The exit status is 0 if every test that passes with JupySQL
+alone passes with our extension, or is in `jupysql_expected.txt` with a reason.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import duckdb
-from sql import display
 from sql.connection import ConnectionManager, is_pep249_compliant, is_spark
 from sqlalchemy.engine import Engine, make_url
 
+from sql import display
 from thano_duckdb.connection import Connection, Settings
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.functions import install
@@ -87,8 +87,8 @@ class Connections:
             first = ConnectionManager.current is None
             self.add(name, open_database(_unquoted(word)))
             self._announce(f"Connecting {'to' if first else 'and switching to connection'} {name!r}")
-        else:  # another alias for an open connection
-            self.add(name, _ours(_duckdb_behind(ConnectionManager.connections[word])))
+        elif (source := _duckdb_behind(ConnectionManager.connections[word])) is not None:
+            self.add(name, _ours(source))  # another alias for an open connection
 
     def forget_variable(self, word: str, variables: Mapping[str, Any]) -> None:
         """Drop the alias of a variable that holds a connection to another database now."""
@@ -114,8 +114,7 @@ class Connections:
 
     def _ours(self, alias: str) -> NotebookConnection:
         """The connection of an alias, with our statements, also where JupySQL had it before this extension."""
-        known = ConnectionManager.connections.get(alias)
-        behind = getattr(known, "_connection", None)
+        behind: Any = ConnectionManager.connections[alias]._connection
         if isinstance(behind, NotebookConnection):
             behind.cell = self._cell  # the extension may have been loaded again
             return behind
@@ -147,7 +146,7 @@ def current_connection() -> Connection:
 
 def open_database(name: str = _MEMORY) -> Connection:
     """A connection of ours to a database: a file, `:memory:`, or a URL `duckdb://[/file][?setting=value]`."""
-    path, settings = name, {}
+    path, settings = name, dict[str, Any]()
     if name.startswith(URL):
         url = make_url(os.path.expandvars(name))
         path, settings = url.database or _MEMORY, dict(url.query)

@@ -48,6 +48,11 @@ class MagicLine:
                 return value
         return None
 
+    def without(self, *names: str) -> list[str]:
+        """The options without one of them and its value."""
+        pairs = zip(("", *self.options), self.options, strict=False)
+        return [word for before, word in pairs if word not in names and before not in names]
+
     @property
     def is_about_connections(self) -> bool:
         """Whether it lists, closes or opens connections of JupySQL's."""

@@ -13,12 +13,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.display import display
 from jinja2 import Template, TemplateError
-from sql import display as jupysql_display
 from sql.connection import ConnectionManager
 from sql.magic import IF_NOT_SELECT_MESSAGE
 from sql.run.resultset import ResultSet
 from sql.store import store
 
+from sql import display as jupysql_display
 from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.dialect import plan, split_statements
 from thano_duckdb.errors import ThanoError
@@ -51,13 +51,14 @@ class ThanoMagics(Magics):
         super().__init__(shell)
         self.on_unload = ExitStack()
         self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
+        self._jupysql_magic: Any = self._jupysql.__self__  # type: ignore[attr-defined]
         self.cell = Cell(variables=shell.user_ns)
         self.connections = Connections(self.cell, self.config_of_jupysql)
 
     @property
     def config_of_jupysql(self) -> Any:
         """JupySQL's magic, which holds its settings (`%config SqlMagic`)."""
-        return self._jupysql.__self__  # type: ignore[attr-defined]
+        return self._jupysql_magic
 
     @no_var_expand
     @needs_local_scope
@@ -116,7 +117,7 @@ class ThanoMagics(Magics):
             is_foreign = self.connections.is_foreign(word, alone=alone, variables=variables)
             if is_foreign or head.persists or self.connections.current is None:
                 return None
-            if alone and cell is None and (mistake := wrong_database(word)):
+            if alone and head.sql and (mistake := wrong_database(word)):
                 raise UsageError(mistake)
         return head, f"{head.sql}\n{cell or ''}"
 
@@ -134,7 +135,7 @@ class ThanoMagics(Magics):
         """What to do about a line that JupySQL could not run because it needs a connection of ours."""
         head = read_line(line, lambda _: False)
         word, alone = head.first_word(cell)
-        if alone and cell is None and (mistake := wrong_database(word)):
+        if alone and head.sql and (mistake := wrong_database(word)):
             return mistake
         text = f"{head.sql}\n{cell or ''}".lstrip()
         if self.connections.is_foreign(word, alone=alone, variables=self.shell.user_ns):
@@ -148,13 +149,11 @@ class ThanoMagics(Magics):
             return None  # JupySQL says how to open one
         return _NEEDS_DUCKDB.format(ConnectionManager.current.alias)
 
-    def _answer(
-        self, head: MagicLine, sql: str, local_ns: dict[str, Any] | None, variables: Mapping[str, Any]
-    ) -> Any:
+    def _answer(self, head: MagicLine, sql: str, local_ns: dict[str, Any] | None, variables: Mapping[str, Any]) -> Any:
         if head.connection:
             alias = head.value("--alias", "-A")
             self.connections.switch(head.connection, Template(alias).render(variables) if alias else None, variables)
-        options = list(head.options)
+        options = head.without("--alias", "-A") if head.connection else list(head.options)
         sql = sql.strip("\n").rstrip("; \t\r\n")  # otherwise a stray semicolon would give the result
         if not sql.strip():
             return self._jupysql(" ".join(options), "", local_ns=local_ns) if options or not head.connection else None
