@@ -33,6 +33,7 @@ __all__ = [
     "ThanoWarning",
     "__version__",
     "connect",
+    "current_connection",
     "load",
     "plot_training",
     "rewrite",
@@ -84,6 +85,19 @@ def connect(
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
+
+
+def current_connection() -> Connection:
+    """The connection that the next `%sql` cell of a notebook runs on, to use it from Python.
+
+    `%sql my.duckdb` in one cell, `con = thano_duckdb.current_connection()` in the next: both see the same tables.
+
+    Raises:
+        ThanoError: this is no notebook, or its current connection is to another database.
+    """
+    from .notebook.connections import current_connection as current
+
+    return current()
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -12,6 +12,7 @@ from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.threads import CallThreads, result_of
 
+from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
 from .clips import clips
 
@@ -66,4 +67,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO),)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (arguments.audio, arguments.options)),)

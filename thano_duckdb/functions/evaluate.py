@@ -9,6 +9,7 @@ import pyarrow as pa
 from thano_duckdb.connection.session import Session
 from thano_duckdb.speech.scores import ScoredUtterance, scores
 
+from . import arguments
 from .arrow import Function, per_row
 
 SCORES = pa.list_(pa.struct([pa.field("metric", pa.string()), pa.field("score", pa.float64())]))
@@ -45,7 +46,9 @@ def _utterances(rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
     return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
 
 
+_ROWS = arguments.rows(reference=arguments.text("the reference"), hypothesis=arguments.text("the hypothesis"))
+
 FUNCTIONS = (
-    Function("_thano_scores", per_row(evaluate, SCORES), SCORES),
-    Function("_thano_group_scores", per_row(evaluate_group, GROUP_SCORES), GROUP_SCORES),
+    Function("_thano_scores", per_row(evaluate, SCORES), SCORES, (_ROWS,)),
+    Function("_thano_group_scores", per_row(evaluate_group, GROUP_SCORES), GROUP_SCORES, (_ROWS,)),
 )

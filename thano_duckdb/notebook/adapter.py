@@ -7,11 +7,13 @@ So a cursor runs a statement once, keeps its rows within DuckDB, and gives every
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+from sql.store import store
 
 from thano_duckdb.caller import call_in_user_frame, in_cell
 from thano_duckdb.connection import Connection
@@ -23,6 +25,7 @@ from thano_duckdb.pages.player_table import player_table
 from .failures import is_expected, one_line
 
 _CHANGES_ROWS = (duckdb.StatementType.INSERT, duckdb.StatementType.UPDATE, duckdb.StatementType.DELETE)
+_ENDS_TRANSACTION = re.compile(r"\s*(commit|rollback)\s*;?\s*", re.IGNORECASE)
 _SCAN_ALL_FRAMES = "SET python_scan_all_frames=true"
 """JupySQL sends it before each statement so that DuckDB finds data frames; our connection finds them anyway."""
 
@@ -97,10 +100,14 @@ class Cursor:
             try:
                 with in_cell(self._cell.variables):
                     self._run(sql, parameters)
+            except duckdb.TransactionException:
+                if not _ENDS_TRANSACTION.fullmatch(sql):
+                    raise
+                self._keep(sql, [duckdb.StatementType.TRANSACTION], None)  # every statement is committed by itself
             except Exception as error:
                 if not (self._cell.short_errors and is_expected(error)):
                     raise
-                raise one_line(self._located(error, sql), sql, self._cell.text) from None
+                raise one_line(self._located(error, sql), sql, self._cell.text, list(store)) from None
         self._rewind()
         return self
 
@@ -110,6 +117,9 @@ class Cursor:
         if relation is not None:
             relation = relation.materialize()
             self.n_rows = len(relation)
+        self._keep(sql, kinds, relation)
+
+    def _keep(self, sql: str, kinds: Sequence[duckdb.StatementType], relation: Any) -> None:
         self._sql = sql
         if relation is None or (kinds[-1] != duckdb.StatementType.SELECT and not self.n_rows):  # CREATE, SET, ..
             relation = self._connection.sql("SELECT NULL::VARCHAR AS Success LIMIT 0")

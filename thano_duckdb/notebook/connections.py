@@ -1,22 +1,37 @@
-"""Which connection a word after `%sql` means, and JupySQL's list of them."""
+"""Which connection a word after `%sql` means, and JupySQL's list of them.
+
+Only what is surely DuckDB's becomes a connection of ours. Every other word is JupySQL's business: a URL of another
+database, an engine of SQLAlchemy's, a connection of `sqlite3`'s, an alias, a section of its file.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
 
 import duckdb
-from sql.connection import ConnectionManager
+from sql.connection import ConnectionManager, is_pep249_compliant, is_spark
+from sqlalchemy.engine import Engine, make_url
 
+from sql import display
 from thano_duckdb.connection import Connection, Settings
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.functions import install
 
 from .adapter import Cell, NotebookConnection
 
 DEFAULT = "thano"
 """Alias, and variable, of the connection that is opened when the extension is loaded."""
-_DATABASE_SUFFIXES = (".duckdb", ".ddb", ".db")
-_URL = "duckdb://"
+URL = "duckdb://"
+_MEMORY = ":memory:"
+_NEW_FILE_SUFFIXES = (".duckdb", ".ddb")
+"""Of a file that does not exist yet. Not `.db`, which SQLite's have too."""
+_DUCKDB_MAGIC = (8, b"DUCK")  # at which byte of the file
+_SQLITE_MAGIC = (0, b"SQLite format 3\0")
+_FOREIGN = re.compile(r"[\w+.$-]+(://|@)|\[[^\]]*\]$")  # `sqlite://..`, `me@database`, `[section]`
 
 
 class Connections:
@@ -26,61 +41,172 @@ class Connections:
         """Connections for the statements of `cell`; `config` is JupySQL's own magic."""
         self._cell = cell
         self._config = config
-        self._ours: dict[str, NotebookConnection] = {}
+        self._named_by_variable: set[str] = set()
 
     @property
     def current(self) -> Connection | None:
-        """The connection that the next statement runs on, if it is one of ours."""
-        if ConnectionManager.current is None:
+        """The connection that the next statement runs on, if it is DuckDB's or ours."""
+        current = ConnectionManager.current
+        if _duckdb_behind(current) is None:
             return None
-        ours = self._ours.get(ConnectionManager.current.alias)
-        return ours.connection if ours else None
+        return self._ours(current.alias).connection
 
-    def is_connection(self, word: str, variables: Mapping[str, Any]) -> bool:
-        """Whether a word means a connection: one of ours or JupySQL's, or a database file."""
-        return _is_database(word) or "://" in word or word in ConnectionManager.connections or (
-            isinstance(variables.get(word), duckdb.DuckDBPyConnection | Connection)
-        )  # fmt: skip
+    def claims(self, word: str, variables: Mapping[str, Any]) -> bool:
+        """Whether a word surely means a DuckDB connection."""
+        given, known = variables.get(word), ConnectionManager.connections.get(word)
+        if known is not None and not (word in self._named_by_variable and _is_foreign_connection(given)):
+            return _duckdb_behind(known) is not None  # as in JupySQL, an alias comes before a variable
+        return _is_duckdb(given) or _is_database(word)
 
-    def switch(self, word: str, alias: str | None, variables: Mapping[str, Any]) -> bool:
-        """Make what `word` means the current connection; False where JupySQL has to do it."""
-        given = variables.get(word)
-        name = alias or word
-        if isinstance(given, duckdb.DuckDBPyConnection | Connection):
-            known = self._ours.get(name)
-            if known is None or not _is_same(known.connection, given) or name not in ConnectionManager.connections:
-                self.add(name, _ours(given))
-                return True
-        elif _is_database(word) and name not in ConnectionManager.connections:
-            self.add(name, open_database(word.removeprefix(f"{_URL}/").removeprefix(_URL)))
+    def is_foreign(self, word: str, *, alone: bool, variables: Mapping[str, Any]) -> bool:
+        """Whether JupySQL takes a word that we do not claim for a connection.
+
+        Args:
+            word: the first of the line, or of the body if the line has none.
+            alone: whether it is the only one of its line, as an alias or a variable must be.
+            variables: of the user.
+        """
+        if _FOREIGN.match(os.path.expandvars(word)):
             return True
-        if name in self._ours and name in ConnectionManager.connections:
-            ConnectionManager.set(name, displaycon=False, alias=name, config=self._config)
-            return True
-        return False
+        return alone and (word in ConnectionManager.connections or _is_foreign_connection(variables.get(word)))
+
+    def switch(self, word: str, alias: str | None, variables: Mapping[str, Any]) -> None:
+        """Make what a word means, which `claims` has accepted, the current connection."""
+        given, name = variables.get(word), alias or word
+        known = _duckdb_behind(ConnectionManager.connections.get(name))
+        if _is_duckdb(given) and not _is_same(known, given):
+            self.add(name, _ours(given))
+            if alias is None:
+                self._named_by_variable.add(name)
+        elif known is not None:
+            self._ours(name)
+            if ConnectionManager.current is not ConnectionManager.connections[name]:
+                self._announce(f"Switching to connection {name!r}")
+            ConnectionManager.current = ConnectionManager.connections[name]
+        elif _is_database(word):
+            first = ConnectionManager.current is None
+            self.add(name, open_database(_unquoted(word)))
+            self._announce(f"Connecting {'to' if first else 'and switching to connection'} {name!r}")
+        elif (source := _duckdb_behind(ConnectionManager.connections[word])) is not None:
+            self.add(name, _ours(source))  # another alias for an open connection
+
+    def forget_variable(self, word: str, variables: Mapping[str, Any]) -> None:
+        """Drop the alias of a variable that holds a connection to another database now."""
+        if word in self._named_by_variable and _is_foreign_connection(variables.get(word)):
+            self._named_by_variable.discard(word)
+            ConnectionManager.connections.pop(word, None)
 
     def add(self, alias: str, connection: Connection) -> None:
         """Give JupySQL a connection, and make it the current one."""
         ConnectionManager.connections.pop(alias, None)
-        self._ours[alias] = NotebookConnection(connection, self._cell)
-        ConnectionManager.set(self._ours[alias], displaycon=False, alias=alias, config=self._config)
+        ConnectionManager.set(
+            NotebookConnection(connection, self._cell), displaycon=False, alias=alias, config=self._config
+        )
 
     def close_default(self) -> None:
         """Close the connection that was opened when the extension was loaded, if it still exists."""
-        if DEFAULT in self._ours and DEFAULT in ConnectionManager.connections:
-            was_current = ConnectionManager.current is ConnectionManager.connections[DEFAULT]
+        default = ConnectionManager.connections.get(DEFAULT)
+        if _duckdb_behind(default) is not None:
+            was_current = ConnectionManager.current is default
             ConnectionManager.close_connection_with_descriptor(DEFAULT)
             if was_current:
                 ConnectionManager.current = None
 
+    def _ours(self, alias: str) -> NotebookConnection:
+        """The connection of an alias, with our statements, also where JupySQL had it before this extension."""
+        behind: Any = ConnectionManager.connections[alias]._connection
+        if isinstance(behind, NotebookConnection):
+            behind.cell = self._cell  # the extension may have been loaded again
+            return behind
+        self.add(alias, _ours(behind))
+        return self._ours(alias)
+
+    def _announce(self, what: str) -> None:
+        """As JupySQL announces what it does with a connection string or an alias."""
+        if self._config.feedback:
+            display.message(what)
+
+
+def current_connection() -> Connection:
+    """The connection that the next `%sql` cell of this notebook runs on: to use it from Python.
+
+    Raises:
+        ThanoError: there is none, or it is another database's.
+
+    Example:
+        `%sql my.duckdb` in one cell, `con = thano_duckdb.current_connection()` in the next.
+    """
+    behind = getattr(ConnectionManager.current, "_connection", None)
+    if isinstance(behind, NotebookConnection):
+        return behind.connection
+    raise ThanoError(
+        "no DuckDB connection is the current one of this notebook: after %load_ext thano_duckdb, choose one with %sql"
+    )
+
+
+def open_database(name: str = _MEMORY) -> Connection:
+    """A connection of ours to a database: a file, `:memory:`, or a URL `duckdb://[/file][?setting=value]`."""
+    path, settings = name, dict[str, Any]()
+    if name.startswith(URL):
+        url = make_url(os.path.expandvars(name))
+        path, settings = url.database or _MEMORY, dict(url.query)
+    return Connection(duckdb.connect(path, config=settings), Settings(), install=install)
+
+
+def wrong_database(word: str) -> str | None:
+    """What to write instead of a file's name that is no DuckDB database, or None for any other word."""
+    name = _unquoted(word)
+    path = Path(name)
+    if path.suffix.lower() not in (*_NEW_FILE_SUFFIXES, ".db", ".sqlite", ".sqlite3") or _FOREIGN.match(word):
+        return None
+    if not path.exists():
+        return f"there is no file '{name}'; to make a new DuckDB database of that name write %sql duckdb:///{name}"
+    if _has(path, _SQLITE_MAGIC):
+        return f"'{name}' is a database of SQLite, not of DuckDB; to open it write %sql sqlite:///{name}"
+    return f"'{name}' is not a DuckDB database"
+
+
+def _duckdb_behind(connection: Any) -> duckdb.DuckDBPyConnection | Connection | None:
+    """The DuckDB connection behind one of JupySQL's, wrapped by us or not."""
+    behind = getattr(connection, "_connection", None)  # SQLAlchemy's has no DuckDB connection there
+    if isinstance(behind, NotebookConnection):
+        return behind.connection
+    return behind if _is_duckdb(behind) else None
+
+
+def _is_duckdb(value: object) -> TypeGuard[duckdb.DuckDBPyConnection | Connection]:
+    return isinstance(value, duckdb.DuckDBPyConnection | Connection)
+
+
+def _is_foreign_connection(value: object) -> bool:
+    if value is None or _is_duckdb(value):
+        return False
+    return isinstance(value, Engine) or is_pep249_compliant(value) or is_spark(value)
+
 
 def _is_database(word: str) -> bool:
-    return word == ":memory:" or word.startswith(_URL) or word.endswith(_DATABASE_SUFFIXES)
+    """Whether a word opens a DuckDB database: where the file exists, its content says so."""
+    if word == _MEMORY or word.startswith(URL):
+        return True
+    path = Path(_unquoted(word))
+    if not path.suffix or _FOREIGN.match(word):
+        return False
+    try:
+        return _has(path, _DUCKDB_MAGIC) if path.exists() else path.suffix.lower() in _NEW_FILE_SUFFIXES
+    except (OSError, ValueError):  # too long for a file's name
+        return False
 
 
-def open_database(path: str = "") -> Connection:
-    """A connection of ours to a database file, or in memory."""
-    return Connection(duckdb.connect(path or ":memory:"), Settings(), install=install)
+def _has(path: Path, magic: tuple[int, bytes]) -> bool:
+    start, expected = magic
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(start + len(expected))[start:] == expected
+
+
+def _unquoted(word: str) -> str:
+    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word
 
 
 def _ours(given: duckdb.DuckDBPyConnection | Connection) -> Connection:
@@ -89,5 +215,5 @@ def _ours(given: duckdb.DuckDBPyConnection | Connection) -> Connection:
     return Connection(given, Settings(), install=install, owns=False)
 
 
-def _is_same(ours: Connection, given: object) -> bool:
-    return ours is given or ours.raw is given
+def _is_same(known: duckdb.DuckDBPyConnection | Connection | None, given: object) -> bool:
+    return known is given or (isinstance(known, Connection) and known.raw is given)

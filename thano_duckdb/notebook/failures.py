@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 
 import duckdb
 from IPython.core.error import UsageError
@@ -13,16 +15,18 @@ from thano_duckdb.errors import DialectError, ThanoError
 _DUCKDB_LOCATION = re.compile(r"\n+LINE \d+: (?P<line>.*)\n(?P<before>\s*)\^.*", re.DOTALL)
 _DUCKDB_KIND = re.compile(r"^[A-Z][\w ]* Error: ")
 _LINE_PREFIX = re.compile(r"LINE \d+: ")
+_MISSING_TABLE = re.compile(r'Table with name "?(?P<name>[^"]+?)"? does not exist')
 _MAX_SHOWN_CHARS = 80
 
 
-def one_line(error: Exception, statement: str, cell: str) -> UsageError:
+def one_line(error: Exception, statement: str, cell: str, saved: Sequence[str] = ()) -> UsageError:
     """The error that IPython shows as a single line.
 
     Args:
         error: DuckDB's or ours.
         statement: what was run, as JupySQL passed it on: without comments, with snippets and variables filled in.
         cell: the whole cell as the user wrote it, including the line of the magic.
+        saved: names of saved queries (`--save`), one of which may be meant by the name of a table.
     """
     if isinstance(error, DialectError):
         text = error.problem
@@ -31,7 +35,7 @@ def one_line(error: Exception, statement: str, cell: str) -> UsageError:
         text, location = str(error), ""
     else:
         text, location = _duckdb_text(error, statement, cell)
-    shown = UsageError(" ".join(text.split()) + location)
+    shown = UsageError(" ".join(text.split()) + location + _about_saved_queries(error, saved))
     shown.error_type = type(error).__name__  # how JupySQL names the kind
     return shown
 
@@ -46,6 +50,17 @@ def interrupted(message: str) -> UsageError:
 def is_expected(error: Exception) -> bool:
     """Whether an error is about what the user asked for, and not a fault of the program."""
     return isinstance(error, ThanoError | duckdb.Error)
+
+
+def _about_saved_queries(error: Exception, saved: Sequence[str]) -> str:
+    missing = _MISSING_TABLE.search(str(error)) if isinstance(error, duckdb.CatalogException) else None
+    if missing is None:
+        return ""
+    if missing["name"] in saved:
+        return " If using snippets, you may pass the --with argument explicitly."  # as JupySQL says
+    return "".join(
+        f" Did you mean the saved query '{name}'?" for name in difflib.get_close_matches(missing["name"], saved, 1)
+    )
 
 
 def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]:

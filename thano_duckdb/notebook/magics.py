@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import duckdb
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.display import display
 from jinja2 import Template, TemplateError
+from sql.connection import ConnectionManager
+from sql.magic import IF_NOT_SELECT_MESSAGE
 from sql.run.resultset import ResultSet
 from sql.store import store
 
+from sql import display as jupysql_display
 from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.dialect import plan, split_statements
 from thano_duckdb.errors import ThanoError
 
 from .adapter import Cell, Cursor
-from .connections import Connections
+from .connections import URL, Connections, wrong_database
 from .failures import interrupted, one_line
 from .magic_line import MagicLine, assigned_variable, read_line
 
 _BIT_SHIFT_GUARD = "_thano_result"
+_NEEDS_DUCKDB = (
+    "this is a statement of thano_duckdb, which runs on DuckDB only, and the current connection is {!r}: "
+    "switch to a DuckDB connection first, with %sql and its name or a database file"
+)
 _NO_TOKEN = "No API token is needed: everything runs on this machine."
 
 
@@ -42,13 +51,14 @@ class ThanoMagics(Magics):
         super().__init__(shell)
         self.on_unload = ExitStack()
         self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
+        self._jupysql_magic: Any = shell.find_cell_magic("jupysql").__self__
         self.cell = Cell(variables=shell.user_ns)
         self.connections = Connections(self.cell, self.config_of_jupysql)
 
     @property
     def config_of_jupysql(self) -> Any:
         """JupySQL's magic, which holds its settings (`%config SqlMagic`)."""
-        return self._jupysql.__self__  # type: ignore[attr-defined]
+        return self._jupysql_magic
 
     @no_var_expand
     @needs_local_scope
@@ -67,15 +77,24 @@ class ThanoMagics(Magics):
             return None
         return self._run("thanosql", line, cell, local_ns)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else JupySQL's magic has, for code that finds it under the name `sql`."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.config_of_jupysql, name)
+
     def _run(self, name: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> Any:
         variables = {**self.shell.user_ns, **(local_ns or {})}
+        ours = self._our_part(line, cell, variables)
+        if ours is None:
+            return self._hand_over(line, cell, local_ns)
         self.cell.text = line if cell is None else f"%%{name} {line}\n{cell}"
         self.cell.variables = variables
         self.cell.short_errors = self.config_of_jupysql.short_errors
         self.cell.pages.clear()
         try:
             with warnings_on_one_line():
-                return self._answer(line, cell, local_ns, variables)
+                return self._answer(*ours, local_ns, variables)
         except KeyboardInterrupt as interrupt:
             if not self.cell.short_errors:
                 raise
@@ -85,18 +104,59 @@ class ThanoMagics(Magics):
                 raise
             raise one_line(error, "", self.cell.text) from None
 
-    def _answer(
-        self, line: str, cell: str | None, local_ns: dict[str, Any] | None, variables: Mapping[str, Any]
-    ) -> Any:
-        head = read_line(line, lambda word: self.connections.is_connection(word, variables))
-        options = list(head.options)
-        if head.connection and not self.connections.switch(head.connection, head.value("--alias", "-A"), variables):
-            options.insert(0, head.connection)
-        sql = f"{head.sql}\n{cell or ''}".strip("\n").rstrip(
-            "; \t\r\n"
-        )  # otherwise a stray semicolon would give the result
+    def _our_part(self, line: str, cell: str | None, variables: Mapping[str, Any]) -> tuple[MagicLine, str] | None:
+        """The line and the SQL of a cell that runs on a connection of ours, or None: then it is JupySQL's."""
+        head = read_line(line, lambda word: self.connections.claims(word, variables))
+        if head.has_refused_option or head.is_about_connections:
+            return None
+        if head.connection is None:
+            word, alone = head.first_word(cell)
+            if word.startswith(URL) and not head.sql:  # a connection string may be the first line of the body
+                return replace(head, connection=word), (cell or "").partition(word)[2]
+            self.connections.forget_variable(word, variables)
+            is_foreign = self.connections.is_foreign(word, alone=alone, variables=variables)
+            if is_foreign or head.persists or self.connections.current is None:
+                return None
+            if alone and head.sql and (mistake := wrong_database(word)):
+                raise UsageError(mistake)
+        return head, f"{head.sql}\n{cell or ''}"
+
+    def _hand_over(self, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> Any:
+        """Let JupySQL do what is not ours, exactly as it is written."""
+        try:
+            return self._jupysql(line, *(() if cell is None else (cell,)), local_ns=local_ns)
+        except Exception:
+            reason = self._why_not_ours(line, cell)
+            if reason is None:
+                raise
+            raise UsageError(reason) from None
+
+    def _why_not_ours(self, line: str, cell: str | None) -> str | None:
+        """What to do about a line that JupySQL could not run because it needs a connection of ours."""
+        head = read_line(line, lambda _: False)
+        word, alone = head.first_word(cell)
+        if alone and head.sql and (mistake := wrong_database(word)):
+            return mistake
+        text = f"{head.sql}\n{cell or ''}".lstrip()
+        if self.connections.is_foreign(word, alone=alone, variables=self.shell.user_ns):
+            text = text.removeprefix(word)
+        try:
+            if plan(text).is_plain:
+                return None
+        except ThanoError:
+            pass  # a statement of ours with a mistake
+        if ConnectionManager.current is None:
+            return None  # JupySQL says how to open one
+        return _NEEDS_DUCKDB.format(ConnectionManager.current.alias)
+
+    def _answer(self, head: MagicLine, sql: str, local_ns: dict[str, Any] | None, variables: Mapping[str, Any]) -> Any:
+        if head.connection:
+            alias = head.value("--alias", "-A")
+            self.connections.switch(head.connection, Template(alias).render(variables) if alias else None, variables)
+        options = head.without("--alias", "-A") if head.connection else list(head.options)
+        sql = sql.strip("\n").rstrip("; \t\r\n")  # otherwise a stray semicolon would give the result
         if not sql.strip():
-            return self._jupysql(" ".join(options), "", local_ns=local_ns) if options else None
+            return self._jupysql(" ".join(options), "", local_ns=local_ns) if options or not head.connection else None
         variable = assigned_variable(sql)
         statements = split_statements(sql.partition("<<")[2] if variable else sql)
         if not statements:
@@ -121,9 +181,17 @@ class ThanoMagics(Magics):
             if plan(query).is_plain or query.lstrip().lower().startswith("with "):
                 return []
             tables = connection.get_table_names(query)
+            is_query = connection.extract_statements(query)[-1].type == duckdb.StatementType.SELECT
         except (TemplateError, ThanoError, duckdb.Error):
             return []  # the error is raised when the statement runs
-        return [word for name in saved if name in tables for word in ("--with", name)]
+        read = [name for name in saved if name in tables]
+        if read and not is_query:  # CREATE TABLE .. AS, COPY, EXPLAIN: JupySQL says so of plain SQL
+            jupysql_display.message_warning(
+                f"Your query is using the following snippets: {', '.join(read)}. "
+                f"{IF_NOT_SELECT_MESSAGE} CTE generation is disabled"
+            )
+            return []
+        return [word for name in read for word in ("--with", name)]
 
     def _show_pages(self, result: Any) -> None:
         """Show what is not part of the result: players of an earlier PRINT AUDIO, the training curve of a BUILD."""
