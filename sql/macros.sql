@@ -1,17 +1,15 @@
 -- The SQL face of the functions that thano_duckdb registers, installed by load() in the connection's temporary schema:
 -- nothing is written into the database file.
 --
--- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get what a
--- function cannot find out itself: whether the database may use files and the network, and which connection calls.
+-- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get the token of the
+-- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
+-- called as system.main._thano_.., so that nobody's macro of the same name gets the token.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
-    _thano_transcribe(
-        model, audio, options,
-        current_setting('enable_external_access'), getvariable('thano_connection')
-    );
+    system.main._thano_transcribe(model, audio, options, {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
-    _thano_audio_info(audio, current_setting('enable_external_access'));
+    system.main._thano_audio_info(audio, {session});
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works. A row with NULL on either side does not count.
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
@@ -35,9 +33,9 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
 
 -- The metrics of EVALUATE for a group of rows, as a list of metric and score.
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript, grouped := false) AS
-    _thano_scores(
+    system.main._thano_scores(
         list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
-        grouped, getvariable('thano_connection')
+        grouped, {session}
     );
 
 -- EVALUATE without the dialect.
@@ -52,51 +50,30 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
 
 -- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
-    _thano_build(
-        name, base, options, examples,
-        current_setting('enable_external_access'), getvariable('thano_connection')
-    );
+    system.main._thano_build(name, base, options, examples, {session});
 
 -- The metrics of the epochs that a model was trained for.
 CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
-    SELECT unnest(_thano_training(model, getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_training(model, {session}), recursive := true);
 
 -- The registry. A macro that changes it does so once for each read; UPLOAD MODEL and the like read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
-    SELECT unnest(_thano_models(getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_models({session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
-    SELECT unnest(_thano_datasets(getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_datasets({session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_upload_model(
-            name, folder, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_upload_model(name, folder, options, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_delete_model(name) AS TABLE
-    SELECT unnest(_thano_delete_model(name, getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_delete_model(name, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_get_model(
-            name, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_get_model(name, options, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_get_dataset(
-            name, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
 -- load() fills in the suffixes of audio files.

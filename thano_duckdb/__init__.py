@@ -41,23 +41,25 @@ __all__ = [
 
 def connect(
     database: str | os.PathLike[str] = ":memory:",
+    read_only: bool = False,
+    config: dict[str, Any] | None = None,
     *,
     model_home: str | Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     progress: bool | str = "auto",
-    **duckdb_options: Any,
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
     Args:
         database: a file, or ':memory:'.
+        read_only: whether the database, and its models, stay as they are.
+        config: DuckDB's settings.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
         device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
-        **duckdb_options: `read_only`, `config`, as `duckdb.connect` takes them.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
@@ -75,7 +77,8 @@ def connect(
         >>> con.close()
     """
     settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
-    return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
+    raw = duckdb.connect(os.fspath(database), read_only=read_only, config=config or {})
+    return Connection(raw, settings, install=install)
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -56,7 +56,7 @@ def user_frame() -> FrameType | None:
     return None
 
 
-def call_in_user_frame(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """`function(*args, **kwargs)`, with the user's local and global variables in the calling frame."""
     variables, in_globals = _cell_variables.get(), vars(builtins)
     if variables is None:

@@ -10,7 +10,7 @@ from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.source import Clip
 
-from .arrow import Function
+from .arrow import Function, session_of
 from .clips import clips
 
 AUDIO_INFO = pa.struct(
@@ -27,9 +27,10 @@ AUDIO_INFO = pa.struct(
 N_THREADS = 8  # reading a header is waiting, not computing
 
 
-def audio_info(audio: pa.ChunkedArray, external_access: pa.ChunkedArray) -> pa.Array:
+def audio_info(audio: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, and of an unreadable clip only `error` is set."""
-    values = clips(audio, allow_files=external_access[0].as_py())
+    with session_of(sessions).access() as access:
+        values = clips(audio, access)
     with ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-probe") as threads:
         return pa.array(list(threads.map(_row, values)), type=AUDIO_INFO)
 

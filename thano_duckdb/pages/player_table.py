@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,13 +35,13 @@ class PlayerRow:
     cells: tuple[str, ...]
 
 
-def player_table(table: pa.Table, *, audio_col: str, allow_external: bool) -> Page:
+def player_table(table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool]) -> Page:
     """The rows of PRINT AUDIO with their players.
 
     Args:
         table: the columns of the query, then those of `thano_audio_info`.
         audio_col: the column of paths, URLs or contents of files.
-        allow_external: whether paths and URLs may be read.
+        may_read: tells whether a path or URL may be read.
 
     Raises:
         ThanoError: the column does not exist, or does not hold audio.
@@ -51,7 +52,7 @@ def player_table(table: pa.Table, *, audio_col: str, allow_external: bool) -> Pa
         raise ThanoError(f"there is no column '{audio_col}' with audio; the columns are: {', '.join(names)}")
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
-    found = players(audio_values(table.column(audio_at), audio_col, row_indices), allow_external=allow_external)
+    found = players(audio_values(table.column(audio_at), audio_col, row_indices), may_read=may_read)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(
