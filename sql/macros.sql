@@ -14,17 +14,17 @@ CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
 -- Error rates pooled over the rows of a group: GROUP BY speaker works. A row with NULL on either side does not count.
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
     (
-        sum(thano_word_errors(reference, hypothesis).substitutions)
-        + sum(thano_word_errors(reference, hypothesis).deletions)
-        + sum(thano_word_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(thano_word_errors(reference, hypothesis).length), 0);
+        sum(system.main.thano_word_errors(reference, hypothesis).substitutions)
+        + sum(system.main.thano_word_errors(reference, hypothesis).deletions)
+        + sum(system.main.thano_word_errors(reference, hypothesis).insertions)
+    ) / nullif(sum(system.main.thano_word_errors(reference, hypothesis).length), 0);
 
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
     (
-        sum(thano_char_errors(reference, hypothesis).substitutions)
-        + sum(thano_char_errors(reference, hypothesis).deletions)
-        + sum(thano_char_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(thano_char_errors(reference, hypothesis).length), 0);
+        sum(system.main.thano_char_errors(reference, hypothesis).substitutions)
+        + sum(system.main.thano_char_errors(reference, hypothesis).deletions)
+        + sum(system.main.thano_char_errors(reference, hypothesis).insertions)
+    ) / nullif(sum(system.main.thano_char_errors(reference, hypothesis).length), 0);
 
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE

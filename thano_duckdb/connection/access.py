@@ -19,21 +19,7 @@ import duckdb
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.dialect.quoting import literal
 
-_SETTINGS = (
-    "SELECT "
-    "system.main.current_setting('enable_external_access'), "
-    "system.main.current_setting('disabled_filesystems'), "
-    "system.main.current_setting('access_mode')"
-)
-_FILE_SYSTEMS = {
-    "http": "HTTPFileSystem",
-    "https": "HTTPFileSystem",
-    "s3": "S3FileSystem",
-    "gs": "S3FileSystem",
-    "hf": "HuggingFaceFileSystem",
-    "az": "AzureBlobStorageFileSystem",
-}
-"""What DuckDB calls its file systems, by protocol; any other text is a local path to it."""
+_SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
 
 
 class Access:
@@ -44,29 +30,28 @@ class Access:
         self._ask = ask
 
     @cached_property
-    def _settings(self) -> tuple[bool, frozenset[str], bool]:
-        """Whether external access is on; the disabled file systems; whether the database is read-only."""
-        external, disabled, mode = self._ask(_SETTINGS)[0]
-        names = frozenset(name.strip() for name in disabled.split(",") if name.strip())
-        return bool(external), names, str(mode).casefold() == "read_only"
+    def _settings(self) -> tuple[bool, bool]:
+        """Whether external access is on, and whether the database is read-only."""
+        external, mode = self._ask(_SETTINGS)[0]
+        return bool(external), str(mode).casefold() == "read_only"
 
-    @property
+    @cached_property
     def is_unrestricted(self) -> bool:
         """Whether everything may be read and written, as by default."""
-        external, disabled, _ = self._settings
-        return external and not disabled
+        # DuckDB does not say which file systems are disabled, but refuses any path of theirs.
+        return self._settings[0] and self._is_open("a file that need not exist")
 
     @property
     def is_read_only(self) -> bool:
         """Whether the database was opened with `read_only=True`."""
-        return self._settings[2]
+        return self._settings[1]
 
     def allows(self, location: str) -> bool:
         """Whether the file at a path or URL may be read and written, whether it exists or not."""
         if self.is_unrestricted:
             return True
         if Clip.of(location).is_url:
-            return self._allows_url(location)
+            return self._settings[0] or self._is_open(location)
         try:
             return self._is_open(str(Clip.of(location).path))
         except ValueError:  # no path: a NUL in it
@@ -81,13 +66,6 @@ class Access:
         with contextlib.suppress(OSError):
             return all(self._is_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
         return True
-
-    def _allows_url(self, url: str) -> bool:
-        external, disabled, _ = self._settings
-        protocol = url.partition("://")[0].casefold()
-        if _FILE_SYSTEMS.get(protocol, "LocalFileSystem") in disabled:
-            return False
-        return external or self._is_open(url)
 
     def _is_open(self, location: str) -> bool:
         """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""

@@ -96,9 +96,7 @@ class Connection:
     @property
     def raw(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own connection behind this one."""
-        if not self._is_installed:
-            with contextlib.suppress(duckdb.Error):  # closed, busy, or a transaction has failed
-                self._install_now()
+        self._install_early()
         return self._raw
 
     def access(self) -> AbstractContextManager[Access]:
@@ -203,7 +201,7 @@ class Connection:
 
     def begin(self) -> Self:
         """Begin a transaction."""
-        self._install_before_transaction()
+        self._install_early()
         self._delegate("begin", self._raw.begin)()
         return self
 
@@ -281,25 +279,22 @@ class Connection:
         try:
             return call_in_user_frame(function, *args, **kwargs)
         except duckdb.CatalogException as error:
-            if "thano_" not in str(error) or not self._install_again():
+            if "thano_" not in str(error):
                 raise
+            try:
+                self._install_now()  # a new cursor lacks the macros, or somebody dropped them
+            except (duckdb.Error, ThanoError):
+                raise error from None
         return call_in_user_frame(function, *args, **kwargs)
 
     def _install_now(self) -> None:
         self._install(self._raw, self._session)
         self._is_installed = True
 
-    def _install_again(self) -> bool:
-        """Create the macros that a new cursor lacks, or that somebody dropped; False where that is not possible now."""
-        try:
-            self._install_now()
-        except (duckdb.Error, ThanoError):
-            return False
-        return True
-
-    def _install_before_transaction(self) -> None:
+    def _install_early(self) -> None:
         if not self._is_installed:
-            self._install_again()
+            with contextlib.suppress(duckdb.Error, ThanoError):  # what is wrong shows in what follows
+                self._install_now()
 
     # Runs
 
@@ -315,8 +310,8 @@ class Connection:
     def _understand(self, query: Any) -> Request:
         request = understand(query, self._session)
         text = getattr(query, "query", query)
-        if not self._is_installed and (request.plan is not None or _NEEDS_MACROS_BEFORE.search(text)):
-            self._install_again()
+        if request.plan is not None or _NEEDS_MACROS_BEFORE.search(text):
+            self._install_early()
         return request
 
     def _discard_rows_before(self, request: Request) -> None:
