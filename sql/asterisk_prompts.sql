@@ -56,11 +56,10 @@ GROUP BY folder
 ORDER BY folder;
 
 -- The same by length, with EVALUATE: it adds a 95 % interval of the word error rate.
-SELECT length, metric, round(score, 3) AS score
+SELECT length, clips, round(wer, 3) AS wer, round(wer_low, 3) AS wer_low, round(wer_high, 3) AS wer_high
 FROM (
     EVALUATE USING Wav2Vec2TinyEn OPTIONS (by='length') AS
     SELECT audio_path, text, CASE WHEN duration < 1.5 THEN 'up to 1.5 s' WHEN duration < 5 THEN 'up to 5 s' ELSE 'longer' END AS length
     FROM transcripts
 )
-WHERE metric IN ('wer', 'wer_low', 'wer_high', 'clips')
-ORDER BY length, metric;
+ORDER BY length;

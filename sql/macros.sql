@@ -8,34 +8,67 @@
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
     system.main._thano_transcribe(model, audio, options, {session});
 
-CREATE OR REPLACE TEMP MACRO thano_audio_info(audio) AS
-    system.main._thano_audio_info(audio, {session});
+CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
+    system.main._thano_audio_info(audio, options, {session});
 
--- Error rates pooled over the rows of a group: GROUP BY speaker works. A row with NULL on either side does not count.
+-- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
+-- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
+-- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
+CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
+    list_transform(
+        [total],
+        lambda t: (t // 18446744073709551616::HUGEINT) / nullif(t % 18446744073709551616::HUGEINT, 0)
+    )[1];
+
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
-    (
-        sum(system.main.thano_word_errors(reference, hypothesis).substitutions)
-        + sum(system.main.thano_word_errors(reference, hypothesis).deletions)
-        + sum(system.main.thano_word_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(system.main.thano_word_errors(reference, hypothesis).length), 0);
+    thano_pooled_rate(
+        sum(
+            (
+                system.main.thano_word_errors(reference, hypothesis).substitutions
+                + system.main.thano_word_errors(reference, hypothesis).deletions
+                + system.main.thano_word_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
+        )
+    );
 
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
-    (
-        sum(system.main.thano_char_errors(reference, hypothesis).substitutions)
-        + sum(system.main.thano_char_errors(reference, hypothesis).deletions)
-        + sum(system.main.thano_char_errors(reference, hypothesis).insertions)
-    ) / nullif(sum(system.main.thano_char_errors(reference, hypothesis).length), 0);
+    thano_pooled_rate(
+        sum(
+            (
+                system.main.thano_char_errors(reference, hypothesis).substitutions
+                + system.main.thano_char_errors(reference, hypothesis).deletions
+                + system.main.thano_char_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
+        )
+    );
+
+-- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
+-- DuckDB binds the query. One of the same name, in any case of letters, is replaced, and the statement warns of it.
+CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
+    CASE
+        WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))
+        THEN system.main._thano_replaced(name, {session})
+        ELSE true
+    END;
 
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
-    SELECT src.*, thano_transcribe(model, src[audio_col], options).text AS predicted
+    SELECT
+        COLUMNS(lambda c: thano_keeps(c, ['predicted'])),
+        thano_transcribe(model, src[audio_col], options).text AS predicted
     FROM query_table(source) AS src;
 
--- The metrics of EVALUATE for a group of rows, as a list of metric and score.
-CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript, grouped := false) AS
+-- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
+CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
         list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
-        grouped, {session}
+        {session}
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
+    system.main._thano_group_scores(
+        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        {session}
     );
 
 -- EVALUATE without the dialect.
@@ -66,8 +99,8 @@ CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_upload_model(name, folder, options, {session}), recursive := true);
 
-CREATE OR REPLACE TEMP MACRO thano_delete_model(name) AS TABLE
-    SELECT unnest(system.main._thano_delete_model(name, {session}), recursive := true);
+CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false) AS TABLE
+    SELECT unnest(system.main._thano_delete_model(name, if_exists, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_model(name, options, {session}), recursive := true);
@@ -76,17 +109,35 @@ CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
--- load() fills in the suffixes of audio files.
+-- DuckDB lists addresses (s3://..); of a local path its glob() only checks that the database may read there.
 CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
-    SELECT file AS audio_path, unnest(thano_audio_info(file))
-    FROM glob(
-        CASE
-            WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$') THEN location
-            ELSE rtrim(location, '/\') || '/**'
-        END
-    )
-    WHERE regexp_matches(lower(file), '\.({audio_suffixes})$')
-    ORDER BY file;
+    SELECT audio_path, unnest(thano_audio_info(audio_path))
+    FROM (
+        SELECT
+            unnest(
+                system.main._thano_audio_files(
+                    location,
+                    (
+                        SELECT list(file)
+                        FROM glob(
+                            CASE
+                                WHEN NOT regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
+                                OR starts_with(lower(location), 'file://')
+                                THEN regexp_replace(location, '([*?\[])', '[\1]', 'g')
+                                WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$')
+                                THEN location
+                                ELSE rtrim(location, '/') || '/**'
+                            END
+                        )
+                    ),
+                    {session}
+                )
+            ) AS audio_path
+    );
+
+-- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
+CREATE OR REPLACE TEMP MACRO thano_file(path) AS
+    system.main._thano_file(path, {session});
 
 -- A LibriSpeech tree (speaker/chapter/speaker-chapter.trans.txt) as a table.
 -- Format: the README of https://www.openslr.org/12
@@ -104,7 +155,7 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
             trim(substr(line, strpos(line, ' ') + 1)) AS text
         FROM (
             SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
-            FROM read_text(rtrim(root, '/\') || '/**/*.trans.txt')
+            FROM read_text(regexp_replace(rtrim(root, '/\'), '([*?\[])', '[\1]', 'g') || '/**/*.trans.txt')
         )
         WHERE line <> ''
     )

@@ -58,6 +58,9 @@ def test_every_macro_is_documented() -> None:
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) | {"thano_normalize", "thano_word_errors"}
     behind_statements = {
         "thano_build",
+        "thano_keeps",
+        "thano_pooled_rate",
+        "thano_group_scores",
         "thano_scores",
         "thano_upload_model",
         "thano_delete_model",

@@ -18,7 +18,12 @@ PUBLIC += ["Connection.sql", "Connection.execute", "Connection.cursor"]
 
 
 def examples(module: str) -> list[doctest.DocTest]:
+    """The examples of a module; those of the public names import what they need, as a user would."""
+    own_names = vars(importlib.import_module(module))
     found = doctest.DocTestFinder().find(importlib.import_module(module), globs={})
+    for example in found:
+        if example.name.rpartition(".")[2] not in {name.rpartition(".")[2] for name in PUBLIC}:
+            example.globs.update(own_names)
     return [example for example in found if example.examples]
 
 

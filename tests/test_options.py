@@ -41,6 +41,7 @@ CALLS = {
     StatementKind.BUILD: (
         "SELECT thano_build('new', 'nobody', {}, list({{'audio': audio_path, 'text': text}})) FROM clips",
     ),
+    StatementKind.PRINT_AUDIO: ("SELECT thano_audio_info(audio_path, {}) FROM clips",),
     StatementKind.GET_MODEL: ("SELECT * FROM thano_get_model('nobody', {})",),
     StatementKind.GET_DATASET: ("SELECT * FROM thano_get_dataset('nothing', {})",),
     StatementKind.UPLOAD: ("SELECT * FROM thano_upload_model('new', 'nowhere', {})",),
@@ -126,7 +127,7 @@ def test_a_call_names_the_nearest_option(con: thano_duckdb.Connection, statement
         con.execute(call.format(in_json(f"{known}x", 1))).fetchall()
 
 
-@pytest.mark.parametrize("name", ["device", "precision"])
+@pytest.mark.parametrize("name", ["device", "precision", "max_bytes", "max_duration", "timeout"])
 def test_connect_load_and_the_shell_take_what_predict_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     option = find_option(StatementKind.PREDICT, name)
     for value in values(option):
@@ -173,7 +174,7 @@ def test_defaults_are_those_of_the_table() -> None:
     assert {field.name: field.default for field in dataclasses.fields(TrainingOptions)} == build
     for function in (thano_duckdb.connect, thano_duckdb.load, Settings):
         parameters = inspect.signature(function).parameters
-        for name in ("device", "precision"):
+        for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
             assert parameters[name].default == find_option(StatementKind.PREDICT, name).default
 
 

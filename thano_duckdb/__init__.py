@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from .audio.limits import ReadLimits
 from .connection import Connection, Settings
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
@@ -48,6 +49,9 @@ def connect(
     device: str = "auto",
     precision: str = "auto",
     progress: bool | str = "auto",
+    max_bytes: int | None = ReadLimits.max_bytes,
+    max_duration: float | None = ReadLimits.max_duration_s,
+    timeout: float | None = ReadLimits.timeout_s,
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
@@ -60,12 +64,15 @@ def connect(
         device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
+        max_bytes: size of a clip at most; None for any.
+        max_duration: seconds of audio of a clip at most; None for any.
+        timeout: seconds that a clip at a URL may take to arrive; None for any.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
 
     Raises:
-        ThanoError: `device` or `precision` is unknown.
+        ThanoError: `device` or `precision` is unknown, or a limit is not above 0.
 
     Example:
         >>> import thano_duckdb
@@ -76,7 +83,8 @@ def connect(
         [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
         >>> con.close()
     """
-    settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
+    home = Path(model_home) if model_home is not None else None
+    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     raw = duckdb.connect(os.fspath(database), read_only=read_only, config=config or {})
     return Connection(raw, settings, install=install)
 

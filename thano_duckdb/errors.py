@@ -52,10 +52,23 @@ class DialectError(ThanoError):
         line_start = sql.rfind("\n", 0, offset) + 1
         self.column = offset - line_start + 1
         line_text = sql[line_start:].split("\n", 1)[0].rstrip("\r")
-        line_text, before = mask_secrets(line_text), mask_secrets(line_text[: self.column - 1])
+        line_text, at = mask_secrets(line_text), len(mask_secrets(line_text[: self.column - 1]))
+        line_text, before_caret = _excerpt(line_text, at)
         # A tab before the caret stays a tab, so that the two lines keep their alignment.
-        caret = "".join("\t" if char == "\t" else " " for char in before) + "^"
+        caret = "".join("\t" if char == "\t" else " " for char in line_text[:before_caret]) + "^"
         super().__init__(f"{problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}")
+
+
+def _excerpt(line: str, at: int) -> tuple[str, int]:
+    """At most about 200 characters of a line around the character `at`, and where that character is in them."""
+    if len(line) <= _LINE_LENGTH:
+        return line, at
+    start = min(max(0, at - _LINE_LENGTH // 2), len(line) - _LINE_LENGTH)
+    before, after = "..." if start else "", "..." if start + _LINE_LENGTH < len(line) else ""
+    return f"{before}{line[start : start + _LINE_LENGTH]}{after}", at - start + len(before)
+
+
+_LINE_LENGTH = 200
 
 
 class ModelError(ThanoError):
@@ -142,6 +155,18 @@ def brief(text: str) -> str:
     """A text of any length and number of lines as a message of one line shows it, in quotes."""
     line = " ".join(text.split())
     return f"'{line if len(line) <= 60 else line[:57] + '...'}'"
+
+
+def brief_location(location: str, max_chars: int = 200) -> str:
+    """A path or URL of any length as messages show it: on one line, its middle cut out where it is long.
+
+    >>> brief_location("a" * 500, max_chars=9)
+    'aaa...aaa'
+    """
+    if len(location) > max_chars:
+        half = (max_chars - 3) // 2
+        location = f"{location[:half]}...{location[-half:]}"
+    return "".join(char if char.isprintable() else " " for char in location)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

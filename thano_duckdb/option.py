@@ -33,6 +33,7 @@ class ValueKind(Enum):
     """What the value of an option is."""
 
     COLUMN = "the name of a column of the query"
+    COLUMNS = "the name of a column of the query, or a list of names"
     TEXT = "a text"
     INTEGER = "a whole number"
     NUMBER = "a number"
@@ -57,6 +58,7 @@ class Option:
         choices: what CHOICE and CHOICES allow; `cuda:N` stands for `cuda:0`, `cuda:1` and so on.
         advice: what to do instead, for values that people try.
         at_least, above, at_most, below: the range of a number.
+        takes_null: NULL is a value of its own; else it means that the option is omitted.
         goes_to_function: the function behind the statement takes it in its JSON text; the others act on the SQL that
             the statement becomes.
     """
@@ -76,6 +78,7 @@ class Option:
     above: int | None = None
     at_most: int | None = None
     below: int | None = None
+    takes_null: bool = False
     goes_to_function: bool = True
 
     @property
@@ -92,11 +95,13 @@ class Option:
                 return str(self.default)
 
     def accept(self, value: Value) -> Value:
-        """The value as the statement takes it: choices in lower case, a single one of CHOICES as a list.
+        """The value as the statement takes it: choices in lower case, a single one of COLUMNS and CHOICES as a list.
 
         Raises:
             ThanoError: the value is of another type, out of range, or not one of the choices.
         """
+        if value is None and self.takes_null:
+            return None
         accepted = self._accept(value)
         if accepted is None:
             raise ThanoError(
@@ -108,6 +113,10 @@ class Option:
         match self.kind:
             case ValueKind.COLUMN | ValueKind.TEXT:
                 return value if isinstance(value, str) and value else None
+            case ValueKind.COLUMNS:
+                names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)]
+                distinct = {name.casefold() for name in names if name}
+                return list[Scalar](names) if names and len(distinct) == len(names) else None
             case ValueKind.BOOLEAN:
                 return value if isinstance(value, bool) else None
             case ValueKind.CHOICE:

@@ -23,6 +23,7 @@ _PREDICT = frozenset({StatementKind.PREDICT})
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
 _TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
 _RUN_A_MODEL = _TRANSCRIBE | _TRAIN
+_READ_AUDIO = _RUN_A_MODEL | {StatementKind.PRINT_AUDIO}
 
 
 def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Option:
@@ -33,10 +34,10 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
 OPTIONS = (
     Option(
         "audio_col",
-        "the column of audio: a path, a URL (http, https, s3, gs, ..), or a BLOB with the content of a file",
+        "the column of audio: a path, a URL (http, https, s3, gs, az, hf), or a BLOB with the content of a file",
         ValueKind.COLUMN,
         default="audio_path",
-        used_by=_RUN_A_MODEL | {StatementKind.PRINT_AUDIO},
+        used_by=_READ_AUDIO,
         goes_to_function=False,
     ),
     Option(
@@ -50,8 +51,8 @@ OPTIONS = (
     ),
     Option(
         "by",
-        "a column whose groups get their own figures",
-        ValueKind.COLUMN,
+        "a column, or a list of columns, whose groups get a row each",
+        ValueKind.COLUMNS,
         default_in_words="all rows together",
         used_by=frozenset({StatementKind.EVALUATE}),
         goes_to_function=False,
@@ -166,6 +167,33 @@ OPTIONS = (
         ignored_by=_TRANSCRIBE,
     ),
     _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
+    Option(
+        "max_bytes",
+        "size of a clip at most (a file, a BLOB, a download): 2 GiB; NULL: any size",
+        ValueKind.INTEGER,
+        default=2 * 1024**3,
+        at_least=1,
+        takes_null=True,
+        used_by=_READ_AUDIO,
+    ),
+    Option(
+        "max_duration",
+        "seconds of audio of a clip at most: 4 hours; NULL: any length",
+        ValueKind.NUMBER,
+        default=14_400.0,
+        above=0,
+        takes_null=True,
+        used_by=_READ_AUDIO,
+    ),
+    Option(
+        "timeout",
+        "seconds that a clip at a URL may take to arrive; NULL: any time",
+        ValueKind.NUMBER,
+        default=300.0,
+        above=0,
+        takes_null=True,
+        used_by=_READ_AUDIO,
+    ),
     Option(
         "on_error",
         "`'null'`: a clip that cannot be read gives NULL, or is skipped in training, with a warning; "

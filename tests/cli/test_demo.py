@@ -67,6 +67,9 @@ def test_the_demo_takes_other_audio_and_another_model(
 
 def test_a_missing_model_gives_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
+    assert "no audio files" in capsys.readouterr().err
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    assert shell.main(["demo", "--model", str(tmp_path / "no_model"), "--audio", str(tmp_path)]) == 1
     assert "no model folder" in capsys.readouterr().err
 
 

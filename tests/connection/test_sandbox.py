@@ -16,7 +16,9 @@ from tests.checkpoints import make_checkpoint
 from tests.training.kit import write_model
 from thano_duckdb.functions.installation import FUNCTIONS
 
-REFUSED = re.compile(r"may not|no session of thano_duckdb|No function matches|is refused|Permission Error")
+REFUSED = re.compile(
+    r"may not|is not a model: thano_transcribe|no session of thano_duckdb|No function matches|is refused|Permission Error"
+)
 SHADOWS = (
     "CREATE {kind} MACRO current_setting(name) AS true",
     "CREATE {kind} MACRO getvariable(name) AS 'connection-1'",

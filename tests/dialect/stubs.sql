@@ -6,9 +6,13 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
     'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
     'error': options
 };
-CREATE MACRO thano_audio_info(audio) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
-CREATE MACRO thano_scores(reference, transcript, grouped := false) AS
-    [{'metric': if(grouped, 'wer of a group', 'wer'), 'score': count(reference) - count(transcript.text)}];
+CREATE MACRO thano_keeps(name, added) AS
+    NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));
+CREATE MACRO thano_audio_info(audio, options := NULL) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
+CREATE MACRO thano_scores(reference, transcript) AS
+    [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
+CREATE MACRO thano_group_scores(reference, transcript) AS
+    {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
 CREATE MACRO thano_build(name, base, options, examples) AS
     [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
 CREATE MACRO thano_models() AS TABLE
@@ -19,11 +23,12 @@ CREATE MACRO thano_models() AS TABLE
     ) AS t (name, version, kind, base, created, path, description);
 CREATE MACRO thano_datasets() AS TABLE SELECT 'librispeech_data' AS name, 'audio' AS data_type;
 CREATE MACRO thano_audio(location) AS TABLE SELECT location || '/a.wav' AS audio_path, 1.5 AS duration;
+CREATE MACRO thano_file(path) AS path;
 CREATE MACRO thano_get_model(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_get_dataset(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_upload_model(name, folder, options) AS TABLE
     SELECT name AS name, folder AS folder, options AS options;
-CREATE MACRO thano_delete_model(name) AS TABLE SELECT name AS name, [1, 2] AS versions;
+CREATE MACRO thano_delete_model(name, if_exists := false) AS TABLE SELECT name AS name, [1, 2] AS versions;
 
 CREATE TABLE librispeech_test (audio_path VARCHAR, text VARCHAR, speaker VARCHAR);
 INSERT INTO librispeech_test VALUES

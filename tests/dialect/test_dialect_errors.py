@@ -55,7 +55,10 @@ ERRORS = [
         "PREDICT has no option 'audio_cool'. Did you mean 'audio_col'?",
     ),
     ("BUILD MODEL m USING b OPTIONS (@@max_epoch=1) AS SELECT 1", "Did you mean 'max_epochs'?"),
-    ("PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1", "PRINT AUDIO has no option 'epochs'. It takes audio_col."),
+    (
+        "PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1",
+        "PRINT AUDIO has no option 'epochs'. It takes audio_col, max_bytes,",
+    ),
     ("DELETE MODEL m OPTIONS (@@overwrite=True)", "DELETE MODEL has no option 'overwrite'. It takes none."),
     ("EVALUATE USING m OPTIONS (@@target_col='x') AS SELECT 1", "EVALUATE has no option 'target_col'"),
     ("PREDICT USING m OPTIONS (@@language='ko') AS SELECT 1", "belongs to Whisper models, which are not supported"),
@@ -193,3 +196,17 @@ def test_an_error_says_what_is_wrong_and_points_at_it(marked: str, phrase: str) 
     assert phrase in error.problem
     assert (error.line, error.column) == (before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
     assert "\n" not in error.problem
+
+
+@pytest.mark.parametrize("n_before", [0, 50, 199, 200, 201, 5_000])
+@pytest.mark.parametrize("n_after", [0, 50, 200, 5_000])
+def test_an_error_shows_a_part_of_a_long_line_with_its_caret_at_the_place(n_before: int, n_after: int) -> None:
+    with pytest.raises(DialectError) as refusal:
+        rewrite(f"/*{'x' * n_before}*/ PREDICT USING m OPTIONS (\tfoo=1) AS SELECT '{'y' * n_after}'")
+    sentence, line, caret = str(refusal.value).split("\n")
+    assert refusal.value.column == n_before + 32
+    assert "no option 'foo'" in sentence
+    assert len(line) <= 206
+    assert line[len(caret) - 1 :].startswith("foo=1")
+    assert caret[:-1].replace("\t", " ").isspace()
+    assert line.startswith(("...", "/*x")) or not n_before

@@ -55,7 +55,11 @@ from thano_duckdb.options import OPTIONS
         "COPY options FROM 'x.csv' (FORMAT csv)",
         "COPY (SELECT 1) TO 'options'",
         "PREDICT m AS SELECT 1",
-        "LIST MODELS",
+        "FROM (LIST MODELS), (list tables)",
+        "SHOW MODELS",
+        "DESCRIBE models",
+        "DROP TABLE model",
+        "CREATE TABLE t(list models, drops model)",
         "SELECT 'unclosed; PREDICT USING m AS SELECT 1",
         "SELECT ((1; SELECT 2)))",
         "\ud800 PREDICT USING m AS SELECT 1",
@@ -132,7 +136,7 @@ def test_training_statements_keep_every_option() -> None:
     assert isinstance(fit, Fit)
     assert (fit.name.text, fit.model.text, fit.options["epochs"]) == ("mine2", "mine@3", 5)
     assert isinstance(evaluate, Evaluate)
-    assert (evaluate.options["by"], evaluate.options["text_col"]) == ("speaker", "text")
+    assert (evaluate.options["by"], evaluate.options["text_col"]) == (["speaker"], "text")
 
 
 @pytest.mark.parametrize(

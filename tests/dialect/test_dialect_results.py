@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.dialect import rewrite
 
 Database = duckdb.DuckDBPyConnection
@@ -38,10 +38,56 @@ def test_what_the_engine_needs_reaches_it_as_json_and_nothing_else(database: Dat
     assert run(database, f"SELECT DISTINCT error FROM ({sql})") == [('{"batch_size": 8, "on_error": "fail"}',)]
 
 
-def test_predict_over_predict_keeps_both_texts(database: Database) -> None:
-    sql = "PREDICT USING m AS PREDICT USING n AS SELECT audio_path FROM librispeech_test WHERE speaker = 'bob'"
-    assert columns(database, sql) == ["audio_path", "predicted", "predicted"]
+def test_predict_over_predict_keeps_both_texts_under_two_names(database: Database) -> None:
+    inner = "PREDICT USING n AS SELECT audio_path FROM librispeech_test WHERE speaker = 'bob'"
+    sql = f"PREDICT USING m OPTIONS (result_col='again') AS {inner}"
+    assert columns(database, sql) == ["audio_path", "predicted", "again"]
     assert run(database, sql) == [("b.wav", "n hears b.wav", "m hears b.wav")]
+    assert run(database, f"PREDICT USING m AS {inner}") == [("b.wav", "m hears b.wav")]
+
+
+@pytest.mark.parametrize(
+    ("options", "query", "expected"),
+    [
+        ("", "SELECT 'x' AS audio_path, 'OLD' AS Predicted, 1 AS c", ["audio_path", "c", "predicted"]),
+        ("", "SELECT 'x' AS audio_path, 1 AS a, 2 AS a", ["audio_path", "a", "a_1", "predicted"]),
+        ("", """SELECT 'x' AS audio_path, {'predicted': 1} AS "it's ""s" """, ["audio_path", "it's \"s", "predicted"]),
+        ("result_col='Ö'", "SELECT 'x' AS audio_path, 'OLD' AS \"ö\"", ["audio_path", "Ö"]),
+        ("include=[error, words]", "SELECT 'x' AS audio_path, 1 AS ERROR, 2 AS words, 3 AS duration",
+         ["audio_path", "duration", "predicted", "error", "words"]),
+        ("result_col='AUDIO_PATH'", "SELECT 'x' AS audio_path", ["AUDIO_PATH"]),
+        ("audio_col=error, include=error", "SELECT 'x' AS error, 'OLD' AS predicted", ["predicted", "error"]),
+        ("audio_col=words, result_col=words", "SELECT 1 AS a, 'x' AS words, 'OLD' AS error", ["a", "error", "words"]),
+    ],
+)  # fmt: skip
+def test_a_new_column_replaces_the_one_of_its_name(
+    database: Database, options: str, query: str, expected: list[str]
+) -> None:
+    sql = f"PREDICT USING m OPTIONS ({options}) AS {query}"
+    assert columns(database, sql) == expected
+    assert "OLD" not in run(database, sql)[0] or "error" in expected[:2]
+    database.execute(rewrite(f"CREATE OR REPLACE TABLE kept AS {sql}"))
+    assert columns(database, "FROM kept") == expected
+    database.execute(rewrite(f"CREATE OR REPLACE VIEW seen AS {sql}"))
+    assert columns(database, "FROM seen") == expected
+    database.execute(rewrite(f"PREPARE later AS {sql}"))
+    assert columns(database, "EXECUTE later") == expected
+
+
+def test_print_audio_replaces_columns_too(database: Database) -> None:
+    sql = "PRINT AUDIO AS SELECT 'x.wav' AS audio_path, 'OLD' AS Format"
+    assert columns(database, sql) == ["audio_path", "duration", "format", "error"]
+    assert run(database, sql) == [("x.wav", 1.5, "wav", None)]
+
+
+def test_the_plan_is_the_one_of_a_star(database: Database) -> None:
+    rewritten = rewrite(
+        "SELECT speaker, predicted FROM (PREDICT USING m AS FROM librispeech_test) WHERE speaker = 'ann' LIMIT 1"
+    )
+    star = rewritten.replace("COLUMNS(lambda c: thano_keeps(c, ['predicted']))", "src.*")
+    assert star != rewritten
+    plans = [database.execute(f"EXPLAIN {sql}").fetchall() for sql in (rewritten, star)]
+    assert plans[0] == plans[1]
 
 
 def test_a_union_after_predict_is_predicted_too(database: Database) -> None:
@@ -142,9 +188,11 @@ def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: D
     ],
 )
 def test_copy_chooses_the_reader_by_the_suffix(file: str, reader: str) -> None:
-    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}('{file}')"
+    is_pattern = reader != "thano_audio" and "://" not in file and ("*" in file or "?" in file)
+    location = f"thano_file('{file}')" if is_pattern else f"'{file}'"
+    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}({location})"
 
 
-@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 def test_copy_reads_every_audio_format(suffix: str) -> None:
     assert "FROM thano_audio('a" in rewrite(f"COPY t OPTIONS () FROM 'a{suffix}'")

@@ -101,7 +101,7 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
     [
         ("thano_transcribe('{model}', 3)", "VARCHAR"),
         ("thano_transcribe('{model}', 'a.wav', 'batch_size=3')", "JSON"),
-        ("thano_transcribe('{model}', 'a.wav', {{'batch_size': 3}})", "JSON"),
+        ("thano_transcribe('{model}', 'a.wav', [3])", "JSON"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "Did you mean 'batch_size'?"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 3, \"BATCH_SIZE\": 4}}')", "given twice"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": 0}}')", "from 1 to 2147483647, not 0"),
@@ -147,6 +147,37 @@ def test_error_rates_are_pooled_by_group_and_ignore_case(con: thano_duckdb.Conne
     assert counts == ({"substitutions": 1, "deletions": 0, "insertions": 1, "hits": 2, "length": 3},)
 
 
+@pytest.mark.parametrize("rate", ["thano_wer", "thano_cer"])
+def test_rates_work_as_window_functions(con: thano_duckdb.Connection, rate: str) -> None:
+    con.execute("CREATE TABLE t (id INTEGER, speaker VARCHAR, reference VARCHAR, hypothesis VARCHAR)")
+    con.execute(
+        "INSERT INTO t VALUES (1, 'a', 'one two', 'one too'), (2, 'a', 'three', 'three'), (3, 'b', 'four', NULL),"
+        " (4, 'b', 'five', 'fife five'), (5, 'c', NULL, NULL), (6, 'd', '', 'noise here')"
+    )
+    groups = dict(con.execute(f"SELECT speaker, {rate}(reference, hypothesis) FROM t GROUP BY speaker").fetchall())
+    windows = f"SELECT DISTINCT speaker, {rate}(reference, hypothesis) OVER (PARTITION BY speaker) FROM t"
+    assert dict(con.execute(windows).fetchall()) == groups
+    assert groups["a"]
+    assert groups["b"]
+    assert groups["c"] is groups["d"] is None
+    running = con.execute(f"SELECT {rate}(reference, hypothesis) OVER (ORDER BY id) FROM t ORDER BY id").fetchall()
+    ((total,),) = con.execute(f"SELECT {rate}(reference, hypothesis) FROM t").fetchall()
+    assert running[-1] == (total,)
+    ((one,),) = con.execute(f"SELECT {rate}(reference, hypothesis) FROM t WHERE id = 1").fetchall()
+    assert running[0] == (one,)
+
+
+def test_the_rate_of_an_empty_reference_is_null(con: thano_duckdb.Connection) -> None:
+    assert con.execute("SELECT thano_wer('', 'a b'), thano_cer(' ', 'a')").fetchall() == [(None, None)]
+    pooled = "SELECT thano_wer(r, h) FROM (VALUES ('', 'a b'), ('a b c d', 'a b c d')) t(r, h)"
+    assert con.execute(pooled).fetchall() == [(0.5,)]
+
+
+def test_rates_of_any_size_are_exact(con: thano_duckdb.Connection) -> None:
+    sums = "(5000000000 * 18446744073709551616::HUGEINT + 20000000000)"
+    assert con.execute(f"SELECT thano_pooled_rate({sums})").fetchall() == [(0.25,)]
+
+
 def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) -> None:
     ((_, plan),) = con.sql("EXPLAIN SELECT thano_wer('a ' || i, 'b') FROM range(3) t(i)").fetchall()
     projections = [line for line in plan.splitlines() if line.startswith("│ thano_word_errors(")]
@@ -174,20 +205,22 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
     rows = con.sql(
         f"SELECT parse_filename(audio_path), duration, sample_rate, channels, error FROM thano_audio('{tmp_path}')"
     )
-    found = {row[0]: row[1:] for row in rows.fetchall()}
+    with pytest.warns(ThanoWarning, match="1 other file in"):
+        found = {row[0]: row[1:] for row in rows.fetchall()}
     assert set(found) == {"a.wav", "b.FLAC", "c.wav"}
     assert found["a.wav"] == (0.1, 8000, 2, None)
     assert found["b.FLAC"] == (0.01, 16000, 1, None)
     assert found["c.wav"][:3] == (None, None, None)
     assert found["c.wav"][3]
-    for location, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/", 3), (f"{tmp_path}/a.wav", 1)):
+    for location, n_files in ((f"{tmp_path}/*.wav", 2), (f"{tmp_path}/**/*.[wF]*", 3), (f"{tmp_path}/a.wav", 1)):
         assert len(con.sql(f"FROM thano_audio('{location}')")) == n_files
 
 
 def test_thano_audio_lists_every_audio_format(con: thano_duckdb.Connection, tmp_path: Path) -> None:
     for suffix in (*AUDIO_SUFFIXES, ".csv", ".wavy", "wav"):
         (tmp_path / f"a{suffix}").touch()
-    found = con.sql(f"SELECT audio_path FROM thano_audio('{tmp_path}')").fetchall()
+    with pytest.warns(ThanoWarning, match="3 other files"):
+        found = con.sql(f"SELECT audio_path FROM thano_audio('{tmp_path}')").fetchall()
     assert {Path(path).suffix for (path,) in found} == set(AUDIO_SUFFIXES)
     assert len(found) == len(AUDIO_SUFFIXES)
 

@@ -170,7 +170,7 @@ def test_without_cache_and_network_the_error_names_three_ways(here: Path, regist
     assert time.monotonic() - started < 5
     for words in (
         *("'wav2vec2'", BASE, str(cache), "HF_HUB_OFFLINE is set"),
-        *(f"hf download {BASE}", "HF_HOME", "PREDICT USING '/path/to/folder'", "UPLOAD MODEL my_model FROM"),
+        *(f"hf download {BASE}", "HF_HOME", "write USING '/path/to/folder'", "UPLOAD MODEL my_model FROM"),
     ):
         assert words in message
     assert "\n" not in message

@@ -214,3 +214,17 @@ def test_delete_removes_a_version_or_all(registry: Registry) -> None:
     assert sorted(path.name for path in registry.home.iterdir()) == [".lock", ".staging"]
     assert leftovers(registry) == []
     assert build(registry, "Model", 4).version == 1
+
+
+# Built-in models
+
+
+@pytest.mark.parametrize("name", ["Wav2Vec2En", "wav2vec2tinyEN", "TUTORIAL_audio_recognition", "wav2vec2"])
+def test_no_model_hides_a_built_in_one(registry: Registry, checkpoint: Path, name: str) -> None:
+    with pytest.raises(RegistryError, match=f"'{name}' is the name of a built-in model"):
+        registry.upload(name, checkpoint, overwrite=True)
+    with pytest.raises(RegistryError, match="built-in"):
+        build(registry, name, 1)
+    assert names(registry) == []
+    with pytest.raises(RegistryError, match=f"'{name}' is built in and cannot be deleted"):
+        registry.delete(name)

@@ -121,6 +121,9 @@ class RecordingMonitor(SilentMonitor):
         self.n_done += n_clips
         self.audio_s += audio_s
 
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
+        self.clips_done(n_clips, audio_s)
+
     def clip_failed(self, location: str, reason: str) -> None:
         self.failures.append((location, reason))
 

@@ -89,3 +89,8 @@ def test_words_are_split_as_by_normalize(text: str) -> None:
     known = alphabet("abcdefghijklmnopqrstuvwxyz0123456789'")
     (normal,) = normalize(pa.array([text], pa.string())).to_pylist()
     assert known.labels(text).text == normal
+
+
+def test_invisible_characters_cut_no_word() -> None:
+    labels = alphabet("abc").labels("a\u00adb\u200b c\ufeff")
+    assert (labels.text, labels.dropped.total()) == ("ab c", 0)

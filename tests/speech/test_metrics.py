@@ -84,3 +84,8 @@ def test_the_error_rate_is_pooled_over_all_texts() -> None:
 def test_there_must_be_as_many_hypotheses_as_references() -> None:
     with pytest.raises(ValueError, match="zip"):
         word_errors(["a", "b"], ["a"])
+
+
+def test_an_empty_reference_has_no_rate_by_itself_and_its_insertions_count_beside_others() -> None:
+    assert error_rate(word_errors([""], ["a b"])) is None
+    assert error_rate(word_errors(["", "a b c d"], ["a b", "a b c d"])) == 0.5

@@ -14,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from .failure import AudioFailure, UnreadableAudioError
+from .limits import DEFAULT_LIMITS, ReadLimits
 from .opened import Block, OpenSound
 from .parts import selected_blocks, selected_n_frames
 from .readers import open_sound
@@ -40,30 +41,33 @@ class Waveform:
     duration_s: float
 
 
-def decode(clip: Clip, *, sample_rate_hz: int = 16_000) -> Waveform | AudioFailure:
+def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEFAULT_LIMITS) -> Waveform | AudioFailure:
     """Read a clip in any format and rate, mix its channels to their mean, and resample it with soxr (its HQ quality).
 
     If the clip names a channel or a part, the samples are that channel's, or that part's. A file that ends before its
     header says so is a failure, and so is one with damaged data: half a transcript would look like a whole one. Where
-    the header was written by a program that could not know the length (a stream, a pipe), everything is read.
+    the header was written by a program that could not know the length (a stream, a pipe), everything is read, up to
+    `limits`.
 
     Returns:
         The samples, or the reason why there are none. Never raises for bad audio. Safe in threads.
     """
     try:
-        with open_sound(clip) as sound:
-            return _waveform(sound, clip, sample_rate_hz)
+        with open_sound(clip, limits) as sound:
+            return _waveform(sound, clip, sample_rate_hz, limits)
     except UnreadableAudioError as error:
         return error.failure
 
 
-def _waveform(sound: OpenSound, clip: Clip, sample_rate_hz: int) -> Waveform:
+def _waveform(sound: OpenSound, clip: Clip, sample_rate_hz: int, limits: ReadLimits) -> Waveform:
     rate_hz = sound.rate_hz
-    n_expected = math.ceil((selected_n_frames(sound, clip) or 0) * sample_rate_hz / rate_hz) + 1
+    n_frames = selected_n_frames(sound, clip) or 0
+    limits.check_duration(n_frames, rate_hz, by_header=True)  # before anything is reserved
+    n_expected = math.ceil(n_frames * sample_rate_hz / rate_hz) + 1
     samples = _GrowingSamples(min(n_expected, _MAX_RESERVED_PER_BYTE * sound.n_bytes))
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
     n_frames = 0
-    for block in selected_blocks(sound, clip):
+    for block in selected_blocks(sound, clip, limits):
         n_frames += len(block)
         if resampler is None:
             _mix_to_mono(block, out=samples.extend(len(block)))

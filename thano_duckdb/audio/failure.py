@@ -23,3 +23,8 @@ class UnreadableAudioError(Exception):
         """Carry the `reason` of the `AudioFailure`."""
         super().__init__(reason)
         self.failure = AudioFailure(reason)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception of a library says, as the end of a sentence."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

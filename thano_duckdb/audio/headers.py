@@ -11,7 +11,9 @@ import re
 import struct
 from collections.abc import Iterator
 
+from .mpeg_frames import count_samples
 from .raw import RawAudio
+from .riff_chunks import chunk_offset, chunks
 
 # `data` of WAV, `SSND` of AIFF, `Data Size` of AU, and the whole size, `riff`, of W64. (`RIFF` of WAV is often wrong.)
 _SIZE_IN_LOG = re.compile(r"^ *(?:data|SSND|Data Size +|riff) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -75,6 +77,21 @@ def mp3_stream_bytes(raw: RawAudio) -> tuple[int, int] | None:
     return n_bytes, raw.n_bytes - start
 
 
+def mp3_samples(raw: RawAudio) -> int:
+    """Samples of each channel in the frames of an MP3, alone or in a WAV; at least as many are in the file."""
+    is_wav = raw.read_at(8, 4) == b"WAVE"
+    start = chunk_offset(raw, b"data") if is_wav else _id3_bytes(raw)
+    return 0 if start is None else count_samples(raw, start)
+
+
+def after_id3(raw: RawAudio) -> int:
+    """Where libsndfile looks for the audio: after the ID3v2 tags at the beginning, if there are any."""
+    offset = 0
+    while (head := raw.read_at(offset, 10)).startswith(b"ID3") and len(head) == 10:
+        offset += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    return offset
+
+
 def _id3_bytes(raw: RawAudio) -> int:
     """Size of the ID3v2 tag before the audio (ID3v2.4, section 3.1), 0 without one."""
     head = raw.read_at(0, 10)
@@ -135,13 +152,10 @@ def unfinished_wav(raw: RawAudio) -> tuple[int, int] | None:
     """
     if raw.read_at(0, 4) != b"RIFF" or raw.read_at(8, 4) != b"WAVE":
         return None
-    offset = 12
-    while len(chunk := raw.read_at(offset, 8)) == 8:
-        name, size = struct.unpack("<4sI", chunk)
+    for name, offset, size in chunks(raw):
         if name == b"data":
-            rest = min(raw.n_bytes - offset - 8, 0xFFFFFFFF)
-            return None if size or not rest or _is_chunk(raw, offset + 8) else (offset + 4, rest)
-        offset += 8 + size + size % 2
+            rest = min(raw.n_bytes - offset, 0xFFFFFFFF)
+            return None if size or not rest or _is_chunk(raw, offset) else (offset - 4, rest)
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .failure import AudioFailure, UnreadableAudioError
+from .limits import DEFAULT_LIMITS, ReadLimits
+from .opened import OpenSound
 from .readers import open_sound
 from .source import Clip
 
@@ -30,20 +32,21 @@ class AudioInfo:
     subtype: str
 
 
-def probe(clip: Clip) -> AudioInfo | AudioFailure:
+def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | AudioFailure:
     """Read the header of a clip; a URL is fetched whole. It describes the whole file, not the part of it.
 
     Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the file
-    decoded, to count its samples. Damage after the header is found by `decode` alone.
+    decoded, to count its samples; `limits.max_duration_s` holds only there. Damage after the
+    header is found by `decode` alone.
 
     Returns:
         What the header says, or the reason why it cannot be read. Never raises for bad audio. Safe in threads.
     """
     try:
-        with open_sound(clip) as sound:
+        with open_sound(clip, limits) as sound:
             n_frames = sound.n_frames
             if n_frames is None:
-                n_frames = sum(len(block) for block in sound.blocks())
+                n_frames = _counted(sound, limits)
             if not n_frames:
                 raise UnreadableAudioError("It holds no audio (0 samples).")
             return AudioInfo(
@@ -56,3 +59,11 @@ def probe(clip: Clip) -> AudioInfo | AudioFailure:
             )
     except UnreadableAudioError as error:
         return error.failure
+
+
+def _counted(sound: OpenSound, limits: ReadLimits) -> int:
+    n_frames = 0
+    for block in sound.blocks():
+        n_frames += len(block)
+        limits.check_duration(n_frames, sound.rate_hz)
+    return n_frames

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .failure import UnreadableAudioError
+from .limits import ReadLimits
 from .opened import Block, OpenSound
 from .source import Clip
 
@@ -14,14 +15,15 @@ END_TOLERANCE_S = 0.1
 """A part may end this much after the audio: times of segments are often rounded, the length of an MP3 always is."""
 
 
-def selected_blocks(sound: OpenSound, clip: Clip) -> Iterator[Block]:
+def selected_blocks(sound: OpenSound, clip: Clip, limits: ReadLimits) -> Iterator[Block]:
     """The samples that `clip` names, (frames, channels): one channel if it names one, the frames of its part.
 
     A block is valid until the next one is asked for. What follows the part is not decoded, so damage there goes
     unnoticed.
 
     Raises:
-        UnreadableAudioError: there is no such channel, or the part lies outside the audio; else as `OpenSound.blocks`.
+        UnreadableAudioError: there is no such channel, the part lies outside the audio, or more than
+            `limits` allow was read; else as `OpenSound.blocks`.
     """
     channels = _channels(sound, clip)
     part = _Part.of(clip, sound.rate_hz)
@@ -32,6 +34,7 @@ def selected_blocks(sound: OpenSound, clip: Clip) -> Iterator[Block]:
         n_wanted = len(block) if part.stop is None else min(len(block), part.stop - position)
         yield block[:n_wanted, channels]
         position += n_wanted
+        limits.check_duration(position - part.start, sound.rate_hz)
         if position == part.stop:
             return
     if position == part.start > 0:  # its length was unknown, and still is

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from thano_duckdb.errors import brief_location
+
 from .failure import UnreadableAudioError
+from .limited_file import LimitedFile
+from .limits import ReadLimits
 from .remote import fetch
 from .source import Clip
-
-_MAX_SHOWN = 400  # characters of a path in a reason
 
 
 class RawAudio(Protocol):
@@ -82,26 +84,37 @@ class InMemory:
 
 
 @contextmanager
-def open_raw(clip: Clip) -> Iterator[RawAudio]:
-    """The bytes of `clip`: an open regular file, or in memory for a BLOB or a URL.
+def open_raw(clip: Clip, limits: ReadLimits) -> Iterator[RawAudio]:
+    """The bytes of `clip`: an open regular file, or in memory for a BLOB or a small download.
 
     Raises:
-        UnreadableAudioError: it is missing, not a regular file, not permitted, empty, or cannot be fetched.
+        UnreadableAudioError: it is missing, not a regular file, not permitted, empty, too large, or cannot be fetched.
     """
-    if clip.data is not None or clip.is_url:
-        data = clip.data if clip.data is not None else fetch(clip.location)
-        if not data:
-            raise UnreadableAudioError("It is empty (0 bytes).")
-        yield InMemory(data)
+    if clip.data is not None:
+        limits.check_bytes(len(clip.data))
+        yield InMemory(_not_empty(clip.data))
+        return
+    if clip.is_url:
+        with LimitedFile(limits) as download:
+            fetch(clip.location, download, limits)
+            content = download.content()
+            yield OpenFile(content, download.n_bytes) if isinstance(content, int) else InMemory(_not_empty(content))
         return
     descriptor = _open_regular_file(clip)
     try:
         n_bytes = os.fstat(descriptor).st_size
         if not n_bytes:
             raise UnreadableAudioError("The file is empty (0 bytes).")
+        limits.check_bytes(n_bytes)
         yield OpenFile(descriptor, n_bytes)
     finally:
         os.close(descriptor)
+
+
+def _not_empty(data: bytes) -> bytes:
+    if not data:
+        raise UnreadableAudioError("It is empty (0 bytes).")
+    return data
 
 
 def _open_regular_file(clip: Clip) -> int:
@@ -110,7 +123,7 @@ def _open_regular_file(clip: Clip) -> int:
         raise UnreadableAudioError("The path is empty.")
     try:
         path = clip.path
-        shown = str(path) if len(str(path)) <= _MAX_SHOWN else f"{str(path)[:_MAX_SHOWN]}..."
+        shown = brief_location(str(path))
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise UnreadableAudioError(f"{shown} is a directory, not an audio file.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .failure import UnreadableAudioError
+from .limits import ReadLimits
 from .opened import OpenSound
 from .raw import open_raw
 from .signatures import HEAD_BYTES, TEXT_FILE, is_utf16_text
@@ -14,7 +15,7 @@ from .source import Clip
 
 
 @contextmanager
-def open_sound(clip: Clip) -> Iterator[OpenSound]:
+def open_sound(clip: Clip, limits: ReadLimits) -> Iterator[OpenSound]:
     """Open a clip and check its header. Errors while it is being read come with a reason, too.
 
     The sound is that of the whole file: `parts.selected_blocks` picks the channel and the part that `clip` names.
@@ -23,7 +24,7 @@ def open_sound(clip: Clip) -> Iterator[OpenSound]:
         UnreadableAudioError: with the reason.
     """
     try:
-        with open_raw(clip) as raw:
+        with open_raw(clip, limits) as raw:
             if is_utf16_text(raw.read_at(0, HEAD_BYTES)):  # its first bytes look like those of an MPEG frame
                 raise UnreadableAudioError(TEXT_FILE)
             with open_sndfile(raw) as sound:

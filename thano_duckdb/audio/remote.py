@@ -1,71 +1,103 @@
-"""Clips at a URL, fetched as a whole through fsspec: http, https, s3, gs, memory and everything else it supports."""
+"""Clips at a URL, fetched as a whole: from web servers and, through fsspec, from object stores."""
 
 from __future__ import annotations
 
-import importlib.util
+import time
 from typing import Any
 
-from .failure import UnreadableAudioError
+from . import timeouts
+from .failure import UnreadableAudioError, one_line
+from .limited_file import LimitedFile
+from .limits import ReadLimits
+from .protocols import WEB, protocol_of
 
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60  # without any data, not for the whole download: a long recording may take its time
+_CHUNK_BYTES = 8 * 1024 * 1024
 
 
-def fetch(url: str) -> bytes:
-    """The bytes at `url`.
+def fetch(url: str, into: LimitedFile, limits: ReadLimits) -> None:
+    """Write the bytes at `url`.
 
     What a protocol needs (credentials, headers, endpoints) comes from fsspec's own configuration files and the
     environment, as for every fsspec user.
 
     Raises:
-        UnreadableAudioError: the protocol is not supported, its package is missing, there is nothing at the URL, or the
-            server does not answer.
+        UnreadableAudioError: the protocol is not supported, its package is missing, there is nothing at the URL, the
+            server does not answer, or a limit is exceeded.
     """
-    import fsspec
-
-    protocol = url.split("://", 1)[0].lower()
+    protocol = protocol_of(url)
     try:
-        filesystem, path = fsspec.core.url_to_fs(url, **_options(protocol))  # type: ignore[no-untyped-call]
-        data: bytes = filesystem.cat_file(path)
+        if protocol in WEB:
+            from .http_download import download  # aiohttp is imported only for URLs
+
+            download(url, protocol, into, limits)
+        else:
+            _copy(url, protocol, into, limits)
+    except UnreadableAudioError:
+        raise
     except ImportError as error:  # fsspec names the package: "Install s3fs to access S3"
         raise UnreadableAudioError(f"{protocol}:// needs a package that is not installed: {error}.") from error
     except Exception as error:  # each protocol's package has exceptions of its own
-        raise UnreadableAudioError(_reason(protocol, error)) from error
-    return data
+        raise UnreadableAudioError(_reason(protocol, error, limits)) from error
+
+
+def _copy(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> None:
+    """Write an object of a store, in chunks: one is in memory at a time, and the limits are checked between them."""
+    import fsspec
+
+    stop_s = None if limits.timeout_s is None else time.monotonic() + limits.timeout_s
+    # Not `fsspec.open` or `url_to_fs`: they interpret chains.
+    filesystem: Any = fsspec.filesystem(protocol, **_options(protocol))  # type: ignore[no-untyped-call]
+    path = filesystem._strip_protocol(url)
+    status = _call(filesystem, "info", stop_s, path)
+    if status["type"] != "file":
+        raise FileNotFoundError(path)
+    n_bytes = status["size"]
+    limits.check_bytes(n_bytes)
+    for start in range(0, n_bytes, _CHUNK_BYTES):
+        end = min(n_bytes, start + _CHUNK_BYTES)
+        into.write(_call(filesystem, "cat_file", stop_s, path, start=start, end=end))
+
+
+def _call(filesystem: Any, method: str, stop_s: float | None, *args: Any, **named: Any) -> Any:
+    """The result of a method of an fsspec file system, which is given up at `stop_s` if it is asynchronous.
+
+    Raises:
+        TimeoutError: it is later than `stop_s`.
+    """
+    left_s = None if stop_s is None else stop_s - time.monotonic()
+    if left_s is not None and left_s <= 0:
+        raise TimeoutError
+    if not filesystem.async_impl:
+        return getattr(filesystem, method)(*args, **named)
+
+    import asyncio
+
+    async def within() -> Any:
+        async with asyncio.timeout(left_s):
+            return await getattr(filesystem, f"_{method}")(*args, **named)
+
+    return asyncio.run_coroutine_threadsafe(within(), filesystem.loop).result()
 
 
 def _options(protocol: str) -> dict[str, Any]:
-    """Time-outs, in the form that the package of `protocol` expects; what the user has configured takes precedence."""
+    """Time-outs of a single request, in the form that the package of `protocol` expects, and the user's settings."""
     from fsspec.config import conf
 
-    def under(option: str, ours: dict[str, Any]) -> dict[str, Any]:
-        return {option: ours | conf.get(protocol, {}).get(option, {})}
-
-    if protocol in ("http", "https") and importlib.util.find_spec("aiohttp"):
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
-        return under("client_kwargs", {"timeout": timeout})
     if protocol in ("s3", "s3a"):
-        return under("config_kwargs", {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S})
+        ours = {"connect_timeout": timeouts.CONNECT_S, "read_timeout": timeouts.READ_S}
+        return {"config_kwargs": ours | conf.get(protocol, {}).get("config_kwargs", {})}
     return {}
 
 
-def _reason(protocol: str, error: Exception) -> str:
-    """One sentence for what went wrong while fetching."""
+def _reason(protocol: str, error: Exception, limits: ReadLimits) -> str:
+    """One sentence for what went wrong while fetching from a store."""
     status = getattr(error, "status", None)
     if isinstance(status, int):
-        meaning = getattr(error, "message", "")
-        return f"HTTP {status}{f' {meaning}' if meaning else ''}: the server did not send the file."
+        return f"HTTP {status} {one_line(error)}: the server did not send the file."
     if isinstance(error, FileNotFoundError):
-        if protocol in ("http", "https"):
-            return "HTTP 404: there is nothing at this address."
         return f"There is nothing at this {protocol}:// address."
     if isinstance(error, PermissionError):
         return f"Access to this {protocol}:// address is denied; check the credentials."
-    if isinstance(error, TimeoutError):
-        return f"The server did not answer within {CONNECT_TIMEOUT_S} to {READ_TIMEOUT_S} s."
-    if isinstance(error, ValueError) and "Protocol not known" in str(error):
-        return f"The protocol {protocol}:// is not supported; use a path, http(s)://, s3:// or gs://."
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return f"It cannot be fetched: {detail}."
+    if isinstance(error, TimeoutError) and limits.timeout_s is not None:
+        return f"It did not arrive within {limits.timeout_s:g} s; the option 'timeout' allows more."
+    return f"It cannot be fetched: {one_line(error)}."

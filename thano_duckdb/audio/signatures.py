@@ -5,6 +5,8 @@ from __future__ import annotations
 HEAD_BYTES = 512
 
 TEXT_FILE = "It is a text file, not audio."
+SAMPLE_DUMP = "It is a MIDI sample dump (SDS), a sound of an instrument; such files are not read."
+"""libsndfile prints a line for each damaged block of it to the standard output, and takes the rest for good."""
 
 _READ_BY_LIBSNDFILE = (
     *(b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"dns.", b"NIST_1A", b"caff", b"ID3"),
@@ -25,6 +27,8 @@ def describe(head: bytes) -> str | None:
     """
     if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
         return "It is a SPHERE file compressed by shorten, which libsndfile does not read; unpack it first: sph2pipe"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return f"It is an AVI file, which libsndfile does not read; {_CONVERT.format(suffix='avi')}"
     if head.startswith(_READ_BY_LIBSNDFILE):
         return None
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -45,6 +49,11 @@ def describe(head: bytes) -> str | None:
     if _is_text(head):
         return TEXT_FILE
     return "It is not audio that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, au, w64, sph and others)."
+
+
+def is_sample_dump(head: bytes) -> bool:
+    """Whether `head` begins a MIDI sample dump (SDS), by the bytes that libsndfile looks at."""
+    return head[:2] == b"\xf0\x7e" and head[3:4] == b"\x01"
 
 
 def is_utf16_text(head: bytes) -> bool:

@@ -14,10 +14,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from . import headers
+from .caf import has_broken_packet_table
+from .encodings import unsupported_encoding
 from .failure import UnreadableAudioError
 from .opened import Block, OpenSound
 from .raw import OpenFile, RawAudio
-from .signatures import HEAD_BYTES, describe
+from .signatures import HEAD_BYTES, SAMPLE_DUMP, describe, is_sample_dump
 
 # Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
@@ -33,6 +35,7 @@ _LARGEST_FRAME_COUNT = 1 << 40
 _SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC")
 _SEEKABLE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
+_MP3 = "MPEG_LAYER_III"  # also within a WAV, which never has a Xing header
 _MP3_QUALITY = 0.8  # compression level at variable bit rate: 0 is the best, 1 the smallest
 
 
@@ -99,11 +102,18 @@ class SndfileSound(OpenSound):
         tolerance_s = MP3_TOLERANCE_S if self.format == "MP3" else TOLERANCE_S
         if self.n_frames is not None and self.n_frames / self.rate_hz - done_s > tolerance_s:
             raise UnreadableAudioError(cut_short(self.n_frames / self.rate_hz, done_s))
-        if headers.continues(self.raw, self.format, done_s):
+        if self._stopped_early(n_done):
             raise UnreadableAudioError(
                 f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined, or an "
                 f"MP3 of variable bit rate without a Xing header; convert it first, for example: ffmpeg -i in out.flac"
             )
+
+    def _stopped_early(self, n_done: int) -> bool:
+        if self.subtype == _MP3 and self.n_frames is None:
+            missing_s = (headers.mp3_samples(self.raw) - n_done) / self.rate_hz
+            if missing_s > MP3_TOLERANCE_S:
+                return True
+        return headers.continues(self.raw, self.format, n_done / self.rate_hz)
 
 
 @contextmanager
@@ -113,6 +123,10 @@ def open_sndfile(raw: RawAudio) -> Iterator[SndfileSound]:
     Raises:
         UnreadableAudioError: with the reason.
     """
+    if is_sample_dump(raw.read_at(headers.after_id3(raw), 4)):
+        raise UnreadableAudioError(SAMPLE_DUMP)
+    if has_broken_packet_table(raw):
+        raise UnreadableAudioError("It is damaged: its table of packets cannot be read; copy or download it again.")
     mp3_bytes = headers.mp3_stream_bytes(raw)
     if mp3_bytes and mp3_bytes[0] * 0.99 > mp3_bytes[1]:  # before mpg123 writes a warning of its own to stderr
         promised, held = mp3_bytes
@@ -140,6 +154,11 @@ def _open_libsndfile(raw: RawAudio) -> Iterator[soundfile.SoundFile]:
     except soundfile.LibsndfileError as error:
         if reason := describe(raw.read_at(0, HEAD_BYTES)):
             raise UnreadableAudioError(reason) from error
+        if encoding := unsupported_encoding(raw):
+            raise UnreadableAudioError(
+                f"It is encoded as {encoding}, which libsndfile does not read; convert it first, for example: "
+                "ffmpeg -i in out.flac"
+            ) from error
         raise UnreadableAudioError(f"It is damaged or was cut short: libsndfile says '{_words(error)}'.") from error
     with file:
         if file.frames == 0 and file.format == "WAV" and (field := headers.unfinished_wav(raw)):
@@ -184,7 +203,7 @@ def _trusted_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_lengt
         raise UnreadableAudioError(cut_short(promised_s, held_s))
     if headers.lacks_its_end(log, file.format, raw):
         raise UnreadableAudioError(cut_short(None, held_s))
-    if (file.format == "MP3" and not has_mp3_length) or file.frames >= _LARGEST_FRAME_COUNT:
+    if (file.subtype == _MP3 and not has_mp3_length) or file.frames >= _LARGEST_FRAME_COUNT:
         return None  # a guess; or SF_COUNT_MAX, for a FLAC stream of unknown length
     return int(file.frames)
 

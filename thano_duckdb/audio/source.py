@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-# Two letters at least, so that `C://clip.wav` is a path.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+# Two letters at least, so that `C://clip.wav` is a path. A chain of URLs, which is refused later, is no path either.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(?:://|::.*://)", re.DOTALL)
 _FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 import duckdb
 
 from thano_duckdb.caller import call_in_user_frame
-from thano_duckdb.dialect import rewrite
+from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
 
 from .access import Access, in_transaction
@@ -177,7 +177,7 @@ class Connection:
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text of ours or DuckDB's reads."""
-        return self._raw.get_table_names(rewrite(query), qualified=qualified)
+        return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing
 

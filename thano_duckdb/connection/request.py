@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -22,11 +22,13 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
+        warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
     """
 
     source: str
     sql: str | duckdb.Statement
     plan: Plan | None
+    warned_of: set[str] = field(default_factory=set, compare=False)
 
     @property
     def runs_now(self) -> bool:

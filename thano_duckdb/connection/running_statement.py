@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import AudioError, Cancelled
+from thano_duckdb.errors import AudioError, Cancelled, brief_location
 from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
@@ -45,8 +45,14 @@ class Failure:
 class RunningStatement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress) -> None:
-        """`source` is its text as the user wrote it; `progress` is shown while it runs."""
+    def __init__(self, source: str, progress: Progress, *, warned_of: set[str] | None = None) -> None:
+        """A statement that starts now.
+
+        Args:
+            source: its text as the user wrote it.
+            progress: is shown while it runs.
+            warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
+        """
         self.source = source
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
@@ -57,10 +63,13 @@ class RunningStatement:
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
         self._n_warned_of = 0
+        self._computed_s = 0.0
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
+        self._warned_of = set() if warned_of is None else warned_of
+        self._replaced: dict[str, None] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -76,6 +85,11 @@ class RunningStatement:
     def uses_models(self) -> bool:
         """Whether a function of ours has asked it for a model."""
         return bool(self._models)
+
+    @property
+    def has_notices(self) -> bool:
+        """Whether a function of ours has something to warn of, besides clips that failed."""
+        return bool(self._notices or self._replaced)
 
     def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:
         """Ask the engine to stop; safe in a signal handler."""
@@ -107,7 +121,18 @@ class RunningStatement:
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
+        with self._lock:
+            self._computed_s += audio_s
         self._progress.done(n_clips, audio_s)
+
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.done(n_clips, audio_s)
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of audio that went through a model per second since the statement started; None where none did."""
+        return self._computed_s / self.elapsed_s if self._computed_s else None
 
     def clip_failed(self, location: str, reason: str) -> None:
         """See `Monitor`. A clip that DuckDB asks for twice counts once."""
@@ -148,6 +173,18 @@ class RunningStatement:
         finally:
             self._progress.hide_loading()
 
+    def column_replaced(self, name: str) -> None:
+        """A column of the query is replaced by a new one of that name; DuckDB may report it several times."""
+        if name not in self._warned_of:
+            self._warned_of.add(name)
+            self._replaced[name] = None
+
+    def notice(self, sentence: str) -> None:
+        """A warning for the end of the statement; a lazy relation that is read again issues it only once."""
+        if sentence not in self._warned_of:
+            self._warned_of.add(sentence)
+            self._notices.append(sentence)
+
     def close_bar(self) -> None:
         """Take the progress bar away."""
         self._progress.close()
@@ -157,15 +194,27 @@ class RunningStatement:
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
+        replaced, self._replaced = list(self._replaced), {}
+        if replaced:
+            warn(replaced_columns_warning(replaced))
         n_failed = len(self._failed)
         if n_failed == self._n_warned_of or self._first_failure is None:
             return
         self._n_warned_of = n_failed
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
         warn(
-            f"{n_failed} {clips} could not be transcribed and gave NULL ({first.location}:"
-            f" {first.reason}{'; ...' if n_failed > 1 else ''}). OPTIONS (include='error') shows each reason."
+            f"{n_failed} {clips} could not be transcribed and gave NULL ({brief_location(first.location)}:"
+            f" {first.reason}{'; ...' if n_failed > 1 else ''}). PREDICT with OPTIONS (include='error')"
+            " shows each reason."
         )
+
+
+def replaced_columns_warning(names: list[str]) -> str:
+    """The sentence that names the columns of a query which new ones of the same name replace."""
+    quoted = ", ".join(f"'{name}'" for name in names)
+    if len(names) == 1:
+        return f"The column {quoted} of the query is replaced by the new column of that name."
+    return f"The columns {quoted} of the query are replaced by the new columns of those names."
 
 
 class FailFast:
@@ -176,6 +225,7 @@ class FailFast:
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
         self.clips_done = statement.clips_done
+        self.clips_cached = statement.clips_cached
 
     def clip_failed(self, location: str, reason: str) -> None:
         """See `Monitor`.
@@ -183,4 +233,6 @@ class FailFast:
         Raises:
             AudioError: always.
         """
-        raise AudioError(f"{location}: {reason} (the statement has on_error='fail'; with 'null' it would continue)")
+        raise AudioError(
+            f"{brief_location(location)}: {reason} (the statement has on_error='fail'; with 'null' it would continue)"
+        )

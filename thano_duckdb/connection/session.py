@@ -26,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import RegistryError
 from thano_duckdb.models import resolve
@@ -34,7 +35,7 @@ from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from .access import Access, access_of
-from .running_statement import RunningStatement
+from .running_statement import RunningStatement, replaced_columns_warning
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,32 @@ class Settings:
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
+        max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
+            None for none; options of a statement override them.
     """
 
     model_home: Path | None = None
     device: str = "auto"
     precision: str = "auto"
     progress: bool | str = "auto"
+    max_bytes: int | None = ReadLimits.max_bytes
+    max_duration: float | None = ReadLimits.max_duration_s
+    timeout: float | None = ReadLimits.timeout_s
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
 
         Raises:
-            ThanoError: the device or the precision is not one that PREDICT takes.
+            ThanoError: PREDICT does not take the value.
         """
-        for name in ("device", "precision"):
+        for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
             accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
             object.__setattr__(self, name, accepted)
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take."""
+        return ReadLimits(self.max_bytes, self.max_duration, self.timeout)
 
 
 class Session:
@@ -164,6 +175,20 @@ class Session:
         """
         with self.access() as access:
             resolve.check(spec, self.registry, allow_external=may_use(spec, access))
+
+    def notice(self, sentence: str) -> None:
+        """Warn of something about the statement that is running: at its end, and once."""
+        if self._statement is not None:
+            self._statement.notice(sentence)
+        else:
+            warn(sentence)
+
+    def column_replaced(self, name: str) -> None:
+        """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""
+        if self._statement is not None:
+            self._statement.column_replaced(name)
+        else:
+            warn(replaced_columns_warning([name]))
 
 
 def may_use(spec: str, access: Access) -> bool:

@@ -52,6 +52,7 @@ class Run:
             Progress(
                 shown=is_shown(session.settings.progress), count_rows=functools.partial(_count_rows, raw, request.plan)
             ),
+            warned_of=None if request is NO_TEXT else request.warned_of,
         )
 
     # While it is open
@@ -106,7 +107,7 @@ class Run:
 
         Without our functions there is nothing to end, and no need to parse the text again.
         """
-        if self._statement.uses_models and not self.request.gives_rows():
+        if (self._statement.uses_models or self._statement.has_notices) and not self.request.gives_rows():
             self.end()
 
     def complete(self) -> None:

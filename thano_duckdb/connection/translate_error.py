@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import duckdb
 
 from thano_duckdb import errors
-from thano_duckdb.dialect import missing_column, unknown_model
+from thano_duckdb.dialect import hint, missing_column, near_miss, unknown_model
 from thano_duckdb.errors import ModelError, ThanoError
 
 from .request import Request
@@ -22,8 +22,8 @@ _UNKNOWN_COLUMN = re.compile(
 
 def translate_error(
     error: duckdb.Error, request: Request, columns_of: Callable[[str], Sequence[str]]
-) -> ThanoError | None:
-    """The error of ours behind one of DuckDB's, or None where it is DuckDB's own.
+) -> ThanoError | duckdb.Error | None:
+    """The error of ours behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
 
     Args:
         error: what DuckDB raised.
@@ -35,6 +35,10 @@ def translate_error(
         if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
             return None
         return _located(kind(raised["message"]), request)
+    if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
+        return missed
+    if advice := hint(request.source):
+        return type(error)(f"{error}\n\n{advice}")
     unknown = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
     if unknown is None or request.plan is None:
         return None

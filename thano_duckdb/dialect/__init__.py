@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
+from .near_misses import hint, near_miss
 from .nodes import Name, Node, QueryNode
 from .parser import parse
-from .rewrite import Plan, plan, rewrite
+from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
 from .script import split_statements
 from .span import Span
 from .statements.build_and_fit import Build, Fit
@@ -35,10 +36,13 @@ __all__ = [
     "QueryNode",
     "Span",
     "Upload",
+    "hint",
     "missing_column",
+    "near_miss",
     "parse",
     "plan",
     "rewrite",
+    "rewrite_to_find_tables",
     "split_statements",
     "unknown_model",
 ]

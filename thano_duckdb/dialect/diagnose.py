@@ -62,10 +62,15 @@ def _over_queries(plan: Plan) -> list[QueryNode]:
 def _reads(statement: QueryNode, column: str) -> str | None:
     """The option by which a statement reads a column, or None."""
     for option in OPTIONS:
-        if option.kind is ValueKind.COLUMN and statement.kind in option.used_by:
-            name = statement.options.text(option.name)
-            if name is not None and name.casefold() == column.casefold():
-                return option.name
+        if statement.kind not in option.used_by:
+            continue
+        names: tuple[str | None, ...] = ()
+        if option.kind is ValueKind.COLUMN:
+            names = (statement.options.text(option.name),)
+        elif option.kind is ValueKind.COLUMNS:
+            names = statement.options.texts(option.name)
+        if column.casefold() in (name.casefold() for name in names if name is not None):
+            return option.name
     return None
 
 

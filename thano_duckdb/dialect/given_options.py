@@ -64,7 +64,9 @@ class GivenOptions:
         return {
             given.option.name: given.value
             for given in self.given
-            if given.value is not None and given.option.goes_to_function and self.statement in given.option.used_by
+            if (given.value is not None or given.option.takes_null)
+            and given.option.goes_to_function
+            and self.statement in given.option.used_by
         }
 
     @property

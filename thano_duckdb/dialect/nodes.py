@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -56,9 +57,18 @@ class Node(ABC):
             DialectError: the statement cannot be run, such as a COPY of a file that is not read.
         """
 
+    def sql_around_unknown(self) -> tuple[str, str]:
+        """The same for text whose tables are looked for, and may not exist yet."""
+        return self.sql_around()
+
     def error(self, problem: str, span: Span | None = None) -> DialectError:
         """What to raise for a problem at `span`, by default at the statement's first keyword."""
         return DialectError(problem, self.source, (span or self.keyword).start)
+
+    def warnings(self) -> Iterator[tuple[str, Span]]:
+        """What is off but not wrong in it, each with its place; options without effect, and what a statement adds."""
+        for given in self.options.ignored:
+            yield f"{self.kind} ignores the option '{given.option.name}'", given.name_span
 
     @property
     def query_text(self) -> str:

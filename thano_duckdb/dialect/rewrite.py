@@ -6,7 +6,7 @@ around stay as they are written. Nothing is looked up: no connection, no file, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .nodes import Node, QueryNode
@@ -21,7 +21,7 @@ class Plan:
     Attributes:
         sql: DuckDB SQL.
         statements: our statements in the text, an outer one before those in its query.
-        warnings: a sentence for each option that is accepted without effect.
+        warnings: what is off but not wrong, such as an option without effect: a sentence for each, with its place.
         runs_now: a statement changes something beyond its own result, so that it must run exactly once, now.
     """
 
@@ -44,12 +44,23 @@ def rewrite(sql: str) -> str:
 
     Example:
         >>> from thano_duckdb import rewrite
-        >>> print(rewrite("PREDICT USING my_model AS FROM calls"))
-        SELECT src.*, thano_transcribe('my_model', src."audio_path").text AS "predicted" FROM (FROM calls) AS src
+        >>> rewrite("LIST THANOSQL MODEL")
+        'SELECT * FROM thano_models()'
+        >>> "thano_transcribe('my_model', src" in rewrite("PREDICT USING my_model AS FROM calls")
+        True
         >>> rewrite("SELECT 1 AS predict -- nothing of ours")
         'SELECT 1 AS predict -- nothing of ours'
     """
     return plan(sql).sql
+
+
+def rewrite_to_find_tables(sql: str) -> str:
+    """SQL that reads the same tables as `rewrite` gives, and leaves DuckDB no columns to look up: pure.
+
+    Raises:
+        DialectError: a statement of ours is not well formed; the error says where.
+    """
+    return _replaced(sql, parse(sql), lambda statement: statement.sql_around_unknown())
 
 
 def plan(sql: str) -> Plan:
@@ -69,12 +80,16 @@ def plan(sql: str) -> Plan:
     )
 
 
-def _replaced(sql: str, statements: tuple[Node, ...]) -> str:
+def _replaced(
+    sql: str,
+    statements: tuple[Node, ...],
+    sql_around: Callable[[Node], tuple[str, str]] = lambda node: node.sql_around(),
+) -> str:
     """`sql` with each statement's own words replaced, and as many line ends as before in front of its query."""
     edits: list[tuple[Span, str]] = []
     ends: list[tuple[Span, str]] = []
     for statement in statements:
-        head, tail = statement.sql_around()
+        head, tail = sql_around(statement)
         own_end = statement.query.start if isinstance(statement, QueryNode) else statement.span.end
         lines = "\n" * sql.count("\n", statement.span.start, own_end)
         edits.append((Span(statement.span.start, own_end), head + lines))
@@ -92,9 +107,8 @@ def _replaced(sql: str, statements: tuple[Node, ...]) -> str:
 
 def _warnings(sql: str, statements: tuple[Node, ...]) -> Iterator[str]:
     line, counted = 1, 0
-    for statement in statements:
-        for given in statement.options.ignored:
-            start = given.name_span.start
-            line, counted = line + sql.count("\n", counted, start), start
-            column = start - sql.rfind("\n", 0, start)
-            yield f"{statement.kind} ignores the option '{given.option.name}' (line {line}, column {column})"
+    found = [warning for statement in statements for warning in statement.warnings()]
+    for sentence, span in sorted(found, key=lambda warning: warning[1].start):
+        line, counted = line + sql.count("\n", counted, span.start), span.start
+        column = span.start - sql.rfind("\n", 0, span.start)
+        yield f"{sentence} (line {line}, column {column})"

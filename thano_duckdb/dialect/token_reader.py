@@ -14,6 +14,7 @@ from .span import Span
 
 _NAME = re.compile(r"[\w-][\w.-]*")
 _MODEL = re.compile(rf"{_NAME.pattern}(@\d+)?")
+_VERSION = re.compile(r"@\d+$")
 _QUOTES = ("'", '"')
 
 
@@ -114,14 +115,15 @@ class TokenReader:
             raise self.error(f"{problem}: {wanted}", name.span.start)
         return name
 
-    def name(self, what: str, after: str) -> Name:
-        """Read a name that names a folder of ours, bare or in quotes.
+    def name(self, what: str, after: str, *, with_version: bool = False) -> Name:
+        """Read a name that names a folder of ours, bare or in quotes; `with_version` one like `name@2` too.
 
         Raises:
             DialectError: there is none, or it is not an identifier.
         """
         name = self.quoted(what) if self.is_quoted() else self._unspaced(f"The {what}'s name", after)
-        check_name(name.text, self.tokens.sql, name.span.start)
+        text = _VERSION.sub("", name.text) if with_version else name.text
+        check_name(text, self.tokens.sql, name.span.start)
         return name
 
     def table(self) -> Name:

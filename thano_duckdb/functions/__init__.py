@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.connection.session import Session, Settings, open_session
 from thano_duckdb.errors import ThanoError
 
@@ -31,6 +32,9 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     progress: bool | str = "auto",
+    max_bytes: int | None = ReadLimits.max_bytes,
+    max_duration: float | None = ReadLimits.max_duration_s,
+    timeout: float | None = ReadLimits.timeout_s,
 ) -> duckdb.DuckDBPyConnection:
     """Install the functions and table macros on a plain DuckDB connection.
 
@@ -43,13 +47,15 @@ def load(
         device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: show a bar on long statements; 'auto' means on a terminal or in a notebook.
+        max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds that a URL may
+            take), None for none.
 
     Returns:
         The same connection.
 
     Raises:
-        ThanoError: `device` or `precision` is unknown; a transaction is open on the connection; or rows of its last
-            `execute` are left to fetch.
+        ThanoError: `device` or `precision` is unknown, or a limit is not above 0; a transaction is open on the
+            connection; or rows of its last `execute` are left to fetch.
 
     Example:
         >>> import duckdb, thano_duckdb
@@ -58,7 +64,8 @@ def load(
         [(0.25,)]
         >>> con.close()
     """
-    settings = Settings(Path(model_home) if model_home is not None else None, device, precision, progress)
+    home = Path(model_home) if model_home is not None else None
+    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     try:
         session = open_session(connection, settings)
         install(connection, session)

@@ -51,6 +51,7 @@ class Function:
 
 
 _SQL_TYPES = {
+    "bool": "BOOLEAN",
     "string": "VARCHAR",
     "double": "DOUBLE",
     "int32": "INTEGER",
@@ -96,17 +97,41 @@ def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[...,
     return body
 
 
-def parse_options(text: str | None, function: str, statement: StatementKind) -> dict[str, Any]:
-    """The options of a call as JSON text, checked as those of the statement that the function is behind.
+def option_texts(options: pa.ChunkedArray) -> list[str | None]:
+    """The options of each row as JSON text; a STRUCT of them is as good.
+
+    Raises:
+        ThanoError: they are neither text nor a STRUCT.
+    """
+    return [options_text(each) for each in options.to_pylist()]
+
+
+def options_text(options: object) -> str | None:
+    """The options of a call as JSON text; a STRUCT of them is as good.
+
+    Raises:
+        ThanoError: they are neither text nor a STRUCT.
+    """
+    if isinstance(options, dict):
+        return json.dumps(options, default=float)  # DuckDB's 0.1 is a DECIMAL
+    if options is None or isinstance(options, str):
+        return options
+    raise ThanoError(f"the options {brief(str(options))} are neither JSON text nor a STRUCT; write {_EXAMPLE}")
+
+
+def parse_options(given: object, function: str, statement: StatementKind) -> dict[str, Any]:
+    """The options of a call, checked as those of the statement that the function is behind.
 
     Args:
-        text: such as `{"batch_size": 8}`; an option of null counts as omitted.
+        given: JSON text such as `{"batch_size": 8}`, or a STRUCT of the same; an option of null counts as omitted,
+            unless it says more.
         function: its name, for messages.
         statement: whose options it takes, by the table in `thano_duckdb.options`.
 
     Raises:
         ThanoError: not a JSON object, or an option or a value that the statement does not take.
     """
+    text = options_text(given)
     if not text:
         return {}
     try:
@@ -121,7 +146,9 @@ def parse_options(text: str | None, function: str, statement: StatementKind) -> 
         if option.name in options:
             raise ThanoError(f"The option '{option.name}' is given twice")
         options[option.name] = None if value is None else option.accept(value)
-    return {name: value for name, value in options.items() if value is not None}
+    return {
+        name: value for name, value in options.items() if value is not None or find_option(statement, name).takes_null
+    }
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pyarrow as pa
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.threads import CallThreads, result_of
 
-from .arrow import Function, session_of
+from .arrow import Function, option_texts, parse_options, session_of
 from .clips import clips
 
 AUDIO_INFO = pa.struct(
@@ -27,18 +29,26 @@ AUDIO_INFO = pa.struct(
 N_THREADS = 8  # reading a header is waiting, not computing
 
 
-def audio_info(audio: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
+def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, and of an unreadable clip only `error` is set."""
-    with session_of(sessions).access() as access:
+    session = session_of(sessions)
+    ours = session.settings.read_limits
+    texts = option_texts(options)
+    limits = {
+        text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
+    }
+    with session.access() as access:
         values = clips(audio, access)
-    with ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-probe") as threads:
-        return pa.array(list(threads.map(_row, values)), type=AUDIO_INFO)
+    with CallThreads(N_THREADS, "thano-probe") as threads:
+        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
+        monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
+        return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
 
 
-def _row(clip: Clip | None) -> dict[str, object] | None:
+def _row(clip: Clip | None, limits: ReadLimits) -> dict[str, object] | None:
     if clip is None:
         return None
-    found = probe(clip)
+    found = probe(clip, limits=limits)
     if isinstance(found, AudioFailure):
         return {"error": found.reason}
     return _fields(found)

@@ -1,4 +1,4 @@
-"""`_thano_scores`: the metrics of EVALUATE for a group of rows; a list of metric and score."""
+"""`_thano_scores` and `_thano_group_scores`: the metrics of EVALUATE for a group of rows."""
 
 from __future__ import annotations
 
@@ -12,21 +12,40 @@ from thano_duckdb.speech.scores import ScoredUtterance, scores
 from .arrow import Function, per_row
 
 SCORES = pa.list_(pa.struct([pa.field("metric", pa.string()), pa.field("score", pa.float64())]))
+_RATES = ("wer", "wer_low", "wer_high", "cer", "ser")
+_COUNTS = ("substitutions", "deletions", "insertions", "words", "clips", "failed")
+GROUP_SCORES = pa.struct(
+    [
+        *(pa.field(name, pa.float64()) for name in _RATES),
+        *(pa.field(name, pa.int64()) for name in _COUNTS),
+        pa.field("audio_hours", pa.float64()),
+    ]
+)
 
 
-def evaluate(session: Session, rows: list[dict[str, Any]] | None, grouped: bool) -> list[dict[str, Any]]:
-    """The metrics of one group of rows.
+def evaluate(session: Session, rows: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The metrics of all rows, one below the other.
 
     Args:
-        session: of the connection that calls; its statement knows how long it has been running.
+        session: of the connection that calls; its statement knows the speed over real time of what it computed itself,
+            which is NULL where every transcript came from the cache.
         rows: STRUCT(reference, hypothesis, duration) of each row; NULL, as DuckDB's `list` gives it, for none.
-        grouped: whether it is one of several groups: then with an interval of its WER, and without the speed, which is
-            the whole statement's.
     """
-    utterances = [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
-    elapsed_s = session.statement.elapsed_s if session.statement is not None and not grouped else None
-    found = scores(utterances, elapsed_s=elapsed_s, interval=grouped)
-    return [{"metric": metric, "score": score} for metric, score in found.items()]
+    metrics = scores(_utterances(rows), interval=False)
+    metrics["speed"] = session.statement.speed if session.statement is not None else None
+    return [{"metric": metric, "score": score} for metric, score in metrics.items()]
 
 
-FUNCTIONS = (Function("_thano_scores", per_row(evaluate, SCORES), SCORES),)
+def evaluate_group(_session: Session, rows: list[dict[str, Any]] | None) -> dict[str, float | None]:
+    """The metrics of one of several groups side by side, with an interval of its WER; counts are integers."""
+    return scores(_utterances(rows), interval=True)
+
+
+def _utterances(rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
+    return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
+
+
+FUNCTIONS = (
+    Function("_thano_scores", per_row(evaluate, SCORES), SCORES),
+    Function("_thano_group_scores", per_row(evaluate_group, GROUP_SCORES), GROUP_SCORES),
+)

@@ -14,21 +14,22 @@ from importlib.resources.abc import Traversable
 
 import duckdb
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.access import in_transaction
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
 
-from . import audio_info, error_rates, evaluate, model_registry, train, transcribe
+from . import audio_files, audio_info, error_rates, evaluate, model_registry, replaced_columns, train, transcribe
 from .arrow import Function
 
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
     *audio_info.FUNCTIONS,
+    *audio_files.FUNCTIONS,
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
     *model_registry.FUNCTIONS,
+    *replaced_columns.FUNCTIONS,
 )
 
 _registering = threading.Lock()
@@ -63,9 +64,8 @@ def install(connection: duckdb.DuckDBPyConnection, session: Session) -> None:
 
 @functools.cache
 def _macros() -> str:
-    """`macros.sql`, with the suffixes of audio files filled in."""
-    text = sql_folder().joinpath("macros.sql").read_text(encoding="utf-8")
-    return text.replace("{audio_suffixes}", "|".join(suffix.removeprefix(".") for suffix in AUDIO_SUFFIXES))
+    """The text of `macros.sql`."""
+    return sql_folder().joinpath("macros.sql").read_text(encoding="utf-8")
 
 
 def sql_folder() -> Traversable:

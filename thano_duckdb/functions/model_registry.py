@@ -91,10 +91,15 @@ def upload_model(session: Session, name: str, folder: str, options: str | None) 
     return [_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
 
 
-def delete_model(session: Session, name: str) -> list[dict[str, Any]]:
-    """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted."""
+def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
+    """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted.
+
+    With `if_exists` a name that does not exist gives no row, and is no error.
+    """
     with session.access() as access:
         session.check_changes_allowed(access, "DELETE MODEL")
+    if if_exists and session.registry.find(name) is None and not find_built_in(name):
+        return []
     return [_row(entry) for entry in session.registry.delete(name)]
 
 
@@ -110,8 +115,9 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
             found = find_built_in(resolved.name) or built_in  # a model that stands in describes itself
             return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
         session.check_changes_allowed(access, "GET THANOSQL MODEL")
+        overwrite = chosen.get("overwrite", False)
+        session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
         resolved = session.resolve(name, access)
-    overwrite = chosen.get("overwrite", False)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 

@@ -70,7 +70,8 @@ def build(
     """
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
-    of_connection = {"device": session.settings.device, "precision": session.settings.precision}
+    names = ("device", "precision", "max_bytes", "max_duration", "timeout")
+    of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.check_free(name, overwrite=chosen.overwrite)
     examples = [_example(row["audio"], row["text"]) for row in rows or []]
@@ -157,6 +158,9 @@ class _StatementMonitor:
         self._bar.expect_clips(n_clips)
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:
+        self._bar.count_clips(n_clips)
+
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
         self._bar.count_clips(n_clips)
 
     def clip_failed(self, location: str, reason: str) -> None:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
-from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.threads import run_aside
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
-from .arrow import Function, parse_options, session_of
+from .arrow import Function, option_texts, parse_options, session_of
 from .clips import clips
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ def transcribe(
     Args:
         models: model name per row; the rows of one model run together.
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
-        options: JSON text or NULL per row.
+        options: JSON text, a STRUCT, or NULL per row.
         sessions: the token of the connection that calls, see `session_of`.
 
     Returns:
@@ -78,10 +81,11 @@ def transcribe(
             engine = _engine(session, statement, access, model, chosen)
             found = engine.transcribe(
                 [values[row] for row in rows],
-                decoder=GreedyDecoder(),
+                decoder=engine.recognizer.default_decoder,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
+                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
             )
             for row, transcript in zip(rows, found, strict=True):
                 transcripts[row] = transcript
@@ -90,10 +94,8 @@ def transcribe(
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
     """The row numbers of each combination of model and options; almost always one group."""
-    if pa.types.is_nested(options.type):
-        raise ThanoError(f"the options are JSON text (VARCHAR), not {options.type}")
     groups: dict[tuple[str | None, str | None], list[int]] = {}
-    for row, key in enumerate(zip(models.to_pylist(), options.to_pylist(), strict=True)):
+    for row, key in enumerate(zip(models.to_pylist(), option_texts(options), strict=True)):
         groups.setdefault(key, []).append(row)
     return groups
 
@@ -102,6 +104,11 @@ def _engine(
     session: Session, statement: RunningStatement, access: Access, model: str, options: dict[str, Any]
 ) -> Engine:
     """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
+    if not isinstance(model, str) or PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+        raise ModelError(
+            f"{brief(str(model))} is not a model: thano_transcribe takes the model first and then the audio, "
+            "thano_transcribe('Wav2Vec2En', audio_path)"
+        )
     device = options.get("device", session.settings.device)
     precision = options.get("precision", session.settings.precision)
     resolved = session.resolve(model, access)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from thano_duckdb.errors import ModelError
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
 
+MAX_JSON_BYTES = 32 * 2**20
+"""Of one file; the largest vocabularies have a few MiB."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
 
@@ -46,7 +50,7 @@ def check_weights(folder: Path) -> None:
     Raises:
         ModelError: there are none or only pickles, a shard is missing, or a file was cut short.
     """
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = weight_files(folder)
     if not weights:
         pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
         if pickles:
@@ -58,15 +62,36 @@ def check_weights(folder: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     for path in weights:
+        if not path.is_file():  # a folder, a dangling link, or a pipe, which would never end
+            raise ModelError(f"{path} is not a file; copy the weights again")
         try:
             with safe_open(path, framework="numpy"):
                 pass
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged or was cut short ({error}); copy it again") from error
     for index in folder.glob("*.safetensors.index.json"):
-        shards = read_json(index).get("weight_map", {}).values()
-        if missing := sorted({shard for shard in shards if not (folder / shard).is_file()}):
-            raise ModelError(f"{folder} lacks a part of its weights: {', '.join(missing)}")
+        if missing := sorted(shard for shard in _shards(index) if not (folder / shard).is_file()):
+            named = ", ".join(shard if len(shard) <= 60 else f"{shard[:57]}..." for shard in missing[:3])
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise ModelError(f"{folder} lacks a part of its weights: {named}{more}")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder, sorted."""
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _shards(index: Path) -> set[str]:
+    """The files that an index of shards names."""
+    content = read_json(index)
+    shards = content.get("weight_map", {}) if isinstance(content, dict) else None
+    if not isinstance(shards, dict) or not all(map(_is_file_name, shards.values())):
+        raise ModelError(f"{index} is damaged: its weight_map does not give a file for each weight")
+    return set(shards.values())
+
+
+def _is_file_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) < 256 and not set("/\\\0") & set(value)
 
 
 def needed_files(folder: Path) -> Iterator[Path]:
@@ -78,13 +103,35 @@ def _is_readable(path: Path) -> bool:
     return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, allow_nan: bool = False) -> Any:
     """The value that a JSON file holds.
 
+    Args:
+        path: the file.
+        allow_nan: accept NaN and Infinity, which are not JSON.
+
     Raises:
-        ModelError: it cannot be read, or is not JSON.
+        ModelError: it cannot be read, is not JSON, holds text that is not Unicode, or is far too large.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():
+            raise ModelError(f"{path} is not a file")
+        if (n_bytes := path.stat().st_size) > MAX_JSON_BYTES:
+            raise ModelError(
+                f"{path} is too large ({n_bytes >> 20} MiB): such a file has at most {MAX_JSON_BYTES >> 20} MiB"
+            )
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if allow_nan else json.loads(text, parse_constant=_refuse)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ModelError(f"{path} cannot be read as JSON: it holds half a character (a lone surrogate)") from None
+    except RecursionError:
+        raise ModelError(f"{path} cannot be read as JSON: it is nested too deeply") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -103,7 +103,7 @@ def _unavailable(shown: str, repo_id: str, why: str) -> HubUnavailableError:
     return HubUnavailableError(
         f"the model '{shown}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
         f"cannot be used: {why}. Three ways: (1) connect once, and it is downloaded by itself or by `hf download "
-        f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write PREDICT "
-        f"USING '/path/to/folder'; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'",
+        f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write USING "
+        f"'/path/to/folder' in the statement; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'",
         why,
     )

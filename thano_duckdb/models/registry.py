@@ -26,6 +26,7 @@ import platformdirs
 from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
 from thano_duckdb.masking import masked
 
+from .built_in_models import find_built_in
 from .checkpoint import check_checkpoint, needed_files, read_json
 from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
@@ -131,9 +132,14 @@ class Registry:
         """The name in its normal form, if a model may be published under it.
 
         Raises:
-            RegistryError: it is not a valid name, or it is taken and `overwrite` is not set.
+            RegistryError: it is not a valid name, it is that of a built-in model, or it is taken and `overwrite` is not
+                set.
         """
         name = check_name(name)
+        if find_built_in(name):
+            raise RegistryError(
+                f"'{name}' is the name of a built-in model, which a model of yours would hide; choose another name"
+            )
         if not overwrite and self.versions(name):
             raise RegistryError(
                 f"the model '{self._name_on_disk(name)}' exists already; add OPTIONS (overwrite=True) to make a new "
@@ -270,7 +276,7 @@ class Registry:
         """The entry of a version; with `damaged`, even if its `thano.json` cannot be read."""
         path = self.home / name / str(version)
         try:
-            about = read_json(path / LINEAGE_FILE)
+            about = read_json(path / LINEAGE_FILE, allow_nan=True)  # of a figure of the training
             return ModelEntry(
                 name=name,
                 version=version,
@@ -293,6 +299,8 @@ class Registry:
     def _check_known(self, spec: str) -> None:
         name, version = split_version(spec)
         versions = self.versions(name)
+        if not versions and find_built_in(name):
+            raise RegistryError(f"the model '{name}' is built in and cannot be deleted; LIST MODEL shows your models")
         if not versions:
             raise RegistryError(f"there is no model '{name}' to delete.{did_you_mean(name, list(self._names()))}")
         if version is not None and version not in versions:

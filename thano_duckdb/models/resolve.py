@@ -25,6 +25,14 @@ RETRY_HUB_AFTER_S = 300
 _HUB_ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?/?")
 _LIKE_A_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
+_OF_A_LANGUAGE = re.compile(r"wav2vec2[_-]?(?:tiny|base|large|xlsr)?[_-]?(?P<code>[a-z]{2})", re.IGNORECASE)
+# ISO 639-1, and what people write in its place (kr, jp, cn).
+_OTHER_LANGUAGES = (
+    "af am ar az be bg bn bs ca cn cs cy da de el es et eu fa fi fr ga gl gu ha he hi hr hu hy id ig is it ja jp ka kk "
+    "km kn ko kr ky lo lt lv mk ml mn mr ms mt my ne nl no or pa pl ps pt ro ru sk sl so sq sr sv sw ta te tg th tl tr "
+    "uk ur uz vi wo xh yo zh zu"
+)
+
 _NO_EXTERNAL_ACCESS = "this database may not (enable_external_access=false)"
 
 _outages: TTLCache[str, str] = TTLCache(maxsize=8, ttl=RETRY_HUB_AFTER_S)
@@ -173,10 +181,23 @@ def _stand_in(spec: str, repo_id: str, why: str) -> ResolvedModel:
 
 
 def _unknown(spec: str, registry: Registry) -> ModelError:
-    known = registry.names() + [name for model in BUILT_IN_MODELS for name in model.names]
+    name = spec if len(spec) <= 100 else f"{spec[:97]}..."
     if not is_name(split_version(spec)[0]):
-        return ModelError(f"'{spec}' is neither the name of a model nor a folder")
+        return ModelError(f"'{name}' is neither the name of a model nor a folder")
+    if "whisper" in spec.casefold():
+        return ModelError(
+            f"there is no model '{name}', and Whisper is not supported: use a CTC model that reads the waveform, such "
+            f"as 'hf://facebook/wav2vec2-base-960h'"
+        )
+    language = _OF_A_LANGUAGE.fullmatch(spec)
+    if language is not None and language["code"].casefold() in _OTHER_LANGUAGES.split():
+        return ModelError(
+            f"there is no built-in model '{name}': those that are built in are for English."
+            f"{did_you_mean(spec, registry.names())} For another language write the address of a CTC model on the "
+            f"Hugging Face hub, 'hf://owner/name', or make one from your own recordings with BUILD MODEL"
+        )
+    known = registry.names() + [name for model in BUILT_IN_MODELS for name in model.names]
     return ModelError(
-        f"there is no model '{spec}'.{did_you_mean(spec, known)} LIST THANOSQL MODEL shows all names; a folder is "
+        f"there is no model '{name}'.{did_you_mean(spec, known)} LIST THANOSQL MODEL shows all names; a folder is "
         f"written './folder', a model on the Hugging Face hub 'hf://owner/name'"
     )

@@ -18,7 +18,10 @@ class Monitor(Protocol):
         """`n_clips` more clips were handed to the engine."""
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:
-        """`n_clips` more clips, `audio_s` seconds of audio in total, are finished; cached transcripts count as well."""
+        """`n_clips` more clips, `audio_s` seconds of audio in total, went through the model."""
+
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
+        """`n_clips` more clips, `audio_s` seconds in total, got the transcript of an equal clip without computing."""
 
     def clip_failed(self, location: str, reason: str) -> None:
         """The clip at `location` (a path, a URL, or `<blob of n bytes>`) gives NULL; `reason` is one sentence."""
@@ -34,6 +37,9 @@ class SilentMonitor:
         """Ignored."""
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:
+        """Ignored."""
+
+    def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """Ignored."""
 
     def clip_failed(self, location: str, reason: str) -> None:

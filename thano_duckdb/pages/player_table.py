@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from thano_duckdb.audio.failure import AudioFailure
+from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.functions.audio_info import AUDIO_INFO
 
@@ -35,13 +36,16 @@ class PlayerRow:
     cells: tuple[str, ...]
 
 
-def player_table(table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool]) -> Page:
+def player_table(
+    table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool], limits: ReadLimits = DEFAULT_LIMITS
+) -> Page:
     """The rows of PRINT AUDIO with their players.
 
     Args:
         table: the columns of the query, then those of `thano_audio_info`.
         audio_col: the column of paths, URLs or contents of files.
         may_read: tells whether a path or URL may be read.
+        limits: on reading one clip.
 
     Raises:
         ThanoError: the column does not exist, or does not hold audio.
@@ -52,7 +56,8 @@ def player_table(table: pa.Table, *, audio_col: str, may_read: Callable[[str], b
         raise ThanoError(f"there is no column '{audio_col}' with audio; the columns are: {', '.join(names)}")
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
-    found = players(audio_values(table.column(audio_at), audio_col, row_indices), may_read=may_read)
+    values = audio_values(table.column(audio_at), audio_col, row_indices)
+    found = players(values, may_read=may_read, limits=limits)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(

@@ -7,6 +7,7 @@ Speech takes 25 kbit/s here, a tenth of WAV, and one core encodes it 160 times f
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
+from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
 from thano_duckdb.audio.opened import OpenSound
 from thano_duckdb.audio.parts import selected_blocks, selected_n_frames
 from thano_duckdb.audio.readers import open_sound
@@ -69,7 +71,11 @@ class Player:
 
 
 def players(
-    values: Sequence[str | bytes | None], *, may_read: Callable[[str], bool], max_bytes: int = MAX_PAGE_BYTES
+    values: Sequence[str | bytes | None],
+    *,
+    may_read: Callable[[str], bool],
+    max_bytes: int = MAX_PAGE_BYTES,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> list[Player | AudioFailure | None]:
     """Players for the values of an audio column (paths, URLs, contents of files), in their order.
 
@@ -77,6 +83,7 @@ def players(
         values: what `Clip.of` takes, or None.
         may_read: tells whether a path or URL may be read.
         max_bytes: total size of the data URIs.
+        limits: on reading one clip.
 
     Returns:
         One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
@@ -88,7 +95,7 @@ def players(
     try:
         # Asked on this thread: DuckDB's connections belong to one at a time.
         readable = [not isinstance(value, str) or may_read(value) for value in values]
-        for made in threads.map(_player, values, readable):
+        for made in threads.map(functools.partial(_player, limits), values, readable):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
@@ -98,19 +105,19 @@ def players(
     return found + [None if value is None else NO_ROOM for value in values[len(found) :]]
 
 
-def _player(value: str | bytes | None, may_read: bool) -> Player | AudioFailure | None:
+def _player(limits: ReadLimits, value: str | bytes | None, may_read: bool) -> Player | AudioFailure | None:
     if value is None:
         return None
     if not may_read:
         return AudioFailure(str(no_files_allowed(str(value))))
-    return player(Clip.of(value))
+    return player(Clip.of(value), limits)
 
 
-def player(clip: Clip) -> Player | AudioFailure:
+def player(clip: Clip, limits: ReadLimits = DEFAULT_LIMITS) -> Player | AudioFailure:
     """One clip as a player, or the reason why there is none. Of a long clip only the beginning is read."""
     try:
-        with open_sound(clip) as sound:
-            mono, is_whole = _beginning(sound, clip)
+        with open_sound(clip, limits) as sound:
+            mono, is_whole = _beginning(sound, clip, limits)
             rate_hz, n_channels = sound.rate_hz, sound.n_channels
             n_frames = len(mono) if is_whole else selected_n_frames(sound, clip)
             name = f"{sound.format} {sound.subtype}"
@@ -125,7 +132,7 @@ def player(clip: Clip) -> Player | AudioFailure:
     )
 
 
-def _beginning(sound: OpenSound, clip: Clip) -> tuple[NDArray[np.float32], bool]:
+def _beginning(sound: OpenSound, clip: Clip, limits: ReadLimits) -> tuple[NDArray[np.float32], bool]:
     """(n_samples,) mono at the source's rate, `MAX_CLIP_S` at most, and whether this is the whole clip.
 
     Raises:
@@ -134,7 +141,7 @@ def _beginning(sound: OpenSound, clip: Clip) -> tuple[NDArray[np.float32], bool]
     n_wanted = MAX_CLIP_S * sound.rate_hz
     parts: list[NDArray[np.float32]] = []
     n_read = 0
-    for block in selected_blocks(sound, clip):
+    for block in selected_blocks(sound, clip, limits):
         scale = 32768 if block.dtype == np.int16 else 1
         with np.errstate(over="ignore", invalid="ignore"):
             parts.append(block.mean(axis=1, dtype=np.float32) / np.float32(scale))

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .decoding.vocabulary import Vocabulary
+from .normalize import INVISIBLE
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032`\u00b4\uff07", "'"))
+_INVISIBLE = re.compile(INVISIBLE)
 _QUOTATION_MARK = re.compile(r"(?<![^\W\d_])'|'(?![^\W\d_])")
 """An apostrophe that is not between letters: `normalize` treats it as a quotation mark too."""
 N_NAMED = 10
@@ -63,7 +65,8 @@ class Alphabet:
         """
         dropped: Counter[str] = Counter()
         spelled = []
-        for char in _QUOTATION_MARK.sub(" ", unicodedata.normalize("NFC", text).translate(_APOSTROPHES)):
+        visible = _INVISIBLE.sub("", text)
+        for char in _QUOTATION_MARK.sub(" ", unicodedata.normalize("NFC", visible).translate(_APOSTROPHES)):
             if char not in self._known:
                 self._known[char] = self._spell(char)
             written = self._known[char]

@@ -11,7 +11,6 @@ from thano_duckdb.monitoring.monitor import Monitor
 
 from .batching import plan_batches
 from .compute import ComputeThread
-from .decoding.decoder import Decoder
 from .device import OutOfMemory
 from .libraries import first_line
 from .recognizer.recognizer import ClipFailure, Recognizer
@@ -35,12 +34,12 @@ class BatchRunner:
         max_batch_samples: the highest cost of a batch (see `plan_batches`); halved when the device runs out of memory.
     """
 
-    def __init__(self, recognizer: Recognizer[Any, Any]) -> None:
+    def __init__(self, recognizer: Recognizer[Any, Any, Any]) -> None:
         self._recognizer = recognizer
         self.max_batch_samples = recognizer.max_batch_samples
 
     def run(
-        self, windows: Sequence[Any], decoder: Decoder, *, max_clips: int | None, monitor: Monitor
+        self, windows: Sequence[Any], decoder: Any, *, max_clips: int | None, monitor: Monitor
     ) -> Iterator[list[Outcome]]:
         """The model's output for every window, batch by batch as they finish.
 
@@ -51,7 +50,8 @@ class BatchRunner:
             monitor: asked between and within batches whether to stop.
 
         Returns:
-            Pairs of an index into `windows` and the outcome of that window; each index occurs once.
+            For each batch a list of pairs: an index into `windows`, and the outcome of that window. Each index occurs
+            once.
 
         Raises:
             RuntimeError: the model fails even on silence, so no clip is to blame.
@@ -67,8 +67,8 @@ class _Call:
     def __init__(
         self,
         runner: BatchRunner,
-        recognizer: Recognizer[Any, Any],
-        decoder: Decoder,
+        recognizer: Recognizer[Any, Any, Any],
+        decoder: Any,
         max_clips: int | None,
         monitor: Monitor,
         threads: Threads,

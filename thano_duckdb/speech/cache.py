@@ -62,7 +62,7 @@ class NoCache:
 
 @functools.cache
 def process_cache() -> MemoryCache:
-    """The cache that all connections of this process share, unless they have their own."""
+    """The cache that all connections of this process share."""
     return MemoryCache()
 
 

@@ -1,8 +1,9 @@
 """Clips in, transcripts out, in the same order: the single entry point to recognition.
 
-Threads decode audio ahead of the model. Decoded clips are collected in pools of a fixed number of bytes. The windows of
-a pool are sorted by length and go through the model in batches, while the threads decode the next pool. So memory use
-does not grow with the number of clips, and the batches, and with them the rounding errors, are the same in every run.
+Threads decode audio ahead of the model. Decoded clips are collected in pools of a limited number of bytes. The windows
+of a pool are sorted by length and go through the model in batches, while the threads decode the next pool. So memory
+does not grow with the number of clips. On a CPU the batches, and with them the rounding errors, are the same in every
+run; on a GPU they depend on the memory that is free.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from thano_duckdb.monitoring.monitor import Monitor
 
 from .batch_runner import BatchRunner
 from .cache import TranscriptCache
-from .decoding.decoder import Decoder
 from .heap import trim
 from .readahead import ReadAhead
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
@@ -40,15 +40,15 @@ class Limits:
     Attributes:
         pool_bytes: decoded audio from which batches are made; more than an hour, so that sorting by length leaves
             little padding.
-        first_pool_part: the first pool is this fraction (1/8) of `pool_bytes`, so that the model starts early; each
-            following pool is twice as large, up to `pool_bytes`.
+        first_pool_bytes: size of the first pool, small so that the model starts early; each following pool is twice as
+            large, up to `pool_bytes`.
         decode_threads: clips that are decoded at a time.
         trim_above_bytes: a call that decoded more than this returns freed memory to the system, which takes
             milliseconds.
     """
 
     pool_bytes: int = 256 * 1024 * 1024
-    first_pool_part: int = 8
+    first_pool_bytes: int = 32 * 1024 * 1024
     decode_threads: int = min(16, max(4, os.cpu_count() or 1))
     trim_above_bytes: int = 32 * 1024 * 1024
 
@@ -102,7 +102,7 @@ class Engine:
 
     def __init__(
         self,
-        recognizer: Recognizer[Any, Any],
+        recognizer: Recognizer[Any, Any, Any],
         *,
         read: Callable[[Clip], Waveform | AudioFailure] = decode,
         limits: Limits | None = None,
@@ -118,19 +118,21 @@ class Engine:
         self,
         clips: Sequence[Clip | None],
         *,
-        decoder: Decoder,
+        decoder: Any,
         cache: TranscriptCache,
         max_clips: int | None,
         monitor: Monitor,
+        read: Callable[[Clip], Waveform | AudioFailure] | None = None,
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
         Args:
             clips: the clips to transcribe, or None.
-            decoder: turns the scores of the frames into text.
+            decoder: one that the recognizer accepts, such as its `default_decoder`.
             cache: holds the transcripts of clips that were transcribed before, and receives the new ones.
             max_clips: the most clips in a batch; None lets the device decide.
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
+            read: reads the clips of this call, if they have limits of their own.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -138,6 +140,8 @@ class Engine:
 
         Raises:
             Cancelled: `monitor` was cancelled. What was transcribed until then is in the cache.
+            AudioError: a clip failed and `monitor` stops at the first failure.
+            RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
         jobs = _jobs(clips, self.recognizer.fingerprint(decoder))
@@ -153,10 +157,10 @@ class Engine:
                 transcripts[row] = cached
             n_cached += len(job.rows)
             cached_s += len(job.rows) * (cached.duration_s or 0.0)
-        monitor.clips_done(n_cached, cached_s)
+        monitor.clips_cached(n_cached, cached_s)
         if not new_jobs:
             return transcripts
-        call = _Call(self.recognizer, self._runner, self._read, self._limits, decoder, max_clips, monitor)
+        call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
         # Closed at once if the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
             for job, transcript in finished:
@@ -194,18 +198,20 @@ def _report(job: _Job, transcript: Transcript, monitor: Monitor) -> None:
     if transcript.error is not None:
         monitor.clip_failed(job.clip.location, transcript.error)
     audio_s = 0.0 if transcript.error is not None else transcript.duration_s or 0.0
-    monitor.clips_done(len(job.rows), len(job.rows) * audio_s)
+    monitor.clips_done(1, audio_s)
+    if n_equal := len(job.rows) - 1:
+        monitor.clips_cached(n_equal, n_equal * audio_s)
 
 
 @dataclass(frozen=True)
 class _Call:
     """A single call of `Engine.transcribe`, for the clips that are not in the cache."""
 
-    recognizer: Recognizer[Any, Any]
+    recognizer: Recognizer[Any, Any, Any]
     runner: BatchRunner
     read: Callable[[Clip], Waveform | AudioFailure]
     limits: Limits
-    decoder: Decoder
+    decoder: Any
     max_clips: int | None
     monitor: Monitor
 
@@ -222,7 +228,7 @@ class _Call:
         ) as decoded:
             pool: list[_Utterance] = []
             total_bytes = 0
-            pool_bytes, full_bytes = 0, limits.pool_bytes // limits.first_pool_part
+            pool_bytes, full_bytes = 0, min(limits.first_pool_bytes, limits.pool_bytes)
             for utterance in decoded:
                 if isinstance(utterance, _Unreadable):
                     decoded.release(_n_bytes(utterance))
@@ -232,11 +238,11 @@ class _Call:
                 pool_bytes += _n_bytes(utterance)
                 total_bytes += _n_bytes(utterance)
                 if pool_bytes >= full_bytes:
-                    yield from self._recognise(pool)
+                    yield from self._recognize(pool)
                     pool.clear()
                     decoded.release(pool_bytes)
                     pool_bytes, full_bytes = 0, min(2 * full_bytes, limits.pool_bytes)
-            yield from self._recognise(pool)
+            yield from self._recognize(pool)
             pool.clear()
         if total_bytes > limits.trim_above_bytes:
             trim()
@@ -251,7 +257,7 @@ class _Call:
             return _Unreadable(job, prepared.reason, waveform.duration_s)
         return _Utterance(job, waveform.duration_s, prepared)
 
-    def _recognise(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
+    def _recognize(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of decoded clips, each as soon as the model has processed its last window."""
         windows, origins = [], []
         for utterance in pool:

@@ -60,7 +60,15 @@ def character_errors(
 
 
 def error_rate(counts: Iterable[EditCounts | None]) -> float | None:
-    """All errors divided by the total length of the references; None if that length is 0."""
+    """All errors divided by the total length of the references; None if that length is 0.
+
+    So a hypothesis against an empty reference has no rate by itself; pooled with others, its insertions count.
+
+    >>> error_rate(word_errors([""], ["a b"])) is None
+    True
+    >>> error_rate(word_errors(["", "a b c d"], ["a b", "a b c d"]))
+    0.5
+    """
     present = [pair for pair in counts if pair is not None]
     length = sum(pair.length for pair in present)
     return sum(pair.errors for pair in present) / length if length else None

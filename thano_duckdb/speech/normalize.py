@@ -10,6 +10,13 @@ import pyarrow.compute as pc
 _APOSTROPHES = "[\u2018\u2019\u201b\u02bc\u2032`]"
 _ACUTE = "\u00b4"  # separate, because NFKC turns it into a space and a combining accent
 
+# What Unicode calls default ignorable: soft hyphen, zero-width space and joiners, directional marks, variation
+# selectors, byte order mark and the like. Nobody sees them, so they must not cut a word.
+INVISIBLE = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+
 # RE2, the engine behind Arrow, has no look-around, so the neighbour of an apostrophe is matched too and put back.
 _NOT_IN_A_WORD = r"[^\p{L}\p{M}\p{Nd}']+"
 _APOSTROPHE_AFTER_NO_LETTER = r"(^|[^\p{L}\p{M}])'+"
@@ -21,7 +28,8 @@ def normalize(texts: pa.Array) -> pa.StringArray:
 
     The steps, in this order:
 
-    1. a free-standing acute accent becomes an apostrophe; then Unicode NFKC;
+    1. invisible characters vanish (soft hyphens, zero-width spaces, directional marks); a free-standing acute accent
+       becomes an apostrophe; then Unicode NFKC;
     2. lower case, character by character (a final capital sigma becomes a medial small one), and NFKC again, because a
        small letter may have a composed form that the capital lacks;
     3. typographic apostrophes (U+2018, U+2019, U+201B, U+02BC, U+2032, and the grave accent) become `'`;
@@ -41,6 +49,7 @@ def normalize(texts: pa.Array) -> pa.StringArray:
     if pc.all(pc.string_is_ascii(texts)).as_py():  # no accents to compose, as in most English corpora
         texts = pc.utf8_lower(texts)
     else:
+        texts = pc.replace_substring_regex(texts, INVISIBLE, "")
         texts = pc.utf8_normalize(pc.replace_substring(texts, _ACUTE, "'"), "NFKC")
         texts = pc.utf8_normalize(pc.utf8_lower(texts), "NFKC")
     texts = pc.replace_substring_regex(texts, _APOSTROPHES, "'")

@@ -31,21 +31,18 @@ class ScoredUtterance:
     duration_s: float | None
 
 
-def scores(
-    utterances: Sequence[ScoredUtterance], *, elapsed_s: float | None, interval: bool
-) -> dict[str, float | None]:
+def scores(utterances: Sequence[ScoredUtterance], *, interval: bool) -> dict[str, float | None]:
     """The metrics of EVALUATE, in the order in which they are shown.
 
     Args:
         utterances: the utterances to score together.
-        elapsed_s: the time that transcribing them took; without it there is no `speed`.
         interval: whether to add a 95 % confidence interval of the word error rate, by bootstrap over utterances (Bisani
             and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004).
 
     Returns:
         wer, cer, ser (share of utterances with at least one word error), substitutions, deletions, insertions, words
-        (of the references), clips (that were scored), failed, audio_hours (of the scored clips) and speed (hours of
-        audio per hour). A rate is None if its denominator is 0.
+        (of the references), clips (that were scored), failed, and audio_hours (of the scored clips). A rate is None if
+        its denominator is 0.
     """
     with_reference = [utterance for utterance in utterances if utterance.reference is not None]
     scored = [utterance for utterance in with_reference if utterance.hypothesis is not None]
@@ -71,8 +68,6 @@ def scores(
         "failed": len(with_reference) - len(scored),
         "audio_hours": audio_s / 3600,
     }
-    if elapsed_s is not None:
-        metrics["speed"] = audio_s / elapsed_s if elapsed_s > 0 else None
     return metrics
 
 

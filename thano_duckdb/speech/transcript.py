@@ -48,7 +48,8 @@ class Transcript:
     """The text of a clip, or the reason why there is none.
 
     Attributes:
-        text: the words separated by spaces; empty if there is no speech; None if the clip failed.
+        text: the words with the delimiter of the vocabulary between them; empty if there is no speech; None if the clip
+            failed.
         confidence: geometric mean of the model's probabilities for this text (see `decoding.greedy`).
         duration_s: length of the original clip; None if unknown.
         words: the words of `text`, in order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from thano_duckdb.audio.decode import decode
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint
@@ -138,7 +140,7 @@ class _Build:
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore()
+        store = AudioStore(decoder=functools.partial(decode, limits=self.options.read_limits))
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:

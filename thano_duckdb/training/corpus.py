@@ -11,7 +11,7 @@ import numpy as np
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import AudioError, ThanoError
+from thano_duckdb.errors import AudioError, ThanoError, brief_location
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
 from thano_duckdb.speech.readahead import ReadAhead
@@ -141,7 +141,7 @@ class _Row:
 
     @property
     def location(self) -> str:
-        return Clip.of(self.example.audio).location if self.example.audio is not None else "NULL"
+        return brief_location(Clip.of(self.example.audio).location) if self.example.audio is not None else "NULL"
 
 
 @dataclass(frozen=True)

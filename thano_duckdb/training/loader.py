@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure
-from thano_duckdb.errors import AudioError
+from thano_duckdb.errors import AudioError, brief_location
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.readahead import ReadAhead
 from thano_duckdb.speech.recognizer.features import Features
@@ -113,7 +113,8 @@ class BatchLoader:
         samples = self._store.read(utterance.key, utterance.source)
         if isinstance(samples, AudioFailure):
             raise AudioError(
-                f"{utterance.source.location} could be read when the build started, but not any more: {samples.reason}"
+                f"{brief_location(utterance.source.location)} could be read when the build started, but not any more: "
+                f"{samples.reason}"
             )
         return self._network.features(self._augmented(index, samples))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.option import Option, StatementKind
 from thano_duckdb.options import find_option
 
 # Options that change nothing about the resulting model: a build resumes although they have changed.
-_WITHOUT_INFLUENCE = ("overwrite", "resume", "on_error")
+_WITHOUT_INFLUENCE = ("overwrite", "resume", "on_error", "max_bytes", "max_duration", "timeout")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class TrainingOptions:
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
         resume: continue from the last checkpoint of the same build.
+        max_bytes, max_duration, timeout: limits on reading one clip.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
@@ -69,6 +71,9 @@ class TrainingOptions:
     gradient_accumulation: int = _default("gradient_accumulation")
     overwrite: bool = _default("overwrite")
     resume: bool = _default("resume")
+    max_bytes: int | None = _default("max_bytes")
+    max_duration: float | None = _default("max_duration")
+    timeout: float | None = _default("timeout")
     on_error: str = _default("on_error")
     device: str = _default("device")
     precision: str = _default("precision")
@@ -93,6 +98,11 @@ class TrainingOptions:
     def augments(self) -> bool:
         """Whether training also uses altered copies of the clips."""
         return self.from_scratch if self.augment is None else self.augment
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take."""
+        return ReadLimits(self.max_bytes, self.max_duration, self.timeout)
 
     def influential(self) -> dict[str, Any]:
         """What the outcome depends on."""

@@ -6,12 +6,17 @@ SELECT unnest(thano_scores(src."text", thano_transcribe('Wav2Vec2En', src."audio
 -- case: for each speaker
 EVALUATE USING mine@2 OPTIONS (by='speaker', text_col=text, batch_size=8) AS FROM librispeech_test
 -- becomes
-SELECT src."speaker", unnest(thano_scores(src."text", thano_transcribe('mine@2', src."audio_path", '{"batch_size": 8}'), grouped := true), recursive := true) FROM (FROM librispeech_test) AS src GROUP BY src."speaker" ORDER BY src."speaker"
+SELECT "speaker", unnest(thano_scores) FROM (SELECT src."speaker", thano_group_scores(src."text", thano_transcribe('mine@2', src."audio_path", '{"batch_size": 8}')) AS thano_scores FROM (FROM librispeech_test) AS src GROUP BY src."speaker") ORDER BY 1
 
 -- case: for each speaker, on the transcripts of another model
 EVALUATE USING m OPTIONS (by='speaker', text_col=predicted) AS PREDICT USING n AS FROM librispeech_test
 -- becomes
-SELECT src."speaker", unnest(thano_scores(src."predicted", thano_transcribe('m', src."audio_path"), grouped := true), recursive := true) FROM (SELECT src.*, thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker" ORDER BY src."speaker"
+SELECT "speaker", unnest(thano_scores) FROM (SELECT src."speaker", thano_group_scores(src."predicted", thano_transcribe('m', src."audio_path")) AS thano_scores FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker") ORDER BY 1
+
+-- case: by two columns
+EVALUATE USING m OPTIONS (by=['speaker', "my text"]) AS SELECT *, 1 AS "my text" FROM librispeech_test
+-- becomes
+SELECT "speaker", "my text", unnest(thano_scores) FROM (SELECT src."speaker", src."my text", thano_group_scores(src."text", thano_transcribe('m', src."audio_path")) AS thano_scores FROM (SELECT *, 1 AS "my text" FROM librispeech_test) AS src GROUP BY src."speaker", src."my text") ORDER BY 1, 2
 
 -- case: within a query
 SELECT score FROM (EVALUATE USING Wav2Vec2En AS FROM librispeech_test) WHERE metric = 'clips'

@@ -62,3 +62,33 @@ SELECT * FROM thano_upload_model('my-model.v2', 'models/it''s mine', '{}')
 DELETE MODEL 'my-model.v2';
 -- becomes
 SELECT * FROM thano_delete_model('my-model.v2');
+
+-- case: as people type it
+LIST MODELS
+-- becomes
+SELECT * FROM thano_models() WHERE kind <> 'built-in'
+
+-- case: tables, as people type it
+LIST TABLES;
+-- becomes
+SELECT table_name FROM duckdb_tables() WHERE NOT internal;
+
+-- case: every model, as people type it
+CREATE TABLE all_models AS LIST THANOSQL MODELS
+-- becomes
+CREATE TABLE all_models AS SELECT * FROM thano_models()
+
+-- case: drop
+DROP MODEL my-model
+-- becomes
+SELECT * FROM thano_delete_model('my-model')
+
+-- case: drop, if it exists
+drop model if exists 'my-model';
+-- becomes
+SELECT * FROM thano_delete_model('my-model', if_exists := true);
+
+-- case: delete, if it exists
+DELETE MODEL IF EXISTS m@2
+-- becomes
+SELECT * FROM thano_delete_model('m@2', if_exists := true)

@@ -26,7 +26,7 @@ BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (text_col='predicted') AS
 SELECT * FROM (PREDICT USING Wav2Vec2En OPTIONS (include=confidence) AS FROM librispeech_train) WHERE confidence > 0.8
 -- becomes
 SELECT unnest(thano_build('mine', 'Wav2Vec2TinyEn', '{}', list({'audio': src."audio_path", 'text': src."predicted"})), recursive := true) FROM (
-SELECT * FROM (SELECT src.*, thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_train) AS src) WHERE confidence > 0.8) AS src
+SELECT * FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted', 'confidence'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_train) AS src) WHERE confidence > 0.8) AS src
 
 -- case: continuing from a version
 FIT MODEL mine USING mine@3 OPTIONS (max_epochs=1) AS FROM librispeech_train

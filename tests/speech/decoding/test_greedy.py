@@ -175,3 +175,35 @@ def test_texts_are_those_of_hugging_faces_tokenizer_except_for_double_spaces(
     tokenizer: transformers.Wav2Vec2CTCTokenizer, ids: list[int]
 ) -> None:
     assert decode_ids(ids, None, VOCABULARY).text == " ".join(tokenizer.decode(ids).split())
+
+
+def times(frames: str, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, float, float]]:
+    return [
+        (each.word, round(each.start_s, 6), round(each.end_s, 6)) for each in decode(frames, None, vocabulary).words
+    ]
+
+
+def test_the_times_of_a_word_span_no_long_gap() -> None:
+    blank = "_" * 5000  # 100 s
+    assert times(f"H{blank}EL_LO|YOU") == [("HELLO", 100.02, 100.12), ("YOU", 100.14, 100.2)]
+    assert times(f"HEL_L{blank}O{blank}|YOU") == [("HELLO", 0.0, 0.1), ("YOU", 200.14, 200.2)]
+    assert times(f"A{blank}B") == [("AB", 0.0, 0.02)]
+    assert decode(f"H{blank}EL_LO|YOU").text == "HELLO YOU"
+
+
+@pytest.mark.parametrize(("n_blanks", "end_s"), [(50, 1.04), (51, 0.02)])
+def test_a_gap_of_a_second_belongs_to_the_word(n_blanks: int, end_s: float) -> None:
+    assert times(f"A{'_' * n_blanks}B") == [("AB", 0.0, end_s)]
+
+
+def test_without_delimiters_a_clip_is_one_word_as_long_as_its_text() -> None:
+    vocabulary = Vocabulary(VOCABULARY.tokens, frozenset())
+    assert times(f"A{'_' * 100}B", vocabulary) == [("AB", 0.0, 2.04)]
+
+
+@given(st.text("AB_|", max_size=30), st.integers(51, 200))
+def test_words_stay_in_order_and_apart(pattern: str, n_blanks: int) -> None:
+    found = times(pattern.replace("_", "_" * n_blanks) or "_")
+    bounds = [time for _, start_s, end_s in found for time in (start_s, end_s)]
+    assert bounds == sorted(bounds)
+    assert all(end_s - start_s <= len(pattern) * FRAME_S + 1e-6 for _, start_s, end_s in found)

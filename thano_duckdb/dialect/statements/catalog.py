@@ -23,6 +23,9 @@ _LISTS = {
 }
 
 
+_SYNONYMS = {"MODELS": "MODEL", "TABLES": "TABLE", "DATASETS": "DATASET"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListAll(Node):
     """`LIST MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
@@ -38,6 +41,7 @@ class ListAll(Node):
     def read(cls, reader: TokenReader, keyword: Span) -> Self:
         """Read what follows LIST and MODEL, TABLE or THANOSQL."""
         what = reader.tokens.word(reader.index - 1).upper()
+        what = _SYNONYMS.get(what, what)
         if what == "THANOSQL":
             what, keyword = _thanosql(reader, "LIST", keyword)
             what = f"THANOSQL {what}"
@@ -130,23 +134,34 @@ class Upload(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(Node):
-    """`DELETE MODEL name`."""
+    """`DELETE MODEL [IF EXISTS] name`, or DROP MODEL.
+
+    Attributes:
+        name: of the model, or of one of its versions.
+        if_exists: a name that does not exist is no error.
+    """
 
     kind = StatementKind.DELETE
     runs_now = True
     name: Name
+    if_exists: bool = False
 
     @classmethod
     def read(cls, reader: TokenReader, keyword: Span) -> Self:
-        """Read `name`."""
-        name = reader.name("model", cls.kind)
+        """Read `[IF EXISTS] name`."""
+        if_exists = (reader.word, reader.tokens.word(reader.index + 1)) == ("if", "exists")
+        if if_exists:
+            reader.skip(2)
+        after = "IF EXISTS" if if_exists else f"{reader.tokens.sql[keyword.start :].split()[0].upper()} MODEL"
+        name = reader.name("model", after, with_version=True)
         options = read_options(reader, cls.kind)
         reader.expect_end()
-        return cls(name=name, options=options, **written_at(reader, keyword))
+        return cls(name=name, if_exists=if_exists, options=options, **written_at(reader, keyword))
 
     def sql_around(self) -> tuple[str, str]:
         """A call that removes the model from the registry."""
-        return f"SELECT * FROM thano_delete_model({literal(self.name.text)})", ""
+        if_exists = ", if_exists := true" if self.if_exists else ""
+        return f"SELECT * FROM thano_delete_model({literal(self.name.text)}{if_exists})", ""
 
 
 def _read_get(reader: TokenReader, keyword: Span) -> GetModel | GetDataset:
@@ -156,7 +171,7 @@ def _read_get(reader: TokenReader, keyword: Span) -> GetModel | GetDataset:
 
 def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]:
     """Read the MODEL or DATASET after THANOSQL; returns it, and where the keywords up to it are written."""
-    what = reader.word.upper()
+    what = _SYNONYMS.get(reader.word.upper(), reader.word.upper()) if verb == "LIST" else reader.word.upper()
     if what not in ("MODEL", "DATASET"):
         raise reader.error(f"{verb} THANOSQL is followed by MODEL or DATASET, not {reader.shown}")
     reader.skip()
@@ -166,7 +181,9 @@ def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]
 def _list_is_unambiguous(beginning: Beginning) -> bool:
     _list, second, third, _fourth = beginning.words
     if second == "thanosql":
-        return third in ("model", "dataset")
+        return third in ("model", "models", "dataset", "datasets")
+    if second in ("models", "tables"):
+        return not beginning.is_first
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 
@@ -185,9 +202,10 @@ def _delete_is_unambiguous(beginning: Beginning) -> bool:
 SYNTAXES = (
     *(
         Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
-        for what in ("MODEL", "TABLE", "THANOSQL")
+        for what in ("MODEL", "MODELS", "TABLE", "TABLES", "THANOSQL")
     ),
     Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
     Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
     Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
+    Syntax(keywords="DROP MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
 )

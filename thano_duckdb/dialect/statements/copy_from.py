@@ -1,7 +1,8 @@
-"""COPY with OPTIONS makes a table of a file, or of a folder of audio: DuckDB's own COPY has no OPTIONS."""
+"""COPY with OPTIONS makes a table of a file, of a folder of audio, or of JSON records: DuckDB's COPY has no OPTIONS."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Self
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from duckdb import token_type
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.dialect.lexer import Tokens
 from thano_duckdb.dialect.nodes import Name, Node
 from thano_duckdb.dialect.option_reader import read_options
@@ -19,8 +20,13 @@ from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.errors import brief
 from thano_duckdb.option import StatementKind
 
+from .json_records import records
 from .syntax import Syntax, written_at
 
+_FOLDER_OF_LATER_TUTORIALS = "thanosql-dataset/"
+_RECORDS = re.compile(r"\s*\[\s*(\{|\]\s*$)")
+_WILDCARDS = re.compile(r"[*?\[]")
+_EXTENSION = re.compile(r"\.[0-9]?[a-z][a-z0-9]*")
 _NAMES = frozenset({token_type.identifier, token_type.keyword})
 _COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 _READERS = {
@@ -74,7 +80,7 @@ class Copy(Node):
         Raises:
             DialectError: the file is of a kind that is not read.
         """
-        table, rows = self.table.text, f"SELECT * FROM {_reader(self)}({literal(self.file.text)})"
+        table, rows = self.table.text, _rows(self)
         exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
         if exists == "replace":
             return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
@@ -83,15 +89,35 @@ class Copy(Node):
         return f"CREATE TABLE {table} AS {rows}", ""
 
 
+def _rows(node: Copy) -> str:
+    """The query that reads what a COPY names: records of JSON in the text itself, a file, or audio.
+
+    Raises:
+        DialectError: it is of a kind that is not read.
+    """
+    path = node.file.text
+    if _RECORDS.match(path):
+        try:
+            return f"SELECT unnest({records(path)}, max_depth := 2)"
+        except ValueError as error:
+            raise node.error(f"The JSON records of COPY cannot be read: {error}", node.file.span) from None
+    reader, file = _reader(node), literal(path)
+    is_local = reader != "thano_audio" and "://" not in path
+    # A name with wildcards may be that of a file; the folder of the later tutorials has another name here.
+    if is_local and (_WILDCARDS.search(path) or path.startswith(_FOLDER_OF_LATER_TUTORIALS)):
+        file = f"thano_file({file})"
+    return f"SELECT * FROM {reader}({file})"
+
+
 def _reader(node: Copy) -> str:
     """The table function for the file of a COPY, by the end of its name."""
     path = node.file.text
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix not in _READERS and "://" in path:
-        suffix = _suffix(urlsplit(path).path)  # in an address a ? or a # ends the path
+        suffix = suffix_of(urlsplit(path).path)  # in an address a ? or a # ends the path
     if suffix in _READERS:
         return _READERS[suffix]
-    if not suffix or suffix in AUDIO_SUFFIXES:
+    if not suffix or suffix in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
         return "thano_audio"
     problem = _REFUSED.get(
         suffix,
@@ -101,14 +127,15 @@ def _reader(node: Copy) -> str:
     raise node.error(problem, node.file.span)
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
     """The last extension of a path, in small letters, before a compression's; empty for a folder."""
     if path.endswith(("/", "\\")):
         return ""
     suffixes = PurePosixPath(path.replace("\\", "/").lower()).suffixes
     if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED:
         return suffixes[-2]
-    return suffixes[-1] if suffixes else ""
+    # `calls.2024` and `v1.5 of May` are folders.
+    return suffixes[-1] if suffixes and _EXTENSION.fullmatch(suffixes[-1]) else ""
 
 
 def _begins(tokens: Tokens, index: int) -> bool:

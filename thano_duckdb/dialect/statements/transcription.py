@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +13,52 @@ from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.option import StatementKind
 
 from .syntax import Syntax, over_a_query
+
+AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format", "subtype", "error")
+"""What PRINT AUDIO adds to its query: the fields of `thano_audio_info`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddingNode(QueryNode):
+    """A statement that gives the columns of its query, and columns of its own after them.
+
+    A column of its own replaces one of the same name in the query, in any case of letters. The text alone does not say
+    which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
+    """
+
+    def added_columns(self) -> list[str]:
+        """The names of its own columns."""
+        raise NotImplementedError
+
+    def added_sql(self) -> str:
+        """The SELECT list of its own columns."""
+        raise NotImplementedError
+
+    def sql_around(self) -> tuple[str, str]:
+        """A SELECT of the other columns of the query, then its own."""
+        names, added = self.added_columns(), self.added_sql()
+        replaced = [name for name in names if not self._is_audio(name)]
+        kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
+        if len(replaced) == len(names):
+            return f"SELECT {kept}, {added} FROM (", ") AS src"
+        # The column of audio is read, and so is among those of the query; DuckDB's COLUMNS may not be empty.
+        others = f"src.* EXCLUDE ({self.column('audio_col').removeprefix('src.')})"
+        if not replaced:
+            return f"SELECT {others}, {added} FROM (", ") AS src"
+        return f"SELECT {others}, {added} FROM (SELECT {kept} FROM (", ")) AS src"
+
+    def sql_around_unknown(self) -> tuple[str, str]:
+        """The same where the columns of the query are not known: DuckDB finds its tables without."""
+        return f"SELECT src.*, {self.added_sql()} FROM (", ") AS src"
+
+    def warnings(self) -> Iterator[tuple[str, Span]]:
+        """Also where the column of audio itself is replaced; other columns are found when the statement runs."""
+        yield from super(AddingNode, self).warnings()
+        if any(map(self._is_audio, self.added_columns())):
+            yield f"{self.kind} replaces the column of audio", self.options.span_of("audio_col") or self.keyword
+
+    def _is_audio(self, name: str) -> bool:
+        return name.casefold() == (self.options.text("audio_col") or "").casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,21 +82,23 @@ class TranscribingNode(QueryNode):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predict(TranscribingNode):
+class Predict(AddingNode, TranscribingNode):
     """`PREDICT USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PREDICT
 
-    def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the query's columns, the transcript, and what `include` asks for."""
-        fields = {self.options.text("result_col") or "": "text"}
-        for field in self.options.texts("include"):
-            if field in (name.lower() for name in fields):
-                raise self.error("result_col and include name the same column", self.options.span_of("include"))
-            fields[field] = field
+    def added_columns(self) -> list[str]:
+        """The transcript, and what `include` asks for."""
+        return [self.options.text("result_col") or "", *self.options.texts("include")]
+
+    def added_sql(self) -> str:
+        """Fields of the transcript."""
+        result, *included = self.added_columns()
+        if result.lower() in included:
+            raise self.error("result_col and include name the same column", self.options.span_of("include"))
         call = self.transcript()
-        results = ", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in fields.items())
-        return f"SELECT src.*, {results} FROM (", ") AS src"
+        fields = {result: "text"} | {name: name for name in included}
+        return ", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in fields.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +108,21 @@ class Evaluate(TranscribingNode):
     kind = StatementKind.EVALUATE
 
     def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the metrics of all rows, or of each group of `by`."""
+        """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
         arguments = f"{self.column('text_col')}, {self.transcript()}"
-        if self.options.text("by") is None:
+        by = self.options.texts("by")
+        if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
-        group = self.column("by")
-        scores = f"unnest(thano_scores({arguments}, grouped := true), recursive := true)"
-        return f"SELECT {group}, {scores} FROM (", f") AS src GROUP BY {group} ORDER BY {group}"
+        groups = ", ".join(f"src.{identifier(name)}" for name in by)
+        # Grouped first: unnest would call the function once for each field of its struct.
+        scores = f"unnest(thano_scores) FROM (SELECT {groups}, thano_group_scores({arguments}) AS thano_scores"
+        kept = ", ".join(identifier(name) for name in by)
+        order = ", ".join(str(number) for number in range(1, len(by) + 1))
+        return f"SELECT {kept}, {scores} FROM (", f") AS src GROUP BY {groups}) ORDER BY {order}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrintAudio(QueryNode):
+class PrintAudio(AddingNode):
     """`PRINT AUDIO [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PRINT_AUDIO
@@ -79,9 +132,16 @@ class PrintAudio(QueryNode):
         """Read `[OPTIONS (..)] AS`."""
         return cls(**over_a_query(reader, keyword, cls.kind))
 
-    def sql_around(self) -> tuple[str, str]:
-        """A SELECT of the query's columns and what the headers of the audio say."""
-        return f"SELECT src.*, unnest(thano_audio_info({self.column('audio_col')})) FROM (", ") AS src"
+    def added_columns(self) -> list[str]:
+        """What the headers of the audio say."""
+        return [*AUDIO_INFO_COLUMNS]
+
+    def added_sql(self) -> str:
+        """Fields of the header."""
+        arguments = self.column("audio_col")
+        if options := self.options.for_function:
+            arguments += f", {json_literal(options)}"
+        return f"unnest(thano_audio_info({arguments}))"
 
 
 SYNTAXES = (

@@ -19,6 +19,9 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from .decoder import FrameScores, Hypothesis
 from .vocabulary import Vocabulary
 
+MAX_GAP_S = 1.0
+"""The times of a word span no longer gap between two of its letters."""
+
 
 @dataclass(frozen=True)
 class GreedyDecoder:
@@ -43,10 +46,14 @@ def greedy_decode(
 ) -> list[Hypothesis]:
     """The texts of the best paths of any number of clips; decoding many at a time is faster per clip.
 
-    A word lasts from the start of its first frame to the end of its last. Its confidence is the geometric mean of the
+    A word lasts from the start of its first frame to the end of its last: a frame is one whose best label is a
+    character of the word. Letters of one word may be far apart, with nothing but blanks between them, when the model
+    writes no delimiter over a silence: then the word has all its letters, and the times of the stretch with most of its
+    frames among those that no gap of more than `MAX_GAP_S` cuts. (Where a language is written without delimiters, a
+    clip is one word, and this does not apply.) Its confidence is the geometric mean of the
     best probability over the frames that write its characters, and the confidence of the text is the same mean over
     all its words. Frames of blanks and delimiters count only if there is no text: then the mean is over all frames.
-    Words are separated by a single space, and there are no spaces at the ends.
+    Between two words stands the delimiter of the vocabulary, a space in most; there is none at the ends.
 
     Args:
         ids: for each clip, the best id of each frame (at least one), shape (frames,).
@@ -76,14 +83,20 @@ def greedy_decode(
     n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # delimiters and clip ends up to each run
     first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # first run of each word, into `written`
     bounds = np.append(first, len(written))
-    last = bounds[1:] - 1
     n_frames = (run_stops - run_starts)[written]
     sums = run_log_probs[written]
     word_clips = run_clips[written[first]]
 
+    from_run: NDArray[np.integer] = first
+    to_run: NDArray[np.integer] = bounds[1:] - 1
+    if vocabulary.delimiter_ids:
+        gaps = run_starts[written[1:]] - run_stops[written[:-1]]
+        cuts = 1 + np.flatnonzero(gaps * stride > MAX_GAP_S * SAMPLE_RATE_HZ)
+        from_run, to_run = _longest_stretches(first, cuts, n_frames)
+
     records = np.empty(len(first), WORD_RECORD)
-    records["start_s"] = (run_starts[written[first]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
-    records["end_s"] = (run_stops[written[last]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
+    records["start_s"] = (run_starts[written[from_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
+    records["end_s"] = (run_stops[written[to_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
     records["confidence"] = _probability(np.add.reduceat(sums, first), np.add.reduceat(n_frames, first))
 
     # A clip may have no words, for which `reduceat` cannot be used.
@@ -111,6 +124,25 @@ def greedy_decode(
             strict=True,
         )
     ]
+
+
+def _longest_stretches(
+    first: NDArray[np.integer], cuts: NDArray[np.integer], n_frames: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """The first and the last run of the stretch of each word that has most frames, the earliest among equals.
+
+    Args:
+        first: first run of each word, shape (words,).
+        cuts: runs before which there is a long gap.
+        n_frames: frames of each run, shape (runs,).
+    """
+    starts = np.union1d(first, cuts)  # of the stretches
+    stops = np.append(starts[1:], len(n_frames))
+    words = np.searchsorted(first, starts, side="right") - 1
+    frames = np.add.reduceat(n_frames, starts) if len(starts) else starts
+    order = np.lexsort((starts, -frames, words))
+    chosen = order[np.unique(words[order], return_index=True)[1]]
+    return starts[chosen], stops[chosen] - 1
 
 
 def _probability(log_prob_sums: NDArray[np.float64], n_frames: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ from .clip_stream import ClipStream
 from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
-from .int8 import Int8Product, quantise
+from .int8 import Int8Product, quantize
 from .padding_invariance import PaddingInvariance
 
 
@@ -66,7 +66,7 @@ class AcousticModel:
         self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
         network.base_model.feature_extractor = self._encoder
         if device.precision == "int8":
-            quantise(network)
+            quantize(network)
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
         network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
         for module in network.modules():

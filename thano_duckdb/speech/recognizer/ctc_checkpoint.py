@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.models.checkpoint import check_weights, read_json
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
+
+from .network_size import check_network_size
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
@@ -26,6 +30,7 @@ PADDING_INVARIANT_MODEL_TYPES = frozenset(
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
+MAX_LABELS = 2**31
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """The roles of `Wav2Vec2CTCTokenizer` and their defaults; `pad_token` is the CTC blank."""
 
@@ -58,12 +63,14 @@ class CtcCheckpoint:
         require_libraries()
         import transformers
 
+        read_json(folder / "config.json")  # transformers reads a file of any size
         try:
             with quiet_transformers():
                 config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # transformers reports a broken configuration by many types of error
             raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
         _check_architecture(folder, config, transformers.MODEL_FOR_CTC_MAPPING)
+        check_network_size(folder, config)
         return cls(
             folder,
             config,
@@ -159,7 +166,7 @@ def fingerprint(folder: Path) -> str:
     """A hash that changes when a file in the folder changes. It is cheap: it covers names, sizes and times only."""
     digest = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16)
     for path in sorted(folder.iterdir()):
-        status = path.stat()
+        status = path.stat() if path.exists() else path.lstat()  # a dangling link
         digest.update(f"\n{path.name}\t{status.st_size}\t{status.st_mtime_ns}".encode())
     return digest.hexdigest()
 
@@ -173,6 +180,8 @@ def read_normalize(folder: Path) -> bool:
     settings = _read_object(folder / "preprocessor_config.json")
     if settings is None:
         settings = (_read_object(folder / "processor_config.json") or {}).get("feature_extractor")
+    if settings is not None and not isinstance(settings, dict):
+        raise ModelError(f"{folder / 'processor_config.json'} is damaged: its feature_extractor is not a JSON object")
     if settings is None:
         raise ModelError(
             f"{folder} has no preprocessor_config.json, which describes the audio input of the model: "
@@ -180,10 +189,12 @@ def read_normalize(folder: Path) -> bool:
         )
     kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
     if kind != "Wav2Vec2FeatureExtractor":
-        raise ModelError(f"{folder} uses a {kind}; only models that read the waveform are supported")
+        raise ModelError(f"{folder} uses a {_shown(kind)}; only models that read the waveform are supported")
     rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
-        raise ModelError(f"{folder} was trained on audio at {rate_hz} Hz; only {SAMPLE_RATE_HZ} Hz is supported")
+        raise ModelError(
+            f"{folder} was trained on audio at {_shown(rate_hz)} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
+        )
     return bool(settings.get("do_normalize", True))
 
 
@@ -201,15 +212,17 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
         _read_object(folder / "special_tokens_map.json") or {}
     )
     kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
-    if kind not in CHARACTER_TOKENIZERS:
-        raise ModelError(f"{folder} uses a {kind}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported")
+    if not (isinstance(kind, str) and kind in CHARACTER_TOKENIZERS):
+        raise ModelError(
+            f"{folder} uses a {_shown(kind)}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported"
+        )
     ids = _token_ids(folder, tokenizer)
     special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
     blank_id = ids.get(special["pad_token"] or "")
     if blank_id is None or not 0 <= blank_id < n_labels:
         raise ModelError(
-            f"the vocabulary of {folder} has no {special['pad_token']!r} among the {n_labels} outputs of the model, "
-            "which CTC needs as its blank"
+            f"the vocabulary of {folder} has no '{_shown(special['pad_token'])}' among the {n_labels} outputs of the "
+            "model, which CTC needs as its blank"
         )
 
     delimiter_token = _content(tokenizer.get("word_delimiter_token", "|"))
@@ -222,7 +235,7 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
             continue
         if len(token) > 1 and token.startswith(SUBWORD_MARKS):
             raise ModelError(
-                f"{folder} has subword tokens (such as {token!r}); only character vocabularies are supported"
+                f"{folder} has subword tokens (such as '{_shown(token)}'); only character vocabularies are supported"
             )
         if token == delimiter_token or token.isspace():
             delimiters.add(index)
@@ -238,15 +251,25 @@ def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
         raise ModelError(f"{folder} has no vocab.json; only CTC models with a character tokenizer are supported")
     if any(isinstance(value, dict) for value in ids.values()):  # one vocabulary per language, as in MMS
         language = tokenizer.get("target_lang")
-        if language not in ids:
+        if not (isinstance(language, str) and isinstance(ids.get(language), dict)):
             raise ModelError(
                 f"{folder} has vocabularies for {len(ids)} languages: "
                 'choose one as "target_lang" in its tokenizer_config.json'
             )
         ids = ids[language]
     all_ids = {**(_read_object(folder / "added_tokens.json") or {}), **ids}
-    for index, token in (tokenizer.get("added_tokens_decoder") or {}).items():
-        all_ids.setdefault(_content(token), int(index))
+    added = tokenizer.get("added_tokens_decoder") or {}
+    if not isinstance(added, dict):
+        raise ModelError(f"{folder / 'tokenizer_config.json'} is damaged: added_tokens_decoder is not a JSON object")
+    for index, token in added.items():
+        is_number = index.isascii() and index.isdigit() and len(index) < 10
+        all_ids.setdefault(_content(token) or "", int(index) if is_number else index)
+    for token, index in all_ids.items():
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < MAX_LABELS:
+            raise ModelError(
+                f"the vocabulary of {folder} is damaged: the token '{_shown(token)}' has the id "
+                f"{_shown(json.dumps(index))}, which is not a number of an output"
+            )
     return all_ids
 
 
@@ -256,9 +279,14 @@ def _content(token: Any) -> str | None:
     return None if text is None else str(text)
 
 
+def _shown(value: object) -> str:
+    """A value of a file as messages show it, whatever its length."""
+    return brief(str(value))[1:-1]
+
+
 def _read_object(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None if the file does not exist."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     content = read_json(path)
     if not isinstance(content, dict):

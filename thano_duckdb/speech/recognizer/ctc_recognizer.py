@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.device import Device
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, plan_windows
 
@@ -55,6 +56,11 @@ class CtcRecognizer:
     def max_batch_samples(self) -> int:
         """See `Recognizer`."""
         return self.model.max_batch_samples
+
+    @property
+    def default_decoder(self) -> Decoder:
+        """See `Recognizer`."""
+        return GreedyDecoder()
 
     def fingerprint(self, decoder: Decoder) -> str:
         """See `Recognizer`."""

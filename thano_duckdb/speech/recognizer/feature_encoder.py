@@ -133,7 +133,7 @@ class Convolution(nn.Module):
     def forward(self, hidden: Tensor, segments: Sequence[Segment]) -> Tensor:
         """(rows, inputs) to (fewer rows, outputs)."""
         if isinstance(self.norm, ClipNorm):
-            hidden = self._normalised_by_clip(hidden, self.norm, segments)
+            hidden = self._normalized_by_clip(hidden, self.norm, segments)
         else:
             hidden = self._products(hidden)
             if self.norm is not None:
@@ -153,7 +153,7 @@ class Convolution(nn.Module):
             total = product(view, total)
         return total  # type: ignore[no-any-return]
 
-    def _normalised_by_clip(self, hidden: Tensor, norm: ClipNorm, segments: Sequence[Segment]) -> Tensor:
+    def _normalized_by_clip(self, hidden: Tensor, norm: ClipNorm, segments: Sequence[Segment]) -> Tensor:
         """Multiply the weights by the scale of each clip, so that the largest activation is written only once."""
         ((view, product),) = self._views(hidden)
         scales, shifts = norm.scale_and_shift()  # (batch, channels) float32

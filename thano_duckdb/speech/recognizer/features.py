@@ -68,9 +68,9 @@ def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         block = samples[start : start + BLOCK].astype(np.float64)
         block -= mean
         energy += float(block @ block)
-    centred = samples - np.float32(mean)
-    centred /= np.float32(math.sqrt(energy / samples.size + VARIANCE_FLOOR))
-    return centred
+    centered = samples - np.float32(mean)
+    centered /= np.float32(math.sqrt(energy / samples.size + VARIANCE_FLOOR))
+    return centered
 
 
 def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Moments:
@@ -83,10 +83,10 @@ def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Mome
     products = np.zeros((convolution.kernel, convolution.kernel + 1))
     for start in range(0, n_frames, n_block):
         taps = block[:, : n_frames - start]
-        centred = taps[:-1]
-        centred[...] = frames[:, start : start + n_block]
-        centred -= centre
-        products += centred @ taps.T
+        centered = taps[:-1]
+        centered[...] = frames[:, start : start + n_block]
+        centered -= centre
+        products += centered @ taps.T
     products /= n_frames
     mean = products[:, -1]
     return Moments(centre + mean, products[:, :-1] - np.outer(mean, mean))

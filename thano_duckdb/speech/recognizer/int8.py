@@ -29,13 +29,13 @@ class Int8Product(Product):
         super().__init__(weight)
         columns = weight.T
         scales = _scales(columns)
-        self.weight = _quantise(columns, scales).T.contiguous()
+        self.weight = _quantize(columns, scales).T.contiguous()
         self.weight_scales = scales.T.contiguous()  # (1, outputs)
 
     def forward(self, rows: Tensor, onto: Tensor | None) -> Tensor:
         """See `Product`."""
         scales = _scales(rows)
-        total = torch._int_mm(_quantise(rows, scales), self.weight).float()
+        total = torch._int_mm(_quantize(rows, scales), self.weight).float()
         total *= scales
         if onto is None:
             total *= self.weight_scales
@@ -57,7 +57,7 @@ class Int8Linear(nn.Module):
         return total.view(*hidden.shape[:-1], -1)
 
 
-def quantise(network: nn.Module) -> None:
+def quantize(network: nn.Module) -> None:
     """Replace the large products of a network, whose feature encoder is our `FeatureEncoder`, by 8-bit ones.
 
     The first convolution, whose input has the widest range, and the layer that computes the scores stay in float32.
@@ -77,5 +77,5 @@ def _scales(rows: Tensor) -> Tensor:
     return largest.clamp_min(_SMALLEST_SCALE) / _LARGEST
 
 
-def _quantise(rows: Tensor, scales: Tensor) -> Tensor:
+def _quantize(rows: Tensor, scales: Tensor) -> Tensor:
     return (rows / scales).round_().to(torch.int8)

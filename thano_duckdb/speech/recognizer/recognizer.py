@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech.decoding.decoder import Decoder, Hypothesis
+from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.device import Device
 
 Window = TypeVar("Window")
 """The input of the network: a clip, or a part of a long clip."""
 Output = TypeVar("Output")
 """The output of the network for a window, or for a clip once its windows are joined."""
+Decoder = TypeVar("Decoder")
+"""How texts are written: for a CTC model a `decoding.decoder.Decoder`; another family has its own."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class PreparedClip(Generic[Window]):
     n_bytes: int
 
 
-class Recognizer(Protocol[Window, Output]):
+class Recognizer(Protocol[Window, Output, Decoder]):
     """A loaded model. Any thread may call it.
 
     `CtcRecognizer` is the only one so far; a sequence-to-sequence model would be another.
@@ -60,6 +62,10 @@ class Recognizer(Protocol[Window, Output]):
     @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
+
+    @property
+    def default_decoder(self) -> Decoder:
+        """The decoder of a statement that does not choose one."""
 
     def fingerprint(self, decoder: Decoder) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""

@@ -1,0 +1,140 @@
+"""A web server on the loopback that answers as servers should, and as they should not."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import socket
+import threading
+import time
+import urllib.parse
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tests.audio.sounds import encode, hum
+
+CLIP = encode(hum(2), "FLAC")
+BOMB_BYTES = 512 * 1024 * 1024
+
+
+class Clips(http.server.BaseHTTPRequestHandler):
+    """`/clip.flac` is a clip; `/404` and other numbers answer with that status; the other names are below."""
+
+    protocol_version = "HTTP/1.1"  # connections stay open
+    released = threading.Event()
+
+    def do_GET(self) -> None:
+        name, _, argument = self.path.strip("/").partition("?")
+        argument = urllib.parse.unquote(argument)
+        with suppress(ConnectionError):  # the client has had enough
+            if name.isdigit():
+                self.send_error(int(name))
+            else:
+                getattr(self, f"_{name}", self._clip)(argument)
+
+    def _clip(self, _: str) -> None:
+        self._answer(CLIP, len(CLIP))
+
+    def _login(self, _: str) -> None:
+        self._answer(b"<html>please log in</html>", 26)
+
+    def _short(self, _: str) -> None:
+        self._answer(CLIP[:1000], len(CLIP))
+        self.close_connection = True
+
+    def _silent(self, _: str) -> None:
+        self.released.wait(30)
+        self.close_connection = True
+
+    def _slow(self, _: str) -> None:
+        self._head({"Content-Length": str(len(CLIP))})
+        for at in range(len(CLIP)):
+            self.wfile.write(CLIP[at : at + 1])
+            if self.released.wait(0.05):
+                return
+
+    def _endless(self, _: str) -> None:
+        self._head({})
+        while not self.released.is_set():
+            self.wfile.write(bytes(1 << 20))
+
+    def _promised(self, n_bytes: str) -> None:
+        self._head({"Content-Length": n_bytes})
+        self.close_connection = True
+
+    def _gzip(self, _: str) -> None:
+        self._answer(gzip.compress(CLIP), None, {"Content-Encoding": "gzip"})
+
+    def _zstd(self, _: str) -> None:
+        self._answer(CLIP, None, {"Content-Encoding": "zstd"})
+
+    def _damaged_gzip(self, _: str) -> None:
+        self._answer(b"\x1f\x8b" + CLIP, None, {"Content-Encoding": "gzip"})
+
+    def _bomb(self, _: str) -> None:
+        self._head({"Content-Encoding": "gzip"})
+        packer = zlib.compressobj(9, wbits=31)
+        for _step in range(BOMB_BYTES >> 20):
+            self.wfile.write(packer.compress(bytes(1 << 20)))
+        self.wfile.write(packer.flush())
+
+    def _nothing(self, _: str) -> None:
+        """Compressed data that expand to nothing, for ever."""
+        self._head({"Content-Encoding": "gzip"})
+        self.wfile.write(gzip.compress(b"")[:10])
+        while not self.released.is_set():
+            self.wfile.write(b"\x00\x00\x00\xff\xff" * 100_000)  # empty stored blocks
+
+    def _to(self, location: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _loop(self, _: str) -> None:
+        self._to("/loop")
+
+    def _head(self, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        if "Content-Length" not in headers:
+            self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _answer(self, content: bytes, length: int | None, headers: dict[str, str] | None = None) -> None:
+        self._head({"Content-Length": str(len(content) if length is None else length), **(headers or {})})
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that leave."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+@contextmanager
+def serving(host: str = "127.0.0.1") -> Iterator[int]:
+    """The port of a server."""
+    Clips.released.clear()
+    with (_Server6 if ":" in host else _Server)((host, 0), Clips) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield httpd.server_port
+        finally:
+            Clips.released.set()
+            httpd.shutdown()
+            thread.join()
+
+
+def elapsed_s(started_s: float) -> float:
+    """Seconds since `time.monotonic()` was `started_s`."""
+    return time.monotonic() - started_s

@@ -1,0 +1,145 @@
+"""What DuckDB refuses and was meant for us gets one sentence that helps; what DuckDB accepts stays DuckDB's."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import thano_duckdb
+from thano_duckdb import DialectError, ModelError, ThanoError, ThanoWarning
+
+
+@pytest.mark.parametrize(
+    ("marked", "phrase"),
+    [
+        ("PREDICT @@m AS SELECT 1", "USING is missing: write PREDICT USING model"),
+        ("EVALUATE @@'hf://a/b' OPTIONS (by='x') AS FROM t", "USING is missing: write EVALUATE USING model"),
+        ("PREDICT @@USNG m AS SELECT 1", "'USNG' is not a keyword here. Did you mean PREDICT USING?"),
+        ("SELECT 1;\nPREDICT @@USNIG m OPTIONS () AS SELECT 1", "Did you mean PREDICT USING?"),
+        ("CREATE TABLE x AS PREDICT @@m AS SELECT 1", "USING is missing"),
+        ("SELECT * FROM (PREDICT @@m AS SELECT 1)", "USING is missing"),
+        ("EXPLAIN PREDICT @@m AS SELECT 1", "USING is missing"),
+        ("@@PREDCT USING m AS SELECT 1", "Did you mean PREDICT USING?"),
+        ("@@BUILD MODL m USING x AS SELECT 1", "Did you mean BUILD MODEL?"),
+        ("@@UPLOAD MODLE m FROM 'x'", "Did you mean UPLOAD MODEL?"),
+        ("@@DELET MODEL m", "Did you mean DELETE MODEL?"),
+        ("@@DESCRIBE MODEL m", "LIST MODEL shows your models"),
+        ("LIST MODEL; @@LIST MODLS", "Did you mean LIST MODEL"),
+    ],
+)
+def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked: str, phrase: str) -> None:
+    before, _, after = marked.partition("@@")
+    with pytest.raises(DialectError) as refusal:
+        con.execute(before + after)
+    assert phrase in refusal.value.problem
+    assert refusal.value.line == before.count("\n") + 1
+    assert refusal.value.column == len(before) - (before.rfind("\n") + 1) + 1
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELEC 1", "CREATE TABEL t(a INT)", "DROP TABEL t", "SELECT predict m AS x FROM", "INSERT INT t VALUES (1)"]
+)
+def test_other_mistakes_stay_duckdbs(con: thano_duckdb.Connection, sql: str) -> None:
+    with duckdb.connect() as plain, pytest.raises(duckdb.Error) as expected:
+        plain.execute(sql)
+    with pytest.raises(duckdb.Error) as found:
+        con.execute(sql)
+    assert (type(found.value), str(found.value)) == (type(expected.value), str(expected.value))
+
+
+def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
+    con: thano_duckdb.Connection, tmp_path: Path
+) -> None:
+    with pytest.raises(duckdb.CatalogException, match=r"(?s)MODELS does not exist.*LIST MODEL shows your models"):
+        con.execute("SHOW MODELS")
+    with pytest.raises(
+        duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='replace'\)"
+    ):
+        con.execute(f"COPY a.t FROM '{tmp_path}'")
+    with pytest.raises(duckdb.Error) as refusal:
+        con.execute("COPY t FROM 'x.csv'")
+    assert "OPTIONS" not in str(refusal.value)
+    con.execute("CREATE TABLE models AS SELECT 1 AS a")
+    assert con.execute("SHOW MODELS").fetchall()[0][0] == "a"
+
+
+def test_list_models_and_drop_model(con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
+    with thano_duckdb.connect(model_home=tmp_path) as own:
+        for _ in range(2):
+            own.execute(f"UPLOAD MODEL mine OPTIONS (overwrite=True) FROM '{an4_model}'")
+        assert own.sql("SELECT name FROM (LIST MODEL)").fetchall() == own.sql("LIST MODELS").project("name").fetchall()
+        assert len(own.execute("DROP MODEL mine@1").fetchall()) == 1
+        assert len(own.execute("DROP MODEL IF EXISTS MINE").fetchall()) == 1
+        assert own.execute("DROP MODEL IF EXISTS mine").fetchall() == []
+        with pytest.raises(ThanoError, match="no model 'mine' to delete"):
+            own.execute("DROP MODEL mine")
+        with pytest.raises(ThanoError, match="'Wav2Vec2TinyEn' is built in"):
+            own.execute("DROP MODEL IF EXISTS Wav2Vec2TinyEn")
+
+
+# Arguments of functions
+
+
+def test_a_swapped_model_and_audio_are_named(con: thano_duckdb.Connection, an4_model: Path, an4_clip: str) -> None:
+    for audio in (f"'{an4_clip}'", "'nosuch.mp3'", "'\\x00'::BLOB"):
+        with pytest.raises(ModelError, match="takes the model first and then the audio"):
+            con.execute(f"SELECT thano_transcribe({audio}, '{an4_model}')")
+
+
+def test_options_may_be_a_struct(con: thano_duckdb.Connection, an4_model: Path, an4_clip: str) -> None:
+    call = f"SELECT thano_transcribe('{an4_model}', '{an4_clip}', {{}}).text"
+    expected = con.execute(call.format("'{\"batch_size\": 2}'")).fetchall()
+    assert con.execute(call.format("{'batch_size': 2, 'device': 'cpu', 'on_error': NULL}")).fetchall() == expected
+    rows = f"(SELECT '{an4_clip}' AS audio_path)"
+    macro = f"SELECT predicted FROM thano_predict('{an4_model}', 'rows', options := {{'batch_size': 2}})"
+    con.execute(f"CREATE TABLE rows AS FROM {rows}")
+    assert con.execute(macro).fetchall() == expected
+    with pytest.raises(ThanoError, match="no option 'batch'"):
+        con.execute(call.format("{'batch': 2}"))
+    with pytest.raises(ThanoError, match="neither JSON text nor a STRUCT"):
+        con.execute(call.format("[1]"))
+
+
+@pytest.mark.parametrize("name", ["Wav2Vec2Ko", "wav2vec2largeDE", "Wav2Vec2-ja"])
+def test_a_model_of_another_language_is_not_confused_with_an_english_one(
+    con: thano_duckdb.Connection, name: str
+) -> None:
+    with pytest.raises(ModelError, match=r"hf://owner/name.*BUILD MODEL") as refusal:
+        con.execute(f"SELECT thano_transcribe('{name}', 'a.wav')")
+    assert "Did you mean" not in str(refusal.value)
+    with pytest.raises(DialectError, match="for English"):
+        con.execute(f"PREDICT USING {name} AS SELECT 'a.wav' AS audio_path")
+
+
+def test_whisper_is_answered_with_ctc_models(con: thano_duckdb.Connection) -> None:
+    with pytest.raises(DialectError, match="Whisper is not supported: use a CTC model"):
+        con.execute("PREDICT USING whisper_small AS SELECT 'a.wav' AS audio_path")
+
+
+def test_a_model_offline_is_answered_without_the_name_of_another_statement(
+    con: thano_duckdb.Connection, no_hub: Path
+) -> None:
+    with pytest.raises(ThanoError, match="copy its folder") as refusal:
+        con.execute("BUILD MODEL m USING Wav2Vec2LargeEn AS SELECT 'a.wav' AS audio_path, 'a' AS text")
+    assert "PREDICT" not in str(refusal.value)
+    assert not no_hub.exists()
+
+
+def test_the_paths_of_the_later_tutorials_are_those_of_the_data_set(
+    con: thano_duckdb.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, an4_clip: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    con.execute("GET THANOSQL DATASET librispeech_data")
+    path = "thanosql-dataset/librispeech_data"
+    con.execute(f"COPY t OPTIONS (if_exists='replace') FROM '{path}/librispeech_train.csv'")
+    assert con.sql("SELECT count(*) FROM t").fetchall() == [(80,)]
+    with pytest.warns(ThanoWarning, match="2 other files"):  # the tables
+        con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
+    assert con.sql("SELECT count(*) FROM clips").fetchall() == [(100,)]
+    (tmp_path / path).mkdir(parents=True)
+    shutil.copy(an4_clip, tmp_path / path)
+    con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
+    assert con.sql("SELECT count(*) FROM clips").fetchall() == [(1,)]

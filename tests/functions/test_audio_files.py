@@ -1,0 +1,142 @@
+"""thano_audio and COPY: what is listed of a folder, what is an error, and that a table is never emptied by mistake."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import thano_duckdb
+from thano_duckdb import AudioError, DialectError, ThanoError, ThanoWarning
+
+
+@pytest.fixture
+def folder(tmp_path: Path, an4_clip: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with folders whose names DuckDB would take for patterns or files."""
+    for name in ("calls [2024]", "calls.2024", "all*", "v1.5 of May", "deep/er"):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(an4_clip, tmp_path / name / "a.wav")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["calls [2024]", "calls.2024", "all*", "v1.5 of May", "deep", "deep/er/", "./deep"])
+def test_a_folder_that_exists_is_never_a_pattern(con: thano_duckdb.Connection, folder: Path, name: str) -> None:
+    assert len(con.sql(f"SELECT audio_path FROM thano_audio('{name}') WHERE error IS NULL").fetchall()) == 1
+    con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{name}'")
+    ((path,),) = con.sql("SELECT audio_path FROM t").fetchall()
+    assert (folder / path).is_file()
+
+
+@pytest.mark.parametrize("name", ["nosuch", "nosuch.wav", "nosuch*", "calls [2025]", "empty", "deep/*.flac"])
+@pytest.mark.parametrize("statement", ["COPY t OPTIONS (overwrite=True) FROM '{}'", "FROM thano_audio('{}')"])
+@pytest.mark.usefixtures("folder")
+def test_nothing_found_is_an_error_and_the_old_table_stays(
+    con: thano_duckdb.Connection, name: str, statement: str
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT 42 AS kept")
+    with pytest.raises(AudioError) as caught:
+        con.execute(statement.format(name)).fetchall()
+    assert f"'{name}'" in str(caught.value)
+    assert con.sql("FROM t").fetchall() == [(42,)]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_pattern_still_finds_what_matches(con: thano_duckdb.Connection) -> None:
+    found = con.sql("SELECT audio_path FROM thano_audio('**/*.wav')").fetchall()
+    assert len(found) == 5
+    assert found == sorted(found)
+    assert con.sql("SELECT audio_path FROM thano_audio('calls*/?.wav')").fetchall() == [
+        ("calls [2024]/a.wav",),
+        ("calls.2024/a.wav",),
+    ]
+
+
+def test_recordings_that_cannot_be_read_are_listed_with_a_reason_and_the_rest_is_counted(
+    con: thano_duckdb.Connection, folder: Path, an4_clip: str
+) -> None:
+    mixed = folder / "mixed"
+    mixed.mkdir()
+    for name in ("a.m4a", "b.mp4", "c.webm", "d.wma", "e.aac", "f.amr", "g.mov", "h.mkv", "dangling.wav", "i.M4A"):
+        (mixed / name).write_bytes(b"\0\0\0\x18ftypM4A ")
+    (mixed / "dangling.wav").unlink()
+    (mixed / "dangling.wav").symlink_to("nowhere")
+    for name in ("whole.wave", "no_extension", "call.20240105"):
+        shutil.copy(an4_clip, mixed / name)
+    for name in ("notes.txt", "README", "table.csv"):
+        (mixed / name).write_text("RIFFs by Hendrix")
+    os.mkfifo(mixed / "pipe")
+    shutil.copy(os.fsencode(an4_clip), os.fsencode(mixed) + b"/caf\xe9.wav")
+    with pytest.warns(ThanoWarning, match="4 other files and 1 file whose name is not UTF-8 in 'mixed'") as caught:
+        rows = con.sql("SELECT parse_filename(audio_path), error IS NULL FROM thano_audio('mixed')").fetchall()
+    assert len(caught) == 1
+    assert {name for name, is_read in rows if is_read} >= {"no_extension", "call.20240105"}
+    assert {name for name, is_read in rows if not is_read} >= {"a.m4a", "b.mp4", "c.webm", "d.wma", "dangling.wav"}
+    assert len(rows) == 13
+    with pytest.warns(ThanoWarning, match="4 other files") as caught:
+        con.execute("COPY t OPTIONS (if_exists='append') FROM 'mixed'")
+    assert len(caught) == 1
+    assert con.sql("SELECT count(*) FROM t").fetchall() == [(13,)]
+
+
+def test_a_file_is_read_although_its_name_is_a_pattern_of_another(con: thano_duckdb.Connection, folder: Path) -> None:
+    (folder / "t [1].csv").write_text("a\n1\n")
+    (folder / "t 1.csv").write_text("a\n2\n")
+    for name, rows in (("t [1].csv", [(1,)]), ("t 1.csv", [(2,)]), ("t*.csv", [(1,), (2,)])):
+        con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{name}'")
+        assert con.sql("FROM t ORDER BY a").fetchall() == rows
+
+
+def test_a_librispeech_tree_may_have_any_name(con: thano_duckdb.Connection, folder: Path) -> None:
+    (folder / "dev [clean]" / "1" / "2").mkdir(parents=True)
+    (folder / "dev [clean]" / "1" / "2" / "1-2.trans.txt").write_text("1-2-0000 HELLO WORLD\n")
+    assert con.sql("SELECT text, speaker FROM thano_librispeech('dev [clean]')").fetchall() == [("HELLO WORLD", "1")]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_database_without_external_access_lists_nothing() -> None:
+    with thano_duckdb.connect(config={"enable_external_access": "false"}) as con:
+        for sql in (
+            "FROM thano_audio('deep')",
+            "SELECT _thano_audio_files('deep', NULL, true)",
+        ):
+            with pytest.raises((thano_duckdb.ThanoError, Exception), match=r"disabled by configuration|no session"):
+                con.sql(sql).fetchall()
+
+
+# A data frame as JSON records
+
+
+@pytest.mark.parametrize(
+    ("records", "columns", "rows"),
+    [
+        ('[{"a":1}]', ["a BIGINT"], [(1,)]),
+        ('[{"a": 1, "b": "it\'\'s"}, {"c": true}]', ["a BIGINT", "b VARCHAR", "c BOOLEAN"],
+         [(1, "it's", None), (None, None, True)]),
+        ('[{"a": 1}, {"a": 2.5}]', ["a DOUBLE"], [(1.0,), (2.5,)]),
+        ('[{"a": [1, null]}, {"a": []}]', ["a BIGINT[]"], [([1, None],), ([],)]),
+        ('[{"a": {"k": 1}}, {"a": null}]', ["a STRUCT(k BIGINT)"], [({"k": 1},), (None,)]),
+        ('[{"a": 1}, {"a": "x"}]', ["a VARCHAR"], [("1",), ("x",)]),
+        ('[{"a": 1}, {"a": [1]}]', ["a JSON"], [("1",), ("[1]",)]),
+        ('[{"a": 9223372036854775808}]', ["a HUGEINT"], [(2**63,)]),
+        ('[{"a": null}]', ["a VARCHAR"], [(None,)]),
+    ],
+)  # fmt: skip
+def test_json_records_are_read_as_rows(
+    con: thano_duckdb.Connection, records: str, columns: list[str], rows: list[tuple[object, ...]]
+) -> None:
+    con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{records}'")
+    described = con.sql("SELECT column_name || ' ' || column_type FROM (DESCRIBE t)").fetchall()
+    assert [row[0] for row in described] == columns
+    assert con.sql("FROM t").fetchall() == rows
+
+
+@pytest.mark.parametrize("records", ["[]", "[{}]", '[{"a": 1}, 2]', '[{"a": NaN}]', '[{"a": 1', "[{" * 5000])
+def test_records_that_are_none_are_refused_and_the_old_table_stays(con: thano_duckdb.Connection, records: str) -> None:
+    con.execute("CREATE TABLE t AS SELECT 42 AS kept")
+    with pytest.raises((DialectError, ThanoError)):
+        con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{records}'")
+    assert con.sql("FROM t").fetchall() == [(42,)]

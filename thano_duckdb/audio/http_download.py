@@ -1,0 +1,130 @@
+"""A clip from a web server, within limits: as it arrives, it is written to a file."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import fsspec
+from fsspec.asyn import get_loop
+from fsspec.config import conf
+
+from . import timeouts
+from .failure import UnreadableAudioError, one_line
+from .limited_file import LimitedFile
+from .limits import ReadLimits
+from .redirects import Trail, followed, new_session
+
+_CHUNK_BYTES = 1 << 18
+_EXPANDED_BYTES = 1 << 20
+MAX_REDIRECTS = 10
+
+
+def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> None:
+    """Write the body of the answer to a GET of `url`.
+
+    Raises:
+        UnreadableAudioError: the server cannot be reached, refuses, redirects inside, or exceeds a limit.
+    """
+    # fsspec keeps the session, and has the user's configuration. It is given the plain URL: it must not interpret it.
+    filesystem = fsspec.filesystem(protocol, get_client=new_session, **options(protocol))  # type: ignore[no-untyped-call]
+    work = _download(filesystem, url, into, limits)
+    asyncio.run_coroutine_threadsafe(work, get_loop()).result()  # type: ignore[no-untyped-call]
+
+
+def options(protocol: str) -> dict[str, Any]:
+    """Time-outs of the client, beside the settings of fsspec's configuration, which take precedence."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.CONNECT_S, sock_read=timeouts.READ_S)
+    return {"client_kwargs": {"timeout": timeout} | conf.get(protocol, {}).get("client_kwargs", {})}
+
+
+async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLimits) -> None:
+    with followed() as trail:
+        try:
+            async with asyncio.timeout(limits.timeout_s) as deadline:
+                session = await filesystem.set_session()
+                request = {"max_redirects": MAX_REDIRECTS, **filesystem.kwargs}
+                request["headers"] = {"Accept-Encoding": "identity", **request.get("headers", {})}
+                async with session.get(filesystem.encode_url(url), **request) as response:
+                    response.raise_for_status()
+                    await _write_body(response, into, limits)
+        except TimeoutError as error:
+            if deadline.expired():
+                raise UnreadableAudioError(
+                    f"It did not arrive within {limits.timeout_s:g} s; the option 'timeout' allows more."
+                ) from error
+            raise UnreadableAudioError(
+                f"The server did not answer within {timeouts.CONNECT_S} to {timeouts.READ_S} s."
+            ) from error
+        except (aiohttp.ClientError, zlib.error, ValueError) as error:
+            raise UnreadableAudioError(_reason(error, trail, into)) from error
+
+
+async def _write_body(response: Any, into: LimitedFile, limits: ReadLimits) -> None:
+    n_promised = response.content_length
+    if n_promised is not None:
+        limits.check_bytes(n_promised)  # before it is sent
+    expand = _expander(response.headers.get("Content-Encoding", ""), into)
+    n_received = 0
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        n_received += len(chunk)
+        limits.check_bytes(n_received)  # what is compressed may expand to nothing, for ever
+        expand(chunk)
+
+
+def _expander(encoding: str, into: LimitedFile) -> Callable[[bytes], None]:
+    """What writes a chunk of a body that came in this `Content-Encoding`."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return into.write
+        case "gzip" | "x-gzip" | "deflate":
+            expander = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+
+            def expand(chunk: bytes) -> None:
+                while chunk and not expander.eof:
+                    into.write(expander.decompress(chunk, _EXPANDED_BYTES))
+                    chunk = expander.unconsumed_tail
+
+            return expand
+        case other:
+            raise UnreadableAudioError(f"The server sent it compressed as {other[:40]!r}, which was not asked for.")
+
+
+def _reason(error: Exception, trail: Trail, into: LimitedFile) -> str:
+    """One sentence for what went wrong."""
+    if trail.refused is not None:
+        return (
+            f"The server redirects to {trail.refused}, which is not a public address; "
+            "a redirect from the internet into a private network is not followed."
+        )
+    match error:
+        case aiohttp.TooManyRedirects():
+            return f"The server redirects more than {MAX_REDIRECTS} times."
+        case aiohttp.ClientResponseError(status=404):
+            return "HTTP 404: there is nothing at this address."
+        case aiohttp.ClientResponseError():
+            meaning = f" {error.message[:100]}" if error.message else ""
+            return f"HTTP {error.status}{meaning}: the server did not send the file."
+        case aiohttp.InvalidUrlRedirectClientError():
+            return "The server redirects to something that is not a URL."
+        case aiohttp.NonHttpUrlRedirectClientError():
+            return "The server redirects to an address that is not http:// or https://."
+        case aiohttp.InvalidURL():
+            return "This is not a URL with a valid host."
+        case aiohttp.ClientConnectorDNSError():
+            return f"There is no server called {error.host}, or the network cannot be reached."
+        case aiohttp.ClientConnectorError():
+            server = f"[{error.host}]" if ":" in error.host else error.host
+            server = f"{server}:{error.port}"
+            if "Connect call failed" in str(error.os_error) or isinstance(error.os_error, ConnectionRefusedError):
+                return f"The server {server} refused the connection."
+            return f"The server {server} cannot be reached: {one_line(error.os_error)}."
+        case aiohttp.ClientPayloadError():
+            return f"It cannot be fetched to its end: the server closed the connection after {into.n_bytes:,} bytes."
+        case zlib.error():
+            return "It cannot be fetched: the server sent damaged compressed data."
+        case _:
+            return f"It cannot be fetched: {one_line(error)}."
