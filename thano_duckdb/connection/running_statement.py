@@ -165,6 +165,10 @@ class RunningStatement:
         finally:
             self._resolving.release()
 
+    def unpin(self) -> None:
+        """Let go of what it began with: it has ended, and a model takes memory."""
+        self._pinned.clear()
+
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:
         """Within the block, calling what this gives shows that `model` is being loaded."""

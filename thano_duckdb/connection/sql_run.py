@@ -120,6 +120,7 @@ class Run:
         """Take the bar away and drop the pending warnings."""
         self.is_open = False
         self._statement.close_bar()
+        self._statement.unpin()
 
     # What it asks DuckDB
 
