@@ -1,17 +1,15 @@
 -- The SQL face of the functions that thano_duckdb registers, installed by load() in the connection's temporary schema:
 -- nothing is written into the database file.
 --
--- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get what a
--- function cannot find out itself: whether the database may use files and the network, and which connection calls.
+-- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get the token of the
+-- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
+-- called as system.main._thano_.., so that nobody's macro of the same name gets the token.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
-    _thano_transcribe(
-        model, audio, options,
-        current_setting('enable_external_access'), getvariable('thano_connection')
-    );
+    system.main._thano_transcribe(model, audio, options, {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
-    _thano_audio_info(audio, options, current_setting('enable_external_access'), getvariable('thano_connection'));
+    system.main._thano_audio_info(audio, options, {session});
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
@@ -26,10 +24,10 @@ CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
     thano_pooled_rate(
         sum(
             (
-                thano_word_errors(reference, hypothesis).substitutions
-                + thano_word_errors(reference, hypothesis).deletions
-                + thano_word_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + thano_word_errors(reference, hypothesis).length
+                system.main.thano_word_errors(reference, hypothesis).substitutions
+                + system.main.thano_word_errors(reference, hypothesis).deletions
+                + system.main.thano_word_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
         )
     );
 
@@ -37,10 +35,10 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
     thano_pooled_rate(
         sum(
             (
-                thano_char_errors(reference, hypothesis).substitutions
-                + thano_char_errors(reference, hypothesis).deletions
-                + thano_char_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + thano_char_errors(reference, hypothesis).length
+                system.main.thano_char_errors(reference, hypothesis).substitutions
+                + system.main.thano_char_errors(reference, hypothesis).deletions
+                + system.main.thano_char_errors(reference, hypothesis).insertions
+            ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
         )
     );
 
@@ -49,7 +47,7 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
 CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
     CASE
         WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))
-        THEN _thano_replaced(name, getvariable('thano_connection'))
+        THEN system.main._thano_replaced(name, {session})
         ELSE true
     END;
 
@@ -62,15 +60,15 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
-    _thano_scores(
+    system.main._thano_scores(
         list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
-        getvariable('thano_connection')
+        {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
-    _thano_group_scores(
+    system.main._thano_group_scores(
         list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
-        getvariable('thano_connection')
+        {session}
     );
 
 -- EVALUATE without the dialect.
@@ -85,51 +83,30 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
 
 -- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
-    _thano_build(
-        name, base, options, examples,
-        current_setting('enable_external_access'), getvariable('thano_connection')
-    );
+    system.main._thano_build(name, base, options, examples, {session});
 
 -- The metrics of the epochs that a model was trained for.
 CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
-    SELECT unnest(_thano_training(model, getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_training(model, {session}), recursive := true);
 
 -- The registry. A macro that changes it does so once for each read; UPLOAD MODEL and the like read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
-    SELECT unnest(_thano_models(getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_models({session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
-    SELECT unnest(_thano_datasets(getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_datasets({session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_upload_model(
-            name, folder, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_upload_model(name, folder, options, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false) AS TABLE
-    SELECT unnest(_thano_delete_model(name, if_exists, getvariable('thano_connection')), recursive := true);
+    SELECT unnest(system.main._thano_delete_model(name, if_exists, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_get_model(
-            name, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_get_model(name, options, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
-    SELECT unnest(
-        _thano_get_dataset(
-            name, options,
-            current_setting('enable_external_access'), getvariable('thano_connection')
-        ),
-        recursive := true
-    );
+    SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
 -- DuckDB lists addresses (s3://..); of a local path its glob() only checks that the database may read there.
@@ -138,7 +115,7 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
     FROM (
         SELECT
             unnest(
-                _thano_audio_files(
+                system.main._thano_audio_files(
                     location,
                     (
                         SELECT list(file)
@@ -153,14 +130,14 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
                             END
                         )
                     ),
-                    current_setting('enable_external_access'), getvariable('thano_connection')
+                    {session}
                 )
             ) AS audio_path
     );
 
 -- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
 CREATE OR REPLACE TEMP MACRO thano_file(path) AS
-    _thano_file(path, current_setting('enable_external_access'), getvariable('thano_connection'));
+    system.main._thano_file(path, {session});
 
 -- A LibriSpeech tree (speaker/chapter/speaker-chapter.trans.txt) as a table.
 -- Format: the README of https://www.openslr.org/12

@@ -18,6 +18,7 @@ PACKAGE = Path(thano_duckdb.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
+    ("masking",),
     ("errors",),
     ("option", "caller"),
     ("options",),
@@ -43,7 +44,14 @@ ONLY_UNDER = {
     "sql": ("notebook/",),
     "soundfile": ("audio/sndfile.py",),
 }
-STANDARD_LIBRARY_AND_DUCKDB_ALONE = ("dialect/", "option.py", "options.py", "errors.py", "audio/formats.py")
+STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
+    "dialect/",
+    "option.py",
+    "options.py",
+    "errors.py",
+    "masking.py",
+    "audio/formats.py",
+)
 USED_BY_THE_PARTS_BESIDE = (
     "thano_duckdb.audio.formats.AUDIO_SUFFIXES",
     "thano_duckdb.audio.formats.UNREAD_AUDIO_SUFFIXES",

@@ -43,6 +43,8 @@ __all__ = [
 
 def connect(
     database: str | os.PathLike[str] = ":memory:",
+    read_only: bool = False,
+    config: dict[str, Any] | None = None,
     *,
     model_home: str | Path | None = None,
     device: str = "auto",
@@ -51,12 +53,13 @@ def connect(
     max_bytes: int | None = ReadLimits.max_bytes,
     max_duration: float | None = ReadLimits.max_duration_s,
     timeout: float | None = ReadLimits.timeout_s,
-    **duckdb_options: Any,
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
     Args:
         database: a file, or ':memory:'.
+        read_only: whether the database, and its models, stay as they are.
+        config: DuckDB's settings.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
         device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
@@ -65,7 +68,6 @@ def connect(
         max_bytes: size of a clip at most; None for any.
         max_duration: seconds of audio of a clip at most; None for any.
         timeout: seconds that a clip at a URL may take to arrive; None for any.
-        **duckdb_options: `read_only`, `config`, as `duckdb.connect` takes them.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
@@ -84,7 +86,8 @@ def connect(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
-    return Connection(duckdb.connect(os.fspath(database), **duckdb_options), settings, install=install)
+    raw = duckdb.connect(os.fspath(database), read_only=read_only, config=config or {})
+    return Connection(raw, settings, install=install)
 
 
 def current_connection() -> Connection:

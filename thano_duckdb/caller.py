@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from .errors import ThanoWarning
+from .masking import mask_secrets
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ def user_frame() -> FrameType | None:
     return None
 
 
-def call_in_user_frame(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """`function(*args, **kwargs)`, with the user's local and global variables in the calling frame."""
     variables, in_globals = _cell_variables.get(), vars(builtins)
     if variables is None:
@@ -71,7 +72,8 @@ def call_in_user_frame(function: Callable[..., T], *args: Any, **kwargs: Any) ->
 
 
 def warn(message: str) -> None:
-    """Warn with our own class, pointing at the user's line."""
+    """Warn with our own class, pointing at the user's line; secrets in the message are masked."""
+    message = mask_secrets(message)
     if _cell_variables.get() is not None:
         warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
         return

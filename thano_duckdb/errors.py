@@ -1,9 +1,11 @@
 """Every error and warning of ours: one tree, each message one readable sentence with the remedy.
 
-Importing this module costs nothing, and every other module may do so.
+Importing this module costs nothing, and every other module may do so. Messages never hold a password or a signature.
 """
 
 from __future__ import annotations
+
+from .masking import mask_secrets
 
 
 class ThanoError(Exception):
@@ -19,6 +21,10 @@ class ThanoError(Exception):
         RegistryError
         >>> con.close()
     """
+
+    def __init__(self, message: str = "") -> None:
+        """Take the message, whose secrets are masked."""
+        super().__init__(mask_secrets(message))
 
 
 class DialectError(ThanoError):
@@ -45,7 +51,9 @@ class DialectError(ThanoError):
         self.line = sql.count("\n", 0, offset) + 1
         line_start = sql.rfind("\n", 0, offset) + 1
         self.column = offset - line_start + 1
-        line_text, before_caret = _excerpt(sql[line_start:].split("\n", 1)[0].rstrip("\r"), self.column - 1)
+        line_text = sql[line_start:].split("\n", 1)[0].rstrip("\r")
+        line_text, at = mask_secrets(line_text), len(mask_secrets(line_text[: self.column - 1]))
+        line_text, before_caret = _excerpt(line_text, at)
         # A tab before the caret stays a tab, so that the two lines keep their alignment.
         caret = "".join("\t" if char == "\t" else " " for char in line_text[:before_caret]) + "^"
         super().__init__(f"{problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -65,6 +66,8 @@ def test_an_error_names_its_line_and_stops_the_script(tmp_path: Path) -> None:
         (["-c", "SELECT * FROM nothing_here"], 1, "nothing_here"),
         (["no/such/folder/my.duckdb", "-c", "SELECT 1"], 1, "my.duckdb"),
         (["--no-such-option"], 2, "usage"),
+        (["-csv", "SELECT 1"], 2, "there is no option -csv"),
+        (["my.duckdb", "-json", "-c", "SELECT 1"], 2, "there is no option -json"),
         (["--device", "gpu", "-c", "SELECT 1"], 2, "use 'cuda' for an NVIDIA GPU"),
     ],
 )
@@ -103,3 +106,48 @@ def test_ctrl_c_ends_the_shell_with_130() -> None:
         shell.send_signal(signal.SIGINT)
         assert shell.wait(timeout=30) == 130
         assert shell.stderr.read() == "Interrupted.\n"
+
+
+# At a terminal
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Types lines into the shell, and returns what it prints on standard output and standard error."""
+
+    def type_lines(*lines: str) -> tuple[str, str]:
+        left = iter(lines)
+
+        def read(_prompt: str = "") -> str:
+            try:
+                return next(left)
+            except StopIteration:
+                raise EOFError from None
+
+        monkeypatch.setattr("builtins.input", read)
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        assert main([]) == 0
+        printed = capsys.readouterr()
+        return printed.out, printed.err
+
+    return type_lines
+
+
+@pytest.mark.parametrize("command", ["exit", "quit", ".exit", ".quit", "EXIT;", "quit ;"])
+def test_the_shell_is_left_by_a_word(terminal: Callable[..., tuple[str, str]], command: str) -> None:
+    out, err = terminal("SELECT 'before';", command, "SELECT 'after';")
+    assert "before" in out
+    assert "after" not in out
+    assert err == ""
+
+
+def test_a_terminal_gets_a_banner_help_and_its_tables(terminal: Callable[..., tuple[str, str]]) -> None:
+    out, err = terminal(
+        "CREATE TABLE first_table (a INTEGER);", ".help", ".tables", ".nonsense", "SELECT", "42 AS exit;"
+    )
+    assert out.startswith("thano_duckdb ")
+    assert "PREDICT USING model" in out
+    assert "\nfirst_table\n" in out
+    assert "42" in out
+    assert err == "Error: there is no command .nonsense; .help shows those there are\n"
+    assert "thano_duckdb" not in run(stdin="SELECT 42;").stdout

@@ -1,20 +1,23 @@
-"""Ctrl-C is answered within a second, leaves the connection usable, and loses nothing that was transcribed."""
+"""Ctrl-C, or another thread, is answered within a second, and nothing that was transcribed is lost."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb.monitoring.monitor import Monitor
+from thano_duckdb.speech import loading
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -94,6 +97,49 @@ def test_ctrl_c_stops_a_statement_and_its_transcripts_are_kept(
     monkeypatch.setattr(AcousticModel, "forward", counting)
     assert len(con.sql(statement).fetchall()) == N_CLIPS
     assert n_computed == N_CLIPS - 1  # the first batch was kept
+
+
+@pytest.mark.parametrize("how", ["execute", "relation"])
+@pytest.mark.parametrize(
+    ("stop", "error"), [("interrupt", "INTERRUPT Error: Interrupted"), ("close", "closed by another")]
+)
+def test_another_thread_stops_a_statement_with_a_loaded_model(
+    an4_model: Path, clips: str, stuck: threading.Event, stop: str, error: str, how: str
+) -> None:
+    con = thano_duckdb.connect()
+    statement = f"PREDICT USING '{an4_model}' OPTIONS (batch_size=1) AS {clips}"
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            con.execute(statement) if how == "execute" else con.sql(statement).fetchall()
+        except duckdb.Error as caught:
+            raised.append(caught)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert stuck.wait(60)
+    started_s = time.monotonic()
+    getattr(con, stop)()
+    worker.join()
+    assert time.monotonic() - started_s < 2
+    assert error in str(raised[0])
+    con.close()
+
+
+def test_the_bar_says_that_a_model_is_loaded(
+    an4_model: Path, an4_clip: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = loading.load_engine
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.5)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(loading, "load_engine", slow)
+    with thano_duckdb.connect(progress=True) as con:
+        con.sql(f"PREDICT USING '{an4_model}' AS SELECT '{an4_clip}' AS audio_path").fetchall()
+    assert f"loading model {an4_model} .." in capsys.readouterr().err
 
 
 def test_ctrl_c_stops_a_statement_of_duckdb(con: thano_duckdb.Connection) -> None:

@@ -51,8 +51,7 @@ def build(
     **options: object,
 ) -> duckdb.DuckDBPyConnection:
     return connection.execute(
-        f"""SELECT unnest(_thano_build('mine', ?, ?, list({{'audio': {audio}, 'text': words}}),
-            current_setting('enable_external_access'), getvariable('thano_connection')), recursive := true)
+        f"""SELECT unnest(thano_build('mine', ?, ?, list({{'audio': {audio}, 'text': words}})), recursive := true)
             FROM rows WHERE {where}""",
         [str(base), json.dumps({"device": "cpu", **options})],
     )
@@ -71,10 +70,11 @@ def test_a_build_returns_one_row_per_epoch_and_registers_the_model(
     assert clip == (None,)
 
 
-def test_blobs_train_like_files_also_where_files_may_not_be_read(
-    raw: duckdb.DuckDBPyConnection, small_model: Path
+def test_blobs_train_like_files_also_where_only_the_model_home_may_be_written(
+    raw: duckdb.DuckDBPyConnection, small_model: Path, tmp_path: Path
 ) -> None:
     (loss,) = {row[3] for row in build(raw, small_model, epochs=1).fetchall()}
+    raw.execute(f"SET allowed_directories = ['{tmp_path / 'home'}']")
     raw.execute("SET enable_external_access = false")
     with pytest.raises(duckdb.Error, match="may not read files"):
         build(raw, "mine", overwrite=True)

@@ -6,6 +6,7 @@ import re
 import warnings
 from pathlib import Path
 
+import duckdb
 import pytest
 import safetensors.numpy
 from cachetools import TTLCache
@@ -15,7 +16,7 @@ from tests.checkpoints import make_checkpoint
 from tests.models.test_hub import BASE, put_in_cache
 from tests.training.kit import write_clips
 from thano_duckdb import ModelError, ThanoWarning
-from thano_duckdb.connection.session import Session, Settings
+from thano_duckdb.connection.session import Settings, open_session
 from thano_duckdb.errors import HubUnavailableError
 from thano_duckdb.models import bundled, resolve
 from thano_duckdb.models.checkpoint import check_checkpoint
@@ -182,9 +183,10 @@ def test_list_and_get_show_the_bundled_model(con: thano_duckdb.Connection, any_s
 
 
 def test_a_session_without_our_connection_warns_too(any_small_model: Path, no_hub: Path, tmp_path: Path) -> None:
-    session = Session(Settings(tmp_path / "home"), "")
-    with pytest.warns(ThanoWarning, match=STANDS_IN):
-        assert session.resolve(TUTORIAL, allow_external=True).folder == any_small_model
+    with duckdb.connect() as plain:
+        session = open_session(plain, Settings(tmp_path / "home"))
+        with session.access() as access, pytest.warns(ThanoWarning, match=STANDS_IN):
+            assert session.resolve(TUTORIAL, access).folder == any_small_model
 
 
 @pytest.mark.parametrize("base", ["Wav2Vec2TinyEn", TUTORIAL])

@@ -25,7 +25,7 @@ def printed(con: thano_duckdb.Connection, query: str) -> pa.Table:
 
 def test_print_audio_shows_one_player_per_row(an4_con: thano_duckdb.Connection) -> None:
     table = printed(an4_con, "SELECT id, audio_path, text FROM an4 WHERE id < 3 ORDER BY id")
-    page = player_table(table, audio_col="AUDIO_PATH", allow_external=True)
+    page = player_table(table, audio_col="AUDIO_PATH", may_read=lambda _: True)
     found = Markup(page.html)
     assert len(found.sounds) == 3
     assert is_inert(page.html)
@@ -38,14 +38,14 @@ def test_print_audio_shows_one_player_per_row(an4_con: thano_duckdb.Connection) 
 
 def test_clips_that_fail_show_the_reason(con: thano_duckdb.Connection) -> None:
     table = printed(con, "SELECT * FROM (VALUES ('/no/such.wav'), (NULL)) t(audio_path)")
-    found = Markup(player_table(table, audio_col="audio_path", allow_external=True).html)
+    found = Markup(player_table(table, audio_col="audio_path", may_read=lambda _: True).html)
     assert found.sounds == []
     assert "No such file: /no/such.wav" in found.text
 
 
 def test_rows_beyond_the_limit_are_counted(con: thano_duckdb.Connection) -> None:
     table = pa.table({"audio": [tone(0.05)] * (MAX_ROWS + 7)})
-    page = player_table(table, audio_col="audio", allow_external=False)
+    page = player_table(table, audio_col="audio", may_read=lambda _: False)
     found = Markup(page.html)
     assert len(found.sounds) == MAX_ROWS
     assert "7 more clips, not shown here" in found.text
@@ -54,20 +54,20 @@ def test_rows_beyond_the_limit_are_counted(con: thano_duckdb.Connection) -> None
 
 def test_a_long_clip_says_that_it_is_the_beginning() -> None:
     table = pa.table({"audio": [tone(65, 8_000, 1)]})
-    text = Markup(player_table(table, audio_col="audio", allow_external=False).html).text
+    text = Markup(player_table(table, audio_col="audio", may_read=lambda _: False).html).text
     assert "the first 1:00 of 1:05" in " ".join(text.split())
 
 
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(ThanoError, match=r"no column 'sound'.*audio"):
-        player_table(pa.table({"audio": [b""]}), audio_col="sound", allow_external=True)
+        player_table(pa.table({"audio": [b""]}), audio_col="sound", may_read=lambda _: True)
     with pytest.raises(ThanoError, match="'n' holds int64"):
-        player_table(pa.table({"n": [1]}), audio_col="n", allow_external=True)
+        player_table(pa.table({"n": [1]}), audio_col="n", may_read=lambda _: True)
 
 
 def test_scripts_in_names_paths_and_values_are_inert(con: thano_duckdb.Connection, tmp_path: Path) -> None:
     table = pa.table({EVIL: [EVIL, f"/{EVIL}.wav"], "other": [EVIL, None]})
-    page = player_table(table, audio_col=EVIL, allow_external=True)
+    page = player_table(table, audio_col=EVIL, may_read=lambda _: True)
     page.save(tmp_path / "page.html")
     document = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert is_inert(page.html)
@@ -81,7 +81,7 @@ def test_scripts_in_names_paths_and_values_are_inert(con: thano_duckdb.Connectio
 def test_no_text_becomes_markup(row: dict[str, str]) -> None:
     row = {name.replace("\0", ""): value for name, value in row.items()}
     name = next(iter(row))
-    assert is_inert(player_table(pa.Table.from_pylist([row]), audio_col=name, allow_external=False).html)
+    assert is_inert(player_table(pa.Table.from_pylist([row]), audio_col=name, may_read=lambda _: False).html)
 
 
 def epochs(n: int, **more: object) -> list[dict[str, object]]:

@@ -96,7 +96,7 @@ def test_the_waveform_rises_where_there_is_sound() -> None:
 
 
 def test_a_clip_that_cannot_be_read_has_a_reason_and_the_others_play() -> None:
-    found = players([tone(0.2), None, "/no/such/clip.wav", b"not audio", tone(0.1)], allow_external=True)
+    found = players([tone(0.2), None, "/no/such/clip.wav", b"not audio", tone(0.1)], may_read=lambda _: True)
     assert isinstance(found[0], Player)
     assert found[1] is None
     assert isinstance(found[2], AudioFailure)
@@ -115,17 +115,17 @@ def test_samples_that_are_not_numbers_are_a_failure() -> None:
 
 
 def test_files_are_not_read_if_the_database_may_not_read_them(an4_clip: str) -> None:
-    path, blob = players([an4_clip, tone(0.1)], allow_external=False)
+    path, blob = players([an4_clip, tone(0.1)], may_read=lambda _: False)
     assert isinstance(path, AudioFailure)
     assert "enable_external_access" in path.reason
     assert isinstance(blob, Player)
 
 
 def test_the_size_of_a_page_is_limited() -> None:
-    (one,) = players([tone(1)], allow_external=True)
+    (one,) = players([tone(1)], may_read=lambda _: True)
     assert isinstance(one, Player)
     room = 2 * len(one.uri)
-    found = players([tone(1)] * 4 + [None], allow_external=True, max_bytes=room)
+    found = players([tone(1)] * 4 + [None], may_read=lambda _: True, max_bytes=room)
     assert [type(each) for each in found[:2]] == [Player, Player]
     assert found[2:] == [NO_ROOM, NO_ROOM, None]
     assert module.MAX_PAGE_BYTES <= 10_000_000

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,18 @@ from . import demo
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
 DEMO = "demo"
+BANNER = f"""thano_duckdb {__version__} (DuckDB {duckdb.__version__}). A statement ends with a semicolon.
+.help shows some, .quit or Ctrl-D leaves."""
+HELP = """PREDICT USING model AS SELECT ..            what is said in the clips of a query (column audio_path)
+EVALUATE USING model AS SELECT ..           its word error rate (columns audio_path and text)
+BUILD MODEL name USING base AS SELECT ..    a model trained on the rows of a query
+LIST MODEL, LIST THANOSQL MODEL, LIST TABLE
+GET THANOSQL DATASET librispeech_data       some clips to try it with
+COPY table OPTIONS () FROM 'folder'         the clips of a folder as a table
+.tables                                     the tables of the database
+.quit, .exit, quit, exit                    leave
+All of DuckDB's SQL works as well."""
+_JOINED_WORD = re.compile(r"-[A-Za-z]\w+")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if given[:1] == [DEMO]:
                 return demo.main(given[1:])
-            arguments = _parser().parse_args(given)
+            arguments = _parse(given)
             with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
                 return _run(connection, arguments.scripts or [])
         except KeyboardInterrupt as interrupt:
@@ -53,6 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (duckdb.Error, OSError, ThanoError) as error:
             print(_message(error), file=sys.stderr)
             return 1
+
+
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    for before, argument in zip(["", *given], given, strict=False):
+        # argparse would take `-csv`, an option of DuckDB's own shell, for `-c sv`.
+        if _JOINED_WORD.fullmatch(argument) and not (before.startswith("-") and before != "-"):
+            parser.error(f"there is no option {argument}")
+    return parser.parse_args(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,9 +137,20 @@ def _read_from_terminal(connection: Connection) -> None:
     """Run what is typed at a terminal: an error or Ctrl-C ends the statement, Ctrl-D ends the shell."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its history and editing
+    print(BANNER)
     while (text := _read_statements()) is not None:
         try:
-            _run_script(connection, text)
+            match text.rstrip("; \t\n").lower():
+                case ".quit" | ".exit" | "quit" | "exit":
+                    return
+                case ".help":
+                    print(HELP)
+                case ".tables":
+                    print("\n".join(name for (name,) in connection.sql("SHOW TABLES").fetchall()))
+                case command if command.startswith("."):
+                    print(f"Error: there is no command {command}; .help shows those there are", file=sys.stderr)
+                case _:
+                    _run_script(connection, text)
         except KeyboardInterrupt as interrupt:
             print(_interrupt_message(interrupt), file=sys.stderr)
         except (duckdb.Error, OSError, ThanoError) as error:
@@ -125,9 +158,9 @@ def _read_from_terminal(connection: Connection) -> None:
 
 
 def _read_statements() -> str | None:
-    """The lines typed up to one that ends with a semicolon; None at the end of the input."""
+    """The lines typed up to one that ends with a semicolon, or a command; None at the end of the input."""
     lines: list[str] = []
-    while not lines or not lines[-1].rstrip().endswith(";"):
+    while not lines or not (lines[-1].rstrip().endswith(";") or _is_command(lines)):
         try:
             line = input(CONTINUATION_PROMPT if lines else PROMPT)
         except EOFError:
@@ -139,6 +172,12 @@ def _read_statements() -> str | None:
         if line.strip() or lines:
             lines.append(line)
     return "\n".join(lines)
+
+
+def _is_command(lines: Sequence[str]) -> bool:
+    """Whether what was typed first is complete without a semicolon."""
+    first = lines[0].strip().lower()
+    return len(lines) == 1 and (first.startswith(".") or first in ("quit", "exit"))
 
 
 def _interrupt_message(interrupt: KeyboardInterrupt) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -18,21 +19,30 @@ import duckdb
 
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
+from thano_duckdb.errors import RegistryError, ThanoError
 
-from .relation import Relation, adopt, relation_class
+from .access import Access, in_transaction
+from .relation import Relation, adopt
 from .request import NO_TEXT, Request, understand
-from .session import Session, Settings
+from .running_statement import RunningStatement, StopReason
+from .session import Session, Settings, open_session
 from .sql_run import Run
 
 __all__ = ["Connection"]
 
-Install = Callable[[duckdb.DuckDBPyConnection, Settings], Session]
-"""Puts our functions on a connection and opens its session: `thano_duckdb.functions.install`."""
+Install = Callable[[duckdb.DuckDBPyConnection, Session], None]
+"""Puts our functions and the macros of a session on a connection: `thano_duckdb.functions.install`."""
 
 _FETCH_ALL = frozenset({"fetchall", "fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
 """After these no rows are left."""
 _FETCH_SOME = frozenset({"fetchone", "fetchmany"})
 """After these no rows are left once they return nothing."""
+_STOP_POLL_S = 0.1
+_STOP_TIMEOUT_S = 30.0
+"""How long `close` waits for a statement of another thread to stop."""
+_NEEDS_MACROS_BEFORE = re.compile(r";\s*\S|\b(begin|transaction)\b", re.IGNORECASE)
+"""Texts that cannot just be run again once our macros turn out to be missing: of several statements, or in a
+transaction, which an error would end."""
 
 
 class Connection:
@@ -49,7 +59,13 @@ class Connection:
     """
 
     def __init__(
-        self, raw: duckdb.DuckDBPyConnection, settings: Settings, *, install: Install, owns: bool = True
+        self,
+        raw: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        *,
+        install: Install,
+        owns: bool = True,
+        session: Session | None = None,
     ) -> None:
         """Take over a connection.
 
@@ -58,23 +74,34 @@ class Connection:
             settings: for our functions.
             install: puts our functions on `raw`, and on the cursors made of it.
             owns: also close `raw` when this object is deleted.
+            session: of a new cursor, whose macros are created when something needs them. Default: a new one, and
+                everything is installed now, unless rows of the last `execute` are left to fetch.
         """
         self._raw = raw
         self._settings = settings
         self._install = install
-        raw.execute("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
-        self._session = install(raw, settings)
+        self._session = session or open_session(raw, settings)
+        self._is_installed = False
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""
         self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
-        self._relation_class = relation_class(self)
+        with contextlib.suppress(duckdb.ResourceInUseException):
+            with contextlib.suppress(duckdb.InvalidInputException):  # lock_configuration
+                raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
+            if session is None:
+                self._install_now()
         if owns:
             weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
 
     @property
     def raw(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own connection behind this one."""
+        self._install_early()
         return self._raw
+
+    def access(self) -> AbstractContextManager[Access]:
+        """What the database lets a statement read and write, within the block."""
+        return self._session.access()
 
     # Methods that take SQL text
 
@@ -99,11 +126,11 @@ class Connection:
         """
         request = self._understand(query)
         with self._whole_run(request):
-            relation = call_in_user_frame(self._raw.sql, request.sql, alias=alias, params=params)
+            relation = self.call(self._raw.sql, request.sql, alias=alias, params=params)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
-            self._requests[adopt(relation, self._relation_class)] = request
+            self._requests[adopt(relation, self)] = request
         return relation
 
     query = sql
@@ -127,8 +154,10 @@ class Connection:
         """
         self._end_executed()
         run = Run(self._raw, self._session, self._understand(query))
+        self._discard_rows_before(run.request)
+        self._refuse_in_transaction(run.request)
         with run.step():
-            call_in_user_frame(self._raw.execute, run.request.sql, parameters)
+            self.call(self._raw.execute, run.request.sql, parameters)
         run.end_without_rows()
         self._executed = run
         return self
@@ -137,8 +166,9 @@ class Connection:
         """Run SQL text once for each set of parameters."""
         self._end_executed()
         request = self._understand(query)
+        self._discard_rows_before(request)
         with self._whole_run(request):
-            call_in_user_frame(self._raw.executemany, request.sql, parameters)
+            self.call(self._raw.executemany, request.sql, parameters)
         return self
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
@@ -163,12 +193,34 @@ class Connection:
             [('yes',)]
             >>> con.close()
         """
-        return Connection(self._raw.cursor(), self._settings, install=self._install)
+        raw = self._raw.cursor()
+        session = Session(raw, self._settings, self._session.registry)
+        return Connection(raw, self._settings, install=self._install, session=session)
 
     duplicate = cursor
 
+    def begin(self) -> Self:
+        """Begin a transaction."""
+        self._install_early()
+        self._delegate("begin", self._raw.begin)()
+        return self
+
+    def interrupt(self) -> None:
+        """Stop the statement that another thread runs on this connection; there it raises `InterruptException`."""
+        self._stop(self._session.statement, StopReason.INTERRUPT)
+
     def close(self) -> None:
-        """Issue the pending warnings of the last statement, and close the connection."""
+        """Issue the pending warnings of the last statement, and close the connection.
+
+        A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there.
+        """
+        running = self._session.statement_of_another_thread
+        if running is not None:
+            self._stop(running, StopReason.CLOSE)
+            for _ in range(round(_STOP_TIMEOUT_S / _STOP_POLL_S)):
+                if self._session.wait_until_idle(_STOP_POLL_S):
+                    break
+                self._raw.interrupt()
         self._end_executed()
         self._raw.close()
 
@@ -191,6 +243,20 @@ class Connection:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(self._raw)})
 
+    def __reduce_ex__(self, _protocol: object) -> Any:
+        """Refuse `copy.copy` and `pickle`, as DuckDB does.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a connection cannot be copied or pickled; cursor() gives a second one to the same database")
+
+    def _prepare_script(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        """What `duckdb.sql(query, connection=...)` asks a connection for; DuckDB's own, of the rewritten text."""
+        request = self._understand(query)
+        self._refuse_in_transaction(request)
+        return self.call(self._raw._prepare_script, request.sql, *args, **kwargs)
+
     def _delegate(self, name: str, method: Any) -> Any:
         fetches = name in _FETCH_ALL or name in _FETCH_SOME
 
@@ -199,12 +265,36 @@ class Connection:
             if not fetches:
                 self._free_connection()
             with self._step():
-                result = call_in_user_frame(method, *args, **kwargs)
+                result = self.call(method, *args, **kwargs)
             if name in _FETCH_ALL or (name in _FETCH_SOME and not result):
                 self._end_executed()
-            return self if result is self._raw else adopt(result, self._relation_class)
+            return self if result is self._raw else adopt(result, self)
 
         return run
+
+    # Our functions
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of DuckDB's in the user's frame, with our macros where it turns out to need them."""
+        try:
+            return call_in_user_frame(function, *args, **kwargs)
+        except duckdb.CatalogException as error:
+            if "thano_" not in str(error):
+                raise
+            try:
+                self._install_now()  # a new cursor lacks the macros, or somebody dropped them
+            except (duckdb.Error, ThanoError):
+                raise error from None
+        return call_in_user_frame(function, *args, **kwargs)
+
+    def _install_now(self) -> None:
+        self._install(self._raw, self._session)
+        self._is_installed = True
+
+    def _install_early(self) -> None:
+        if not self._is_installed:
+            with contextlib.suppress(duckdb.Error, ThanoError):  # what is wrong shows in what follows
+                self._install_now()
 
     # Runs
 
@@ -218,11 +308,35 @@ class Connection:
             yield
 
     def _understand(self, query: Any) -> Request:
-        return understand(query, self._session.registry)
+        request = understand(query, self._session)
+        text = getattr(query, "query", query)
+        if request.plan is not None or _NEEDS_MACROS_BEFORE.search(text):
+            self._install_early()
+        return request
+
+    def _discard_rows_before(self, request: Request) -> None:
+        """Let the rows of the last `execute` go, as DuckDB does, before the connection is asked about transactions."""
+        if request.may_change_models:
+            self._raw.complete()
+
+    def _refuse_in_transaction(self, request: Request) -> None:
+        """Refuse what ROLLBACK could not undo.
+
+        Raises:
+            RegistryError: `request` changes models, and a transaction is open or is opened by the same text.
+        """
+        if not request.may_change_models:
+            return
+        if request.holds_transaction_statement() or in_transaction(self._raw):
+            raise RegistryError(
+                "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT "
+                "or ROLLBACK first"
+            )
 
     def _whole_run(self, request: Request) -> AbstractContextManager[None]:
         """A run that begins and ends here."""
         self._free_connection()
+        self._refuse_in_transaction(request)
         return Run(self._raw, self._session, request).whole()
 
     def _step(self) -> AbstractContextManager[None]:
@@ -230,6 +344,11 @@ class Connection:
         if self._executed is not None and self._executed.is_open:
             return self._executed.step()
         return Run(self._raw, self._session).whole()
+
+    def _stop(self, statement: RunningStatement | None, reason: StopReason) -> None:
+        if statement is not None:
+            statement.cancel(reason)
+        self._raw.interrupt()
 
     def _free_connection(self) -> None:
         """Complete the last `execute` if only its effect matters: other work may follow at once, as after DDL."""

@@ -8,14 +8,13 @@ with plain relations, and it has every method of DuckDB's.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import duckdb
 from duckdb import DuckDBPyRelation
-
-from thano_duckdb.caller import call_in_user_frame
 
 
 class RelationOwner(Protocol):
@@ -24,24 +23,30 @@ class RelationOwner(Protocol):
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
 
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of DuckDB's in the user's frame."""
+
 
 class Relation(DuckDBPyRelation):
-    """A relation whose public methods run as statements of its owner. One subclass for each connection."""
+    """A relation whose public methods run as statements of its owner."""
 
     __slots__ = ()
-    owner: RelationOwner
 
 
-def relation_class(owner: RelationOwner) -> type[Relation]:
-    """The class of the relations of a connection."""
-    return type("Relation", (Relation,), {"__slots__": (), "__module__": __name__, "owner": owner})
+_owners: weakref.WeakKeyDictionary[Relation, RelationOwner] = weakref.WeakKeyDictionary()
+"""Keeps the connection of a relation as long as the relation, which has no room for it.
+
+A class for each connection would have, but classes are freed only by the garbage collector, and their connections with
+them."""
 
 
-def adopt(result: Any, relation_class: type[Relation]) -> Any:
-    """Make a plain relation one of `relation_class`; anything else comes back as it is."""
+def adopt(result: Any, owner: RelationOwner) -> Any:
+    """Make a plain relation one of `owner`; anything else comes back as it is."""
     if type(result) is DuckDBPyRelation:
         # Same layout, other methods: the object that DuckDB made lives on, with all that DuckDB's own code keeps in it.
-        result.__class__ = relation_class
+        result.__class__ = Relation
+    if isinstance(result, Relation):
+        _owners.setdefault(result, owner)
     return result
 
 
@@ -49,9 +54,12 @@ def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
     """`method`, run as a statement of the relation's owner."""
 
     @functools.wraps(method)
-    def run(self: Relation, *args: Any, **kwargs: Any) -> Any:
-        with self.owner.reading(self):
-            return adopt(call_in_user_frame(method, self, *args, **kwargs), type(self))
+    def run(self: Relation, /, *args: Any, **kwargs: Any) -> Any:
+        owner = _owners.get(self)
+        if owner is None:  # made by DuckDB's own code on the way to a relation of ours
+            return method(self, *args, **kwargs)
+        with owner.reading(self):
+            return adopt(owner.call(method, self, *args, **kwargs), owner)
 
     return run
 
@@ -60,8 +68,12 @@ def _rows_as_statement(method: Callable[..., Iterator[Any]]) -> Callable[..., It
     """Likewise for a generator, whose statement ends with its last row."""
 
     @functools.wraps(method)
-    def rows(self: Relation, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        with self.owner.reading(self):
+    def rows(self: Relation, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        owner = _owners.get(self)
+        if owner is None:
+            yield from method(self, *args, **kwargs)
+            return
+        with owner.reading(self):
             yield from method(self, *args, **kwargs)
 
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import duckdb
@@ -9,8 +10,8 @@ import duckdb
 from thano_duckdb.caller import warn
 from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, unknown_model
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models import resolve
-from thano_duckdb.models.registry import Registry
+
+from .session import Session
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,29 @@ class Request:
         """Whether a statement changes something, so that it runs at once, and only once (BUILD, UPLOAD, ..)."""
         return self.plan is not None and self.plan.runs_now
 
+    @property
+    def may_change_models(self) -> bool:
+        """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
+        return self.runs_now or (isinstance(self.sql, str) and bool(_CHANGING_FUNCTION.search(self.sql)))
+
+    def holds_transaction_statement(self) -> bool:
+        """Whether BEGIN, COMMIT or ROLLBACK is among its statements."""
+        statements = duckdb.extract_statements(self.sql) if isinstance(self.sql, str) else [self.sql]
+        return any(statement.type == duckdb.StatementType.TRANSACTION for statement in statements)
+
     def gives_rows(self) -> bool:
         """Whether its last statement is a query, whose rows are fetched after it was executed."""
         last = duckdb.extract_statements(self.sql)[-1] if isinstance(self.sql, str) else self.sql
         return bool(last.type == duckdb.StatementType.SELECT)
 
 
+_CHANGING_FUNCTION = re.compile(r"\b_?thano_(build|upload_model|delete_model|get_model|get_dataset)\b", re.IGNORECASE)
+
 NO_TEXT = Request("", "", None)
 """For a method of DuckDB's that takes no SQL text."""
 
 
-def understand(query: str | duckdb.Statement, registry: Registry) -> Request:
+def understand(query: str | duckdb.Statement, session: Session) -> Request:
     """Rewrite SQL text, warn of options without effect, and refuse unknown models.
 
     Raises:
@@ -57,13 +70,13 @@ def understand(query: str | duckdb.Statement, registry: Registry) -> Request:
         warn(sentence)
     if not found.runs_now:  # otherwise the text itself may make the model that it uses
         for statement in found.statements:
-            _check_model(statement, found, query, registry)
+            _check_model(statement, found, query, session)
     return Request(query, found.sql, None if found.is_plain else found)
 
 
-def _check_model(statement: Node, found: Plan, query: str, registry: Registry) -> None:
+def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:
     if isinstance(statement, Predict | Evaluate):
         try:
-            resolve.check(statement.model.text, registry)
+            session.check_model(statement.model.text)
         except ModelError as error:
             raise unknown_model(found, query, statement.model.text, str(error)) or error from None

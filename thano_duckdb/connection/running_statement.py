@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
 
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import AudioError, Cancelled, brief_location
@@ -14,6 +18,20 @@ from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
     from thano_duckdb.models.resolve import ResolvedModel
+
+T = TypeVar("T")
+
+_POLL_S = 0.1
+
+
+class StopReason(enum.Enum):
+    """Who asked a statement to stop."""
+
+    CTRL_C = enum.auto()
+    INTERRUPT = enum.auto()
+    """`Connection.interrupt`, called by another thread."""
+    CLOSE = enum.auto()
+    """`Connection.close`, likewise."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +55,17 @@ class RunningStatement:
         """
         self.source = source
         self.interrupt_message = "Interrupted."
-        """What a user who pressed Ctrl-C reads."""
+        """What a user who stopped it reads."""
         self._progress = progress
         self._started_s = time.monotonic()
-        self._cancelled = threading.Event()
+        self._stop_reason: StopReason | None = None
         self._lock = threading.Lock()
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
         self._n_warned_of = 0
         self._computed_s = 0.0
         self._models: dict[str, ResolvedModel] = {}
+        self._pinned: dict[Hashable, Any] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -54,8 +73,8 @@ class RunningStatement:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the user has asked to stop."""
-        return self._cancelled.is_set()
+        """Whether somebody has asked to stop."""
+        return self._stop_reason is not None
 
     @property
     def elapsed_s(self) -> float:
@@ -72,13 +91,25 @@ class RunningStatement:
         """Whether a function of ours has something to warn of, besides clips that failed."""
         return bool(self._notices or self._replaced)
 
-    def cancel(self) -> None:
+    def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:
         """Ask the engine to stop; safe in a signal handler."""
-        self._cancelled.set()
+        self._stop_reason = self._stop_reason or reason
+
+    def stop_error(self) -> BaseException:
+        """What the caller of a statement that was cancelled gets."""
+        match self._stop_reason:
+            case StopReason.INTERRUPT:
+                return duckdb.InterruptException(f"INTERRUPT Error: {self.interrupt_message}")
+            case StopReason.CLOSE:
+                return duckdb.ConnectionException(
+                    "Connection Error: the connection was closed by another thread while this statement was running"
+                )
+            case _:
+                return KeyboardInterrupt(self.interrupt_message)
 
     def raise_if_cancelled(self) -> None:
         """See `Monitor`."""
-        if self._cancelled.is_set():
+        if self.cancelled:
             self.interrupt_message = (
                 "Interrupted. What was transcribed is kept: run the same statement again to continue from there."
             )
@@ -117,6 +148,34 @@ class RunningStatement:
                 if found.notice:
                     self._notices.append(found.notice)
             return self._models[spec]
+
+    def pinned(self, key: Hashable, load: Callable[[], T]) -> T:
+        """What `load` returned at the first call for `key`: the statement goes on with the model that it began with.
+
+        Raises:
+            Cancelled: the statement was cancelled while another thread was loading.
+        """
+        while not self._resolving.acquire(timeout=_POLL_S):
+            self.raise_if_cancelled()
+        try:
+            if key not in self._pinned:
+                self._pinned[key] = load()
+            result: T = self._pinned[key]
+            return result
+        finally:
+            self._resolving.release()
+
+    def unpin(self) -> None:
+        """Let go of what it began with: it has ended, and a model takes memory."""
+        self._pinned.clear()
+
+    @contextlib.contextmanager
+    def loading(self, model: str) -> Iterator[Callable[[], None]]:
+        """Within the block, calling what this gives shows that `model` is being loaded."""
+        try:
+            yield lambda: self._progress.show_loading(model)
+        finally:
+            self._progress.hide_loading()
 
     def column_replaced(self, name: str) -> None:
         """A column of the query is replaced by a new one of that name; DuckDB may report it several times."""

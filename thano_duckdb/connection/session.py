@@ -1,14 +1,24 @@
 """What a connection holds for our functions: its settings, its models, and the statement that is running.
 
-DuckDB calls a registered function with values only. So every connection gets an identifier, kept in its DuckDB
-variable `thano_connection`, which the macros of `sql/macros.sql` pass to the functions: that is how a call on any of
-DuckDB's threads finds the settings, the progress bar and the cancellation of the statement it belongs to.
+DuckDB calls a registered function with values only, on any of its threads, and a function belongs to the whole
+database: every connection to it can call it. So two questions must be answered that no argument may be trusted with:
+
+- **Which connection calls?** Each session has a token of 128 random bits. It is part of the text of the temporary
+  macros of its connection, which no other connection can see or call, and is compared with nothing but itself: whoever
+  has a token has the macros. It is no SQL variable, so it can neither be set nor read back, and it never reaches
+  a database file, a view, the name of a column or a message. (DuckDB's query log would show it. Whoever can switch that
+  on can read the secrets of all statements; `lock_configuration` prevents it.)
+- **What may it read and write?** The function asks the database of its session's connection, see `access`. The macros
+  pass nothing about it.
+
+The session knows its connection by a weak reference, so it keeps no database open.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import secrets
+import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +28,14 @@ import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import warn
+from thano_duckdb.errors import RegistryError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
+from .access import Access, access_of
 from .running_statement import RunningStatement, replaced_columns_warning
-
-CONNECTION_VARIABLE = "thano_connection"
 
 
 @dataclass(frozen=True)
@@ -66,31 +76,81 @@ class Settings:
 
 
 class Session:
-    """The state of one connection (a cursor has its own)."""
+    """The state of one connection (a cursor has its own).
 
-    def __init__(self, settings: Settings, database: str) -> None:
-        """Register the session under a new identifier; `database` is the path of the database file, or ''."""
+    Attributes:
+        settings: of the connection.
+        registry: its models.
+        token: what the macros of the connection name it by; see the module's docstring.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings, registry: Registry) -> None:
+        """Open a session for `connection`."""
         self.settings = settings
-        self.registry = Registry(model_home(settings.model_home, database))
-        self.identifier = f"connection-{next(_identifiers)}"
+        self.registry = registry
+        self.token = secrets.token_hex(16)
+        self._connection = weakref.ref(connection)
         self._statement: RunningStatement | None = None
-        _sessions[self.identifier] = self
+        self._thread: int | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        _sessions[self.token] = self
 
     @property
     def statement(self) -> RunningStatement | None:
         """The statement that is running, or None where a function is called outside any (plain DuckDB)."""
         return self._statement
 
+    @property
+    def statement_of_another_thread(self) -> RunningStatement | None:
+        """The statement that is running, if another thread runs it."""
+        return self._statement if self._thread != threading.get_ident() else None
+
     @contextlib.contextmanager
     def running(self, statement: RunningStatement) -> Iterator[None]:
         """Let our functions report to `statement` within the block, which each fetch of its rows enters again."""
-        outer, self._statement = self._statement, statement
+        outer, outer_thread = self._statement, self._thread
+        self._idle.clear()
+        self._statement, self._thread = statement, threading.get_ident()
         try:
             yield
         finally:
-            self._statement = outer
+            self._statement, self._thread = outer, outer_thread
+            if outer is None:
+                self._idle.set()
 
-    def resolve(self, spec: str, *, allow_external: bool) -> resolve.ResolvedModel:
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no statement is running; False if one still is after `timeout_s`."""
+        return self._idle.wait(timeout_s)
+
+    @contextlib.contextmanager
+    def access(self) -> Iterator[Access]:
+        """What the database of this connection lets a statement read and write; within the block.
+
+        Raises:
+            LookupError: the connection does not exist any more.
+        """
+        connection = self._connection()
+        if connection is None:
+            raise LookupError(NO_SESSION)
+        with access_of(connection) as access:
+            yield access
+
+    def check_changes_allowed(self, access: Access, what: str) -> None:
+        """Refuse to change models or data sets on a read-only database, or where it may not write into the model home.
+
+        Raises:
+            RegistryError: `what` is refused.
+        """
+        if access.is_read_only:
+            raise RegistryError(f"the database is open read-only, and so are its models: {what} is refused")
+        if not access.allows_folder(self.registry.home):
+            raise RegistryError(
+                f"this database may not write files (enable_external_access=false, or the model home is not within its "
+                f"allowed_directories), so {what} is refused"
+            )
+
+    def resolve(self, spec: str, access: Access) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
         Raises:
@@ -98,7 +158,7 @@ class Session:
         """
 
         def find() -> resolve.ResolvedModel:
-            return resolve.resolve(spec, self.registry, allow_external=allow_external)
+            return resolve.resolve(spec, self.registry, allow_external=may_use(spec, access))
 
         if self._statement is not None:
             return self._statement.resolve(spec, find)
@@ -106,6 +166,15 @@ class Session:
         if resolved.notice:
             warn(resolved.notice)
         return resolved
+
+    def check_model(self, spec: str) -> None:
+        """Refuse a `spec` that cannot mean any model, without using the network.
+
+        Raises:
+            ModelError: as `resolve` would.
+        """
+        with self.access() as access:
+            resolve.check(spec, self.registry, allow_external=may_use(spec, access))
 
     def notice(self, sentence: str) -> None:
         """Warn of something about the statement that is running: at its end, and once."""
@@ -122,25 +191,37 @@ class Session:
             warn(replaced_columns_warning([name]))
 
 
-_identifiers = itertools.count(1)
+def may_use(spec: str, access: Access) -> bool:
+    """Whether a model outside of the registry may be used: its folder, or the hub."""
+    if resolve.is_path(spec):
+        return access.allows_folder(resolve.local_folder(spec))
+    return access.allows(spec) if spec.startswith("hf://") else access.is_unrestricted
+
+
+NO_SESSION = "this connection has no session of thano_duckdb: call thano_duckdb.load(connection)"
+
 _sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
 
 
 def open_session(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """A session for `connection`, tied to it by its DuckDB variable."""
-    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
-    session = Session(settings, (row[0] if row else None) or "")
-    connection.execute(f"SET VARIABLE {CONNECTION_VARIABLE} = '{session.identifier}'")
-    return session
+    """A session for `connection`, whose models are those of its database."""
+    query = "SELECT path FROM system.main.duckdb_databases() WHERE database_name = system.main.current_database()"
+    try:
+        rows = connection.sql(query).fetchall()
+    except duckdb.ResourceInUseException:  # rows of its last `execute` are left to fetch: they stay
+        with contextlib.closing(connection.cursor()) as cursor:
+            rows = cursor.execute(query).fetchall()
+    database = (rows[0][0] if rows else None) or ""
+    return Session(connection, settings, Registry(model_home(settings.model_home, database)))
 
 
-def find_session(identifier: str | None) -> Session:
+def find_session(token: object) -> Session:
     """The session that a function's call belongs to.
 
     Raises:
-        LookupError: the connection was closed, or its variable was changed.
+        LookupError: there is no such session: the connection was closed, or the function was not called by a macro.
     """
-    session = _sessions.get(identifier or "")
+    session = _sessions.get(token) if isinstance(token, str) else None
     if session is None:
-        raise LookupError("this connection has no session of thano_duckdb: call thano_duckdb.load(connection)")
+        raise LookupError(NO_SESSION)
     return session

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import duckdb
 
 from thano_duckdb.caller import call_in_user_frame
-from thano_duckdb.dialect import rewrite
+from thano_duckdb.dialect import Plan, rewrite
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
@@ -48,7 +49,9 @@ class Run:
         self._session = session
         self._statement = RunningStatement(
             request.source,
-            Progress(shown=is_shown(session.settings.progress), count_rows=self._count_rows),
+            Progress(
+                shown=is_shown(session.settings.progress), count_rows=functools.partial(_count_rows, raw, request.plan)
+            ),
             warned_of=None if request is NO_TEXT else request.warned_of,
         )
 
@@ -60,6 +63,8 @@ class Run:
 
         Raises:
             KeyboardInterrupt: the user pressed Ctrl-C.
+            duckdb.InterruptException: another thread called `Connection.interrupt`.
+            duckdb.ConnectionException: another thread called `Connection.close`.
             ThanoError: raised by one of our functions, or by DuckDB for a column that our text names.
         """
         try:
@@ -77,7 +82,7 @@ class Run:
                 raise translated from None
         if self._statement.cancelled:
             self.abandon()
-            raise KeyboardInterrupt(self._statement.interrupt_message)
+            raise self._statement.stop_error() from None
 
     @contextlib.contextmanager
     def whole(self) -> Iterator[None]:
@@ -115,6 +120,7 @@ class Run:
         """Take the bar away and drop the pending warnings."""
         self.is_open = False
         self._statement.close_bar()
+        self._statement.unpin()
 
     # What it asks DuckDB
 
@@ -129,15 +135,15 @@ class Run:
         except duckdb.Error:
             return []
 
-    def _count_rows(self) -> int | None:
-        """How many rows it will transcribe, where the text alone says so.
 
-        A plain cursor counts them: it has none of our functions, so counting can never transcribe.
-        """
-        plan = self.request.plan
-        if plan is None or len(plan.statements) != 1:
-            return None
-        with contextlib.closing(self._raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
-            row = cursor.execute(f"SELECT count(*) FROM ({plan.statements[0].query_text})").fetchone()
-            return int(row[0]) if row else None
+def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None:
+    """How many rows a request will transcribe, where its text alone says so.
+
+    A plain cursor counts them: it has none of our functions, so counting can never transcribe.
+    """
+    if plan is None or len(plan.statements) != 1:
         return None
+    with contextlib.closing(raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
+        row = cursor.execute(f"SELECT count(*) FROM ({plan.statements[0].query_text})").fetchone()
+        return int(row[0]) if row else None
+    return None

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
-from thano_duckdb.connection.session import Session, Settings
+from thano_duckdb.connection.session import Session, Settings, open_session
+from thano_duckdb.errors import ThanoError
 
 __all__ = ["install", "load"]
 
@@ -16,12 +17,12 @@ __all__ = ["install", "load"]
 _loaded: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()
 
 
-def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """Put the functions and macros on a connection, and open its session: see `installation.install`."""
+def install(connection: duckdb.DuckDBPyConnection, session: Session) -> None:
+    """Put the functions and the macros of a session on a connection: see `installation.install`."""
     # Imported here: pyarrow and numpy take longer to import than all the rest.
     from .installation import install as install_now
 
-    return install_now(connection, settings)
+    install_now(connection, session)
 
 
 def load(
@@ -53,7 +54,8 @@ def load(
         The same connection.
 
     Raises:
-        ThanoError: `device` or `precision` is unknown, or a limit is not above 0.
+        ThanoError: `device` or `precision` is unknown, or a limit is not above 0; a transaction is open on the
+            connection; or rows of its last `execute` are left to fetch.
 
     Example:
         >>> import duckdb, thano_duckdb
@@ -64,5 +66,13 @@ def load(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
-    _loaded[connection] = install(connection, settings)
+    try:
+        session = open_session(connection, settings)
+        install(connection, session)
+    except duckdb.ResourceInUseException:
+        raise ThanoError(
+            "this connection has rows of its last execute() to fetch, which loading would discard: fetch them, or call "
+            "connection.complete(), then load"
+        ) from None
+    _loaded[connection] = session
     return connection

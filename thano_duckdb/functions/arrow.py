@@ -81,27 +81,25 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[str(kind)]
 
 
-def session_of(connections: pa.ChunkedArray) -> Session:
-    """The session of the connection that calls, which a function's last argument names in each row.
+def session_of(sessions: pa.ChunkedArray) -> Session:
+    """The session of the connection that calls, whose token is a function's last argument in each row.
 
     Raises:
         LookupError: see `find_session`.
     """
-    return find_session(connections[0].as_py())
+    return find_session(sessions[0].as_py())
 
 
 def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[..., pa.Array]:
-    """A body that calls `function(session, *arguments)` row by row; its last argument names the connection.
+    """A body that calls `function(session, *arguments)` row by row; its last argument is the token of the session.
 
     For functions that act on one thing at a time (those of the registry), not for functions over many rows.
     """
 
     def body(*columns: pa.ChunkedArray) -> pa.Array:
-        *arguments, connections = columns
-        session = session_of(connections)
-        rows = (
-            zip(*(column.to_pylist() for column in arguments), strict=True) if arguments else ((),) * len(connections)
-        )
+        *arguments, sessions = columns
+        session = session_of(sessions)
+        rows = zip(*(column.to_pylist() for column in arguments), strict=True) if arguments else ((),) * len(sessions)
         return pa.array([function(session, *row) for row in rows], type=returns)
 
     return body

@@ -22,6 +22,7 @@ from thano_duckdb.errors import AudioError, brief
 from thano_duckdb.models.datasets import where_it_is
 
 from .arrow import Function, per_row
+from .clips import check_allowed, no_files_allowed
 
 PATHS = pa.list_(pa.string())
 
@@ -58,24 +59,25 @@ class Listing:
         return " and ".join(named)
 
 
-def audio_files(session: Session, location: str | None, matches: list[str] | None, external_access: bool) -> list[str]:
+def audio_files(session: Session, location: str | None, matches: list[str] | None) -> list[str]:
     """The recordings at a location.
 
     Args:
         session: of the connection that calls.
         location: a folder (searched with its subfolders), a file, a pattern with `*`, `?` or `[..]`, or an address.
         matches: for an address, what DuckDB's `glob` found there.
-        external_access: whether files may be read.
 
     Raises:
         AudioError: there is nothing at the location, or no recording.
     """
     if not location:
         raise AudioError(f"the folder of audio is {'NULL' if location is None else 'empty'}: name a folder or a file")
-    if not external_access:
-        raise AudioError(f"this database may not read the folder {brief(location)} (enable_external_access=false)")
-    is_remote = Clip.of(location).is_url
-    listing = _of_addresses(matches or []) if is_remote else find_recordings(location)
+    with session.access() as access:
+        if not (access.allows(location) or access.allows_folder(Clip.of(location).path)):
+            raise no_files_allowed(location)
+        is_remote = Clip.of(location).is_url
+        listing = _of_addresses(matches or []) if is_remote else find_recordings(location)
+        check_allowed(listing.recordings, access)
     if not listing.recordings:
         raise AudioError(
             f"there are no audio files in {brief(location)}"
@@ -157,10 +159,11 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def file_pattern(_session: Session, path: str, external_access: bool) -> str:
+def file_pattern(session: Session, path: str) -> str:
     """The pattern that DuckDB's readers take for a path: a file that exists means itself, whatever its name."""
-    if not external_access:
-        return path
+    with session.access() as access:
+        if not access.allows(path):
+            return path  # DuckDB's reader refuses it
     path = where_it_is(path)
     return glob.escape(path) if os.path.isfile(os.path.expanduser(path)) else path
 

@@ -30,17 +30,16 @@ AUDIO_INFO = pa.struct(
 N_THREADS = 8  # reading a header is waiting, not computing
 
 
-def audio_info(
-    audio: pa.ChunkedArray, options: pa.ChunkedArray, external_access: pa.ChunkedArray, connections: pa.ChunkedArray
-) -> pa.Array:
+def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, and of an unreadable clip only `error` is set."""
-    session = session_of(connections)
+    session = session_of(sessions)
     ours = session.settings.read_limits
     texts = option_texts(options)
     limits = {
         text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
     }
-    values = clips(audio, allow_files=external_access[0].as_py())
+    with session.access() as access:
+        values = clips(audio, access)
     with CallThreads(N_THREADS, "thano-probe") as threads:
         rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server

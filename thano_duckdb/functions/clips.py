@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import AudioError
+from thano_duckdb.connection.access import Access
+from thano_duckdb.errors import AudioError, brief
 
 
-def no_files_allowed() -> AudioError:
-    """The error for a path or URL where the database may not read any."""
-    return AudioError("this database may not read files or URLs (enable_external_access=false): give audio as a BLOB")
+def no_files_allowed(location: str) -> AudioError:
+    """The error for a path or URL that the database may not read. It is the same whether the file exists or not."""
+    return AudioError(
+        f"this database may not read files or URLs such as {brief(location)} (enable_external_access=false, or it is "
+        f"not within its allowed_directories, or its file system is disabled): give audio as a BLOB"
+    )
 
 
-def clips(audio: pa.ChunkedArray, *, allow_files: bool) -> list[Clip | None]:
+def check_allowed(values: Iterable[object], access: Access) -> None:
+    """Refuse paths and URLs that the database may not read.
+
+    Raises:
+        AudioError: one of them is not allowed.
+    """
+    for value in values:
+        if isinstance(value, str) and not access.allows(value):
+            raise no_files_allowed(value)
+
+
+def clips(audio: pa.ChunkedArray, access: Access) -> list[Clip | None]:
     """The clips of paths, URLs and contents of files; None for NULL.
 
     Raises:
-        AudioError: the column is of another type, or holds paths where the database may not read files.
+        AudioError: the column is of another type, or holds paths that the database may not read.
     """
     kind = audio.type
     if pa.types.is_null(kind):
         return [None] * len(audio)
+    values = audio.to_pylist()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        if not allow_files and audio.null_count < len(audio):
-            raise no_files_allowed()
+        if not access.is_unrestricted:
+            check_allowed(values, access)
     elif not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise AudioError(f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {kind}")
-    return [None if value is None else Clip.of(value) for value in audio.to_pylist()]
+    return [None if value is None else Clip.of(value) for value in values]

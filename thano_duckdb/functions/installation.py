@@ -1,18 +1,22 @@
 """Puts our functions and macros on a DuckDB connection.
 
-Functions belong to the database instance and are registered once; macros and the session belong to a connection.
-Nothing is written into the database file.
+Functions belong to the database instance and are registered once; macros belong to a connection. Nothing is written
+into the database file.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.resources
 import threading
 from importlib.resources.abc import Traversable
 
 import duckdb
 
-from thano_duckdb.connection.session import Session, Settings, open_session
+from thano_duckdb.connection.access import in_transaction
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import ThanoError
 
 from . import audio_files, audio_info, error_rates, evaluate, model_registry, replaced_columns, train, transcribe
 from .arrow import Function
@@ -31,23 +35,34 @@ FUNCTIONS: tuple[Function, ...] = (
 _registering = threading.Lock()
 
 
-def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """Register the functions unless the database already has them, create the macros, and open the session."""
-    with _registering:
+def install(connection: duckdb.DuckDBPyConnection, session: Session) -> None:
+    """Register the functions unless the database already has them, and create the macros of `session`.
+
+    Raises:
+        ThanoError: a transaction is open on the connection, whose end could take the macros with it.
+        duckdb.ResourceInUseException: rows of the connection's last `execute` are left to fetch; they are not touched.
+    """
+    if in_transaction(connection):
+        raise ThanoError(
+            "thano_duckdb cannot be loaded inside a transaction, whose ROLLBACK would remove it: COMMIT or ROLLBACK "
+            "first"
+        )
+    # On a cursor, so that no transaction of the connection is involved.
+    with _registering, contextlib.closing(connection.cursor()) as cursor:
         known = {
             name
-            for (name,) in connection.execute(
-                "SELECT DISTINCT function_name FROM duckdb_functions() WHERE database_name = 'system'"
+            for (name,) in cursor.execute(
+                "SELECT DISTINCT function_name FROM system.main.duckdb_functions() WHERE database_name = 'system'"
                 " AND (starts_with(function_name, 'thano_') OR starts_with(function_name, '_thano_'))"
             ).fetchall()
         }
         for function in FUNCTIONS:
             if function.name not in known:
-                function.register(connection)
-    connection.execute(_macros())
-    return open_session(connection, settings)
+                function.register(cursor)
+    connection.sql(_macros().replace("{session}", f"'{session.token}'"))
 
 
+@functools.cache
 def _macros() -> str:
     """The text of `macros.sql`."""
     return sql_folder().joinpath("macros.sql").read_text(encoding="utf-8")

@@ -79,14 +79,18 @@ def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
     }
 
 
-def upload_model(
-    session: Session, name: str, folder: str, options: str | None, external_access: bool
-) -> list[dict[str, Any]]:
+def upload_model(session: Session, name: str, folder: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
-    if not external_access:
-        raise ModelError(f"this database may not read the folder {folder} (enable_external_access=false)")
+    source = resolve.local_folder(folder)
+    with session.access() as access:
+        if not access.allows_folder(source):
+            raise ModelError(
+                f"this database may not read the folder {folder} (enable_external_access=false, or it is not within "
+                f"its allowed_directories)"
+            )
+        session.check_changes_allowed(access, "UPLOAD MODEL")
     chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
-    return [_row(session.registry.upload(name, resolve.local_folder(folder), overwrite=chosen.get("overwrite", False)))]
+    return [_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
 
 
 def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
@@ -94,35 +98,43 @@ def delete_model(session: Session, name: str, if_exists: bool = False) -> list[d
 
     With `if_exists` a name that does not exist gives no row, and is no error.
     """
+    with session.access() as access:
+        session.check_changes_allowed(access, "DELETE MODEL")
     if if_exists and session.registry.find(name) is None and not find_built_in(name):
         return []
     return [_row(entry) for entry in session.registry.delete(name)]
 
 
-def get_model(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
+def get_model(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: download a built-in or hub model, and register it under `model_name` if that is given."""
     chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
     built_in = find_built_in(wanted or name)
-    if built_in is not None and built_in is find_built_in(name):
-        # Of two names for the same model, the one that will be used: tutorial_audio_recognition needs no hub.
-        resolved = session.resolve(wanted or name, allow_external=external_access)
-        found = find_built_in(resolved.name) or built_in  # a model that stands in describes itself
-        return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
-    overwrite = chosen.get("overwrite", False)
-    session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
-    resolved = session.resolve(name, allow_external=external_access)
+    with session.access() as access:
+        if built_in is not None and built_in is find_built_in(name):
+            # Of two names for the same model, the one that will be used: tutorial_audio_recognition needs no hub.
+            resolved = session.resolve(wanted or name, access)
+            found = find_built_in(resolved.name) or built_in  # a model that stands in describes itself
+            return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
+        session.check_changes_allowed(access, "GET THANOSQL MODEL")
+        overwrite = chosen.get("overwrite", False)
+        session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
+        resolved = session.resolve(name, access)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 
-def get_dataset(session: Session, name: str, options: str | None, external_access: bool) -> list[dict[str, Any]]:
+def get_dataset(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
     chosen = parse_options(options, "thano_get_dataset", StatementKind.GET_DATASET)
     dataset = find_dataset(name)
-    if not external_access:
-        raise ThanoError(
-            f"this database may not write files (enable_external_access=false), so '{dataset.name}' cannot be written"
-        )
+    with session.access() as access:
+        if access.is_read_only:
+            raise ThanoError(f"the database is open read-only: GET THANOSQL DATASET {dataset.name} is refused")
+        if not access.allows_folder(Path.cwd() / dataset.folder):
+            raise ThanoError(
+                f"this database may not write files here (enable_external_access=false, or the folder is not within "
+                f"its allowed_directories), so '{dataset.name}' cannot be written"
+            )
     folder = copy_dataset(dataset, Path.cwd(), overwrite=chosen.get("overwrite", False))
     return [_dataset_row(dataset, str(folder))]
 

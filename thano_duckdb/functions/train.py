@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from thano_duckdb.caller import warn
-from thano_duckdb.connection.session import Session
+from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
 from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.threads import run_aside
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
 from . import arguments
 from .arrow import Function, parse_options, per_row
-from .clips import no_files_allowed
+from .clips import check_allowed
 
 if TYPE_CHECKING:
     from thano_duckdb.monitoring.training_monitor import EpochMetrics, StepProgress
@@ -50,7 +53,6 @@ def build(
     base: str | None,
     options: str | None,
     rows: list[dict[str, Any]] | None,
-    allow_external: bool,
 ) -> list[dict[str, Any]]:
     """BUILD MODEL and FIT MODEL: train, and publish.
 
@@ -60,7 +62,6 @@ def build(
         base: what it is made from.
         options: JSON text or NULL.
         rows: STRUCT(audio, text) of each row of the query; NULL, as DuckDB's `list` gives it, for none.
-        allow_external: whether paths, URLs and folders may be read.
 
     Returns:
         `EPOCH` structs.
@@ -74,35 +75,44 @@ def build(
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.check_free(name, overwrite=chosen.overwrite)
-    examples = [_example(row["audio"], row["text"], allow_files=allow_external) for row in rows or []]
-
-    from thano_duckdb.training.build import build_model
-
-    origin = _base(session, base, chosen, allow_external=allow_external)
+    examples = [_example(row["audio"], row["text"]) for row in rows or []]
+    with session.access() as access:
+        check_allowed((example.audio for example in examples), access)
+        session.check_changes_allowed(access, "BUILD MODEL")
+        origin = _base(session, base, chosen, access)
     sql = session.statement.source if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
+        build_model = run_aside(_import_training, monitor)
         result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql)
     return _epochs(result)
 
 
-def _example(audio: object, text: object, *, allow_files: bool) -> Example:
+def _import_training() -> Callable[..., BuildResult]:
+    """Import torch and the rest, which takes seconds, in which Ctrl-C would have to wait."""
+    from thano_duckdb.speech.libraries import require_libraries
+    from thano_duckdb.training.build import build_model
+
+    require_libraries()
+    importlib.import_module("thano_duckdb.training.run")
+    return build_model
+
+
+def _example(audio: object, text: object) -> Example:
     if not isinstance(audio, str | bytes | None):
         raise AudioError(
             f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {type(audio).__name__}"
         )
-    if isinstance(audio, str) and not allow_files:
-        raise no_files_allowed()
     if not isinstance(text, str | None):
         raise ThanoError(f"the text of a training row must be VARCHAR, not {type(text).__name__}")
     return Example(audio, text)
 
 
-def _base(session: Session, spec: str, options: TrainingOptions, *, allow_external: bool) -> Base:
+def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
     from thano_duckdb.training.build import Base
 
     if options.from_scratch and tiny.is_tiny(spec):
         return Base(tiny.NAME, None)
-    resolved = resolve.resolve(spec, session.registry, allow_external=allow_external)
+    resolved = resolve.resolve(spec, session.registry, allow_external=may_use(spec, access))
     if resolved.notice:
         warn(resolved.notice)  # now, since the statement may end only after hours
     version = f"@{resolved.version}" if resolved.version is not None else ""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
+from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, brief
@@ -21,6 +22,7 @@ from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
+from thano_duckdb.speech.threads import run_aside
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 from . import arguments
@@ -53,8 +55,7 @@ def transcribe(
     models: pa.ChunkedArray,
     audio: pa.ChunkedArray,
     options: pa.ChunkedArray,
-    external_access: pa.ChunkedArray,
-    connections: pa.ChunkedArray,
+    sessions: pa.ChunkedArray,
 ) -> pa.Array:
     """Transcripts of one DuckDB vector.
 
@@ -62,8 +63,7 @@ def transcribe(
         models: model name per row; the rows of one model run together.
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
-        external_access: whether paths and URLs may be read.
-        connections: names the connection that calls, see `session_of`.
+        sessions: the token of the connection that calls, see `session_of`.
 
     Returns:
         `TRANSCRIPT` structs, as many and in the order of the rows.
@@ -71,16 +71,15 @@ def transcribe(
     Raises:
         ThanoError: the model or the options are wrong, files may not be read, or `on_error='fail'` and a clip failed.
     """
-    session = session_of(connections)
-    allow_external = external_access[0].as_py()
-    with _running_statement(session) as statement:
-        values = clips(audio, allow_files=allow_external)
+    session = session_of(sessions)
+    with _running_statement(session) as statement, session.access() as access:
+        values = clips(audio, access)
         transcripts: list[Transcript | None] = [None] * len(values)
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
             chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
-            engine = _engine(session, model, chosen, allow_external=allow_external)
+            engine = _engine(session, statement, access, model, chosen)
             found = engine.transcribe(
                 [values[row] for row in rows],
                 decoder=engine.recognizer.default_decoder,
@@ -102,20 +101,29 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
     return groups
 
 
-def _engine(session: Session, model: str, options: dict[str, Any], *, allow_external: bool) -> Engine:
-    from thano_duckdb.speech.loading import load_engine
-
+def _engine(
+    session: Session, statement: RunningStatement, access: Access, model: str, options: dict[str, Any]
+) -> Engine:
+    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
     if not isinstance(model, str) or PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
         raise ModelError(
             f"{brief(str(model))} is not a model: thano_transcribe takes the model first and then the audio, "
             "thano_transcribe('Wav2Vec2En', audio_path)"
         )
-    resolved = session.resolve(model, allow_external=allow_external)
-    return load_engine(
-        resolved.folder,
-        device=options.get("device", session.settings.device),
-        precision=options.get("precision", session.settings.precision),
-    )
+    device = options.get("device", session.settings.device)
+    precision = options.get("precision", session.settings.precision)
+    resolved = session.resolve(model, access)
+
+    def load() -> Engine:
+        from thano_duckdb.speech.loading import load_engine
+
+        return load_engine(resolved.folder, device=device, precision=precision)
+
+    def load_interruptibly() -> Engine:  # importing torch takes seconds, in which Ctrl-C would have to wait
+        with statement.loading(model) as show:
+            return run_aside(load, statement, show)
+
+    return statement.pinned((resolved, device, precision), load_interruptibly)
 
 
 def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:

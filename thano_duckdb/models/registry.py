@@ -24,6 +24,7 @@ from typing import Any, Literal
 import platformdirs
 
 from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
+from thano_duckdb.masking import masked
 
 from .built_in_models import find_built_in
 from .checkpoint import check_checkpoint, needed_files, read_json
@@ -68,7 +69,7 @@ class ModelEntry:
         created: when it was published, in UTC.
         path: its folder.
         description: one line.
-        lineage: how it was made: SQL, options, metrics, versions of the libraries.
+        lineage: how it was made: SQL without its secrets, options, metrics, versions of the libraries.
     """
 
     name: str
@@ -189,14 +190,14 @@ class Registry:
         about = {
             "name": name,
             "kind": kind,
-            "base": base,
+            "base": masked(base),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
             "description": description,
-            "lineage": dict(lineage or {}),
+            "lineage": masked(lineage or {}),
         }
         with self._staging.readable_errors():
             text = json.dumps(about, indent=2, ensure_ascii=False)
-            (staging / LINEAGE_FILE).write_text(text + "\n", encoding="utf-8")
+            _write_private(staging / LINEAGE_FILE, text + "\n")
             sync_tree(staging)
         with self._staging.locked():
             self.check_free(name, overwrite=overwrite)  # another process may have been faster
@@ -305,3 +306,10 @@ class Registry:
         if version is not None and version not in versions:
             known = ", ".join(map(str, versions))
             raise RegistryError(f"the model '{name}' has no version {version}; it has {known}")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read: the SQL of a model may say more than its weights."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -78,7 +78,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
     if spec.startswith("hf://"):
         _check_external(spec, allow_external)
         return _from_hub_address(spec)
-    if _is_path(spec):
+    if is_path(spec):
         _check_external(spec, allow_external)
         return _from_folder(spec)
     if registered := _from_registry(spec, registry):
@@ -90,14 +90,14 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
     raise _unknown(spec, registry)
 
 
-def check(spec: str, registry: Registry) -> None:
+def check(spec: str, registry: Registry, *, allow_external: bool = True) -> None:
     """Refuse a `spec` that cannot mean any model, without using the network.
 
     Raises:
         ModelError: as `resolve` would.
     """
     if not spec.startswith("hf://") and not find_built_in(spec):
-        resolve(spec, registry)
+        resolve(spec, registry, allow_external=allow_external)
 
 
 def local_folder(path: str) -> Path:
@@ -110,7 +110,8 @@ def forget_outages() -> None:
     _outages.clear()
 
 
-def _is_path(spec: str) -> bool:
+def is_path(spec: str) -> bool:
+    """Whether `spec` is the path of a folder, and not a name."""
     return spec.startswith((".", "~")) or "/" in spec or os.sep in spec
 
 

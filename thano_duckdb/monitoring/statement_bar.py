@@ -30,6 +30,7 @@ class Progress:
         self._lock = threading.Lock()
         self._started_s: float | None = None
         self._bar: tqdm[Any] | None = None
+        self._loading: tqdm[Any] | None = None
         self._closed = False
         self._n_received = 0
         self._n_done = 0
@@ -49,6 +50,19 @@ class Progress:
             self._audio_s += audio_s
             if self._shown and not self._closed:
                 self._draw(n_clips)
+
+    def show_loading(self, model: str) -> None:
+        """Say that a model is being loaded, which takes seconds the first time."""
+        with self._lock:
+            if self._shown and not self._closed and self._loading is None:
+                self._loading = open_bar(desc=f"loading model {model}", total=1, bar_format="{desc} ..")
+
+    def hide_loading(self) -> None:
+        """Take that away."""
+        with self._lock:
+            if self._loading is not None:
+                close_bar(self._loading)
+                self._loading = None
 
     def _draw(self, n_new: int) -> None:
         elapsed_s = time.monotonic() - (self._started_s or time.monotonic())
@@ -70,6 +84,7 @@ class Progress:
 
     def close(self) -> None:
         """Remove the bar."""
+        self.hide_loading()
         with self._lock:
             self._closed = True
             if self._bar is not None:

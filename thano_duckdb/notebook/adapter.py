@@ -144,12 +144,12 @@ class Cursor:
         statements = plan(sql).statements
         match statements[0] if statements else None:
             case PrintAudio() as statement:
-                may_read = self._connection.sql("SELECT current_setting('enable_external_access')").fetchall()
-                self.page = player_table(
-                    relation.to_arrow_table(),
-                    audio_col=statement.options.text("audio_col") or "",
-                    allow_external=may_read[0][0],
-                )
+                with self._connection.access() as access:
+                    self.page = player_table(
+                        relation.to_arrow_table(),
+                        audio_col=statement.options.text("audio_col") or "",
+                        may_read=access.allows,
+                    )
                 self._cell.pages.append(self.page)
             case Build() | Fit():
                 self._cell.pages.append(curve(relation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -35,13 +36,15 @@ class PlayerRow:
     cells: tuple[str, ...]
 
 
-def player_table(table: pa.Table, *, audio_col: str, allow_external: bool, limits: ReadLimits = DEFAULT_LIMITS) -> Page:
+def player_table(
+    table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool], limits: ReadLimits = DEFAULT_LIMITS
+) -> Page:
     """The rows of PRINT AUDIO with their players.
 
     Args:
         table: the columns of the query, then those of `thano_audio_info`.
         audio_col: the column of paths, URLs or contents of files.
-        allow_external: whether paths and URLs may be read.
+        may_read: tells whether a path or URL may be read.
         limits: on reading one clip.
 
     Raises:
@@ -54,7 +57,7 @@ def player_table(table: pa.Table, *, audio_col: str, allow_external: bool, limit
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
     values = audio_values(table.column(audio_at), audio_col, row_indices)
-    found = players(values, allow_external=allow_external, limits=limits)
+    found = players(values, may_read=may_read, limits=limits)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(

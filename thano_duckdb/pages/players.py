@@ -7,7 +7,8 @@ Speech takes 25 kbit/s here, a tenth of WAV, and one core encodes it 160 times f
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ class Player:
 def players(
     values: Sequence[str | bytes | None],
     *,
-    allow_external: bool,
+    may_read: Callable[[str], bool],
     max_bytes: int = MAX_PAGE_BYTES,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> list[Player | AudioFailure | None]:
@@ -80,7 +81,7 @@ def players(
 
     Args:
         values: what `Clip.of` takes, or None.
-        allow_external: whether paths and URLs may be read.
+        may_read: tells whether a path or URL may be read.
         max_bytes: total size of the data URIs.
         limits: on reading one clip.
 
@@ -92,7 +93,9 @@ def players(
     n_bytes = 0
     threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-player")
     try:
-        for made in threads.map(lambda value: _player(value, limits, allow_external=allow_external), values):
+        # Asked on this thread: DuckDB's connections belong to one at a time.
+        readable = [not isinstance(value, str) or may_read(value) for value in values]
+        for made in threads.map(functools.partial(_player, limits), values, readable):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
@@ -102,11 +105,11 @@ def players(
     return found + [None if value is None else NO_ROOM for value in values[len(found) :]]
 
 
-def _player(value: str | bytes | None, limits: ReadLimits, *, allow_external: bool) -> Player | AudioFailure | None:
+def _player(limits: ReadLimits, value: str | bytes | None, may_read: bool) -> Player | AudioFailure | None:
     if value is None:
         return None
-    if isinstance(value, str) and not allow_external:
-        return AudioFailure(str(no_files_allowed()))
+    if not may_read:
+        return AudioFailure(str(no_files_allowed(str(value))))
     return player(Clip.of(value), limits)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from thano_duckdb.connection.access import Access
 from thano_duckdb.errors import ThanoError
 
 MAX_TEXT = 300
@@ -82,9 +83,13 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
-def reads_files(result: Any) -> bool:
-    """Whether the database of a relation may read files; other results may."""
+def may_read(result: Any) -> Callable[[str], bool]:
+    """Tells of a path or URL whether the database of a relation may read it; other results may read everything."""
     if not isinstance(result, duckdb.DuckDBPyRelation):
-        return True
-    rows = result.limit(0).aggregate("count(*), current_setting('enable_external_access')").fetchall()
-    return bool(rows[0][1])
+        return lambda _: True
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        rows = result.limit(0).query("no_rows", sql)
+        return rows.fetchall() if rows is not None else []
+
+    return Access(ask).allows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from .columns import Columns, find
 from .differences import HypothesisWord, Step, align
 from .page import Page, count, render
 from .players import NO_ROOM, Player, players
-from .tables import as_table, audio_values, reads_files, shown, values_at
+from .tables import as_table, audio_values, may_read, shown, values_at
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def transcripts_page(
     """The page of `thano_duckdb.show`."""
     if max_rows < 1:
         raise ThanoError(f"max_rows must be 1 or more, not {max_rows}")
-    allow_external = reads_files(result)
+    readable = may_read(result)
     table = as_table(result)
     columns = find(table, audio=audio, hypothesis=hypothesis, reference=reference)
     hypotheses: list[str | None] = columns.hypothesis.to_pylist()
@@ -87,7 +87,7 @@ def transcripts_page(
         "transcripts.html",
         _one_line(totals),
         totals=totals,
-        rows=_rows(columns, worst, counts, confidences, allow_external=allow_external),
+        rows=_rows(columns, worst, counts, confidences, may_read=readable),
         n_hidden=n_rows - len(worst),
         has_reference=columns.reference is not None,
         has_words=columns.words is not None,
@@ -156,7 +156,7 @@ def _rows(
     counts: Sequence[EditCounts | None],
     confidences: Sequence[float | None],
     *,
-    allow_external: bool,
+    may_read: Callable[[str], bool],
 ) -> list[TranscriptRow]:
     def taken(column: pa.ChunkedArray | None) -> list[Any]:
         return [None] * len(row_indices) if column is None else values_at(column, row_indices)
@@ -167,7 +167,7 @@ def _rows(
     return list(
         map(
             _row,
-            players(audio, allow_external=allow_external),
+            players(audio, may_read=may_read),
             taken(columns.hypothesis),
             taken(columns.reference),
             taken(columns.words),

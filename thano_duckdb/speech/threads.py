@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import ParamSpec, TypeVar
-
-from thano_duckdb.monitoring.monitor import Monitor
+from typing import ParamSpec, Protocol, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -16,6 +14,13 @@ POLL_S = 0.1
 """How often a wait checks whether the user wants to stop."""
 SHUTDOWN_GRACE_S = 0.3
 """How long the end of a call waits for work that is still running; after that, the work is left to finish alone."""
+
+
+class Cancellable(Protocol):
+    """As much of a `Monitor` as a wait needs."""
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `Cancelled` if the user wants to stop."""
 
 
 class CallThreads(ThreadPoolExecutor):
@@ -41,8 +46,8 @@ class CallThreads(ThreadPoolExecutor):
         self.shutdown(wait=not wait(set(self._running), SHUTDOWN_GRACE_S).not_done)
 
 
-def result_of(future: Future[Result], monitor: Monitor) -> Result:
-    """Wait for the result of `future`.
+def result_of(future: Future[Result], monitor: Cancellable, on_wait: Callable[[], None] | None = None) -> Result:
+    """Wait for the result of `future`; call `on_wait` from time to time meanwhile.
 
     Raises:
         Cancelled: `monitor` was cancelled first.
@@ -50,4 +55,15 @@ def result_of(future: Future[Result], monitor: Monitor) -> Result:
     """
     while not wait([future], POLL_S).done:
         monitor.raise_if_cancelled()
+        if on_wait is not None:
+            on_wait()
     return future.result()
+
+
+def run_aside(work: Callable[[], Result], monitor: Cancellable, on_wait: Callable[[], None] | None = None) -> Result:
+    """Run `work`, which cannot be interrupted, on a thread of its own, and wait for its result as `result_of` does.
+
+    After a cancellation the work is left to finish alone.
+    """
+    with CallThreads(1, "thano-load") as threads:
+        return result_of(threads.submit(work), monitor, on_wait)

@@ -1,0 +1,103 @@
+"""What the settings of a database let our functions read and write: the rules of DuckDB's own readers.
+
+`enable_external_access`, `disabled_filesystems`, `allowed_directories` and `allowed_paths` are settings of the whole
+database. DuckDB itself is asked about each path: its `glob` refuses what `read_blob` would refuse, in the same way
+whether the file exists or not, and follows symbolic links and `..` as its readers do. Every name in these queries is
+qualified with `system.main`, where nobody can create anything, so no macro can answer in DuckDB's place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from thano_duckdb.audio.source import Clip
+from thano_duckdb.dialect.quoting import literal
+
+_SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
+
+
+class Access:
+    """What one statement may read and write. Its settings are read once, when they are first needed."""
+
+    def __init__(self, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        """`ask` runs a query on a connection of the database and returns its rows."""
+        self._ask = ask
+
+    @cached_property
+    def _settings(self) -> tuple[bool, bool]:
+        """Whether external access is on, and whether the database is read-only."""
+        external, mode = self._ask(_SETTINGS)[0]
+        return bool(external), str(mode).casefold() == "read_only"
+
+    @cached_property
+    def is_unrestricted(self) -> bool:
+        """Whether everything may be read and written, as by default."""
+        # DuckDB does not say which file systems are disabled, but refuses any path of theirs.
+        return self._settings[0] and self._is_open("a file that need not exist")
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the database was opened with `read_only=True`."""
+        return self._settings[1]
+
+    def allows(self, location: str) -> bool:
+        """Whether the file at a path or URL may be read and written, whether it exists or not."""
+        if self.is_unrestricted:
+            return True
+        if Clip.of(location).is_url:
+            return self._settings[0] or self._is_open(location)
+        try:
+            return self._is_open(str(Clip.of(location).path))
+        except ValueError:  # no path: a NUL in it
+            return False
+
+    def allows_folder(self, folder: Path) -> bool:
+        """Whether the files of a folder may be read and written, whether it exists or not."""
+        if self.is_unrestricted:
+            return True
+        if not self._is_open(str(folder / "a file that need not exist")):
+            return False
+        with contextlib.suppress(OSError):
+            return all(self._is_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
+        return True
+
+    def _is_open(self, location: str) -> bool:
+        """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""
+        try:
+            self._ask(f"SELECT count(*) FROM system.main.glob({literal(location)})")
+        except duckdb.Error:  # a refusal, as a rule; whatever else it is, nothing says that it is allowed
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def access_of(connection: duckdb.DuckDBPyConnection) -> Iterator[Access]:
+    """The access of a connection's database within the block.
+
+    It is asked on a cursor, so that a running statement is not disturbed.
+
+    Raises:
+        duckdb.ConnectionException: the connection is closed.
+    """
+    cursor = connection.cursor()
+    try:
+        yield Access(lambda sql: cursor.execute(sql).fetchall())
+    finally:
+        cursor.close()
+
+
+def in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a transaction was begun on a connection: outside any, each query has one of its own.
+
+    Raises:
+        duckdb.ResourceInUseException: rows of its last `execute` are left to fetch; they are not touched.
+        duckdb.TransactionException: the transaction has failed, and only ROLLBACK is left.
+    """
+    query = "SELECT system.main.current_transaction_id()"
+    return connection.sql(query).fetchall() == connection.sql(query).fetchall()
