@@ -5,6 +5,7 @@ DuckDB calls with `ChunkedArray`s of at most 2,048 rows, constants repeated, and
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Function:
         create_function: Any = connection.create_function  # its stub does not allow None
         create_function(
             self.name,
-            self._call,
+            self.call,
             None,
             connection.sqltype(sql_type(self.returns)),
             type=ARROW,
@@ -53,9 +54,18 @@ class Function:
             side_effects=self.changes_something,
         )
 
-    def _call(self, *columns: pa.ChunkedArray) -> pa.Array:
-        converted = [take(column) for take, column in zip(self.takes, columns, strict=False)]
-        return self.body(*converted, *columns[len(converted) :])
+    @functools.cached_property
+    def call(self) -> Callable[..., pa.Array]:
+        """What DuckDB calls; it lives as long as this object.
+
+        DuckDB itself keeps it only as long as the connection that registered it, though the database calls it longer.
+        """
+
+        def call(*columns: pa.ChunkedArray) -> pa.Array:
+            converted = [take(column) for take, column in zip(self.takes, columns, strict=False)]
+            return self.body(*converted, *columns[len(converted) :])
+
+        return call
 
 
 _SQL_TYPES = {
