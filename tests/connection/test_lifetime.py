@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import os
@@ -19,6 +20,7 @@ import duckdb
 import pytest
 
 import thano_duckdb
+from thano_duckdb.functions.installation import FUNCTIONS
 
 
 @pytest.fixture
@@ -82,6 +84,22 @@ def test_a_plain_connection_is_freed_too(tmp_path: Path) -> None:
 
 def test_a_relation_keeps_its_connection() -> None:
     assert thano_duckdb.connect().sql("SELECT thano_normalize('A')").fetchall() == [("a",)]
+
+
+def test_the_functions_outlive_the_connection_that_registered_them(tmp_path: Path) -> None:
+    first = thano_duckdb.connect(tmp_path / "my.duckdb")
+    second = thano_duckdb.connect(tmp_path / "my.duckdb")  # the same database in this process
+    first.close()
+    del first
+    gc.collect()
+    overwritten = [lambda number=number: number for number in range(10_000)]
+    for function in FUNCTIONS:
+        call = f"SELECT {function.name}('a', 'b', 'c', 'd', 'e')"
+        with contextlib.suppress(duckdb.Error):
+            second.execute(call).fetchall()
+    assert second.execute("SELECT thano_normalize('A')").fetchall() == [("a",)]
+    assert len(overwritten) == 10_000
+    second.close()
 
 
 # Installing leaves no trace

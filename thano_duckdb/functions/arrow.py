@@ -46,7 +46,7 @@ class Function:
         create_function: Any = connection.create_function  # its stub does not allow None
         create_function(
             self.name,
-            self._converting_body,
+            self.call,
             None,
             connection.sqltype(sql_type(self.returns)),
             type=ARROW,
@@ -55,10 +55,10 @@ class Function:
         )
 
     @functools.cached_property
-    def _converting_body(self) -> Callable[..., pa.Array]:
-        """The body behind what makes its columns what it takes.
+    def call(self) -> Callable[..., pa.Array]:
+        """What DuckDB calls; it lives as long as this object.
 
-        Kept here: DuckDB's own reference ends with the cursor that registered the function, the function does not.
+        DuckDB itself keeps it only as long as the connection that registered it, though the database calls it longer.
         """
 
         def call(*columns: pa.ChunkedArray) -> pa.Array:
