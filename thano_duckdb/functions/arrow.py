@@ -19,6 +19,8 @@ from thano_duckdb.errors import ThanoError, brief
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
+from .arguments import Argument
+
 
 @dataclass(frozen=True)
 class Function:
@@ -28,12 +30,14 @@ class Function:
         name: its name in SQL.
         body: takes one `ChunkedArray` per argument, returns an array of as many rows.
         returns: the type of that array.
+        takes: what the first columns are; the others reach the body as they come.
         changes_something: DuckDB must call it exactly once per row.
     """
 
     name: str
     body: Callable[..., pa.Array]
     returns: pa.DataType
+    takes: tuple[Argument, ...] = ()
     changes_something: bool = False
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -41,13 +45,17 @@ class Function:
         create_function: Any = connection.create_function  # its stub does not allow None
         create_function(
             self.name,
-            self.body,
+            self._call,
             None,
             connection.sqltype(sql_type(self.returns)),
             type=ARROW,
             null_handling=SPECIAL,
             side_effects=self.changes_something,
         )
+
+    def _call(self, *columns: pa.ChunkedArray) -> pa.Array:
+        converted = [take(column) for take, column in zip(self.takes, columns, strict=False)]
+        return self.body(*converted, *columns[len(converted) :])
 
 
 _SQL_TYPES = {

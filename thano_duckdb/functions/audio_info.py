@@ -10,6 +10,7 @@ from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.source import Clip
 
+from . import arguments
 from .arrow import Function
 from .clips import clips
 
@@ -54,4 +55,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO),)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (arguments.audio,)),)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from thano_duckdb.connection.session import Session
 from thano_duckdb.speech.scores import ScoredUtterance, scores
 
+from . import arguments
 from .arrow import Function, per_row
 
 SCORES = pa.list_(pa.struct([pa.field("metric", pa.string()), pa.field("score", pa.float64())]))
@@ -29,4 +30,6 @@ def evaluate(session: Session, rows: list[dict[str, Any]] | None, grouped: bool)
     return [{"metric": metric, "score": score} for metric, score in found.items()]
 
 
-FUNCTIONS = (Function("_thano_scores", per_row(evaluate, SCORES), SCORES),)
+_ROWS = arguments.rows(reference=arguments.text("the reference"), hypothesis=arguments.text("the hypothesis"))
+
+FUNCTIONS = (Function("_thano_scores", per_row(evaluate, SCORES), SCORES, (_ROWS,)),)

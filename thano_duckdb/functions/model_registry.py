@@ -17,6 +17,8 @@ from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_d
 from thano_duckdb.models.registry import ModelEntry
 from thano_duckdb.option import StatementKind
 
+from . import arguments
+from .arguments import Argument
 from .arrow import Function, parse_options, per_row
 
 MODEL = pa.struct(
@@ -119,16 +121,18 @@ def get_dataset(session: Session, name: str, options: str | None, external_acces
     return [_dataset_row(dataset, str(folder))]
 
 
-def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType) -> Function:
+def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.DataType, *takes: Argument) -> Function:
     """A function that returns rows: a list, which the table macro of the same name unnests."""
-    return Function(name, per_row(body, pa.list_(row)), pa.list_(row), changes_something=True)
+    return Function(name, per_row(body, pa.list_(row)), pa.list_(row), takes, changes_something=True)
 
+
+_NAME = arguments.text("the name")
 
 FUNCTIONS = (
     _function("_thano_models", list_models, MODEL),
     _function("_thano_datasets", list_datasets, DATASET),
-    _function("_thano_upload_model", upload_model, MODEL),
-    _function("_thano_delete_model", delete_model, MODEL),
-    _function("_thano_get_model", get_model, MODEL),
-    _function("_thano_get_dataset", get_dataset, DATASET),
+    _function("_thano_upload_model", upload_model, MODEL, _NAME, arguments.text("the folder"), arguments.options),
+    _function("_thano_delete_model", delete_model, MODEL, _NAME),
+    _function("_thano_get_model", get_model, MODEL, _NAME, arguments.options),
+    _function("_thano_get_dataset", get_dataset, DATASET, _NAME, arguments.options),
 )

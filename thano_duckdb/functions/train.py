@@ -18,6 +18,7 @@ from thano_duckdb.monitoring.training_bar import TrainingBar
 from thano_duckdb.option import StatementKind
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
+from . import arguments
 from .arrow import Function, parse_options, per_row
 from .clips import no_files_allowed
 
@@ -174,7 +175,14 @@ def training(session: Session, model: str) -> list[dict[str, Any]]:
     return [{"model": entry.name, "version": entry.version, **epoch} for epoch in entry.lineage.get("metrics", ())]
 
 
+_BUILD = (
+    arguments.text("the name of the model"),
+    arguments.text("the base model"),
+    arguments.options,
+    arguments.rows(audio=arguments.audio, text=arguments.text("the text of a training row")),
+)
+
 FUNCTIONS = (
-    Function("_thano_build", per_row(build, EPOCHS), EPOCHS, changes_something=True),
-    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, changes_something=True),
+    Function("_thano_build", per_row(build, EPOCHS), EPOCHS, _BUILD, changes_something=True),
+    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, (arguments.text("the model"),), True),
 )

@@ -20,6 +20,7 @@ from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
+from . import arguments
 from .arrow import Function, parse_options, session_of
 from .clips import clips
 
@@ -166,4 +167,6 @@ def _offsets(lengths: ArrayLike) -> NDArray[np.int32]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
-FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT),)
+_TAKES = (arguments.text("the model"), arguments.audio, arguments.options)
+
+FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT, _TAKES),)

@@ -51,7 +51,7 @@ class ThanoMagics(Magics):
         super().__init__(shell)
         self.on_unload = ExitStack()
         self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
-        self._jupysql_magic: Any = self._jupysql.__self__  # type: ignore[attr-defined]
+        self._jupysql_magic: Any = shell.find_cell_magic("jupysql").__self__
         self.cell = Cell(variables=shell.user_ns)
         self.connections = Connections(self.cell, self.config_of_jupysql)
 

@@ -1,0 +1,203 @@
+"""Columns of other types than text where text is meant: they are cast as DuckDB casts, or refused in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import thano_duckdb
+from tests.conftest import Utterance
+from thano_duckdb import ThanoError
+
+VALUES = {
+    "ENUM": "'left right'::ENUM('left right', 'up')",
+    "JSON": "'{\"a\": 1}'::JSON",
+    "UUID": "'dd44f705-782e-4b77-904e-54cc56699650'::UUID",
+    "UTINYINT": "7::UTINYINT",
+    "BIGINT": "12::BIGINT",
+    "HUGEINT": "12::HUGEINT",
+    "DOUBLE": "1.0::DOUBLE",
+    "DECIMAL": "1.50::DECIMAL(9, 2)",
+    "BOOLEAN": "true",
+    "DATE": "DATE '2024-01-02'",
+    "TIME": "TIME '10:00:00'",
+    "TIMESTAMP": "TIMESTAMP '2024-01-02 10:00:00'",
+    "INTERVAL": "INTERVAL 3 DAY",
+    "NULL": "NULL",
+}
+REFUSED = {
+    "a LIST": "['a']",
+    "an ARRAY": "['a']::VARCHAR[1]",
+    "a STRUCT": "{'a': 'b'}",
+    "a MAP": "MAP {'a': 'b'}",
+    "a UNION": "union_value(k := 'a')",
+    "a BLOB": "'a'::BLOB",
+}
+TEXT_FUNCTIONS = [
+    "thano_normalize({})",
+    "thano_word_errors({}, 'left or 12')",
+    "thano_word_errors('left or 12', {})",
+    "thano_char_errors({}, 'left or 12')",
+    "thano_char_errors('left or 12', {})",
+    "thano_wer({}, 'left or 12')",
+    "thano_cer('left or 12', {})",
+    "thano_scores({}, {{'text': 'left or 12', 'duration': 1.0}})",
+    "thano_scores('left or 12', {{'text': {}, 'duration': 1.0}})",
+]
+AUDIO_FUNCTIONS = ["thano_audio_info({})", "thano_transcribe('Wav2Vec2TinyEn', {})"]
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[thano_duckdb.Connection]:
+    with thano_duckdb.connect(model_home=tmp_path / "models") as connection:
+        yield connection
+
+
+@pytest.mark.filterwarnings("ignore::thano_duckdb.ThanoWarning")
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+@pytest.mark.parametrize("function", TEXT_FUNCTIONS + AUDIO_FUNCTIONS)
+def test_a_value_of_another_type_counts_as_its_text(con: thano_duckdb.Connection, function: str, value: str) -> None:
+    con.execute(f"CREATE TABLE t AS SELECT {value} AS x, CAST({value} AS VARCHAR) AS as_text")
+    found, expected = con.execute(f"SELECT {function.format('x')}, {function.format('as_text')} FROM t").fetchall()[0]
+    assert without_speed(found) == without_speed(expected)
+
+
+def without_speed(result: object) -> object:
+    """The metrics of `thano_scores` that do not depend on the clock; any other result as it is."""
+    return [row for row in result if row["metric"] != "speed"] if isinstance(result, list) else result
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED.items(), ids=REFUSED.keys())
+@pytest.mark.parametrize("function", TEXT_FUNCTIONS + AUDIO_FUNCTIONS)
+def test_a_type_that_is_no_text_is_named_in_one_sentence(
+    con: thano_duckdb.Connection, function: str, name: str, value: str
+) -> None:
+    if name == "a BLOB" and function in AUDIO_FUNCTIONS:
+        pytest.skip("a BLOB is the content of a file")
+    with pytest.raises(ThanoError, match=rf"VARCHAR.*, not {name}$"):
+        con.execute(f"SELECT {function.format(value)}").fetchall()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["left", None, "right"], dtype="category"),
+        pl.Series(["left", None, "right"], dtype=pl.Categorical),
+        pa.array(["left", None, "right"], pa.string_view()),
+        pa.array(["left", None, "right"], pa.large_string()),
+        pa.array(["left", None, "right"]).dictionary_encode(),
+    ],
+    ids=["pandas category", "polars Categorical", "Arrow view", "Arrow large", "Arrow dictionary"],
+)
+def test_columns_of_data_frames_are_text(con: thano_duckdb.Connection, column: object) -> None:
+    frame = pa.table({"x": column}) if isinstance(column, pa.Array | pa.ChunkedArray) else None
+    if isinstance(column, pd.Series):
+        frame = pd.DataFrame({"x": column})
+    elif isinstance(column, pl.Series):
+        frame = pl.DataFrame({"x": column})
+    assert frame is not None
+    assert con.sql("SELECT thano_normalize(x), thano_word_errors('left', x).hits FROM frame").fetchall() == [
+        ("left", 1),
+        (None, None),
+        ("right", 0),
+    ]
+
+
+def test_many_rows_of_an_enum_keep_their_order(con: thano_duckdb.Connection) -> None:
+    con.execute("CREATE TYPE side AS ENUM ('left', 'right')")
+    con.execute("CREATE TABLE t AS SELECT i, [NULL, 'left', 'right'][i % 3 + 1]::side AS x FROM range(5000) r(i)")
+    rows = con.sql("SELECT x::VARCHAR, thano_normalize(x) FROM t ORDER BY i").fetchall()
+    assert all(text == normalized for text, normalized in rows)
+
+
+# Audio
+
+
+@pytest.mark.parametrize("kind", ["ENUM", "category", "bytes and path", "path only", "bytes only"])
+def test_audio_of_other_types_is_transcribed(
+    con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance], kind: str
+) -> None:
+    paths = [clip.audio_path for clip in an4_test[:2]]
+    contents = [Path(path).read_bytes() for path in paths]
+    category = pd.DataFrame({"audio_path": pd.Categorical(paths)})
+    structs = pa.table({"audio_path": pa.array([{"bytes": c, "path": "x.wav"} for c in contents])})
+    only_paths = pa.table(
+        {
+            "audio_path": pa.array(
+                [{"bytes": None, "path": path} for path in paths],
+                pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+            )
+        }
+    )
+    only_bytes = pa.table({"audio_path": pa.array([{"bytes": c} for c in contents])})
+    source = {"category": category, "bytes and path": structs, "path only": only_paths, "bytes only": only_bytes}.get(
+        kind, category
+    )
+    con.execute("CREATE TABLE clips AS FROM source")
+    if kind == "ENUM":
+        names = ", ".join(f"'{path}'" for path in paths)
+        con.execute(f"ALTER TABLE clips ALTER audio_path TYPE ENUM({names})")
+    query = f"SELECT predicted FROM (PREDICT USING '{an4_model}' AS SELECT * FROM clips)"
+    expected = con.execute(
+        f"SELECT thano_transcribe('{an4_model}', p).text FROM (SELECT unnest(?) AS p)", [paths]
+    ).fetchall()
+    assert con.execute(query).fetchall() == expected
+    assert len(source) == len(paths)
+
+
+def test_structs_of_audio_that_disagree_are_refused(con: thano_duckdb.Connection) -> None:
+    values = "({'bytes': 'a'::BLOB, 'path': 'a.wav'}), ({'bytes': NULL, 'path': 'b.wav'})"
+    query = f"SELECT thano_audio_info(x) FROM (VALUES {values}) t(x)"
+    with pytest.raises(ThanoError, match="select one of the two fields"):
+        con.execute(query).fetchall()
+
+
+# Names of models, options, and statements over rows
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "SELECT thano_transcribe({model}, 'a.wav').text",
+        "FROM thano_training({model})",
+        "FROM thano_delete_model({model})",
+    ],
+)
+def test_names_of_models_are_cast(con: thano_duckdb.Connection, call: str) -> None:
+    for value, message in (("12::BIGINT", "'12'"), ("'nobody'::ENUM('nobody')", "'nobody'"), ("['a']", "not a LIST")):
+        with pytest.raises(ThanoError, match=message):
+            con.execute(call.format(model=value)).fetchall()
+
+
+def test_options_are_cast(con: thano_duckdb.Connection) -> None:
+    for value in ("'{\"batch_siz\": 1}'::JSON", "'{\"batch_siz\": 1}'::ENUM('{\"batch_siz\": 1}')"):
+        with pytest.raises(ThanoError, match="batch_size"):
+            con.execute(f"SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', {value})").fetchall()
+    with pytest.raises(ThanoError, match=r"options.*not a LIST"):
+        con.execute("SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', ['a'])").fetchall()
+
+
+def test_evaluate_and_build_take_texts_of_other_types(
+    con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance]
+) -> None:
+    values = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in an4_test[:4])
+    con.execute(f"CREATE TABLE plain AS FROM (VALUES {values}) t(audio_path, text)")
+    con.execute("CREATE TYPE path AS ENUM (SELECT audio_path FROM plain)")
+    con.execute("CREATE TYPE text AS ENUM (SELECT text FROM plain)")
+    con.execute("CREATE TABLE enums AS SELECT audio_path::path AS audio_path, text::text AS text FROM plain")
+    for source in ("plain", "enums"):
+        con.execute(f"CREATE TABLE scores_of_{source} AS EVALUATE USING '{an4_model}' AS FROM {source}")
+    wer = "SELECT score FROM scores_of_{} WHERE metric = 'wer'"
+    assert con.sql(wer.format("enums")).fetchall() == con.sql(wer.format("plain")).fetchall()
+    rows = con.sql(f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=1) AS FROM enums").df()
+    assert rows["skipped"].tolist() == [0]
+
+
+def test_a_build_refuses_texts_that_are_lists(con: thano_duckdb.Connection, an4_model: Path) -> None:
+    with pytest.raises(ThanoError, match=r"the text of a training row must be text .*, not a LIST"):
+        con.execute(f"BUILD MODEL mine USING '{an4_model}' AS SELECT 'a.wav' AS audio_path, ['a'] AS text")
