@@ -46,8 +46,8 @@ TEXT_FUNCTIONS = [
     "thano_char_errors('left or 12', {})",
     "thano_wer({}, 'left or 12')",
     "thano_cer('left or 12', {})",
-    "thano_scores({}, {{'text': 'left or 12', 'duration': 1.0}})",
-    "thano_scores('left or 12', {{'text': {}, 'duration': 1.0}})",
+    "thano_scores({}, {{'text': 'left or 12', 'duration': 1::DOUBLE}})",
+    "thano_scores('left or 12', {{'text': {}, 'duration': 1::DOUBLE}})",
 ]
 AUDIO_FUNCTIONS = ["thano_audio_info({})", "thano_transcribe('Wav2Vec2TinyEn', {})"]
 
@@ -187,9 +187,9 @@ def test_evaluate_and_build_take_texts_of_other_types(
 ) -> None:
     values = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in an4_test[:4])
     con.execute(f"CREATE TABLE plain AS FROM (VALUES {values}) t(audio_path, text)")
-    con.execute("CREATE TYPE path AS ENUM (SELECT audio_path FROM plain)")
-    con.execute("CREATE TYPE text AS ENUM (SELECT text FROM plain)")
-    con.execute("CREATE TABLE enums AS SELECT audio_path::path AS audio_path, text::text AS text FROM plain")
+    con.execute("CREATE TYPE paths AS ENUM (SELECT audio_path FROM plain)")
+    con.execute("CREATE TYPE texts AS ENUM (SELECT text FROM plain)")
+    con.execute("CREATE TABLE enums AS SELECT audio_path::paths AS audio_path, text::texts AS text FROM plain")
     for source in ("plain", "enums"):
         con.execute(f"CREATE TABLE scores_of_{source} AS EVALUATE USING '{an4_model}' AS FROM {source}")
     wer = "SELECT score FROM scores_of_{} WHERE metric = 'wer'"

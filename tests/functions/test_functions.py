@@ -99,7 +99,7 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
 @pytest.mark.parametrize(
     ("call", "phrase"),
     [
-        ("thano_transcribe('{model}', 3)", "VARCHAR"),
+        ("thano_transcribe('{model}', [3])", "VARCHAR"),
         ("thano_transcribe('{model}', 'a.wav', 'batch_size=3')", "JSON"),
         ("thano_transcribe('{model}', 'a.wav', {{'batch_size': 3}})", "JSON"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"batchsize\": 3}}')", "Did you mean 'batch_size'?"),
@@ -108,8 +108,8 @@ def test_the_model_may_differ_by_row(an4_con: thano_duckdb.Connection, an4_model
         ("thano_transcribe('{model}', 'a.wav', '{{\"batch_size\": \"x\"}}')", "batch_size"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"on_error\": \"x\"}}')", "on_error"),
         ("thano_transcribe('{model}', 'a.wav', '{{\"device\": \"tpu\"}}')", "tpu"),
-        ("thano_word_errors(1, 'a')", "VARCHAR"),
-        ("thano_audio_info(1.5)", "VARCHAR"),
+        ("thano_word_errors([1], 'a')", "VARCHAR"),
+        ("thano_audio_info([1.5])", "VARCHAR"),
     ],
 )
 def test_wrong_arguments_give_a_message_of_one_sentence(

@@ -91,7 +91,7 @@ def test_wrong_arguments_are_refused_before_training_starts(raw: duckdb.DuckDBPy
             raw, small_model, epochs=0
         ),
         "there is no model 'nobody'": lambda: build(raw, "nobody"),
-        "not int": lambda: build(raw, small_model, audio="42"),
+        "not a LIST": lambda: build(raw, small_model, audio="[42]"),
     }.items():
         with pytest.raises(duckdb.Error, match=problem):
             call()

@@ -169,6 +169,18 @@ def test_every_kind_of_result_gives_the_same_page(con: thano_duckdb.Connection) 
         assert thano_duckdb.show(result).html == expected, type(result)
 
 
+def test_an_enum_is_shown_as_text(con: thano_duckdb.Connection) -> None:
+    rows = pandas.DataFrame([row("A B", "A C")])
+    expected = thano_duckdb.show(rows).html
+    categories = rows.astype({"text": "category", "predicted": "category"})
+    assert thano_duckdb.show(categories).html == expected
+    assert (
+        thano_duckdb.show(con.sql("SELECT audio, text, predicted::ENUM('A C') AS predicted FROM rows")).html == expected
+    )
+    html = con.sql("PRINT AUDIO AS SELECT 'missing.wav'::ENUM('missing.wav') AS audio_path").fetchall()
+    assert "missing.wav" in str(html)
+
+
 def test_the_struct_of_thano_transcribe_is_a_transcript() -> None:
     transcript = {"text": "A C", "confidence": 0.5, "duration": 1.0, "words": words("A C"), "error": None}
     html = thano_duckdb.show([{"audio": CLIP, "t": transcript, "transcript": "A B"}]).html

@@ -61,7 +61,9 @@ def audio_values(column: pa.ChunkedArray, name: str, row_indices: Sequence[int])
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text."""
+    """Whether a column of this type holds text; an ENUM, or pandas' category, does too."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
