@@ -71,6 +71,7 @@ def test_a_connection_of_another_database_is_jupysqls(
         ("", "  sqlite://\nSELECT 1;\n"),
         ("-arg", "SELECT 1"),
         ("--alias x --unknown", "SELECT 1"),
+        ("duckdb:// --alias x -A y", None),
         ("-l", None),
         ("--close  sqlite://", None),
         ("--section other", None),

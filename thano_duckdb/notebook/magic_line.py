@@ -20,6 +20,7 @@ _PERSISTS = frozenset(["-p", "--persist", "-P", "--persist-replace", "--append"]
 _ABOUT_CONNECTIONS = frozenset(
     ["-l", "--connections", "-x", "--close", "-c", "--creator", "-s", "--section", "-a", "--connection_arguments"]
 )
+_ALIAS = frozenset(["-A", "--alias"])
 _WORD = re.compile(r"\s*('[^']*'|\"[^\"]*\"|\S+)")
 _ASSIGNMENT = re.compile(r"\s*(?P<variable>[A-Za-z_]\w*)\s*=?\s*<<")
 _OPTION = re.compile(r"--?[A-Za-z]")
@@ -33,13 +34,13 @@ class MagicLine:
         options: for JupySQL, as written.
         connection: the first word, if it names a connection of ours.
         sql: the rest, with its quotes unchanged.
-        has_unknown_option: whether there is one that JupySQL refuses.
+        has_refused_option: whether there is one that JupySQL refuses: unknown, or a second alias.
     """
 
     options: tuple[str, ...]
     connection: str | None
     sql: str
-    has_unknown_option: bool = False
+    has_refused_option: bool = False
 
     def value(self, *names: str) -> str | None:
         """The value of an option, by any of its spellings."""
@@ -87,7 +88,7 @@ def read_line(line: str, is_connection: Callable[[str], bool]) -> MagicLine:
     position = 0
     while word := _WORD.match(line, position):
         text = word[1]
-        if text in _FLAGS or text in _WITH_VALUE:
+        if (text in _FLAGS or text in _WITH_VALUE) and not (text in _ALIAS and _ALIAS.intersection(options)):
             options.append(text)
             position = word.end()
             if text in _WITH_VALUE and (value := _WORD.match(line, position)):
@@ -97,7 +98,7 @@ def read_line(line: str, is_connection: Callable[[str], bool]) -> MagicLine:
             connection = text
             position = word.end()
         elif _OPTION.match(text):
-            return MagicLine(tuple(options), connection, line[position:], has_unknown_option=True)
+            return MagicLine(tuple(options), connection, line[position:], has_refused_option=True)
         else:
             break
     rest = line[position:].strip()

@@ -107,7 +107,7 @@ class ThanoMagics(Magics):
     def _our_part(self, line: str, cell: str | None, variables: Mapping[str, Any]) -> tuple[MagicLine, str] | None:
         """The line and the SQL of a cell that runs on a connection of ours, or None: then it is JupySQL's."""
         head = read_line(line, lambda word: self.connections.claims(word, variables))
-        if head.has_unknown_option or head.is_about_connections:
+        if head.has_refused_option or head.is_about_connections:
             return None
         if head.connection is None:
             word, alone = head.first_word(cell)
