@@ -230,7 +230,7 @@ def test_the_current_connection_is_available_in_python(notebook: Notebook, name:
 
 def test_there_is_no_current_connection_on_another_database(notebook: Notebook) -> None:
     notebook.run("%sql sqlite://")
-    with pytest.raises(thano_duckdb.ThanoError, match="choose one with %sql"):
+    with pytest.raises(thano_duckdb.ThanoError, match="not connected to DuckDB"):
         thano_duckdb.current_connection()
 
 
