@@ -89,9 +89,9 @@ def current_connection() -> Connection:
 
     Example:
         >>> import thano_duckdb
-        >>> con = thano_duckdb.current_connection()  # after `%sql my.duckdb` it is that database; here is no notebook
+        >>> con = thano_duckdb.current_connection()  # after `%sql my.duckdb` it is that database; here is none
         Traceback (most recent call last):
-        thano_duckdb.errors.ThanoError: this notebook is not connected to DuckDB: write %load_ext thano_duckdb, then %sql
+        thano_duckdb.errors.ThanoError: no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql
     """
     from .notebook.connections import current_connection as current
 

@@ -98,7 +98,7 @@ def _of_struct(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:
     kind = column.type
-    if pa.types.is_dictionary(kind):  # ENUM, pandas' category
+    if pa.types.is_dictionary(kind):  # ENUM, pandas' category: common, so without the detour below
         return _strings(column.cast(kind.value_type), refusal)
     if name := _name_of_no_text(kind):
         raise refusal(name)

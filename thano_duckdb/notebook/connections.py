@@ -132,7 +132,7 @@ def current_connection() -> Connection:
     behind = getattr(ConnectionManager.current, "_connection", None)
     if isinstance(behind, NotebookConnection):
         return behind.connection
-    raise ThanoError("this notebook is not connected to DuckDB: write %load_ext thano_duckdb, then %sql")
+    raise ThanoError("no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql")
 
 
 def open_database(name: str = _MEMORY) -> Connection:
