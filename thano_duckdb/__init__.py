@@ -97,6 +97,12 @@ def current_connection() -> Connection:
 
     Raises:
         ThanoError: this is no notebook, or its current connection is to another database.
+
+    Example:
+        >>> import thano_duckdb
+        >>> con = thano_duckdb.current_connection()  # after `%sql my.duckdb` it is that database; here is none
+        Traceback (most recent call last):
+        thano_duckdb.errors.ThanoError: no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql
     """
     from .notebook.connections import current_connection as current
 

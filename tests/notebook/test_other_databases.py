@@ -166,6 +166,14 @@ def test_a_new_file_is_made_only_where_its_name_says_duckdb(notebook: Notebook, 
     assert (tmp_path / "new.duckdb").exists()
 
 
+@pytest.mark.parametrize("body", ["duckdb:///new.db\nSELECT 1", "\n duckdb:///new.db SELECT 1;"])
+def test_a_url_may_be_the_first_line_of_the_body(notebook: Notebook, tmp_path: Path, body: str) -> None:
+    notebook.run("%sql sqlite://")
+    assert list(notebook.run(f"%%sql\n{body}")) == [(1,)]
+    assert len(notebook.run(f"%%sql\n{OURS}")) > 0
+    assert (tmp_path / "new.db").exists()
+
+
 def test_a_url_takes_settings_of_duckdb(notebook: Notebook, tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / "old.duckdb")).close()
     notebook.run("%sql duckdb:///old.duckdb?access_mode=read_only")
@@ -230,7 +238,7 @@ def test_the_current_connection_is_available_in_python(notebook: Notebook, name:
 
 def test_there_is_no_current_connection_on_another_database(notebook: Notebook) -> None:
     notebook.run("%sql sqlite://")
-    with pytest.raises(thano_duckdb.ThanoError, match="choose one with %sql"):
+    with pytest.raises(thano_duckdb.ThanoError, match="no connection to DuckDB"):
         thano_duckdb.current_connection()
 
 

@@ -128,20 +128,11 @@ class Connections:
 
 
 def current_connection() -> Connection:
-    """The connection that the next `%sql` cell of this notebook runs on: to use it from Python.
-
-    Raises:
-        ThanoError: there is none, or it is another database's.
-
-    Example:
-        `%sql my.duckdb` in one cell, `con = thano_duckdb.current_connection()` in the next.
-    """
+    """See `thano_duckdb.current_connection`."""
     behind = getattr(ConnectionManager.current, "_connection", None)
     if isinstance(behind, NotebookConnection):
         return behind.connection
-    raise ThanoError(
-        "no DuckDB connection is the current one of this notebook: after %load_ext thano_duckdb, choose one with %sql"
-    )
+    raise ThanoError("no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql")
 
 
 def open_database(name: str = _MEMORY) -> Connection:
