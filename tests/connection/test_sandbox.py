@@ -74,20 +74,23 @@ def test_no_function_believes_a_forged_argument(
     victim.execute("SET enable_external_access = false")
     victim.execute("SET lock_configuration = true")
     text, path = "'precious'", f"'{secret}'"
+    rows = "[{'audio': NULL, 'text': 'a', 'reference': 'a', 'hypothesis': 'a'}]"
+    refusals: set[str] = set()
     for attacker in every:
         attacker.execute("SET VARIABLE thano_connection = 'connection-1'")
         for n_arguments in range(7):
             for plain in (
                 [text] * n_arguments,
                 [path] * n_arguments,
-                [text, path, "'{}'", "true", "true", "true"][:n_arguments],
+                [text, path, "'{}'", rows, "true", "true"][:n_arguments],
+                [rows][:n_arguments],
             ):
                 for forged in FORGED:
                     for arguments in ([*plain, forged], [*plain, forged, forged]):
-                        with pytest.raises(
-                            duckdb.Error, match=r"no session of thano_duckdb|positional argument|No function matches"
-                        ):
+                        with pytest.raises((duckdb.Error, thano_duckdb.ThanoError)) as refused:
                             attacker.execute(f"SELECT {function}({', '.join(arguments)})").fetchall()
+                        refusals.add(str(refused.value))
+    assert any("no session of thano_duckdb" in refusal for refusal in refusals)  # not only for a wrong type
     assert [row[0] for row in victim.sql("LIST MODEL").fetchall()] == ["precious"]
 
 

@@ -94,6 +94,8 @@ def test_the_home_of_another_user_can_be_read(registry: Registry, tmp_path: Path
         entry = registry.find("m")
         assert entry is not None
         assert marker_of(entry.path) == 7
+        assert entry.lineage == {}  # it is private
+        assert names(registry) == ["m@1"]
         for change in (lambda: registry.upload("n", checkpoint), lambda: registry.delete("m")):
             with pytest.raises(RegistryError, match="cannot be written"):
                 change()

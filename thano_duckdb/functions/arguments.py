@@ -31,8 +31,8 @@ def text(what: str) -> Argument:
 
 
 def options(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Options as JSON text; a struct of them is left to the body."""
-    return column if pa.types.is_struct(column.type) else text("the options")(column)
+    """Options as JSON text; a struct of them, or what is neither, is left to the body."""
+    return column if pa.types.is_nested(column.type) else text("the options")(column)
 
 
 def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:

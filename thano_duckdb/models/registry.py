@@ -273,7 +273,10 @@ class Registry:
         return []
 
     def _entry(self, name: str, version: int, *, damaged: bool = False) -> ModelEntry:
-        """The entry of a version; with `damaged`, even if its `thano.json` cannot be read."""
+        """The entry of a version; with `damaged`, even if its `thano.json` cannot be read.
+
+        The file of another user is private: the entry is then without lineage.
+        """
         path = self.home / name / str(version)
         try:
             about = read_json(path / LINEAGE_FILE, allow_nan=True)  # of a figure of the training
@@ -288,7 +291,7 @@ class Registry:
                 lineage=about["lineage"],
             )
         except (ModelError, KeyError, TypeError, ValueError) as error:
-            if damaged:
+            if damaged or isinstance(error.__cause__, PermissionError):
                 created = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
                 return ModelEntry(name, version, "uploaded", None, created, path)
             raise ModelError(
