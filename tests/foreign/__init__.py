@@ -1,0 +1,1 @@
+"""Runs the test suites of other projects with our connections in place of theirs."""
