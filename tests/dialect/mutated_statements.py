@@ -18,6 +18,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,14 +58,15 @@ class Report:
 
 def check_all(n_statements: int, seed: int, folder: Path) -> Report:
     """Plan `n_statements` and run some of them in `folder`, which becomes the working directory meanwhile."""
+    folder.mkdir(exist_ok=True)
     report, rng = Report(), random.Random(seed)
     with contextlib.chdir(folder), _Workplace(folder) as workplace, _standard_output() as printed:
         for number in range(n_statements):
             sql = mutated(rng)
-            found = _timed(report, sql, lambda sql=sql: _plan(report, sql))
+            found = _timed(report, sql, partial(_plan, report, sql))
             if number % RUN_ONE_IN == 0:
                 trains = found is not None and any(isinstance(node, Build | Fit) for node in found.statements)
-                _timed(report, sql, lambda sql=sql: _run(report, sql, workplace), may_be_slow=trains)
+                _timed(report, sql, partial(_run, report, sql, workplace), may_be_slow=trains)
             if text := printed():
                 report.faults.append((sql, f"printed {text!r}"))
     return report
@@ -132,7 +134,9 @@ class _Workplace:
         for example, speaker in zip(self._clips[:2], ("ann", "bob"), strict=True):
             connection.execute("INSERT INTO librispeech_test VALUES (?, ?, ?)", [example.audio, example.text, speaker])
         connection.execute("INSERT INTO librispeech_test VALUES (NULL, 'three', 'ann'), ('lost.wav', 'four', 'dan')")
-        connection.execute("CREATE TABLE librispeech_train AS SELECT 'lost.wav' AS audio_path, text FROM librispeech_test")
+        connection.execute(
+            "CREATE TABLE librispeech_train AS SELECT 'lost.wav' AS audio_path, text FROM librispeech_test"
+        )
         connection.execute("CREATE TABLE calls AS SELECT 1 AS id, 'lost.wav' AS recording, 'lost.wav' AS \"my audio\"")
         connection.execute("CREATE TABLE heard (audio_path VARCHAR, text VARCHAR, speaker VARCHAR, predicted VARCHAR)")
         connection.execute("CREATE SCHEMA archive")
@@ -147,9 +151,8 @@ class _Workplace:
                 "SELECT table_name, format('{}.{}', schema_name, format('\"{}\"', replace(table_name, '\"', '\"\"')))"
                 " FROM duckdb_tables()"
             ).fetchall()
-            return {
-                name: row[0] for name, table in tables if (row := cursor.execute(f"SELECT count(*) FROM {table}").fetchone())
-            }
+            counted = [(name, cursor.execute(f"SELECT count(*) FROM {table}").fetchone()) for name, table in tables]
+            return {name: row[0] for name, row in counted if row}
 
     def renew(self) -> None:
         """Forget what statements have done to tables, models and settings."""
@@ -215,18 +218,17 @@ def _is_sentence(message: str) -> bool:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[Callable[[], str]]:
-    """Within the block, what is printed to the descriptor goes to a file; the function gives what is new."""
+    """Within the block, what Python or a library prints goes to a file; the function gives what is new."""
     sys.stdout.flush()
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file, contextlib.redirect_stdout(file):
         before = os.dup(1)
         os.dup2(file.fileno(), 1)
 
         def printed() -> str:
-            sys.stdout.flush()
-            end = os.lseek(file.fileno(), 0, os.SEEK_CUR)
-            if not end:
+            file.flush()
+            if not (size := os.lseek(file.fileno(), 0, os.SEEK_CUR)):
                 return ""
-            text = os.pread(file.fileno(), end, 0).decode(errors="replace")
+            text = os.pread(file.fileno(), size, 0).decode(errors="replace")
             os.ftruncate(file.fileno(), 0)
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             return text
@@ -234,7 +236,6 @@ def _standard_output() -> Iterator[Callable[[], str]]:
         try:
             yield printed
         finally:
-            sys.stdout.flush()
             os.dup2(before, 1)
             os.close(before)
 

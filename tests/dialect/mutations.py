@@ -15,7 +15,17 @@ _TOKEN = re.compile(r"\s+|\w+|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|.", re.DOTALL)
 _SPACES = "\u00a0\u2003\u200b\u202f\u2060\u3000\ufeff\t\r\n\f\v\u0085\u2028"
 _CHARACTERS = _SPACES + "'\"`$?@;,.()[]{}<>=*/\\-_:|&%#!0123456789aAzZéß한🎧\u0000\u0301\u200d\u202e\u0130\u0131"
 _INSERTED = [
-    *("/* PREDICT USING m AS */", "/* open", "-- LIST MODEL\n", "--", "/**/", "*/", "$$", "$a$;DELETE MODEL m;$a$", "#"),
+    *(
+        "/* PREDICT USING m AS */",
+        "/* open",
+        "-- LIST MODEL\n",
+        "--",
+        "/**/",
+        "*/",
+        "$$",
+        "$a$;DELETE MODEL m;$a$",
+        "#",
+    ),
     *("(", ")", "((", "))", "()", ")(", "[", "]", "{", "}", "?", "$1", "$2", "$name", ";", ";;", ",", "=", ":=", "::"),
     *("NULL", "1e999", "-1", "0x10", "''", '""', "E'\\''", "AS", "FROM", "OPTIONS", "USING", "WITH x AS", "EXPLAIN"),
     *("BEGIN;", "COMMIT;", "ROLLBACK;", "PIVOT", "DESCRIBE", "NOT", "IF EXISTS", "OR REPLACE", "LIMIT 1", "DISTINCT"),
