@@ -19,6 +19,9 @@ from thano_duckdb.functions.installation import FUNCTIONS
 REFUSED = re.compile(
     r"may not|is not a model: thano|no session of thano_duckdb|No function matches|is refused|Permission Error"
 )
+NO_USE = re.compile(
+    r"no session of thano_duckdb|positional argument|No function matches|must be text|audio is a path|LIST of STRUCTs"
+)
 SHADOWS = (
     "CREATE {kind} MACRO current_setting(name) AS true",
     "CREATE {kind} MACRO getvariable(name) AS 'connection-1'",
@@ -84,9 +87,7 @@ def test_no_function_believes_a_forged_argument(
             ):
                 for forged in FORGED:
                     for arguments in ([*plain, forged], [*plain, forged, forged]):
-                        with pytest.raises(
-                            duckdb.Error, match=r"no session of thano_duckdb|positional argument|No function matches"
-                        ):
+                        with pytest.raises((duckdb.Error, thano_duckdb.ThanoError), match=NO_USE):
                             attacker.execute(f"SELECT {function}({', '.join(arguments)})").fetchall()
     assert [row[0] for row in victim.sql("LIST MODEL").fetchall()] == ["precious"]
 
