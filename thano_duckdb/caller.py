@@ -59,15 +59,17 @@ def user_frame() -> FrameType | None:
 
 def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """`function(*args, **kwargs)`, with the user's local and global variables in the calling frame."""
-    variables, in_globals = _cell_variables.get(), vars(builtins)
+    variables, in_globals, code = _cell_variables.get(), vars(builtins), _CALL
     if variables is None:
         frame = user_frame()
         if frame is None:
             return function(*args, **kwargs)
         variables, in_globals = frame.f_locals, frame.f_globals
+        # DuckDB's own warnings and errors name the line that calls it.
+        code = _CALL.replace(co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno)
     # `partial` is written in C and has no frame: the function is called straight from the evaluated text.
     local = {**variables, "_thano_duckdb_call": functools.partial(function, *args, **kwargs)}
-    result: T = eval(_CALL, in_globals, local)
+    result: T = eval(code, in_globals, local)
     return result
 
 

@@ -1,1 +1,1 @@
-"""Test suites of other projects, run with ours in front; nothing here is collected by pytest."""
+"""Tests that other projects have of themselves, run with ours in their place; and what differs, with its reason."""

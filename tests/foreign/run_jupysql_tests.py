@@ -63,7 +63,7 @@ def _outcomes(extension: str, checkout: Path, data: Path | None, for_pytest: lis
         log = Path(tempfile.gettempdir()) / f"jupysql_tests_{extension}.log"
         with log.open("w") as output:
             subprocess.run(command, cwd=work, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
-        print(f"{extension}: log in {log}")  # noqa: T201
+        print(f"{extension}: log in {log}")
         found: dict[str, str] = json.loads((work / "outcomes.json").read_text())
         return found
 
@@ -74,12 +74,12 @@ def _report(stock: dict[str, str], ours: dict[str, str], expected: dict[str, str
     mended = [test for test in expected if test in ours and test not in regressions]
     for what, outcomes in (("JupySQL alone", stock), ("thano_duckdb in front", ours)):
         counts = {kind: list(outcomes.values()).count(kind) for kind in ("passed", "failed", "skipped")}
-        print(f"{what}: {counts}")  # noqa: T201
-    print(f"{len(regressions)} fail only with thano_duckdb, {len(unexplained)} of them without an explanation:")  # noqa: T201
+        print(f"{what}: {counts}")
+    print(f"{len(regressions)} fail only with thano_duckdb, {len(unexplained)} of them without an explanation:")
     for test in unexplained:
-        print(f"  {test}")  # noqa: T201
+        print(f"  {test}")
     for test in mended:
-        print(f"  remove from {EXPECTED.name}: {test}")  # noqa: T201
+        print(f"  remove from {EXPECTED.name}: {test}")
     return bool(unexplained or mended)
 
 

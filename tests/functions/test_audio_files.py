@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import thano_duckdb
@@ -42,6 +43,14 @@ def test_nothing_found_is_an_error_and_the_old_table_stays(
         con.execute(statement.format(name)).fetchall()
     assert f"'{name}'" in str(caught.value)
     assert con.sql("FROM t").fetchall() == [(42,)]
+
+
+@pytest.mark.parametrize("name", ["nosuch", "nosuch*", "empty", "nosuch.csv", "t*.parquet"])
+@pytest.mark.usefixtures("folder")
+def test_appending_nothing_leaves_no_new_table(con: thano_duckdb.Connection, name: str) -> None:
+    with pytest.raises((AudioError, duckdb.IOException)):
+        con.execute(f"COPY t OPTIONS (if_exists='append') FROM '{name}'")
+    assert con.sql("SHOW TABLES").fetchall() == []
 
 
 @pytest.mark.usefixtures("folder")

@@ -31,7 +31,7 @@ def text(what: str) -> Argument:
 
 
 def options(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Options as JSON text; a struct of them, or what is neither, is left to the body."""
+    """Options as JSON text; a struct of them, and what is neither, is left to the body."""
     return column if pa.types.is_nested(column.type) else text("the options")(column)
 
 
@@ -56,6 +56,8 @@ def rows(**fields: Argument) -> Argument:
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
             return column
+        if not (pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type)):
+            raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         return pa.chunked_array([_with_fields(chunk, fields) for chunk in column.chunks])
 
     return convert

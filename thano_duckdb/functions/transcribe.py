@@ -105,11 +105,8 @@ def _engine(
     session: Session, statement: RunningStatement, access: Access, model: str, options: dict[str, Any]
 ) -> Engine:
     """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
-    if not isinstance(model, str) or PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
-        raise ModelError(
-            f"{brief(str(model))} is not a model: thano_transcribe takes the model first and then the audio, "
-            "thano_transcribe('Wav2Vec2En', audio_path)"
-        )
+    if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+        raise _swapped(brief(model))
     device = options.get("device", session.settings.device)
     precision = options.get("precision", session.settings.precision)
     resolved = session.resolve(model, access)
@@ -182,6 +179,19 @@ def _offsets(lengths: ArrayLike) -> NDArray[np.int32]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
-_TAKES = (arguments.text("the model"), arguments.audio, arguments.options)
+def _swapped(shown: str) -> ModelError:
+    return ModelError(
+        f"{shown} is not a model: thano_transcribe takes the model first and then the audio, "
+        "thano_transcribe('Wav2Vec2En', audio_path)"
+    )
+
+
+def _model(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        raise _swapped("a BLOB")
+    return arguments.text("the model")(column)
+
+
+_TAKES = (_model, arguments.audio, arguments.options)
 
 FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT, _TAKES),)
