@@ -95,7 +95,7 @@ def test_the_functions_outlive_the_connection_that_registered_them(tmp_path: Pat
     overwritten = [lambda number=number: number for number in range(10_000)]
     for function in FUNCTIONS:
         call = f"SELECT {function.name}('a', 'b', 'c', 'd', 'e')"
-        with contextlib.suppress(duckdb.Error):
+        with contextlib.suppress(duckdb.Error, thano_duckdb.ThanoError):  # the types are wrong for most
             second.execute(call).fetchall()
     assert second.execute("SELECT thano_normalize('A')").fetchall() == [("a",)]
     assert len(overwritten) == 10_000
