@@ -7,10 +7,11 @@ repository. `--device cpu --smoke` runs a small version of everything, to check 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from benchmarks import systems
 from benchmarks.clip_sets import LARGE, ClipSet, write_random_model
 from benchmarks.flops import RATE_HZ, corpus_flops, matmul_flops_per_s
 from benchmarks.mix import make_mix, spread_s
-from benchmarks.passes import run_rounds
 from benchmarks.report import RESULTS, progress, report
 from thano_duckdb.models import bundled
 from thano_duckdb.monitoring.monitor import SilentMonitor
@@ -56,7 +56,9 @@ class Workload:
         n_distinct: number of synthetic clips, of 1 to 30 s.
         n_copies: how often each of them goes through the model in one pass.
         budgets_s: padded seconds of audio per batch, one run for each.
-        n_files: number of clips on disk.
+        n_files: number of distinct clips on disk.
+        n_links: paths under which each of them is read by PREDICT in one pass.
+        n_files_pipeline: how many of them Hugging Face's pipeline, which is much slower, reads in one pass.
         n_rounds: number of timed rounds.
     """
 
@@ -65,11 +67,24 @@ class Workload:
     n_copies: int
     budgets_s: tuple[int, ...]
     n_files: int
+    n_links: int
+    n_files_pipeline: int
     n_rounds: int
 
 
-FULL = Workload({"base": {}, "large": LARGE}, 64, 32, (80, 160, 320, 640, 1280, 2560), n_files=1024, n_rounds=3)
-SMOKE = Workload({"tiny": TINY}, 4, 2, (30, 60), n_files=4, n_rounds=1)
+FULL = Workload(
+    {"base": {}, "large": LARGE},
+    n_distinct=64,
+    n_copies=32,
+    budgets_s=(640, 160, 1280, 2560),
+    n_files=512,
+    n_links=8,
+    n_files_pipeline=128,
+    n_rounds=3,
+)
+SMOKE = Workload(
+    {"tiny": TINY}, n_distinct=4, n_copies=2, budgets_s=(30, 60), n_files=4, n_links=2, n_files_pipeline=2, n_rounds=1
+)
 
 
 def main(*arguments: str) -> None:
@@ -77,31 +92,39 @@ def main(*arguments: str) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks gpu")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--smoke", action="store_true", help="a tiny model and a few clips")
+    parser.add_argument("--minutes", type=float, default=3.0, help="start no further measurement after this time")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the CSV file")
     chosen = parser.parse_args(arguments)
     if torch.device(chosen.device).type == "cuda" and not torch.cuda.is_available():
         print("gpu: skipped: torch sees no NVIDIA GPU on this machine")
         return
-    name = "gpu_smoke" if chosen.smoke else "gpu"
-    report(name, measure(SMOKE if chosen.smoke else FULL, chosen.device), chosen.results)
+    ends_s = time.perf_counter() + 60 * chosen.minutes
+    rows: list[Row] = []
+    for row in measure(SMOKE if chosen.smoke else FULL, chosen.device):
+        rows.append(row)
+        print("gpu: " + ", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+        if time.perf_counter() > ends_s:
+            print(f"gpu: stopped after {chosen.minutes:g} minutes; what was not measured is missing from the table")
+            break
+    report("gpu_smoke" if chosen.smoke else "gpu", rows, chosen.results)
 
 
-def measure(workload: Workload, device: str) -> list[Row]:
-    """The rows of all models: first the model alone, then from files to texts."""
+def measure(workload: Workload, device: str) -> Iterator[Row]:
+    """The rows of all models, each as soon as it is measured: from files to texts, then the model alone."""
     start: Row = {"device": torch.cuda.get_device_name(device) if "cuda" in device else device, "precision": PRECISION}
     # In a smoke run a small product is timed, which says nothing about the machine.
     rate = matmul_flops_per_s(torch.bfloat16, device, size=256 if workload is SMOKE else 8192)
     start["matmul_tflops_per_s"] = round(rate / 1e12, 2)
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         progress(f"gpu: writing {workload.n_files} clips")
         files = make_mix(bundled_clips(), folder / "clips", workload.n_files)
         for size, settings in workload.sizes.items():
             model = write_random_model(folder / size, **settings)
-            found = [*model_alone(model, workload, device, rate), *from_files(model, files, workload, device, rate)]
-            rows += [start | {"size": size} | row for row in found]
-    return rows
+            for row in from_files(model, files, workload, device, rate):
+                yield start | {"size": size} | row
+            for row in model_alone(model, workload, device, rate):
+                yield start | {"size": size} | row
 
 
 def bundled_clips() -> ClipSet:
@@ -110,7 +133,7 @@ def bundled_clips() -> ClipSet:
     return ClipSet("librispeech_data", paths, None)
 
 
-def model_alone(folder: Path, workload: Workload, device: str, rate: float) -> list[Row]:
+def model_alone(folder: Path, workload: Workload, device: str, rate: float) -> Iterator[Row]:
     """Prepared clips through the engine's batches, once for each batch size: no files, no texts."""
     recognizer = CtcRecognizer(AcousticModel.load(folder, device=device, precision=PRECISION))
     random = np.random.default_rng(0)
@@ -118,7 +141,6 @@ def model_alone(folder: Path, workload: Workload, device: str, rate: float) -> l
     clips = [recognizer.prepare(random.standard_normal(round(s * RATE_HZ), dtype=np.float32)) for s in durations_s]
     windows = [window for clip in clips if isinstance(clip, PreparedClip) for window in clip.windows]
     flops, audio_s = workload.n_copies * corpus_flops(folder, durations_s), workload.n_copies * sum(durations_s)
-    rows = []
     for budget_s in workload.budgets_s:
         runner = BatchRunner(recognizer)
         runner.max_batch_samples = budget_s * RATE_HZ
@@ -130,37 +152,53 @@ def model_alone(folder: Path, workload: Workload, device: str, rate: float) -> l
             ):
                 pass
             elapsed_s.append(time.perf_counter() - begun_s)
-        progress(f"gpu: {folder.name}, batches of {budget_s} s: {audio_s / min(elapsed_s[1:]):.0f} audio-s/s")
-        rows.append(
-            {
-                "system": "model alone",
-                "batch_s": runner.max_batch_samples / RATE_HZ,  # less than `budget_s` where memory ran out
-                **_figures(elapsed_s[1:], audio_s, flops, rate),
-            }
-        )
-    return rows
+        yield {
+            "system": "model alone",
+            "batch_s": runner.max_batch_samples / RATE_HZ,  # less than `budget_s` where memory ran out
+            **_figures(elapsed_s[1:], audio_s, flops, rate),
+        }
 
 
-def from_files(folder: Path, files: ClipSet, workload: Workload, device: str, rate: float) -> list[Row]:
-    """SQL against Hugging Face's pipeline, from FLAC files to texts."""
-    flops = corpus_flops(folder, files.durations_s)
+def from_files(folder: Path, files: ClipSet, workload: Workload, device: str, rate: float) -> Iterator[Row]:
+    """SQL against Hugging Face's pipeline, from FLAC files to texts, alternating.
+
+    PREDICT reads each file under several names, since it transcribes a file only once in a statement.
+    """
+    many = linked(files, workload.n_links)
+    few = ClipSet(files.name, files.paths[: workload.n_files_pipeline], None)
     with thano_duckdb.connect(progress=False) as con:
         compared = [
-            systems.predict(con, folder, device, PRECISION),
-            systems.hugging_face_pipeline(folder, systems.BATCH_SIZE, device, torch.bfloat16),
+            (systems.hugging_face_pipeline(folder, systems.BATCH_SIZE, device, torch.bfloat16), few),
+            (systems.predict(con, folder, device, PRECISION), many),
         ]
-        rounds = list(run_rounds(compared, files.paths, workload.n_rounds, label=f"gpu, {folder.name}"))
-    elapsed_s = [[passes[which].elapsed_s for passes in rounds] for which in range(len(compared))]
-    return [
-        {
+        elapsed_s: list[list[float]] = [[] for _ in compared]
+        for number in range(1 + workload.n_rounds):
+            for (system, clips), own_s in zip(compared, elapsed_s, strict=True):
+                took_s = system.run_pass(clips.paths if number else few.paths).elapsed_s
+                if number:  # the first pass warms up
+                    own_s.append(took_s)
+    rates = [[clips.audio_s / s for s in own_s] for (_, clips), own_s in zip(compared, elapsed_s, strict=True)]
+    for (system, clips), own_s, own_rates in zip(compared, elapsed_s, rates, strict=True):
+        # Durations to the half second: each different one is counted by running the network, without data.
+        flops = corpus_flops(folder, [max(0.5, round(2 * s) / 2) for s in clips.durations_s])
+        ratios = [rate_of / of_pipeline for rate_of, of_pipeline in zip(own_rates, rates[0], strict=True)]
+        yield {
             "system": system.name,
-            **_figures(own_s, files.audio_s, flops, rate),
-            "ratio_to_pipeline_16": round(
-                statistics.median(pipeline_s / s for s, pipeline_s in zip(own_s, elapsed_s[1], strict=True)), 3
-            ),
+            **_figures(own_s, clips.audio_s, flops, rate),
+            "ratio_to_pipeline_16": round(statistics.median(ratios), 3),
         }
-        for system, own_s in zip(compared, elapsed_s, strict=True)
-    ]
+
+
+def linked(files: ClipSet, n_links: int) -> ClipSet:
+    """Each file under `n_links` names, which the engine takes for different clips."""
+    paths = []
+    for number in range(n_links):
+        for path in map(Path, files.paths):
+            link = path.with_name(f"{number}_{path.name}")
+            if not link.exists():
+                os.link(path, link)
+            paths.append(str(link))
+    return ClipSet(files.name, paths, None)
 
 
 def _figures(elapsed_s: Sequence[float], audio_s: float, flops: int, rate: float) -> Row:

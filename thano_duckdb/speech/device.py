@@ -19,7 +19,7 @@ PRECISIONS = {
 }
 
 CPU_BATCH_S = 24
-GPU_BATCH_S = 640
+GPU_BATCH_S = 1280
 """Padded seconds of audio in a batch: a GPU needs hundreds to be busy. Halved when memory runs out."""
 GPU_MEMORY_SHARE = 0.5
 """Share of the free memory that a batch may use: other programs may need the rest, and the estimate is rough."""
@@ -101,6 +101,12 @@ class HostCopy:
         if self._event is not None:
             self._event.synchronize()
         return tuple(tensor.numpy() for tensor in self.tensors)
+
+
+def copy_to(device: torch.device, values: NDArray[Any]) -> Tensor:
+    """`values` on a device; on a GPU the host does not wait until earlier work there is done."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def choose_device(device: str, precision: str) -> Device:

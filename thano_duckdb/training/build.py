@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from thano_duckdb import __version__
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
@@ -43,7 +44,7 @@ _INHERITED = (
     "LICENSE*",
     "NOTICE*",
 )
-_LIBRARIES = ("thano_duckdb", "torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+_LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -211,7 +212,7 @@ class _Build:
                 "hours": _hours(corpus),
             },
             "notes": list(corpus.warnings),
-            "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+            "libraries": {"thano_duckdb": __version__} | {name: metadata.version(name) for name in _LIBRARIES},
             "metrics": [dataclasses.asdict(epoch) for epoch in metrics],
         }
 

@@ -89,6 +89,7 @@ class CtcTrainer(transformers.Trainer):
         self._evaluate_network = evaluate
         self._n_skipped = n_skipped
         self._monitor = monitor
+        self.first_step = 0
         self._started_s = self._reported_s = time.monotonic()
         self._audio_s_since_start = 0.0
         self._loss_since_report: list[torch.Tensor] = []
@@ -214,7 +215,7 @@ class CtcTrainer(transformers.Trainer):
     def _report(self) -> None:
         now_s = time.monotonic()
         n_done = self.state.global_step
-        n_done_in_this_run = n_done - self._initial_global_step
+        n_done_in_this_run = n_done - self.first_step
         n_left = self.state.max_steps - n_done
         elapsed_s = now_s - self._started_s
         self._monitor.step_done(
@@ -235,6 +236,9 @@ class CtcTrainer(transformers.Trainer):
 class _EpochCallback(transformers.TrainerCallback):
     def __init__(self, trainer: CtcTrainer) -> None:
         self._trainer = trainer
+
+    def on_train_begin(self, args: Any, state: transformers.TrainerState, control: Any, **_kwargs: Any) -> None:
+        self._trainer.first_step = state.global_step  # not 0 if the training is resumed
 
     def on_epoch_end(self, *_args: Any, **_kwargs: Any) -> None:
         self._trainer.finish_epoch()

@@ -7,6 +7,7 @@ float32 it equals the output of Hugging Face's model for the clip alone.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch.nn.utils import parametrize
 from thano_duckdb.models.checkpoint import check_checkpoint
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import FrameScores
-from thano_duckdb.speech.device import Device, HostCopy, OutOfMemory, choose_device, is_out_of_memory
+from thano_duckdb.speech.device import Device, HostCopy, OutOfMemory, choose_device, copy_to, is_out_of_memory
 from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.threads import POLL_S
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
@@ -31,7 +32,9 @@ from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
 from .int8 import Int8Product, quantize
+from .padded_attention import attending, use_padded_flash_attention
 from .padding_invariance import PaddingInvariance
+from .positional_convolution import use_block_convolutions
 
 
 class AcousticModel:
@@ -58,11 +61,14 @@ class AcousticModel:
         self.fingerprint = f"{fingerprint(checkpoint.folder)} on {device}"
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
-        self._invariance = PaddingInvariance(network)
         self._lock = threading.Lock()
         self._monitor: Monitor | None = None  # of the current forward pass
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
+        if device.is_cuda:
+            use_block_convolutions(network)
+        self._uses_flash_attention = use_padded_flash_attention(network, device)
+        self._invariance = PaddingInvariance(network)
         self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
         network.base_model.feature_extractor = self._encoder
         if device.precision == "int8":
@@ -148,7 +154,12 @@ class AcousticModel:
         device = self.device.torch_device
         samples = stream.samples.to(device, non_blocking=True).to(self.device.dtype)
         frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(device, non_blocking=True)
-        with self._invariance.for_batch(stream.moments, frame_mask), self._encoder.reading(stream):
+        with contextlib.ExitStack() as contexts:
+            contexts.enter_context(self._invariance.for_batch(stream.moments, frame_mask))
+            contexts.enter_context(self._encoder.reading(stream))
+            if self._uses_flash_attention:
+                n_frames = copy_to(device, np.array(stream.n_frames, np.int32))
+                contexts.enter_context(attending(n_frames, max(stream.n_frames)))
             output = self.network(samples, attention_mask=frame_mask, return_dict=True)
         logits = output.logits.float()  # (batch, frames, vocab)
         best, ids = _most_likely(logits, labels_per_frame)

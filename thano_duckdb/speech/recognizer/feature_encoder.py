@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from thano_duckdb.errors import ModelError
 from thano_duckdb.speech.windows import FrameGrid
@@ -26,8 +27,10 @@ from .clip_stream import ClipStream
 from .padding_invariance import ClipNorm
 
 CPU_TILE_BYTES = 4 * 2**20
-GPU_TILE_BYTES = 512 * 2**20
+GPU_TILE_BYTES = 1024 * 2**20
 """Size of the largest activation of a tile: on a CPU it fits in the cache, on a GPU it keeps all cores busy."""
+GPU_ROW_VALUES = 8
+"""The length of a row of a matrix is a multiple of this on a GPU: 16 bytes in half precision."""
 
 
 class FeatureEncoder(nn.Module):
@@ -124,8 +127,12 @@ class Convolution(nn.Module):
         # A filter over one channel is short: a single product over overlapping rows is faster than two that are summed.
         step = self.kernel if self.n_inputs == 1 else self.stride
         self.offsets = range(0, self.kernel, step)
+        taps = conv.weight.detach().permute(2, 1, 0)  # (taps, inputs, outputs)
+        # A GPU's matrix units need rows that start at multiples of 16 bytes: zeros fill those of the waveform.
+        self.n_zero_taps = -self.kernel % GPU_ROW_VALUES if self.n_inputs == 1 and taps.is_cuda else 0
+        taps = functional.pad(taps, (0, 0, 0, 0, 0, self.n_zero_taps))
         self.products = nn.ModuleList(
-            Product(conv.weight.detach()[:, :, offset : offset + step].permute(2, 1, 0).flatten(0, 1).contiguous())
+            Product(taps[offset : offset + step + self.n_zero_taps].flatten(0, 1).contiguous())
             for offset in self.offsets
         )  # (taps * inputs, outputs) each
         self.bias, self.norm, self.activation = conv.bias, norm, layer.activation
@@ -142,10 +149,13 @@ class Convolution(nn.Module):
 
     def _views(self, hidden: Tensor) -> Iterator[tuple[Tensor, Product]]:
         n_rows = (len(hidden) - self.kernel) // self.stride + 1
+        if self.n_zero_taps:
+            hidden = functional.pad(hidden, (0, 0, 0, self.n_zero_taps))
         for offset, module in zip(self.offsets, self.products, strict=True):
             product = cast(Product, module)
             n_values = len(product.weight)
-            yield hidden[offset:].as_strided((n_rows, n_values), (self.stride * self.n_inputs, 1)), product
+            rows = hidden[offset:].as_strided((n_rows, n_values), (self.stride * self.n_inputs, 1))
+            yield rows.contiguous() if self.n_zero_taps else rows, product
 
     def _products(self, hidden: Tensor) -> Tensor:
         total = self.bias
@@ -159,13 +169,14 @@ class Convolution(nn.Module):
         scales, shifts = norm.scale_and_shift()  # (batch, channels) float32
         total = view.new_empty(len(view), self.n_outputs)
         ends = [*(segment.start for segment in segments[1:]), len(view)]
-        for segment, end in zip(segments, ends, strict=True):
+        clips = slice(segments[0].clip, segments[-1].clip + 1)
+        scales, shifts = scales[clips], shifts[clips]
+        if self.bias is not None:
+            shifts = shifts + self.bias * scales
+        weights, shifts = (product.weight * scales[:, None]).to(hidden.dtype), shifts.to(hidden.dtype)
+        for segment, end, weight, shift in zip(segments, ends, weights, shifts, strict=True):
             rows = slice(max(0, segment.start), end)
-            scale, shift = scales[segment.clip], shifts[segment.clip]
-            if self.bias is not None:
-                shift = shift + self.bias * scale
-            weight = (product.weight * scale).to(hidden.dtype)
-            torch.addmm(shift.to(hidden.dtype), view[rows], weight, out=total[rows])
+            torch.addmm(shift, view[rows], weight, out=total[rows])
         return total
 
 

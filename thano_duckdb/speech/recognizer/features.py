@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 VARIANCE_FLOOR = 1e-7
 """As in Hugging Face's `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
-BLOCK = 1 << 13
-"""Samples per block: few enough for the cache, and so few that BLAS starts no threads beside our decode threads."""
+BLOCK = 1 << 16
+"""Samples per step: the fewer steps, the less often the decode threads wait for each other to get hold of Python."""
+PRODUCT_FRAMES = 1 << 10
+"""Frames per matrix product: so few that BLAS starts no threads beside our decode threads."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     for start in range(0, samples.size, BLOCK):
         block = samples[start : start + BLOCK].astype(np.float64)
         block -= mean
-        energy += float(block @ block)
+        energy += float(np.einsum("i,i->", block, block))  # not `@`, for which BLAS would start threads
     centered = samples - np.float32(mean)
     centered /= np.float32(math.sqrt(energy / samples.size + VARIANCE_FLOOR))
     return centered
@@ -75,18 +77,33 @@ def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Moments:
     """The moments of a clip that is at least as long as the kernel."""
-    frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride].T  # (kernel, frames)
-    n_frames = frames.shape[1]
+    frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride]  # (frames, kernel)
+    n_frames = len(frames)
     centre = float(samples.mean(dtype=np.float64))  # close to all the means, so that no precision is lost below
-    n_block = max(1, BLOCK // convolution.stride)  # frames
-    block = np.ones((convolution.kernel + 1, min(n_block, n_frames)))  # its last row of ones gives the sums
-    products = np.zeros((convolution.kernel, convolution.kernel + 1))
-    for start in range(0, n_frames, n_block):
-        taps = block[:, : n_frames - start]
-        centered = taps[:-1]
-        centered[...] = frames[:, start : start + n_block]
-        centered -= centre
-        products += centered @ taps.T
-    products /= n_frames
-    mean = products[:, -1]
-    return Moments(centre + mean, products[:, :-1] - np.outer(mean, mean))
+    n_step = max(1, BLOCK // convolution.stride // PRODUCT_FRAMES) * PRODUCT_FRAMES
+    sums = np.zeros((convolution.kernel, convolution.kernel + 1))
+    for start in range(0, n_frames, n_step):
+        step = frames[start : start + n_step]
+        n_whole = len(step) // PRODUCT_FRAMES * PRODUCT_FRAMES
+        for part in (step[:n_whole].reshape(-1, PRODUCT_FRAMES, convolution.kernel), step[None, n_whole:]):
+            sums += _sums_of_products(part, centre)
+    sums /= n_frames
+    mean = sums[:, -1]
+    return Moments(centre + mean, sums[:, :-1] - np.outer(mean, mean))
+
+
+def _sums_of_products(frames: NDArray[np.float32], centre: float) -> NDArray[np.float64]:
+    """The sums over all frames of the products of each two samples, and of each sample, after subtracting `centre`.
+
+    Args:
+        frames: (products, frames, kernel).
+        centre: subtracted from each sample.
+
+    Returns:
+        (kernel, kernel + 1)
+    """
+    n_products, n_frames, kernel = frames.shape
+    taps = np.ones((n_products, kernel + 1, n_frames))  # the last row of ones gives the sums
+    np.subtract(frames.transpose(0, 2, 1), centre, out=taps[:, :-1], dtype=np.float64)
+    sums: NDArray[np.float64] = np.matmul(taps[:, :-1], taps.transpose(0, 2, 1)).sum(axis=0)
+    return sums

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.device import copy_to
 
 from .features import FirstConvolution, Moments
 
@@ -125,8 +126,8 @@ def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tu
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if conv.weight.device.type == "mps" else conv.weight.device
     weight = conv.weight[:, 0, :].to(device, torch.float64)  # (channels, kernel)
-    means = torch.from_numpy(np.stack([clip.mean for clip in present])).to(device, non_blocking=True)  # (batch, kernel)
-    covariances = torch.from_numpy(np.stack([clip.covariance for clip in present])).to(device, non_blocking=True)
+    means = copy_to(device, np.stack([clip.mean for clip in present]))  # (batch, kernel)
+    covariances = copy_to(device, np.stack([clip.covariance for clip in present]))  # (batch, kernel, kernel)
     mean = means @ weight.T
     if conv.bias is not None:
         mean = mean + conv.bias.to(device, torch.float64)

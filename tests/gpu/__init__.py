@@ -1,0 +1,1 @@
+"""Tests of what only an NVIDIA GPU can show."""

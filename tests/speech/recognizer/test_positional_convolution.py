@@ -1,0 +1,52 @@
+"""The positional convolution in blocks agrees with torch's own convolution."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from thano_duckdb.speech.recognizer.positional_convolution import (
+    BLOCK_FRAMES,
+    BlockConvolution,
+    use_block_convolutions,
+)
+
+
+@given(
+    n_frames=st.integers(1, 3 * BLOCK_FRAMES),
+    n_taps=st.integers(1, 40),
+    n_groups=st.sampled_from([1, 2, 4]),
+    n_clips=st.integers(1, 3),
+    has_bias=st.booleans(),
+)
+def test_equals_the_convolution_of_torch(
+    n_frames: int, n_taps: int, n_groups: int, n_clips: int, has_bias: bool
+) -> None:
+    torch.manual_seed(n_frames)
+    conv = nn.Conv1d(8, 12, n_taps, padding=n_taps // 2, groups=n_groups, bias=has_bias)
+    hidden = torch.randn(n_clips, n_frames, 8).transpose(1, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(BlockConvolution(conv)(hidden), conv(hidden), rtol=1e-4, atol=1e-5)
+
+
+def test_only_positional_convolutions_that_it_can_compute_are_replaced() -> None:
+    network = nn.ModuleDict(
+        {
+            "pos_conv_embed": nn.ModuleDict({"conv": nn.Conv1d(4, 4, 4, padding=2, groups=2)}),
+            "squeezed": nn.ModuleDict({"pos_conv_embed": nn.Conv1d(4, 4, 4, padding=2, stride=2)}),
+            "other": nn.Conv1d(4, 4, 4),
+        }
+    )
+    use_block_convolutions(network)
+    replaced = [name for name, module in network.named_modules() if isinstance(module, BlockConvolution)]
+    assert replaced == ["pos_conv_embed.conv"]
+
+
+@pytest.mark.parametrize("n_frames", [1, BLOCK_FRAMES, 100])
+def test_keeps_the_channels_contiguous_for_the_layers_that_follow(n_frames: int) -> None:
+    conv = BlockConvolution(nn.Conv1d(8, 8, 4, padding=2, groups=2))
+    with torch.inference_mode():
+        assert conv(torch.randn(2, n_frames, 8).transpose(1, 2)).stride(1) == 1
