@@ -24,6 +24,7 @@ LAYERS = (
     ("options",),
     ("audio", "monitoring", "dialect"),
     ("models",),
+    ("language",),
     ("speech",),
     ("training",),
     ("connection",),
