@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-from .ngram_counts import END_ID, START_ID, TextStore, words
+from .ngram_counts import START_ID, TextStore, words
 
 BATCH_ROWS = 100_000
 COMPRESSION_LEVEL = 9

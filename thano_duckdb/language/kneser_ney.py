@@ -1,7 +1,7 @@
 """Estimates the probabilities of counted n-grams: interpolated modified Kneser-Ney, in SQL.
 
-Chen and Goodman 1998, `An empirical study of smoothing techniques for language modeling`, equations 21 to 26, as KenLM's
-lmplz has it (Heafield et al. 2013): unigrams are interpolated with the uniform distribution over all words, </s> and
+Chen and Goodman 1998, `An empirical study of smoothing techniques for language modeling`, equations 21 to 26, as in
+KenLM's lmplz (Heafield et al. 2013): unigrams are interpolated with the uniform distribution over all words, </s> and
 <unk>.
 
 From the tables of `ngram_counts`, for each order k:
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .ngram_counts import END_ID, START_ID, UNKNOWN_ID, TextStore, words
+from .ngram_counts import START_ID, TextStore, words
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Discounts:
 
     def sql(self, count: str) -> str:
         """The discount of a count, as SQL."""
-        return f"CASE {count} WHEN 0 THEN 0 WHEN 1 THEN {self.once} WHEN 2 THEN {self.twice} ELSE {self.more} END"
+        return f"CASE {count} WHEN 1 THEN {self.once} WHEN 2 THEN {self.twice} ELSE {self.more} END"
 
 
 FALLBACK = Discounts(0.5, 1.0, 1.5)
@@ -79,7 +79,7 @@ def _estimate_ngrams(store: TextStore, k: int) -> None:
     if k == 1:
         run(f"""
             CREATE TABLE ngram1 AS
-            SELECT id AS w1, coalesce(n, 0) AS n, (coalesce(n, 0) - discount1(coalesce(n, 0))) / total + gamma * q AS p, q
+            SELECT id AS w1, coalesce(n, 0) AS n, coalesce((n - discount1(n)) / total, 0) + gamma * q AS p, q
             FROM vocabulary LEFT JOIN count1 ON w1 = id, context1,
                 (SELECT 1 / (count(*) - 1) AS q FROM vocabulary)
             WHERE id <> {START_ID}
@@ -88,8 +88,8 @@ def _estimate_ngrams(store: TextStore, k: int) -> None:
     shorter = " AND ".join(f"shorter.w{j} = longer.w{j + 1}" for j in range(1, k))
     run(f"""
         CREATE TABLE ngram{k} AS
-        SELECT {words(k, table="longer")}, longer.n, (longer.n - discount{k}(longer.n)) / total + gamma * shorter.p AS p,
-            shorter.p AS q
+        SELECT {words(k, table="longer")}, longer.n, shorter.p AS q,
+            (longer.n - discount{k}(longer.n)) / total + gamma * shorter.p AS p
         FROM count{k} AS longer
         JOIN context{k} USING ({words(k - 1)})
         JOIN ngram{k - 1} AS shorter ON {shorter}

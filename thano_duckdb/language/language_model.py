@@ -1,12 +1,32 @@
-"""`LanguageModel`, an n-gram model on this machine, and what the option `language_model` means."""
+"""`LanguageModel`: a word n-gram model in a file, as the registry, a folder or a path gives it."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from thano_duckdb.models.registry import Registry
+from thano_duckdb.errors import ModelError, did_you_mean
+from thano_duckdb.models import bundled
+from thano_duckdb.models.checkpoint import read_json
+from thano_duckdb.models.names import split_version
+from thano_duckdb.models.registry import ModelEntry, Registry
+from thano_duckdb.models.resolve import is_path, local_folder
+
+from .model_file import ModelFile, read_model_file
+
+ATTRIBUTES_FILE = "attrs.json"
+"""What `Wav2Vec2ProcessorWithLM` writes beside the n-grams: `alpha` and `beta` among others."""
+FOLDER = "language_model"
+"""Where it writes them, in the folder of the acoustic model."""
+PATTERNS = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
+BUNDLED, OF_THE_MODEL = "en", "model"
+"""Names that mean a language model of this package, and the one in the acoustic model's folder."""
+MIN_SHARE_SPELT = 0.5
+"""Of the words: below it a language model is taken for one of another language or alphabet."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +38,10 @@ class LanguageModel:
         path: an ARPA file, one compressed by gzip, or a KenLM binary.
         order: the longest n-gram.
         fingerprint: of the content of the file: two models with the same one score alike.
+        is_binary: whether it is a KenLM binary.
         is_upper_case: whether its words are written in capitals, as those of some corpora are; else in small letters.
-        lm_weight: the weight that it was tuned for, beside the acoustic score (alpha of pyctcdecode); None where unknown.
-        word_score: what each word of a transcript earns (beta of pyctcdecode); None where unknown.
+        lm_weight: the weight beside the acoustic score that it was tuned for (alpha in pyctcdecode); None if unknown.
+        word_score: what each word of a transcript earns (beta in pyctcdecode); None if unknown.
         description: one line.
     """
 
@@ -28,18 +49,69 @@ class LanguageModel:
     path: Path
     order: int
     fingerprint: str
+    is_binary: bool = False
     is_upper_case: bool = False
     lm_weight: float | None = None
     word_score: float | None = None
     description: str = ""
+    _file: ModelFile = field(repr=False, compare=False, kw_only=True)
 
-    def unigrams(self) -> tuple[str, ...] | None:
-        """The words that it knows, without <s>, </s> and <unk>; None for a KenLM binary without a list of them.
+    @classmethod
+    def open(cls, name: str, path: Path, *, description: str = "") -> LanguageModel:
+        """Look at a file, and at what lies beside it; its content is read once as long as it does not change.
+
+        Args:
+            name: what the user calls it.
+            path: of the file.
+            description: one line; by default its order and the size of its vocabulary.
 
         Raises:
-            ModelError: the file has been deleted or damaged.
+            ModelError: there is no such file, it is no language model, or it is damaged.
         """
-        raise NotImplementedError
+        file = read_model_file(path)
+        attributes = _attributes(path.with_name(ATTRIBUTES_FILE))
+        return cls(
+            name,
+            path,
+            file.order,
+            file.fingerprint,
+            is_binary=file.is_binary,
+            is_upper_case=file.is_upper_case,
+            lm_weight=_number(attributes.get("alpha")),
+            word_score=_number(attributes.get("beta")),
+            description=description or f"{file.order}-gram model of {file.n_words:,} words",
+            _file=file,
+        )
+
+    def unigrams(self) -> tuple[str, ...] | None:
+        """The words that it knows, without <s>, </s> and <unk>; None for a KenLM binary that was made without them."""
+        return self._file.words
+
+    def check_alphabet(self, characters: Collection[str]) -> None:
+        """Refuse it where a recognizer cannot write its words.
+
+        Args:
+            characters: what the recognizer writes, in any case.
+
+        Raises:
+            ModelError: less than half of its words can be written in them.
+        """
+        words = self.unigrams()
+        if not words:
+            return
+        alphabet = {character.casefold() for character in characters}
+        n_spelt = sum(alphabet.issuperset(word.casefold()) for word in words)
+        if n_spelt < MIN_SHARE_SPELT * len(words):
+            example = next(word for word in words if not alphabet.issuperset(word.casefold()))
+            raise ModelError(
+                f"the language model '{self.name}' does not fit: the acoustic model can spell {n_spelt} of its "
+                f"{len(words)} words, and not '{example[:40]}', for example; it is for another language or alphabet"
+            )
+
+
+def find_file(folder: Path) -> Path | None:
+    """The n-grams in a folder: its first ARPA file or KenLM binary, or None."""
+    return next((path for pattern in PATTERNS for path in sorted(folder.glob(pattern)) if path.is_file()), None)
 
 
 def resolve_language_model(
@@ -61,12 +133,120 @@ def resolve_language_model(
         registry: the models on disk.
         acoustic_model: the folder of the acoustic model, for `'model'`.
         alphabet: the characters that the acoustic model writes, in any case; None: whether it fits is not checked.
-        may_read: whether the database may read a file outside of the registry.
+        may_read: whether the database may read a file that is neither registered nor part of this package.
 
     Raises:
-        ModelError: there is no such language model, it is damaged, none of it can be written in `alphabet`, or it may
-            not be read: one sentence with the remedy.
+        ModelError: there is no such language model, it is damaged, it does not fit `alphabet`, or it may not be read;
+            one sentence with the remedy.
+
+    Example:
+        >>> from thano_duckdb.models.registry import Registry
+        >>> resolve_language_model(None, Registry(Path("models"))) is None
+        True
     """
     if value is None:
         return None
-    raise NotImplementedError
+    model = _find(value, registry, acoustic_model, may_read)
+    if alphabet is not None:
+        model.check_alphabet(alphabet)
+    return model
+
+
+def _find(
+    value: str, registry: Registry, acoustic_model: Path | None, may_read: Callable[[Path], bool]
+) -> LanguageModel:
+    if value.casefold() == BUNDLED:
+        return _bundled()
+    if value.casefold() == OF_THE_MODEL:
+        return _of_the_acoustic_model(registry, acoustic_model, may_read)
+    if value.startswith("hf://"):
+        raise ModelError(
+            f"a language model is not taken from the hub: download '{value}', and give the path of its file"
+        )
+    if is_path(value):
+        return _from_file(value, may_read)
+    if entry := registry.find(value):
+        return _from_registry(entry)
+    name, version = split_version(value)
+    if versions := registry.versions(name):
+        raise ModelError(f"the model '{name}' has no version {version}; it has {', '.join(map(str, versions))}")
+    if value and may_read(local_folder(value)) and local_folder(value).is_file():
+        return _from_file(value, may_read)
+    known = [entry.name for entry in registry.entries(report_damaged=lambda _sentence: None) if entry.is_language_model]
+    shown = value if len(value) <= 100 else f"{value[:97]}..."
+    raise ModelError(
+        f"there is no language model '{shown}'.{did_you_mean(value, [*known, BUNDLED, OF_THE_MODEL])} It is the name "
+        f"of one that was built or uploaded (LIST MODEL shows them), the path of an ARPA file or KenLM binary, "
+        f"'{BUNDLED}' (English), or '{OF_THE_MODEL}' (the one in the acoustic model's folder)"
+    )
+
+
+def _bundled() -> LanguageModel:
+    path = find_file(bundled.LANGUAGE_MODEL_FOLDER)
+    if path is None:
+        raise ModelError(
+            f"the language model '{BUNDLED}' is missing from this copy of the package "
+            f"({bundled.LANGUAGE_MODEL_FOLDER}): install it again"
+        )
+    return LanguageModel.open(BUNDLED, path)
+
+
+def _of_the_acoustic_model(
+    registry: Registry, acoustic_model: Path | None, may_read: Callable[[Path], bool]
+) -> LanguageModel:
+    if acoustic_model is None:
+        raise ModelError(f"the language model '{OF_THE_MODEL}' is that of an acoustic model; here there is none")
+    path = find_file(acoustic_model / FOLDER)
+    if path is None:
+        raise ModelError(
+            f"the acoustic model has no language model: there is neither an ARPA file nor a KenLM binary in "
+            f"{acoustic_model / FOLDER}"
+        )
+    if not acoustic_model.is_relative_to(registry.home):
+        _check_may_read(path, may_read)
+    return LanguageModel.open(OF_THE_MODEL, path)
+
+
+def _from_file(value: str, may_read: Callable[[Path], bool]) -> LanguageModel:
+    path = local_folder(value)
+    _check_may_read(path, may_read)
+    if path.is_dir():
+        inside = find_file(path) or find_file(path / FOLDER)
+        hint = f"; write '{inside}'" if inside is not None else ""
+        raise ModelError(f"{path} is a folder; a language model is a file (ARPA, or a KenLM binary){hint}")
+    return LanguageModel.open(value, path)
+
+
+def _from_registry(entry: ModelEntry) -> LanguageModel:
+    spec = f"{entry.name}@{entry.version}"
+    if not entry.is_language_model:
+        raise ModelError(f"'{spec}' is an acoustic model, not a language model: it stands after USING")
+    path = find_file(entry.path)
+    if path is None:
+        raise ModelError(f"the language model '{spec}' is damaged: {entry.path} holds no ARPA file and no KenLM binary")
+    return LanguageModel.open(spec, path, description=entry.description)
+
+
+def _check_may_read(path: Path, may_read: Callable[[Path], bool]) -> None:
+    if not may_read(path):
+        raise ModelError(
+            f"this database may not read {path} (enable_external_access=false, or it is not within its "
+            f"allowed_directories); UPLOAD LANGUAGE MODEL from a connection that may, and give its name"
+        )
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    found = read_json(path)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def write_attributes(folder: Path, *, lm_weight: float, word_score: float) -> None:
+    """Store the weights that a language model in `folder` was tuned for."""
+    text = json.dumps({"alpha": lm_weight, "beta": word_score}, indent=2)
+    (folder / ATTRIBUTES_FILE).write_text(text + os.linesep, encoding="utf-8")

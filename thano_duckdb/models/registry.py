@@ -31,8 +31,8 @@ from .checkpoint import check_checkpoint, needed_files, read_json
 from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
 
-ModelKind = Literal["uploaded", "built"]
-"""How a model came into the registry."""
+ModelKind = Literal["uploaded", "built", "language model"]
+"""How an acoustic model came into the registry; or that it is none."""
 
 LINEAGE_FILE = "thano.json"
 
@@ -64,7 +64,7 @@ class ModelEntry:
     Attributes:
         name: as it was first published.
         version: from 1.
-        kind: how it came into the registry.
+        kind: how it came into the registry, or that it is a language model.
         base: the model it was made from, where that is known.
         created: when it was published, in UTC.
         path: its folder.
@@ -80,6 +80,11 @@ class ModelEntry:
     path: Path
     description: str = ""
     lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether it is a language model, not an acoustic one."""
+        return self.kind == "language model"
 
 
 class Registry:

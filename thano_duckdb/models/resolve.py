@@ -143,6 +143,11 @@ def _from_folder(spec: str) -> ResolvedModel:
 
 def _from_registry(spec: str, registry: Registry) -> ResolvedModel | None:
     if entry := registry.find(spec):
+        if entry.is_language_model:
+            raise ModelError(
+                f"'{spec}' is a language model, which does not transcribe: write PREDICT USING an acoustic model "
+                f"OPTIONS (language_model='{spec}')"
+            )
         return ResolvedModel(entry.path, entry.name, entry.version)
     name, version = split_version(spec)
     if versions := registry.versions(name):

@@ -1,4 +1,4 @@
-"""The data inside the package: the small English model, and the clips of the tutorial."""
+"""The data inside the package: the small English model, the English language model, and the clips of the tutorial."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from thano_duckdb.errors import ModelError
 from thano_duckdb.models.checkpoint import check_checkpoint
 from thano_duckdb.models.tiny import NAME as MODEL
 
-__all__ = ["MODEL", "MODEL_FOLDER", "dataset_folder", "has_model", "model_folder"]
+__all__ = ["LANGUAGE_MODEL_FOLDER", "MODEL", "MODEL_FOLDER", "dataset_folder", "has_model", "model_folder"]
 
 _FOLDER = Path(__file__).parent
 MODEL_FOLDER = _FOLDER / MODEL
+LANGUAGE_MODEL_FOLDER = _FOLDER / "english_language_model"
 
 
 def model_folder() -> Path:

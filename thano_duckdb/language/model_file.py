@@ -1,0 +1,80 @@
+"""What the file of a language model is, of whichever kind; read once as long as it does not change."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from thano_duckdb.errors import ModelError
+
+from .arpa import MARKERS, summarize
+from .kenlm_binary import is_kenlm_binary, summarize_binary, words_of_binary
+
+WORDS_FILE = "unigrams.txt"
+"""The words, one a line, which `Wav2Vec2ProcessorWithLM` writes beside the n-grams."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What one reading of a file gives.
+
+    Attributes:
+        order: the longest n-gram.
+        words: all that it knows, without <s>, </s> and <unk>; None for a KenLM binary that was made without them.
+        n_words: how many they are.
+        is_binary: whether it is a KenLM binary; else an ARPA file.
+        is_upper_case: whether the words are written in capitals.
+        fingerprint: of its content.
+    """
+
+    order: int
+    words: tuple[str, ...] | None
+    n_words: int
+    is_binary: bool
+    is_upper_case: bool
+    fingerprint: str
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Look at a file, and check that it is complete; its numbers are not looked at.
+
+    Raises:
+        ModelError: there is no such file, it is no language model, or it is damaged.
+    """
+    try:
+        status = path.stat()
+        if not path.is_file():
+            raise ModelError(f"{path} is not a file, so it is no language model")
+        return _read(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+    except FileNotFoundError:
+        raise ModelError(f"there is no language model {path}") from None
+    except OSError as error:
+        raise ModelError(f"the language model {path} cannot be read: {error.strerror or error}") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
+    with path.open("rb") as file:
+        fingerprint = hashlib.file_digest(file, functools.partial(hashlib.blake2b, digest_size=16)).hexdigest()
+    is_binary = is_kenlm_binary(path)
+    words: tuple[str, ...] | None
+    if is_binary:
+        binary = summarize_binary(path)
+        order, words, n_words = binary.order, words_of_binary(path), binary.n_words
+    else:
+        arpa = summarize(path)
+        order, words, n_words = arpa.order, arpa.words, len(arpa.words)
+    listed = path.with_name(WORDS_FILE)
+    if words is None and listed.is_file():
+        words = tuple(listed.read_text(encoding="utf-8").split())
+    if words is not None:
+        words = tuple(word for word in words if word not in MARKERS)
+    return ModelFile(order, words, n_words, is_binary, _is_upper_case(words), fingerprint)
+
+
+def _is_upper_case(words: tuple[str, ...] | None) -> bool:
+    """Whether most of the first words have capitals and no small letters."""
+    some = (words or ())[:1000]
+    return 2 * sum(word.isupper() for word in some) > len(some)

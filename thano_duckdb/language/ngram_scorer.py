@@ -1,0 +1,220 @@
+"""The probability of sentences by an ARPA model, many at once.
+
+Every n-gram has a hash, mixed from that of its first words and its last word, so that the n-grams which end at each word
+of a text are found by a binary search per order, in numpy. (Two of ten million n-grams share a hash of 64 bits with a
+probability of one in 400,000.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cachetools import LRUCache, cached
+from numpy.typing import NDArray
+
+from thano_duckdb.errors import ModelError
+
+from .arpa import damaged, open_arpa, read_end, read_header, read_lines, read_section_title
+from .language_model import LanguageModel
+
+MAX_SCORERS = 2
+UNKNOWN_LOG10_P = -100.0
+"""KenLM's, where a model has no <unk>."""
+
+Hashes = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NgramTable:
+    """The n-grams of one order, sorted by their hash.
+
+    Attributes:
+        hashes: (n,).
+        log10_p: (n,) probability of the last word after the others.
+        log10_backoff: (n,) weight where the n-gram is a context; 0 where it has none.
+    """
+
+    hashes: Hashes
+    log10_p: Floats
+    log10_backoff: Floats
+
+
+@dataclass(frozen=True)
+class SentenceScore:
+    """How a model rates a sentence.
+
+    Attributes:
+        log10_p: of all its words and of its end.
+        n_words: without its end.
+        n_unknown: words that the model does not know.
+    """
+
+    log10_p: float
+    n_words: int
+    n_unknown: int
+
+    @property
+    def perplexity(self) -> float:
+        """Ten to the power of the negative mean of log10 p over the words and the end of the sentence."""
+        return perplexity([self])
+
+
+def perplexity(scores: Sequence[SentenceScore]) -> float:
+    """The perplexity of several sentences together: every word, and every end of a sentence, weighs the same."""
+    n_predicted = sum(score.n_words + 1 for score in scores)
+    exponent = -sum(score.log10_p for score in scores) / n_predicted
+    return float(10**exponent) if exponent < 308 else float("inf")
+
+
+class NgramScorer:
+    """An n-gram model in memory."""
+
+    def __init__(self, ids: dict[bytes, int], tables: Sequence[NgramTable]) -> None:
+        """Take the words with their numbers, and the n-grams of each order from 1."""
+        self._ids = ids
+        self._unknown = ids.get(b"<unk>", ids.get(b"<UNK>", -1))
+        self._tables = tables
+
+    @classmethod
+    def read(cls, path: Path) -> NgramScorer:
+        """Read an ARPA file.
+
+        Raises:
+            ModelError: it is no ARPA file, or it is damaged.
+        """
+        ids: dict[bytes, int] = {}
+        with open_arpa(path) as file:
+            n_ngrams = read_header(file, path)
+            tables = []
+            for order, n in enumerate(n_ngrams, 1):
+                read_section_title(file, order, path)
+                batches = [_parse(lines, order, ids, path) for lines in read_lines(file, order, n, path)]
+                tables.append(_table(batches))
+            read_end(file, path)
+        for marker in (b"<s>", b"</s>"):
+            if marker not in ids:
+                raise damaged(path, f"its unigrams lack {marker.decode()}")
+        return cls(ids, tables)
+
+    def score(self, sentences: Sequence[str]) -> list[SentenceScore]:
+        """Rate sentences.
+
+        Args:
+            sentences: words in the spelling of the model, separated by spaces.
+        """
+        split = [sentence.encode().split() for sentence in sentences]
+        start, end, unknown, find = self._ids[b"<s>"], self._ids[b"</s>"], self._unknown, self._ids.get
+        tokens = np.array(
+            [token for words in split for token in (start, *(find(word, unknown) for word in words), end)], np.int64
+        )
+        lengths = np.array([len(words) + 2 for words in split], np.int64)
+        starts = np.cumsum(lengths) - lengths
+        positions = np.arange(len(tokens)) - np.repeat(starts, lengths)  # in the sentence, <s> being 0
+        log10_p = np.where(positions > 0, self._log10_p(tokens, positions), 0.0)
+        totals = np.add.reduceat(log10_p, starts) if len(starts) else np.zeros(0)
+        n_unknown = np.add.reduceat(tokens == unknown, starts) if len(starts) else np.zeros(0, np.int64)
+        return [
+            SentenceScore(float(total), len(words), int(n))
+            for total, words, n in zip(totals, split, n_unknown, strict=True)
+        ]
+
+    def _log10_p(self, tokens: Ints, positions: Ints) -> Floats:
+        """The probability of each token after those before it in its sentence, by the longest n-gram that is known."""
+        found: list[tuple[NDArray[np.bool_], Ints]] = []  # for each order: whether that n-gram ends here, and its row
+        hashes = _FIRST
+        for order, table in enumerate(self._tables, 1):
+            before = np.roll(hashes, 1) if order > 1 else hashes
+            hashes = _extend(before, tokens)
+            rows = np.minimum(np.searchsorted(table.hashes, hashes), max(len(table.hashes) - 1, 0))
+            is_known = (positions >= order - 1) & (table.hashes[rows] == hashes if len(table.hashes) else False)
+            found.append((is_known, rows))
+        result = np.full(len(tokens), UNKNOWN_LOG10_P)
+        weight = np.zeros(len(tokens))
+        pending = np.ones(len(tokens), np.bool_)
+        for order in range(len(self._tables), 0, -1):
+            is_known, rows = found[order - 1]
+            now = pending & is_known
+            result[now] = self._tables[order - 1].log10_p[rows[now]] + weight[now]
+            pending &= ~is_known
+            if order > 1:
+                is_context, contexts = (np.roll(array, 1) for array in found[order - 2])
+                table = self._tables[order - 2]
+                weight += np.where(is_context & pending, table.log10_backoff[contexts], 0.0) if len(table.hashes) else 0
+        result[pending] += weight[pending]
+        return result
+
+
+_FIRST = np.uint64(0)
+
+
+def _extend(hashes: Hashes | np.uint64, tokens: Ints) -> Hashes:
+    """The hashes of n-grams with one more word at their end (the finalizer of splitmix64 as the mixer)."""
+    with np.errstate(over="ignore"):
+        mixed = (hashes + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xD1342543DE82EF95) + tokens.astype(np.uint64)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    result: Hashes = mixed ^ (mixed >> np.uint64(31))
+    return result
+
+
+def _parse(lines: list[bytes], order: int, ids: dict[bytes, int], path: Path) -> NgramTable:
+    parts = [line.split() for line in lines]
+    lengths = {len(each) for each in parts}
+    if not lengths <= {order + 1, order + 2}:
+        wrong = next(line for line, each in zip(lines, parts, strict=True) if len(each) not in (order + 1, order + 2))
+        raise damaged(path, f"{wrong.decode(errors='replace').strip()[:60]!r} is not a {order}-gram")
+    try:
+        log10_p = np.array([each[0] for each in parts]).astype(np.float64)
+        backoff = np.array([each[order + 1] if len(each) > order + 1 else b"0" for each in parts]).astype(np.float64)
+        if order == 1:
+            for each in parts:
+                ids[each[1]] = len(ids)
+        words = np.array([[ids[word] for word in each[1 : order + 1]] for each in parts], np.int64)
+    except ValueError as error:
+        raise damaged(path, f"among its {order}-grams is a number that is none ({error})") from None
+    except KeyError as error:
+        raise damaged(path, f"a {order}-gram holds {error.args[0].decode(errors='replace')!r}, no unigram") from None
+    if not (np.isfinite(log10_p).all() and np.isfinite(backoff).all() and (log10_p <= 0).all()):
+        raise damaged(path, f"the logarithm of a probability among its {order}-grams is above 0 or not finite")
+    hashes: Hashes | np.uint64 = _FIRST
+    for column in words.T:
+        hashes = _extend(hashes, column)
+    assert isinstance(hashes, np.ndarray)
+    return NgramTable(hashes, log10_p, backoff)
+
+
+def _table(batches: list[NgramTable]) -> NgramTable:
+    if not batches:
+        return NgramTable(np.zeros(0, np.uint64), np.zeros(0), np.zeros(0))
+    hashes = np.concatenate([batch.hashes for batch in batches])
+    order = np.argsort(hashes)
+    return NgramTable(
+        hashes[order],
+        np.concatenate([batch.log10_p for batch in batches])[order],
+        np.concatenate([batch.log10_backoff for batch in batches])[order],
+    )
+
+
+def load_scorer(model: LanguageModel) -> NgramScorer:
+    """The scorer of a model; the last few stay loaded, and a file that changed is read again.
+
+    Raises:
+        ModelError: it is a KenLM binary, whose n-grams cannot be read, or it is damaged.
+    """
+    if model.is_binary:
+        raise ModelError(
+            f"'{model.name}' is a KenLM binary, which serves only to decode; for perplexities give the ARPA file that it "
+            f"was made from"
+        )
+    return _load(model)
+
+
+@cached(LRUCache(MAX_SCORERS), key=lambda model: model.fingerprint, condition=threading.Condition())
+def _load(model: LanguageModel) -> NgramScorer:
+    return NgramScorer.read(model.path)
