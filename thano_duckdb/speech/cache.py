@@ -70,4 +70,6 @@ def _n_bytes(transcript: Transcript) -> int:
     """Approximate memory of a transcript, its key and its cache entry in CPython, measured with `tracemalloc`."""
     words = transcript.words
     words_bytes = 0 if words is None else len(words.utf8) + len(words.records)
-    return 750 + sys.getsizeof(transcript.text) + words_bytes
+    alternatives = sum(150 + sys.getsizeof(each.text) for each in transcript.alternatives or ())
+    hotwords = sum(250 + sys.getsizeof(each.hotword) for each in transcript.hotwords or ())
+    return 750 + sys.getsizeof(transcript.text) + words_bytes + alternatives + hotwords

@@ -9,9 +9,12 @@ run; on a GPU they depend on the memory that is free.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +27,7 @@ from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
-from .threads import POLL_S
+from .threads import POLL_S, CallThreads, result_of
 from .transcript import Transcript
 
 MAX_CALLS = 2
@@ -42,7 +45,9 @@ class Limits:
             little padding.
         first_pool_bytes: size of the first pool, small so that the model starts early; each following pool is twice as
             large, up to `pool_bytes`.
-        decode_threads: clips that are decoded at a time.
+        decode_threads: clips whose audio is decoded at a time.
+        search_threads: clips whose texts are searched for at a time, by a decoder that runs aside.
+        max_searches: clips whose texts are still being searched for when the next batch is computed.
         trim_above_bytes: a call that decoded more than this returns freed memory to the system, which takes
             milliseconds.
     """
@@ -50,6 +55,8 @@ class Limits:
     pool_bytes: int = 256 * 1024 * 1024
     first_pool_bytes: int = 32 * 1024 * 1024
     decode_threads: int = min(16, max(4, os.cpu_count() or 1))
+    search_threads: int = min(8, os.cpu_count() or 1)
+    max_searches: int = 256
     trim_above_bytes: int = 32 * 1024 * 1024
 
 
@@ -59,6 +66,7 @@ class _Job:
 
     clip: Clip
     key: Hashable | None  # for the cache; None if the clip must not be cached
+    decoder: Any
     rows: list[int] = field(default_factory=list)
 
 
@@ -123,6 +131,7 @@ class Engine:
         max_clips: int | None,
         monitor: Monitor,
         read: Callable[[Clip], Waveform | AudioFailure] | None = None,
+        decoders: Sequence[Any] | None = None,
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -133,6 +142,7 @@ class Engine:
             max_clips: the most clips in a batch; None lets the device decide.
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
             read: reads the clips of this call, if they have limits of their own.
+            decoders: the decoder of each clip, where they differ; all need as much of the network as `decoder`.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -144,7 +154,7 @@ class Engine:
             RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
-        jobs = _jobs(clips, self.recognizer.fingerprint(decoder))
+        jobs = self._jobs(clips, itertools.repeat(decoder) if decoders is None else decoders)
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
@@ -171,6 +181,21 @@ class Engine:
                 _report(job, transcript, monitor)
         return transcripts
 
+    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any]) -> list[_Job]:
+        """Each clip once for each decoder, with the rows that hold it."""
+        found: dict[Hashable, _Job] = {}
+        fingerprints: dict[int, str] = {}
+        for row, (clip, decoder) in enumerate(zip(clips, decoders, strict=False)):
+            if clip is None:
+                continue
+            if id(decoder) not in fingerprints:
+                fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
+            fingerprint = fingerprints[id(decoder)]
+            content = clip.content_key()
+            key = None if content is None else (fingerprint, content)
+            found.setdefault(key or (fingerprint, clip), _Job(clip, key, decoder)).rows.append(row)
+        return list(found.values())
+
     @contextlib.contextmanager
     def _slot(self, monitor: Monitor) -> Iterator[None]:
         """Wait for one of the `MAX_CALLS` slots, and hold it."""
@@ -180,18 +205,6 @@ class Engine:
             yield
         finally:
             self._slots.release()
-
-
-def _jobs(clips: Sequence[Clip | None], fingerprint: str) -> list[_Job]:
-    """Each clip once, with the rows that hold it; `fingerprint` is of the model and the decoder."""
-    found: dict[Hashable, _Job] = {}
-    for row, clip in enumerate(clips):
-        if clip is None:
-            continue
-        content = clip.content_key()
-        key = None if content is None else (fingerprint, content)
-        found.setdefault(key or clip, _Job(clip, key)).rows.append(row)
-    return list(found.values())
 
 
 def _report(job: _Job, transcript: Transcript, monitor: Monitor) -> None:
@@ -259,6 +272,17 @@ class _Call:
 
     def _recognize(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of decoded clips, each as soon as the model has processed its last window."""
+        if self.decoder.runs_aside:
+            yield from self._decode_aside(self._complete(pool))
+        else:
+            for utterances in self._complete(pool):
+                yield from self._decode(utterances)
+
+    def _complete(self, pool: Sequence[_Utterance]) -> Iterator[list[_Utterance]]:
+        """After each batch, the clips whose last window it had; those that failed come last.
+
+        No other transcript is lost if a failure ends the call.
+        """
         windows, origins = [], []
         for utterance in pool:
             for number, window in enumerate(utterance.prepared.windows):
@@ -271,25 +295,50 @@ class _Call:
                 utterance.outcomes[number] = outcome
                 if utterance.is_complete:
                     complete.append(utterance)
-            yield from self._decode(complete)
+            yield sorted(complete, key=lambda utterance: isinstance(utterance.outputs(), ClipFailure))
 
-    def _decode(self, complete: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
-        """The transcripts of clips; failures last, so that no other transcript is lost if a failure ends the call."""
-        recognised, joined, failed = [], [], []
-        for utterance in complete:
-            outputs = utterance.outputs()
-            if isinstance(outputs, ClipFailure):
-                failed.append((utterance.job, Transcript.failed(outputs.reason, utterance.duration_s)))
-            else:
-                recognised.append(utterance)
-                joined.append(self.recognizer.join(utterance.prepared, outputs))
-        hypotheses = self.recognizer.decode(joined, self.decoder)
-        for utterance, hypothesis in zip(recognised, hypotheses, strict=True):
-            yield (
-                utterance.job,
-                Transcript(hypothesis.text, hypothesis.confidence, utterance.duration_s, hypothesis.words, None),
-            )
-        yield from failed
+    def _decode_aside(self, batches: Iterator[list[_Utterance]]) -> Iterator[tuple[_Job, Transcript]]:
+        """The transcripts of clips, decoded one by one on threads while the network runs; in the order of the clips."""
+        searches: deque[Future[list[tuple[_Job, Transcript]]]] = deque()
+        with CallThreads(self.limits.search_threads, "thano-search") as threads:
+            for utterances in batches:
+                searches.extend(threads.submit(self._decode, [utterance]) for utterance in utterances)
+                while searches and (searches[0].done() or len(searches) > self.limits.max_searches):
+                    yield from result_of(searches.popleft(), self.monitor)
+            while searches:
+                yield from result_of(searches.popleft(), self.monitor)
+
+    def _decode(self, utterances: Sequence[_Utterance]) -> list[tuple[_Job, Transcript]]:
+        """The transcripts of clips; decoding many at a time is faster per clip."""
+        transcripts = []
+        for decoder, group in itertools.groupby(utterances, key=lambda utterance: utterance.job.decoder):
+            recognised, joined, failed = [], [], []
+            for utterance in group:
+                outputs = utterance.outputs()
+                if isinstance(outputs, ClipFailure):
+                    failed.append((utterance.job, Transcript.failed(outputs.reason, utterance.duration_s)))
+                else:
+                    recognised.append(utterance)
+                    joined.append(self.recognizer.join(utterance.prepared, outputs))
+            hypotheses = self.recognizer.decode(joined, decoder)
+            transcripts += [
+                (utterance.job, _transcript(hypothesis, utterance.duration_s))
+                for utterance, hypothesis in zip(recognised, hypotheses, strict=True)
+            ]
+            transcripts += failed
+        return transcripts
+
+
+def _transcript(hypothesis: Any, duration_s: float) -> Transcript:
+    return Transcript(
+        hypothesis.text,
+        hypothesis.confidence,
+        duration_s,
+        hypothesis.words,
+        None,
+        hypothesis.alternatives,
+        hypothesis.hotwords,
+    )
 
 
 def _n_bytes(decoded: _Utterance | _Unreadable) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 WORD_RECORD = np.dtype([("n_bytes", "i4"), ("start_s", "f8"), ("end_s", "f8"), ("confidence", "f8")])
 """A word in `Words.records`; `n_bytes` is its length in `Words.utf8`."""
@@ -33,6 +34,16 @@ class Words:
     utf8: bytes
     records: bytes
 
+    @classmethod
+    def of(cls, words: Sequence[str], times_s: NDArray[np.float64], confidences: Sequence[float]) -> Words:
+        """The words of a clip, with their first and last times, shape (words, 2), and their confidences."""
+        utf8 = [word.encode() for word in words]
+        records = np.empty(len(utf8), WORD_RECORD)
+        records["n_bytes"] = [len(word) for word in utf8]
+        records["start_s"], records["end_s"] = times_s.T
+        records["confidence"] = confidences
+        return cls(b"".join(utf8), records.tobytes())
+
     def __len__(self) -> int:
         return len(self.records) // WORD_RECORD.itemsize
 
@@ -44,16 +55,42 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a clip may also have, and its score: a natural logarithm, of the decoder's own scale."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHotword:
+    """A hotword in the text of a clip with its time, or one that cannot be found.
+
+    Attributes:
+        hotword: as the user gave it.
+        start_s, end_s: its time in the clip; None if there is a problem.
+        problem: why it has no effect, as part of a sentence; else None.
+    """
+
+    hotword: str
+    start_s: float | None
+    end_s: float | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The text of a clip, or the reason why there is none.
 
     Attributes:
         text: the words with the delimiter of the vocabulary between them; empty if there is no speech; None if the clip
             failed.
-        confidence: geometric mean of the model's probabilities for this text (see `decoding.greedy`).
+        confidence: how sure the decoder is of the text, 0 to 1 (see `decoding.greedy` and `decoding.beam_confidence`).
         duration_s: length of the original clip; None if unknown.
         words: the words of `text`, in order.
         error: one sentence; None if the clip was transcribed.
+        alternatives: the best texts, this one first; None where they were not asked for.
+        hotwords: those that were found, and those that cannot be; None where none were given.
     """
 
     text: str | None
@@ -61,6 +98,8 @@ class Transcript:
     duration_s: float | None
     words: Words | None
     error: str | None
+    alternatives: tuple[Alternative, ...] | None = None
+    hotwords: tuple[FoundHotword, ...] | None = None
 
     @classmethod
     def failed(cls, reason: str, duration_s: float | None = None) -> Transcript:

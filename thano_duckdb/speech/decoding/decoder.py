@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from thano_duckdb.speech.transcript import Words
+from thano_duckdb.speech.transcript import Alternative, FoundHotword, Words
 
 from .vocabulary import Vocabulary
 
@@ -31,11 +31,20 @@ class FrameScores:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """The recognised text of a clip, the model's confidence in it (0 to 1), and its words."""
+    """The recognised text of a clip.
+
+    Attributes:
+        text: the words with the delimiter of the vocabulary between them.
+        confidence: in the text, 0 to 1.
+        words: with their times and confidences.
+        alternatives, hotwords: see `Transcript`.
+    """
 
     text: str
     confidence: float
     words: Words
+    alternatives: tuple[Alternative, ...] | None = None
+    hotwords: tuple[FoundHotword, ...] | None = None
 
 
 class Decoder(Protocol):
@@ -44,6 +53,10 @@ class Decoder(Protocol):
     @property
     def labels_per_frame(self) -> int | None:
         """How many labels of each frame the decoder needs: 1 for the best path only, None for the whole vocabulary."""
+
+    @property
+    def runs_aside(self) -> bool:
+        """Whether it takes so long that clips are decoded on threads of their own; it then releases the GIL."""
 
     @property
     def fingerprint(self) -> str:

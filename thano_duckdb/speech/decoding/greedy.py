@@ -28,6 +28,7 @@ class GreedyDecoder:
     """A `Decoder` that takes the best label of each frame."""
 
     labels_per_frame: int | None = field(default=1, init=False)
+    runs_aside: bool = field(default=False, init=False)
     fingerprint: str = field(default="greedy", init=False)
 
     def decode(self, clips: Sequence[FrameScores], vocabulary: Vocabulary, *, stride: int) -> list[Hypothesis]:

@@ -1,0 +1,172 @@
+"""The library of the beam search, `ctc-beam-decoder`: a C++ version of pyctcdecode with KenLM inside.
+
+Nothing else imports it. It has no wheels for some platforms (Linux on ARM, Intel Macs, glibc before 2.35): there
+greedy decoding works, and whatever needs the beam search is refused in one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cachetools import LRUCache, cached
+from numpy.typing import NDArray
+
+from thano_duckdb.errors import ModelError, brief
+from thano_duckdb.language.language_model import LanguageModel
+
+PACKAGE = "ctc-beam-decoder"
+MAX_LOADED = 2
+"""Decoders that stay loaded: a language model takes some ten MiB of memory."""
+PRUNE_LOG_PROB = -10.0
+"""Hypotheses that score this much lower than the best one of a frame are dropped."""
+MIN_LABEL_LOG_PROB = -6.0
+"""Labels that are less likely are not tried in a frame, except the best one."""
+
+
+@dataclass(frozen=True)
+class Beam:
+    """A hypothesis of the beam search.
+
+    Attributes:
+        text: as the library writes it, with a space between two words.
+        frames: for each word its first frame, and the one after its last.
+        log_prob: of the acoustic model for the text.
+        score: the same with the language model and the hotwords.
+    """
+
+    text: str
+    frames: tuple[tuple[int, int], ...]
+    log_prob: float
+    score: float
+
+
+@functools.cache
+def problem() -> str | None:
+    """Why there is no beam search here, as part of a sentence, or None."""
+    try:
+        import ctc_beam_decoder
+
+        has_kenlm = ctc_beam_decoder.has_kenlm()
+    except ImportError:
+        return f"the package {PACKAGE} is not installed; it has wheels for macOS (arm64), Windows and Linux (x64)"
+    except (OSError, RuntimeError) as error:
+        return f"the package {PACKAGE} cannot be used: {brief(str(error))}"
+    return None if has_kenlm else f"this build of {PACKAGE} has no language models"
+
+
+@functools.cache
+def version() -> str:
+    """Of the library; another may give other texts."""
+    return importlib.metadata.version(PACKAGE)
+
+
+class NativeDecoder:
+    """A beam search that is ready to run. Any thread may call it; it releases the GIL."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def beams(
+        self,
+        log_probs: NDArray[np.float32],
+        *,
+        beam_width: int,
+        hotwords: Sequence[str] = (),
+        hotword_weight: float = 0.0,
+    ) -> list[Beam]:
+        """The hypotheses, the best first; none where nothing but silence is likely.
+
+        Args:
+            log_probs: of the columns, shape (frames, columns).
+            beam_width: hypotheses that are kept in each frame.
+            hotwords: words that are favoured.
+            hotword_weight: how much.
+        """
+        found = self._native.decode_beams(
+            log_probs,
+            beam_width=beam_width,
+            beam_prune_logp=PRUNE_LOG_PROB,
+            token_min_logp=MIN_LABEL_LOG_PROB,
+            prune_history=False,  # confidences need hypotheses that differ in early words
+            hotwords=list(hotwords),
+            hotword_weight=hotword_weight,
+        )
+        return [
+            Beam(text, tuple(frames for _word, frames in words), log_prob, score)
+            for text, _state, words, log_prob, score in found
+        ]
+
+
+@cached(
+    LRUCache(MAX_LOADED),
+    key=lambda labels, model, lm_weight, word_score: (labels, model and model.fingerprint, lm_weight, word_score),
+    condition=threading.Condition(),  # a second thread that needs the same one waits for the first
+)
+def native_decoder(
+    labels: tuple[str, ...], model: LanguageModel | None, lm_weight: float, word_score: float
+) -> NativeDecoder:
+    """A beam search, which is kept.
+
+    Args:
+        labels: the text of each column: the blank is empty, the space ends a word.
+        model: None for no language model.
+        lm_weight: weight of its score (natural logarithm) beside that of the acoustic model.
+        word_score: added for each word.
+
+    Raises:
+        ModelError: there is no beam search on this machine, or the language model cannot be loaded.
+    """
+    if why := problem():
+        raise ModelError(f"the beam search, which language models, hotwords and n_best need, is missing: {why}")
+    import ctc_beam_decoder
+
+    if model is None:
+        return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)))
+    words = model.unigrams()
+    try:
+        with _quiet():
+            native = ctc_beam_decoder.build_ctcdecoder(
+                list(labels),
+                kenlm_model_path=str(model.path),
+                unigrams=None if words is None else list(words),
+                alpha=lm_weight,
+                beta=word_score,
+            )
+    except (ValueError, OSError, RuntimeError) as error:
+        reason = (
+            str(error)
+            .splitlines()[-1]
+            .rpartition("Exception.")[2]
+            .removeprefix(f"could not load language model {model.path}: ")
+        )
+        raise ModelError(f"the language model '{model.name}' cannot be loaded: {brief(reason)}") from None
+    return NativeDecoder(native)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep KenLM's progress, which it writes to the standard error of the process, from the user's screen."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
