@@ -5,8 +5,8 @@
 -- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
 -- called as system.main._thano_.., so that nobody's macro of the same name gets the token.
 
-CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
-    system.main._thano_transcribe(model, audio, options, {session});
+CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL) AS
+    system.main._thano_transcribe(model, audio, options, hotwords, {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});

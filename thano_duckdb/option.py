@@ -35,6 +35,7 @@ class ValueKind(Enum):
     COLUMN = "the name of a column of the query"
     COLUMNS = "the name of a column of the query, or a list of names"
     TEXT = "a text"
+    TEXTS = "a text, or a list of texts"
     INTEGER = "a whole number"
     NUMBER = "a number"
     BOOLEAN = "True or False"
@@ -117,6 +118,9 @@ class Option:
                 names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)]
                 distinct = {name.casefold() for name in names if name}
                 return list[Scalar](names) if names and len(distinct) == len(names) else None
+            case ValueKind.TEXTS:
+                texts = value if isinstance(value, list) else [value]
+                return list(texts) if all(isinstance(text, str) for text in texts) else None
             case ValueKind.BOOLEAN:
                 return value if isinstance(value, bool) else None
             case ValueKind.CHOICE:

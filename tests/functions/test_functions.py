@@ -16,7 +16,7 @@ from thano_duckdb import AudioError, ThanoError, ThanoWarning
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
 from thano_duckdb.functions.installation import FUNCTIONS
-from thano_duckdb.functions.transcribe import to_arrow
+from thano_duckdb.functions.transcript_structs import to_arrow
 from thano_duckdb.speech.decoding.greedy import greedy_decode
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.transcript import Transcript

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thano_duckdb.option import Option, StatementKind, Value
-from thano_duckdb.options import find_option
+from thano_duckdb.options import OPTIONS, find_option
 
 from .span import Span
 
@@ -38,6 +38,10 @@ class GivenOptions:
         """The value in effect: the given one, else the default."""
         given = self.find(name)
         return find_option(self.statement, name).default if given is None or given.value is None else given.value
+
+    def takes(self, name: str) -> bool:
+        """Whether the statement has an option of this name."""
+        return any(option.name == name and self.statement in option.used_by for option in OPTIONS)
 
     def text(self, name: str) -> str | None:
         """The value of an option that is a name, a text or a choice."""

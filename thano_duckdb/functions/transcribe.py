@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
 
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
@@ -18,43 +16,29 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, brief
+from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.threads import run_aside
-from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
+from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
 from .clips import clips
+from .decoder_choice import DecoderChoice, row_hotwords
+from .transcript_structs import TRANSCRIPT, to_arrow
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
-
-WORD = pa.struct(
-    [
-        pa.field("word", pa.string()),
-        pa.field("start", pa.float64()),
-        pa.field("end", pa.float64()),
-        pa.field("confidence", pa.float64()),
-    ]
-)
-TRANSCRIPT = pa.struct(
-    [
-        pa.field("text", pa.string()),
-        pa.field("confidence", pa.float64()),
-        pa.field("duration", pa.float64()),
-        pa.field("words", pa.list_(WORD)),
-        pa.field("error", pa.string()),
-    ]
-)
 
 
 def transcribe(
     models: pa.ChunkedArray,
     audio: pa.ChunkedArray,
     options: pa.ChunkedArray,
+    hotwords: pa.ChunkedArray,
     sessions: pa.ChunkedArray,
 ) -> pa.Array:
     """Transcripts of one DuckDB vector.
@@ -63,6 +47,7 @@ def transcribe(
         models: model name per row; the rows of one model run together.
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
+        hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
         sessions: the token of the connection that calls, see `session_of`.
 
     Returns:
@@ -74,15 +59,21 @@ def transcribe(
     session = session_of(sessions)
     with _running_statement(session) as statement, session.access() as access:
         values = clips(audio, access)
+        words = row_hotwords(hotwords)
+        choice = DecoderChoice(session, statement, access)
         transcripts: list[Transcript | None] = [None] * len(values)
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
             chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
-            engine = _engine(session, statement, access, model, chosen)
+            resolved = _resolved(session, access, model)
+            engine = _engine(session, statement, model, resolved, chosen)
+            decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
+            decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row in rows])
             found = engine.transcribe(
                 [values[row] for row in rows],
-                decoder=engine.recognizer.default_decoder,
+                decoder=decoder,
+                decoders=decoders,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
@@ -101,15 +92,19 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
     return groups
 
 
-def _engine(
-    session: Session, statement: RunningStatement, access: Access, model: str, options: dict[str, Any]
-) -> Engine:
-    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
+def _resolved(session: Session, access: Access, model: str) -> ResolvedModel:
+    """What the name of a model means."""
     if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
         raise _swapped(brief(model))
+    return session.resolve(model, access)
+
+
+def _engine(
+    session: Session, statement: RunningStatement, model: str, resolved: ResolvedModel, options: dict[str, Any]
+) -> Engine:
+    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
     device = options.get("device", session.settings.device)
     precision = options.get("precision", session.settings.precision)
-    resolved = session.resolve(model, access)
 
     def load() -> Engine:
         from thano_duckdb.speech.loading import load_engine
@@ -136,47 +131,6 @@ def _running_statement(session: Session) -> Iterator[RunningStatement]:
     statement = RunningStatement("", Progress(shown=False))
     yield statement
     statement.issue_warnings()
-
-
-def to_arrow(transcripts: Sequence[Transcript | None]) -> pa.Array:
-    """`TRANSCRIPT` structs; None gives NULL."""
-    present = [transcript for transcript in transcripts if transcript is not None]
-    structs = pa.StructArray.from_arrays(
-        [
-            pa.array([transcript.text for transcript in present], pa.string()),
-            pa.array([transcript.confidence for transcript in present], pa.float64()),
-            pa.array([transcript.duration_s for transcript in present], pa.float64()),
-            _word_lists([transcript.words for transcript in present]),
-            pa.array([transcript.error for transcript in present], pa.string()),
-        ],
-        fields=list(TRANSCRIPT),
-    )
-    if len(present) == len(transcripts):
-        return structs
-    positions = iter(range(len(present)))
-    return structs.take(pa.array([None if t is None else next(positions) for t in transcripts], pa.int64()))
-
-
-def _word_lists(clips: Sequence[Words | None]) -> pa.ListArray:
-    """A list of `WORD` structs for each clip."""
-    present = [words for words in clips if words is not None]
-    records = np.frombuffer(b"".join([words.records for words in present]), WORD_RECORD)
-    words = pa.StringArray.from_buffers(
-        len(records),
-        pa.py_buffer(_offsets(records["n_bytes"])),
-        pa.py_buffer(b"".join([words.utf8 for words in present])),
-    )
-    numbers = [pa.array(records[name]) for name in ("start_s", "end_s", "confidence")]
-    return pa.ListArray.from_arrays(
-        pa.array(_offsets([0 if words is None else len(words) for words in clips])),
-        pa.StructArray.from_arrays([words, *numbers], fields=list(WORD)),
-        mask=pa.array([words is None for words in clips], pa.bool_()),
-    )
-
-
-def _offsets(lengths: ArrayLike) -> NDArray[np.int32]:
-    """Where each of several adjacent items starts, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
 def _swapped(shown: str) -> ModelError:

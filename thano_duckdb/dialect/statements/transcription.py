@@ -14,6 +14,8 @@ from thano_duckdb.option import StatementKind
 
 from .syntax import Syntax, over_a_query
 
+N_ALTERNATIVES = 5
+"""Where `include` asks for alternatives, and `n_best` does not say how many."""
 AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format", "subtype", "error")
 """What PRINT AUDIO adds to its query: the fields of `thano_audio_info`."""
 
@@ -37,12 +39,13 @@ class AddingNode(QueryNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the other columns of the query, then its own."""
         names, added = self.added_columns(), self.added_sql()
-        replaced = [name for name in names if not self._is_audio(name)]
+        replaced = [name for name in names if not self._reads(name)]
         kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
-        # The column of audio is read, and so is among those of the query; DuckDB's COLUMNS may not be empty.
-        others = f"src.* EXCLUDE ({self.column('audio_col').removeprefix('src.')})"
+        # What is read is among the columns of the query; DuckDB's COLUMNS may not be empty.
+        read = [option for name in names if (option := self._reads(name))]
+        others = f"src.* EXCLUDE ({', '.join(self.column(option).removeprefix('src.') for option in read)})"
         if not replaced:
             return f"SELECT {others}, {added} FROM (", ") AS src"
         return f"SELECT {others}, {added} FROM (SELECT {kept} FROM (", ")) AS src"
@@ -52,13 +55,19 @@ class AddingNode(QueryNode):
         return f"SELECT src.*, {self.added_sql()} FROM (", ") AS src"
 
     def warnings(self) -> Iterator[tuple[str, Span]]:
-        """Also where the column of audio itself is replaced; other columns are found when the statement runs."""
+        """Also where a column that it reads is replaced; other columns are found when the statement runs."""
         yield from super(AddingNode, self).warnings()
-        if any(map(self._is_audio, self.added_columns())):
-            yield f"{self.kind} replaces the column of audio", self.options.span_of("audio_col") or self.keyword
+        for option in dict.fromkeys(map(self._reads, self.added_columns())):
+            if option is not None:
+                what = option.removesuffix("_col")
+                yield f"{self.kind} replaces the column of {what}", self.options.span_of(option) or self.keyword
 
-    def _is_audio(self, name: str) -> bool:
-        return name.casefold() == (self.options.text("audio_col") or "").casefold()
+    def _reads(self, name: str) -> str | None:
+        """The option that names this column of the query as one to read, or None."""
+        for option in ("audio_col", "hotwords_col"):
+            if self.options.takes(option) and name.casefold() == (self.options.text(option) or "").casefold():
+                return option
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +82,20 @@ class TranscribingNode(QueryNode):
         model = reader.model("USING")
         return cls(model=model, **over_a_query(reader, keyword, cls.kind))
 
+    def included(self) -> tuple[str, ...]:
+        """The fields of the transcript that are wanted beside the text."""
+        return ()
+
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.column("audio_col")]
-        if options := self.options.for_function:
+        options = self.options.for_function
+        if "alternatives" in self.included():
+            options = {"n_best": N_ALTERNATIVES} | options
+        if options:
             arguments.append(json_literal(options))
+        if self.options.text("hotwords_col") is not None:
+            arguments.append(f"hotwords := {self.column('hotwords_col')}")
         return f"thano_transcribe({', '.join(arguments)})"
 
 
@@ -87,9 +105,13 @@ class Predict(AddingNode, TranscribingNode):
 
     kind = StatementKind.PREDICT
 
+    def included(self) -> tuple[str, ...]:
+        """What `include` asks for."""
+        return self.options.texts("include")
+
     def added_columns(self) -> list[str]:
         """The transcript, and what `include` asks for."""
-        return [self.options.text("result_col") or "", *self.options.texts("include")]
+        return [self.options.text("result_col") or "", *self.included()]
 
     def added_sql(self) -> str:
         """Fields of the transcript."""

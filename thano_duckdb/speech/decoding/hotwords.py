@@ -88,7 +88,7 @@ class HotwordList:
 
     @cached_property
     def _pairs(self) -> NDArray[np.intp]:  # (words, pairs)
-        """The pairs of neighbouring columns of each word, as one number each; rows end with a pair that always occurs."""
+        """The pairs of neighbouring columns of each word, as one number each; padded with a pair that always occurs."""
         number_of = {shown: column for column, shown in enumerate(self.columns.labels)}
         n = len(number_of)
         rows = [[number_of[char] for char in word] for word in self._for_library]

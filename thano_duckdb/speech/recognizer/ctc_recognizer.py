@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.device import Device
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, plan_windows
 
@@ -61,6 +62,11 @@ class CtcRecognizer:
     def default_decoder(self) -> Decoder:
         """See `Recognizer`."""
         return GreedyDecoder()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """See `Recognizer`."""
+        return self.model.vocabulary
 
     def fingerprint(self, decoder: Decoder) -> str:
         """See `Recognizer`."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Hypothesis
+from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.device import Device
 
 Window = TypeVar("Window")
@@ -66,6 +67,10 @@ class Recognizer(Protocol[Window, Output, Decoder]):
     @property
     def default_decoder(self) -> Decoder:
         """The decoder of a statement that does not choose one."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What its labels mean."""
 
     def fingerprint(self, decoder: Decoder) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""

@@ -1,0 +1,177 @@
+"""Which decoder the options of a statement ask for, and the hotwords of its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.running_statement import RunningStatement
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import ThanoError, brief
+from thano_duckdb.language.language_model import (
+    BUNDLED,
+    FOLDER,
+    OF_THE_MODEL,
+    LanguageModel,
+    find_file,
+    resolve_language_model,
+)
+from thano_duckdb.models import bundled
+from thano_duckdb.models.resolve import ResolvedModel
+from thano_duckdb.speech.threads import run_aside
+
+if TYPE_CHECKING:
+    from thano_duckdb.speech.decoding.beam import BeamDecoder
+    from thano_duckdb.speech.decoding.vocabulary import Vocabulary
+    from thano_duckdb.speech.engine import Engine
+
+RowHotwords = Sequence[tuple[str, ...]]
+"""The hotwords of each row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderChoice:
+    """Chooses the decoder of a call.
+
+    Attributes:
+        session: of the connection that calls.
+        statement: that runs.
+        access: what it may read.
+    """
+
+    session: Session
+    statement: RunningStatement
+    access: Access
+
+    def decoder(self, engine: Engine, model: ResolvedModel, options: dict[str, Any], *, for_row_hotwords: bool) -> Any:
+        """The decoder for a model: greedy, unless something needs the beam search. It is loaded.
+
+        Args:
+            engine: of the model.
+            model: what its name means.
+            options: of the call.
+            for_row_hotwords: whether rows have hotwords of their own.
+
+        Raises:
+            ModelError: the language model does not exist, does not fit or cannot be loaded, or there is no beam search
+                on this machine.
+        """
+        language_model = self._language_model(engine, model, options)
+        if language_model is None and (idle := sorted({"lm_weight", "word_score"}.intersection(options))):
+            self.session.notice(f"Without a language model {' and '.join(idle)} have no effect.")
+        if language_model is None and not (for_row_hotwords or options.get("hotwords") or "n_best" in options):
+            return engine.recognizer.default_decoder
+        from thano_duckdb.speech.decoding.beam import BeamDecoder
+
+        given: dict[str, Any] = {
+            name: options[name] for name in ("beam_width", "hotword_weight", "n_best") if name in options
+        }
+        decoder = BeamDecoder(
+            language_model,
+            hotwords=tuple(options.get("hotwords", ())),
+            **given,
+            **_weights(language_model, options),
+        )
+        vocabulary = engine.recognizer.vocabulary
+        self._load(decoder, vocabulary)
+        for word in decoder.hotwords_for(vocabulary).unspelled:
+            self.session.notice(f"The hotword {brief(word.given)} has no effect: {word.problem}.")
+        return decoder
+
+    def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
+        """The decoder of each row: rows of the same hotwords share one."""
+        decoders: dict[tuple[str, ...], Any] = {}
+        for words in rows:
+            if words not in decoders:
+                both = tuple(dict.fromkeys(decoder.hotwords + words))
+                decoders[words] = dataclasses.replace(decoder, hotwords=both) if words else decoder
+        vocabulary = engine.recognizer.vocabulary
+        if any(decoders[words].hotwords_for(vocabulary).unspelled for words in decoders if words):
+            self.session.notice(
+                "Some hotwords of the rows have no effect, because the model cannot spell them: "
+                "PREDICT with OPTIONS (include='hotwords') shows them."
+            )
+        return [decoders[words] for words in rows]
+
+    def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
+        if "language_model" in options:
+            value = options["language_model"]
+        elif model.folder == bundled.MODEL_FOLDER and find_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
+            value = self._bundled_if_usable()
+        else:
+            value = None
+            if find_file(model.folder / FOLDER) is not None:
+                self.session.notice(
+                    f"The model {brief(model.name)} has a language model in its folder, which is not used: "
+                    f"OPTIONS (language_model='{OF_THE_MODEL}') uses it, and language_model=NULL says not to."
+                )
+        if value is None:
+            return None
+        characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
+
+        def find() -> LanguageModel | None:
+            return resolve_language_model(
+                value,
+                self.session.registry,
+                acoustic_model=model.folder,
+                alphabet=characters,
+                may_read=self._may_read,
+            )
+
+        return self.statement.pinned(("language model", value, model), find)
+
+    def _bundled_if_usable(self) -> str | None:
+        from thano_duckdb.speech.decoding.beam_library import problem
+
+        if (why := problem()) is None:
+            return BUNDLED
+        self.session.notice(f"The texts are written without the language model '{BUNDLED}': {why}.")
+        return None
+
+    def _may_read(self, path: Path) -> bool:
+        return self.access.allows(str(path))
+
+    def _load(self, decoder: BeamDecoder, vocabulary: Vocabulary) -> None:
+        """Load its language model, once per statement; an interrupt does not wait for it."""
+        model = decoder.language_model
+
+        def load() -> bool:
+            with self.statement.loading("the beam search" if model is None else model.name) as show:
+                run_aside(lambda: decoder.load(vocabulary), self.statement, show)
+            return True
+
+        self.statement.pinned(("decoder", decoder), load)
+
+
+def _weights(model: LanguageModel | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The weights that are given, or those that the language model was tuned for."""
+    if model is None:
+        return {"word_score": 0.0}  # the library scores words only where there is a language model
+    stored = {"lm_weight": model.lm_weight, "word_score": model.word_score}
+    return {name: value for name in stored if (value := options.get(name, stored[name])) is not None}
+
+
+def row_hotwords(column: pa.ChunkedArray) -> RowHotwords | None:
+    """The hotwords of each row; None where the call has no such column. NULL, in it or in a list, is no hotword.
+
+    Raises:
+        ThanoError: the column is not one of lists of texts.
+    """
+    kind = column.type
+    if pa.types.is_null(kind):
+        return None
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (_is_text(kind.value_type) or pa.types.is_null(kind.value_type)):
+        raise ThanoError(f"the hotwords of a row must be a list of texts (VARCHAR[]), not {kind}")
+    return [tuple(dict.fromkeys(word for word in words or () if word)) for words in column.to_pylist()]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):  # ENUM
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
