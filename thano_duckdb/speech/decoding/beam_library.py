@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import math
 import os
 import sys
 import threading
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.language.language_model import LanguageModel
 
+from .beam_columns import MIN_PROBABILITY, SPACE
+
 PACKAGE = "ctc-beam-decoder"
 MAX_LOADED = 2
 """Decoders that stay loaded: a language model takes some ten MiB of memory."""
@@ -30,6 +33,11 @@ PRUNE_LOG_PROB = -10.0
 """Hypotheses that score this much lower than the best one of a frame are dropped."""
 MIN_LABEL_LOG_PROB = -6.0
 """Labels that are less likely are not tried in a frame, except the best one."""
+
+
+END = "</s>"
+"""The word with which every hypothesis is made to end where there is a language model. Else the library takes a text
+that ends in a space for one with another, unknown, word; KenLM knows this one as the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Beam:
         text: as the library writes it, with a space between two words.
         frames: for each word its first frame, and the one after its last.
         log_prob: of the acoustic model for the text.
-        score: the same with the language model and the hotwords.
+        score: the same with the language model and the hotwords; only differences mean something.
     """
 
     text: str
@@ -72,8 +80,9 @@ def version() -> str:
 class NativeDecoder:
     """A beam search that is ready to run. Any thread may call it; it releases the GIL."""
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: Any, *, has_end: bool) -> None:
         self._native = native
+        self._has_end = has_end
 
     def beams(
         self,
@@ -92,7 +101,7 @@ class NativeDecoder:
             hotword_weight: how much.
         """
         found = self._native.decode_beams(
-            log_probs,
+            _with_end(log_probs) if self._has_end else log_probs,
             beam_width=beam_width,
             beam_prune_logp=PRUNE_LOG_PROB,
             token_min_logp=MIN_LABEL_LOG_PROB,
@@ -101,9 +110,20 @@ class NativeDecoder:
             hotword_weight=hotword_weight,
         )
         return [
-            Beam(text, tuple(frames for _word, frames in words), log_prob, score)
+            Beam(
+                text.removesuffix(END).rstrip(), tuple(frames for word, frames in words if word != END), log_prob, score
+            )
             for text, _state, words, log_prob, score in found
         ]
+
+
+def _with_end(log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same with a column for `END` and two frames that write it: the space before it, and itself."""
+    n_frames, n_columns = log_probs.shape
+    extended = np.full((n_frames + 2, n_columns + 1), math.log(MIN_PROBABILITY), np.float32)
+    extended[:-2, :-1] = log_probs
+    extended[-2, SPACE] = extended[-1, -1] = 0.0
+    return extended
 
 
 @cached(
@@ -130,14 +150,14 @@ def native_decoder(
     import ctc_beam_decoder
 
     if model is None:
-        return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)))
+        return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
     words = model.unigrams()
     try:
         with _quiet():
             native = ctc_beam_decoder.build_ctcdecoder(
-                list(labels),
+                [*labels, END],
                 kenlm_model_path=str(model.path),
-                unigrams=None if words is None else list(words),
+                unigrams=None if words is None else [*words, END],
                 alpha=lm_weight,
                 beta=word_score,
             )
@@ -149,7 +169,7 @@ def native_decoder(
             .removeprefix(f"could not load language model {model.path}: ")
         )
         raise ModelError(f"the language model '{model.name}' cannot be loaded: {brief(reason)}") from None
-    return NativeDecoder(native)
+    return NativeDecoder(native, has_end=True)
 
 
 @contextlib.contextmanager
