@@ -1,7 +1,7 @@
 """The probability of sentences by an ARPA model, many at once.
 
-Every n-gram has a hash, mixed from that of its first words and its last word, so that the n-grams which end at each word
-of a text are found by a binary search per order, in numpy. (Two of ten million n-grams share a hash of 64 bits with a
+Every n-gram has a hash, mixed from that of its first words and its last word, so that those which end at each word of a
+text are found by one binary search per order, in numpy. (Two of ten million n-grams share a hash of 64 bits with a
 probability of one in 400,000.)
 """
 
@@ -127,10 +127,9 @@ class NgramScorer:
     def _log10_p(self, tokens: Ints, positions: Ints) -> Floats:
         """The probability of each token after those before it in its sentence, by the longest n-gram that is known."""
         found: list[tuple[NDArray[np.bool_], Ints]] = []  # for each order: whether that n-gram ends here, and its row
-        hashes = _FIRST
+        hashes: Hashes | np.uint64 = _FIRST
         for order, table in enumerate(self._tables, 1):
-            before = np.roll(hashes, 1) if order > 1 else hashes
-            hashes = _extend(before, tokens)
+            hashes = _extend(np.roll(hashes, 1), tokens)
             rows = np.minimum(np.searchsorted(table.hashes, hashes), max(len(table.hashes) - 1, 0))
             is_known = (positions >= order - 1) & (table.hashes[rows] == hashes if len(table.hashes) else False)
             found.append((is_known, rows))
@@ -209,8 +208,8 @@ def load_scorer(model: LanguageModel) -> NgramScorer:
     """
     if model.is_binary:
         raise ModelError(
-            f"'{model.name}' is a KenLM binary, which serves only to decode; for perplexities give the ARPA file that it "
-            f"was made from"
+            f"'{model.name}' is a KenLM binary, which only serves to decode; for perplexities give the ARPA file that "
+            f"it was made from"
         )
     return _load(model)
 
