@@ -269,7 +269,7 @@ FUNCTIONS = (
         "_thano_collect_text",
         collect_text,
         pa.int64(),
-        (_NAME, arguments.options, arguments.text("the text")),
+        (_NAME, arguments.options, arguments.text("the text of a row")),
         changes_something=True,
     ),
     Function(

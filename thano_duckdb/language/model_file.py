@@ -62,7 +62,7 @@ def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
     words: tuple[str, ...] | None
     if is_binary:
         binary = summarize_binary(path)
-        order, words, n_words = binary.order, words_of_binary(path), binary.n_words
+        order, words, n_words = binary.order, words_of_binary(path), binary.n_words - len(("<s>", "</s>", "<unk>"))
     else:
         arpa = summarize(path)
         order, words, n_words = arpa.order, arpa.words, len(arpa.words)
