@@ -52,7 +52,7 @@ DAMAGED = {
     "no counts": ("\\data\\\n\n\\1-grams:\n", "is not the number of 1-grams|does not say how many"),
     "a count missing": (WHOLE.replace("ngram 1=4\n", ""), "is not the number of 1-grams"),
     "too long": (WHOLE.replace("ngram 2=2", "\n".join(f"ngram {k}=2" for k in range(2, 9))), "highest that is supp"),
-    "cut short": (WHOLE[:-25], "fewer 2-grams than the 2"),
+    "cut short": (WHOLE[: WHOLE.index("-0.25\ta </s>")], "fewer 2-grams than the 2"),
     "no end": (WHOLE[:-7], "ends without"),
     "a line missing": (WHOLE.replace("-0.25\t<s> a\n", ""), "fewer 2-grams than the 2"),
     "a line too many": (WHOLE.replace("-0.25\t<s> a\n", "-0.25\t<s> a\n-0.25\ta a\n"), "stands where '.end.' should"),
