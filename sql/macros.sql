@@ -85,6 +85,16 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
     system.main._thano_build(name, base, options, examples, {session});
 
+-- BUILD LANGUAGE MODEL: collects the texts of the rows as they come, and returns a list of one struct of figures.
+CREATE OR REPLACE TEMP MACRO thano_build_language_model(name, options, text) AS
+    system.main._thano_build_language_model(
+        name, options, list(DISTINCT system.main._thano_collect_text(name, options, text, {session})), {session}
+    );
+
+-- How odd a language model finds a text: 10 to the power of the mean of -log10 p of its words and its end.
+CREATE OR REPLACE TEMP MACRO thano_perplexity(text, language_model) AS
+    system.main._thano_perplexity(text, language_model, {session});
+
 -- The metrics of the epochs that a model was trained for.
 CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
     SELECT unnest(system.main._thano_training(model, {session}), recursive := true);
@@ -98,6 +108,9 @@ CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
 
 CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_upload_model(name, folder, options, {session}), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_upload_language_model(name, file, options := '{}') AS TABLE
+    SELECT unnest(system.main._thano_upload_language_model(name, file, options, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false) AS TABLE
     SELECT unnest(system.main._thano_delete_model(name, if_exists, {session}), recursive := true);

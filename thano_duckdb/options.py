@@ -22,6 +22,7 @@ MAX_SEED = 2**32 - 1
 _PREDICT = frozenset({StatementKind.PREDICT})
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
 _TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
+_LANGUAGE_MODEL = frozenset({StatementKind.BUILD_LANGUAGE_MODEL})
 _RUN_A_MODEL = _TRANSCRIBE | _TRAIN
 _READ_AUDIO = _RUN_A_MODEL | {StatementKind.PRINT_AUDIO}
 
@@ -118,7 +119,7 @@ OPTIONS = (
         "the column of transcripts to compare with or to learn from",
         ValueKind.COLUMN,
         default="text",
-        used_by=_TRAIN | {StatementKind.EVALUATE},
+        used_by=_TRAIN | {StatementKind.EVALUATE, StatementKind.BUILD_LANGUAGE_MODEL},
         ignored_by=_PREDICT,
         goes_to_function=False,
     ),
@@ -237,7 +238,9 @@ OPTIONS = (
         "replace a table or file that exists; a model that exists gets a new version",
         ValueKind.BOOLEAN,
         default=False,
-        used_by=_TRAIN | {StatementKind.COPY, StatementKind.UPLOAD, StatementKind.GET_MODEL, StatementKind.GET_DATASET},
+        used_by=_TRAIN
+        | {StatementKind.COPY, StatementKind.UPLOAD, StatementKind.GET_MODEL, StatementKind.GET_DATASET}
+        | {StatementKind.BUILD_LANGUAGE_MODEL, StatementKind.UPLOAD_LANGUAGE_MODEL},
         ignored_by=_TRANSCRIBE,
     ),
     _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
@@ -319,6 +322,33 @@ OPTIONS = (
             ("int8", "training needs floating point; where the connection has int8, write OPTIONS (precision='auto')"),
         ),
         used_by=_TRAIN,
+    ),
+    Option(
+        "order",
+        "words in the longest n-gram",
+        ValueKind.INTEGER,
+        default=3,
+        at_least=2,
+        at_most=6,
+        used_by=_LANGUAGE_MODEL,
+    ),
+    Option(
+        "prune",
+        "an n-gram is dropped if the perplexity of the text grows by less than this share without it; 0 keeps all",
+        ValueKind.NUMBER,
+        default=1e-7,
+        at_least=0,
+        below=1,
+        used_by=_LANGUAGE_MODEL,
+    ),
+    Option(
+        "validation_split",
+        "share of the sentences that is not learned from, to evaluate on",
+        ValueKind.NUMBER,
+        default=0.01,
+        at_least=0,
+        below=1,
+        used_by=_LANGUAGE_MODEL,
     ),
     Option(
         "if_exists",

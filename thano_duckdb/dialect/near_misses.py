@@ -17,7 +17,7 @@ from .statements.copy_from import suffix_of
 
 _BEFORE_A_STATEMENT = frozenset({";", "(", "as", "explain", "analyze", "union", "all"})
 _USING = frozenset({"predict", "evaluate"})
-_KEYWORDS = sorted({" ".join(syntax.words[:2]) for syntax in SYNTAXES if len(syntax.words) > 1})
+_KEYWORDS = {" ".join(syntax.words[:2]): syntax.keywords for syntax in SYNTAXES if len(syntax.words) > 1}
 _LOOKS_ALIKE = 0.8
 
 
@@ -39,6 +39,8 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
     def error(problem: str, at: int) -> DialectError:
         return DialectError(problem, tokens.sql, tokens.starts[at])
 
+    if second == "language" and f"{first} {second}" in _KEYWORDS and tokens.word(index + 2) != "model":
+        return error(f"{typed} is followed by MODEL: write {_KEYWORDS[f'{first} {second}']} name ..", index + 1)
     if f"{first} {second}" in _KEYWORDS or not second:
         return None
     if first in ("describe", "desc", "show") and second in ("model", "models"):
@@ -53,8 +55,8 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
         following = tokens.words[index + 2 : index + 30]
         if "as" in following or "options" in following:
             return error(f"USING is missing: write {verb} USING model [OPTIONS (..)] AS query", index + 1)
-    if near := _alike(f"{first} {second}", _KEYWORDS):
-        return error(f"{typed} is not a statement. Did you mean {near.upper()}?", index)
+    if near := _alike(f"{first} {second}", sorted(_KEYWORDS)):
+        return error(f"{typed} is not a statement. Did you mean {_KEYWORDS[near]}?", index)
     return None
 
 

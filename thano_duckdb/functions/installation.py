@@ -18,7 +18,17 @@ from thano_duckdb.connection.access import in_transaction
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
 
-from . import audio_files, audio_info, error_rates, evaluate, model_registry, replaced_columns, train, transcribe
+from . import (
+    audio_files,
+    audio_info,
+    error_rates,
+    evaluate,
+    language_models,
+    model_registry,
+    replaced_columns,
+    train,
+    transcribe,
+)
 from .arrow import Function
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -29,6 +39,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
     *model_registry.FUNCTIONS,
+    *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
 )
 

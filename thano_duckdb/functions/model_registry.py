@@ -12,7 +12,7 @@ from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
-from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, BuiltInModel, find_built_in
+from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, BuiltInModel, find_built_in
 from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_dataset
 from thano_duckdb.models.registry import ModelEntry
 from thano_duckdb.option import StatementKind
@@ -45,10 +45,12 @@ DATASET = pa.struct(
 def list_models(session: Session) -> list[dict[str, Any]]:
     """The registry's models, every version, then the built-in names."""
     built_in = (_built_in_row(name, model) for model in BUILT_IN_MODELS for name in model.names)
-    return [*(_row(entry) for entry in session.registry.entries(report_damaged=warn)), *built_in]
+    models = (model_row(entry) for entry in session.registry.entries(report_damaged=warn))
+    return [*models, *built_in, _BUNDLED_LANGUAGE_MODEL]
 
 
-def _row(entry: ModelEntry) -> dict[str, Any]:
+def model_row(entry: ModelEntry) -> dict[str, Any]:
+    """A row of `thano_models()`."""
     return {
         "name": entry.name,
         "version": entry.version,
@@ -58,6 +60,13 @@ def _row(entry: ModelEntry) -> dict[str, Any]:
         "path": str(entry.path),
         "description": entry.description,
     }
+
+
+_BUNDLED_LANGUAGE_MODEL = {
+    "name": LANGUAGE_MODEL,
+    "kind": "built-in",
+    "description": "language model: English, which ships with the package",
+}
 
 
 def _built_in_row(name: str, model: BuiltInModel) -> dict[str, Any]:
@@ -90,7 +99,7 @@ def upload_model(session: Session, name: str, folder: str, options: str | None) 
             )
         session.check_changes_allowed(access, "UPLOAD MODEL")
     chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
-    return [_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
+    return [model_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
 
 
 def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
@@ -102,7 +111,7 @@ def delete_model(session: Session, name: str, if_exists: bool = False) -> list[d
         session.check_changes_allowed(access, "DELETE MODEL")
     if if_exists and session.registry.find(name) is None and not find_built_in(name):
         return []
-    return [_row(entry) for entry in session.registry.delete(name)]
+    return [model_row(entry) for entry in session.registry.delete(name)]
 
 
 def get_model(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
@@ -120,7 +129,7 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
         overwrite = chosen.get("overwrite", False)
         session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
         resolved = session.resolve(name, access)
-    return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
+    return [model_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 
 def get_dataset(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:

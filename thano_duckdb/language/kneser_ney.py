@@ -41,7 +41,7 @@ def discounts(counts_of_counts: dict[int, int]) -> Discounts:
         counts_of_counts: how many n-grams were counted once, twice, three and four times.
     """
     n1, n2, n3, n4 = (counts_of_counts.get(count, 0) for count in (1, 2, 3, 4))
-    if not (n1 and n2 and n3 and n4):
+    if not (n1 and n2 and n3):
         return FALLBACK
     y = n1 / (n1 + 2 * n2)
     found = Discounts(1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)

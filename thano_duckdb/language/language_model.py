@@ -11,6 +11,8 @@ from typing import Any
 
 from thano_duckdb.errors import ModelError, did_you_mean
 from thano_duckdb.models import bundled
+from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
+from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_THE_MODEL
 from thano_duckdb.models.checkpoint import read_json
 from thano_duckdb.models.names import split_version
 from thano_duckdb.models.registry import ModelEntry, Registry
@@ -23,8 +25,6 @@ ATTRIBUTES_FILE = "attrs.json"
 FOLDER = "language_model"
 """Where it writes them, in the folder of the acoustic model."""
 PATTERNS = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
-BUNDLED, OF_THE_MODEL = "en", "model"
-"""Names that mean a language model of this package, and the one in the acoustic model's folder."""
 MIN_SHARE_SPELT = 0.5
 """Of the words: below it a language model is taken for one of another language or alphabet."""
 

@@ -48,7 +48,7 @@ def read_model_file(path: Path) -> ModelFile:
         if not path.is_file():
             raise ModelError(f"{path} is not a file, so it is no language model")
         return _read(path, (status.st_ino, status.st_size, status.st_mtime_ns))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # a path with a NUL is none
         raise ModelError(f"there is no language model {path}") from None
     except OSError as error:
         raise ModelError(f"the language model {path} cannot be read: {error.strerror or error}") from error
@@ -62,13 +62,13 @@ def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
     words: tuple[str, ...] | None
     if is_binary:
         binary = summarize_binary(path)
-        order, words, n_words = binary.order, words_of_binary(path), binary.n_words
+        order, words, n_words = binary.order, words_of_binary(path), binary.n_words - len(("<s>", "</s>", "<unk>"))
     else:
         arpa = summarize(path)
         order, words, n_words = arpa.order, arpa.words, len(arpa.words)
     listed = path.with_name(WORDS_FILE)
     if words is None and listed.is_file():
-        words = tuple(listed.read_text(encoding="utf-8").split())
+        words = tuple(listed.read_text(encoding="utf-8", errors="replace").split())
     if words is not None:
         words = tuple(word for word in words if word not in MARKERS)
     return ModelFile(order, words, n_words, is_binary, _is_upper_case(words), fingerprint)

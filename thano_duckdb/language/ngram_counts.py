@@ -57,7 +57,7 @@ class TextStore:
     def __init__(self) -> None:
         """Open an empty store; `close` removes what it wrote to disk."""
         self._folder = Path(tempfile.mkdtemp(prefix="thano-ngrams-"))
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY_LIMIT,
             "temp_directory": str(self._folder),
             "preserve_insertion_order": False,
@@ -148,7 +148,9 @@ def number_words(store: TextStore) -> None:
     run("""
         CREATE TABLE vocabulary AS
         SELECT (row_number() OVER (ORDER BY n DESC, word) + 2)::INTEGER AS id, word
-        FROM (SELECT word, count(*) AS n FROM (SELECT unnest(string_split(text, ' ')) AS word FROM sentence) GROUP BY word)
+        FROM (
+            SELECT word, count(*) AS n FROM (SELECT unnest(string_split(text, ' ')) AS word FROM sentence) GROUP BY ALL
+        )
     """)
     run(f"INSERT INTO vocabulary VALUES ({START_ID}, '{START}'), ({END_ID}, '{END}'), ({UNKNOWN_ID}, '{UNKNOWN}')")
     # A cast to an ENUM looks up the number of a word without a join, which would cut the sentences into rows.

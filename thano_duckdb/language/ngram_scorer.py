@@ -1,7 +1,7 @@
 """The probability of sentences by an ARPA model, many at once.
 
-Every n-gram has a hash, mixed from that of its first words and its last word, so that the n-grams which end at each word
-of a text are found by a binary search per order, in numpy. (Two of ten million n-grams share a hash of 64 bits with a
+Every n-gram has a hash, mixed from that of its first words and its last word, so that those which end at each word of a
+text are found by one binary search per order, in numpy. (Two of ten million n-grams share a hash of 64 bits with a
 probability of one in 400,000.)
 """
 
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, brief
 
 from .arpa import damaged, open_arpa, read_end, read_header, read_lines, read_section_title
 from .language_model import LanguageModel
@@ -127,10 +129,9 @@ class NgramScorer:
     def _log10_p(self, tokens: Ints, positions: Ints) -> Floats:
         """The probability of each token after those before it in its sentence, by the longest n-gram that is known."""
         found: list[tuple[NDArray[np.bool_], Ints]] = []  # for each order: whether that n-gram ends here, and its row
-        hashes = _FIRST
+        hashes: Hashes | np.uint64 = _FIRST
         for order, table in enumerate(self._tables, 1):
-            before = np.roll(hashes, 1) if order > 1 else hashes
-            hashes = _extend(before, tokens)
+            hashes = _extend(np.roll(hashes, 1), tokens)
             rows = np.minimum(np.searchsorted(table.hashes, hashes), max(len(table.hashes) - 1, 0))
             is_known = (positions >= order - 1) & (table.hashes[rows] == hashes if len(table.hashes) else False)
             found.append((is_known, rows))
@@ -164,29 +165,45 @@ def _extend(hashes: Hashes | np.uint64, tokens: Ints) -> Hashes:
 
 
 def _parse(lines: list[bytes], order: int, ids: dict[bytes, int], path: Path) -> NgramTable:
-    parts = [line.split() for line in lines]
-    lengths = {len(each) for each in parts}
-    if not lengths <= {order + 1, order + 2}:
-        wrong = next(line for line, each in zip(lines, parts, strict=True) if len(each) not in (order + 1, order + 2))
-        raise damaged(path, f"{wrong.decode(errors='replace').strip()[:60]!r} is not a {order}-gram")
+    """The n-grams of some lines; those of order 1 give their words the next numbers."""
     try:
-        log10_p = np.array([each[0] for each in parts]).astype(np.float64)
-        backoff = np.array([each[order + 1] if len(each) > order + 1 else b"0" for each in parts]).astype(np.float64)
-        if order == 1:
-            for each in parts:
-                ids[each[1]] = len(ids)
-        words = np.array([[ids[word] for word in each[1 : order + 1]] for each in parts], np.int64)
-    except ValueError as error:
-        raise damaged(path, f"among its {order}-grams is a number that is none ({error})") from None
-    except KeyError as error:
-        raise damaged(path, f"a {order}-gram holds {error.args[0].decode(errors='replace')!r}, no unigram") from None
-    if not (np.isfinite(log10_p).all() and np.isfinite(backoff).all() and (log10_p <= 0).all()):
-        raise damaged(path, f"the logarithm of a probability among its {order}-grams is above 0 or not finite")
+        split = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(pa.array(lines, pa.string())))
+    except pa.ArrowInvalid:
+        raise damaged(path, f"among its {order}-grams is text that is not UTF-8") from None
+    parts, offsets = split.flatten(), split.offsets.to_numpy()
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    is_long = lengths == order + 2
+    wrong = np.flatnonzero(~is_long & (lengths != order + 1))
+    if len(wrong):
+        raise damaged(path, f"{brief(lines[wrong[0]].decode())} is not a {order}-gram")
+    log10_p = _numbers(parts.take(pa.array(starts)), order, path)
+    log10_backoff = np.zeros(len(lines))
+    log10_backoff[is_long] = _numbers(parts.take(pa.array(starts[is_long] + order + 1)), order, path)
+    if not (log10_p <= 0).all():
+        raise damaged(path, f"a probability among its {order}-grams is above 1")
+    words = [parts.take(pa.array(starts + 1 + column)) for column in range(order)]
+    if order == 1:
+        ids.update((word.encode(), number) for number, word in enumerate(words[0].to_pylist(), len(ids)))
+    known = pa.array(list(ids), pa.string())
     hashes: Hashes | np.uint64 = _FIRST
-    for column in words.T:
-        hashes = _extend(hashes, column)
+    for column in words:
+        tokens = pc.index_in(column, known)
+        if tokens.null_count:
+            unknown = column.filter(pc.is_null(tokens))[0].as_py()
+            raise damaged(path, f"a {order}-gram holds {brief(unknown)}, which is none of its single words")
+        hashes = _extend(hashes, tokens.to_numpy().astype(np.int64))
     assert isinstance(hashes, np.ndarray)
-    return NgramTable(hashes, log10_p, backoff)
+    return NgramTable(hashes, log10_p, log10_backoff)
+
+
+def _numbers(texts: pa.StringArray, order: int, path: Path) -> Floats:
+    try:
+        numbers: Floats = texts.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid as error:
+        raise damaged(path, f"among its {order}-grams is a number that is none ({error})") from None
+    if not np.isfinite(numbers).all():
+        raise damaged(path, f"among its {order}-grams is a number that is not finite")
+    return numbers
 
 
 def _table(batches: list[NgramTable]) -> NgramTable:
@@ -209,8 +226,8 @@ def load_scorer(model: LanguageModel) -> NgramScorer:
     """
     if model.is_binary:
         raise ModelError(
-            f"'{model.name}' is a KenLM binary, which serves only to decode; for perplexities give the ARPA file that it "
-            f"was made from"
+            f"'{model.name}' is a KenLM binary, which only serves to decode; for perplexities give the ARPA file that "
+            f"it was made from"
         )
     return _load(model)
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from .tiny import NAME as TINY_MODEL
 
 TUTORIAL_MODEL = "tutorial_audio_recognition"
+LANGUAGE_MODEL = "en"
+"""The language model that ships with the package."""
+LANGUAGE_MODEL_OF_A_MODEL = "model"
+"""What means the language model in the folder of the acoustic model."""
 
 
 @dataclass(frozen=True)

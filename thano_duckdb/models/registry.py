@@ -26,7 +26,7 @@ import platformdirs
 from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
 from thano_duckdb.masking import masked
 
-from .built_in_models import find_built_in
+from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
 from .checkpoint import check_checkpoint, needed_files, read_json
 from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
@@ -133,14 +133,18 @@ class Registry:
         """The version numbers of a name, in ascending order; none if there is no such model."""
         return self._versions_in(self._name_on_disk(name)) if is_name(name) else []
 
-    def check_free(self, name: str, *, overwrite: bool) -> str:
+    def check_free(self, name: str, *, overwrite: bool, is_language_model: bool = False) -> str:
         """The name in its normal form, if a model may be published under it.
 
         Raises:
             RegistryError: it is not a valid name, it is that of a built-in model, or it is taken and `overwrite` is not
-                set.
+                set, or by a model of the other kind.
         """
         name = check_name(name)
+        if is_language_model and name.casefold() in (LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL):
+            raise RegistryError(
+                f"'{name}' means a language model that exists already (see LIST THANOSQL MODEL); choose another name"
+            )
         if find_built_in(name):
             raise RegistryError(
                 f"'{name}' is the name of a built-in model, which a model of yours would hide; choose another name"
@@ -150,6 +154,10 @@ class Registry:
                 f"the model '{self._name_on_disk(name)}' exists already; add OPTIONS (overwrite=True) to make a new "
                 f"version of it, or choose another name"
             )
+        known = self.find(name) if self.versions(name) else None
+        if known is not None and known.is_language_model != is_language_model:
+            what = "a language model" if known.is_language_model else "an acoustic model"
+            raise RegistryError(f"'{known.name}' is {what}, which does not become the other; choose another name")
         return name
 
     # Writing
@@ -191,7 +199,8 @@ class Registry:
         Raises:
             RegistryError: the name is taken or not valid, the home cannot be written, or the disk is full.
         """
-        name = self.check_free(name, overwrite=overwrite)
+        is_language_model = kind == "language model"
+        name = self.check_free(name, overwrite=overwrite, is_language_model=is_language_model)
         about = {
             "name": name,
             "kind": kind,
@@ -205,7 +214,9 @@ class Registry:
             _write_private(staging / LINEAGE_FILE, text + "\n")
             sync_tree(staging)
         with self._staging.locked():
-            self.check_free(name, overwrite=overwrite)  # another process may have been faster
+            self.check_free(
+                name, overwrite=overwrite, is_language_model=is_language_model
+            )  # another process may have been faster
             folder = self.home / self._name_on_disk(name)
             version = max(self._versions_in(folder.name), default=0) + 1
             folder.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from thano_duckdb.errors import HubUnavailableError, ModelError, did_you_mean
 
 from . import bundled
-from .built_in_models import BUILT_IN_MODELS, TUTORIAL_MODEL, BuiltInModel, find_built_in
+from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, BuiltInModel, find_built_in
 from .checkpoint import check_checkpoint
 from .hub import from_hub
 from .names import is_name, split_version
@@ -144,10 +144,7 @@ def _from_folder(spec: str) -> ResolvedModel:
 def _from_registry(spec: str, registry: Registry) -> ResolvedModel | None:
     if entry := registry.find(spec):
         if entry.is_language_model:
-            raise ModelError(
-                f"'{spec}' is a language model, which does not transcribe: write PREDICT USING an acoustic model "
-                f"OPTIONS (language_model='{spec}')"
-            )
+            raise _is_a_language_model(spec)
         return ResolvedModel(entry.path, entry.name, entry.version)
     name, version = split_version(spec)
     if versions := registry.versions(name):
@@ -185,10 +182,19 @@ def _stand_in(spec: str, repo_id: str, why: str) -> ResolvedModel:
     )
 
 
+def _is_a_language_model(spec: str) -> ModelError:
+    return ModelError(
+        f"'{spec}' is a language model, which does not transcribe: name an acoustic model, and write OPTIONS "
+        f"(language_model='{spec}')"
+    )
+
+
 def _unknown(spec: str, registry: Registry) -> ModelError:
     name = spec if len(spec) <= 100 else f"{spec[:97]}..."
     if not is_name(split_version(spec)[0]):
         return ModelError(f"'{name}' is neither the name of a model nor a folder")
+    if spec.casefold() == LANGUAGE_MODEL:
+        return _is_a_language_model(spec)
     if "whisper" in spec.casefold():
         return ModelError(
             f"there is no model '{name}', and Whisper is not supported: use a CTC model that reads the waveform, such "

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from thano_duckdb.dialect.lexer import Tokens
 
-from . import build_and_fit, catalog, copy_from, refused, transcription
+from . import build_and_fit, catalog, copy_from, language_model_statements, refused, transcription
 from .syntax import Syntax
 
 SYNTAXES = (
     *transcription.SYNTAXES,
     *build_and_fit.SYNTAXES,
+    *language_model_statements.SYNTAXES,
     *copy_from.SYNTAXES,
     *catalog.SYNTAXES,
     *refused.SYNTAXES,

@@ -208,4 +208,6 @@ SYNTAXES = (
     Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
     Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
     Syntax(keywords="DROP MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
+    Syntax(keywords="DELETE LANGUAGE MODEL", read=Delete.read),
+    Syntax(keywords="DROP LANGUAGE MODEL", read=Delete.read),
 )

@@ -1,0 +1,295 @@
+"""What BUILD and UPLOAD LANGUAGE MODEL become, and `thano_perplexity`.
+
+The rows of a BUILD stream: `_thano_collect_text` puts each vector of texts into a store and returns its number, and
+`_thano_build_language_model` gets the numbers and builds from those texts. The numbers matter where an earlier query
+failed halfway: its texts are not taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
+from thano_duckdb.language.build_language_model import (
+    STAGES,
+    LanguageModelFigures,
+    LanguageModelOptions,
+    build_language_model,
+)
+from thano_duckdb.language.language_model import LanguageModel, resolve_language_model
+from thano_duckdb.language.ngram_counts import TextStore
+from thano_duckdb.language.ngram_scorer import NgramScorer, load_scorer
+from thano_duckdb.language.upload import check_language_model, copy_language_model
+from thano_duckdb.models.resolve import local_folder
+from thano_duckdb.monitoring.bar import is_shown
+from thano_duckdb.monitoring.language_bar import LanguageBar
+from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.normalize import normalize
+from thano_duckdb.speech.threads import run_aside
+
+from . import arguments
+from .arrow import Function, parse_options, per_row, session_of
+from .model_registry import MODEL, model_row
+
+FIGURES = pa.struct(
+    [
+        pa.field("model", pa.string()),
+        pa.field("version", pa.int32()),
+        pa.field("order", pa.int32()),
+        pa.field("sentences", pa.int64()),
+        pa.field("words", pa.int64()),
+        pa.field("vocabulary", pa.int64()),
+        pa.field("ngrams", pa.int64()),
+        pa.field("perplexity", pa.float64()),
+        pa.field("oov_rate", pa.float64()),
+    ]
+)
+_KIND = StatementKind.BUILD_LANGUAGE_MODEL
+
+T = TypeVar("T")
+
+
+class _Collector:
+    """The texts that the statement of a session has collected so far."""
+
+    def __init__(self, session: Session) -> None:
+        self._shown = is_shown(session.settings.progress)
+        self._lock = threading.Lock()
+        self._store: TextStore | None = None
+        self.bar = self._new_bar()
+
+    def _new_bar(self) -> LanguageBar:
+        return LanguageBar(shown=self._shown, n_stages=len(STAGES))
+
+    def add(self, texts: pa.Array, check: Callable[[], object]) -> int:
+        """Keep texts, after a `check` before the first ones; returns the number of their chunk."""
+        with self._lock:
+            if self._store is None:
+                check()
+                self._store = TextStore()
+            store = self._store
+        number = store.add(normalize(texts))
+        self.bar.count_sentences(len(texts))
+        return number
+
+    def take(self, chunks: list[int]) -> TextStore:
+        """The texts of these chunks; the next ones begin a new store."""
+        with self._lock:
+            store, self._store = self._store or TextStore(), None
+        store.keep_only(chunks)
+        return store
+
+    def end(self) -> None:
+        """Remove the bar."""
+        self.bar.close()
+        self.bar = self._new_bar()
+
+
+_without_statement: weakref.WeakKeyDictionary[Session, _Collector] = weakref.WeakKeyDictionary()
+
+
+def _collector(session: Session) -> _Collector:
+    if session.statement is None:
+        return _without_statement.setdefault(session, _Collector(session))
+    return session.statement.pinned("text of a language model", lambda: _Collector(session))
+
+
+def collect_text(
+    names: pa.ChunkedArray, options: pa.ChunkedArray, texts: pa.ChunkedArray, sessions: pa.ChunkedArray
+) -> pa.Array:
+    """Keep the texts of one DuckDB vector for the build of the same statement.
+
+    Returns:
+        The number of their chunk in every row.
+
+    Raises:
+        ThanoError: the build would be refused, because of its name, its options or what the database may write.
+    """
+    session = session_of(sessions)
+    if session.statement is not None:
+        session.statement.raise_if_cancelled()
+
+    def check() -> None:
+        _check(session, names[0].as_py(), options[0].as_py())
+
+    number = _collector(session).add(texts.combine_chunks(), check)
+    return pa.array([number] * len(texts), pa.int64())
+
+
+def _check(session: Session, name: str | None, options: object) -> LanguageModelOptions:
+    if name is None:
+        raise ThanoError("a build needs the name of the new language model; it is NULL")
+    chosen = LanguageModelOptions(**parse_options(options, "thano_build_language_model", _KIND))
+    session.registry.check_free(name, overwrite=chosen.overwrite, is_language_model=True)
+    with session.access() as access:
+        session.check_changes_allowed(access, _KIND)
+    return chosen
+
+
+def build(session: Session, name: str | None, options: str | None, chunks: list[int] | None) -> list[dict[str, Any]]:
+    """BUILD LANGUAGE MODEL: learn from what was collected, and publish.
+
+    Args:
+        session: of the connection that calls.
+        name: of the new language model.
+        options: JSON text or NULL.
+        chunks: what `collect_text` returned, each once; NULL, as DuckDB's `list` gives it, for no rows.
+
+    Returns:
+        One `FIGURES` struct.
+
+    Raises:
+        ThanoError: there is nothing to learn from, or the name or an option is refused.
+    """
+    chosen = _check(session, name, options)
+    assert name is not None
+    if not chunks:
+        raise ThanoError("there is nothing to learn from: the query of BUILD LANGUAGE MODEL has no rows")
+    collector = _collector(session)
+    sql = session.statement.source if session.statement is not None else None
+    try:
+        with session.registry.stage() as folder, collector.take(chunks) as store:
+            figures = _interruptible(
+                session,
+                lambda: build_language_model(store, folder, chosen, on_stage=collector.bar.show_stage),
+                store.connection.interrupt,
+            )
+            lineage = {"sql": sql, "options": dataclasses.asdict(chosen), "figures": dataclasses.asdict(figures)}
+            entry = session.registry.publish(
+                folder,
+                name,
+                kind="language model",
+                lineage=lineage,
+                overwrite=chosen.overwrite,
+                description=_description(figures),
+            )
+    finally:
+        collector.end()
+    return [{"model": entry.name, "version": entry.version, **dataclasses.asdict(figures)}]
+
+
+def _description(figures: LanguageModelFigures) -> str:
+    return f"{figures.order}-gram model of {figures.vocabulary:,} words, from {figures.sentences:,} sentences"
+
+
+def _interruptible(session: Session, work: Callable[[], T], stop: Callable[[], object]) -> T:
+    """Run `work`; if the user interrupts the statement, stop it."""
+    try:
+        return run_aside(work, session.statement or SilentMonitor())
+    except Cancelled:
+        stop()
+        if session.statement is not None:
+            session.statement.interrupt_message = "The build was interrupted; no language model was published."
+        raise
+
+
+def upload(session: Session, name: str, file: str, options: str | None) -> list[dict[str, Any]]:
+    """UPLOAD LANGUAGE MODEL: copy an ARPA file or a KenLM binary into the registry, after reading all of it."""
+    source = local_folder(file)
+    chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
+    overwrite = chosen.get("overwrite", False)
+    with session.access() as access:
+        model = _resolve_file(session, file, access)
+        session.check_changes_allowed(access, StatementKind.UPLOAD_LANGUAGE_MODEL)
+    session.registry.check_free(name, overwrite=overwrite, is_language_model=True)
+    with session.registry.stage() as folder:
+        _interruptible(session, lambda: check_language_model(model), lambda: None)
+        copy_language_model(model, folder)
+        entry = session.registry.publish(
+            folder,
+            name,
+            kind="language model",
+            lineage={"uploaded_from": str(source)},
+            overwrite=overwrite,
+            description=model.description,
+        )
+    return [model_row(entry)]
+
+
+def _resolve_file(session: Session, file: str, access: Access) -> LanguageModel:
+    path = str(local_folder(file))
+    model = resolve_language_model(path, session.registry, may_read=lambda file: access.allows(str(file)))
+    assert model is not None
+    if not model.is_binary and model.order == 1:
+        raise RegistryError(f"{path} has only single words; a language model has at least 2-grams")
+    return model
+
+
+def perplexity(texts: pa.ChunkedArray, models: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
+    """The perplexity of each text by a language model; NULL for NULL.
+
+    10 to the power of minus the mean of log10 p over the words of the text, as `thano_normalize` writes it, and the end
+    of the sentence. An unknown word has the probability of <unk>, as in KenLM.
+
+    Raises:
+        ThanoError: the language model cannot be used.
+    """
+    session = session_of(sessions)
+    normalized = normalize(texts.combine_chunks()).to_pylist()
+    rows: dict[str, list[int]] = {}
+    for row, (text, model) in enumerate(zip(normalized, models.to_pylist(), strict=True)):
+        if text is not None and model is not None:
+            rows.setdefault(model, []).append(row)
+    found: list[float | None] = [None] * len(normalized)
+    for value, places in rows.items():
+        model, scorer = _scorer(session, value)
+        sentences = [normalized[row] for row in places]
+        scores = scorer.score([text.upper() for text in sentences] if model.is_upper_case else sentences)
+        for row, score in zip(places, scores, strict=True):
+            found[row] = score.perplexity
+    return pa.array(found, pa.float64())
+
+
+def _scorer(session: Session, value: str) -> tuple[LanguageModel, NgramScorer]:
+    """A language model, the same throughout a statement."""
+
+    def load() -> tuple[LanguageModel, NgramScorer]:
+        with session.access() as access:
+            model = resolve_language_model(value, session.registry, may_read=lambda path: access.allows(str(path)))
+        assert model is not None
+        return model, run_aside(lambda: load_scorer(model), session.statement or SilentMonitor())
+
+    return load() if session.statement is None else session.statement.pinned(("scorer", value), load)
+
+
+_NAME = arguments.text("the name of the language model")
+_ROWS, _FIGURES = pa.list_(MODEL), pa.list_(FIGURES)
+
+FUNCTIONS = (
+    Function(
+        "_thano_collect_text",
+        collect_text,
+        pa.int64(),
+        (_NAME, arguments.options, arguments.text("the text of a row")),
+        changes_something=True,
+    ),
+    Function(
+        "_thano_build_language_model",
+        per_row(build, _FIGURES),
+        _FIGURES,
+        (_NAME, arguments.options),
+        changes_something=True,
+    ),
+    Function(
+        "_thano_upload_language_model",
+        per_row(upload, _ROWS),
+        _ROWS,
+        (_NAME, arguments.text("the file"), arguments.options),
+        changes_something=True,
+    ),
+    Function(
+        "_thano_perplexity",
+        perplexity,
+        pa.float64(),
+        (arguments.text("the text"), arguments.text("the language model")),
+    ),
+)

@@ -1,0 +1,33 @@
+"""Takes a language model that was made elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from .build_language_model import FILE_NAME
+from .language_model import ATTRIBUTES_FILE, LanguageModel
+from .model_file import WORDS_FILE
+from .ngram_scorer import NgramScorer
+
+
+def check_language_model(model: LanguageModel) -> None:
+    """Read all of an ARPA file; of a KenLM binary only the header can be checked.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    if not model.is_binary:
+        NgramScorer.read(model.path)
+
+
+def copy_language_model(model: LanguageModel, folder: Path) -> None:
+    """Copy a language model into a folder, with the words and the weights that lie beside it."""
+    if model.is_binary:
+        name = "language_model.bin"
+    else:
+        name = FILE_NAME if model.path.suffix == ".gz" else FILE_NAME.removesuffix(".gz")
+    shutil.copyfile(model.path, folder / name)
+    for beside in (WORDS_FILE, ATTRIBUTES_FILE):
+        if (path := model.path.with_name(beside)).is_file():
+            shutil.copyfile(path, folder / beside)
