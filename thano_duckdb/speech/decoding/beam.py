@@ -107,7 +107,7 @@ class BeamDecoder:
         confidences: list[float] = []
         texts = []
         for piece in cut_at_pauses(log_probs, int(MAX_PIECE_S * SAMPLE_RATE_HZ / stride)):
-            beams = self._beams(log_probs[piece], native, hotwords)
+            beams = self._beams(log_probs[piece], native, hotwords, stride / SAMPLE_RATE_HZ)
             if beams and beams[0].frames:
                 words += columns.of_library(beams[0].text).split()
                 frames += [(piece.start + start, piece.start + stop) for start, stop in beams[0].frames]
@@ -129,8 +129,10 @@ class BeamDecoder:
             hotwords=tuple(_found(hotwords, words, times_s)) if self.hotwords else None,
         )
 
-    def _beams(self, log_probs: NDArray[np.float32], native: NativeDecoder, hotwords: HotwordList) -> list[Beam]:
-        favoured = hotwords.possible(log_probs, MIN_LABEL_LOG_PROB) if self.hotword_weight else []
+    def _beams(
+        self, log_probs: NDArray[np.float32], native: NativeDecoder, hotwords: HotwordList, frame_s: float
+    ) -> list[Beam]:
+        favoured = hotwords.possible(log_probs, MIN_LABEL_LOG_PROB, frame_s) if self.hotword_weight else []
         return native.beams(
             log_probs, beam_width=self.beam_width, hotwords=favoured, hotword_weight=self.hotword_weight
         )

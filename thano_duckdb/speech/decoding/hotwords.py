@@ -18,8 +18,11 @@ from .vocabulary import Vocabulary
 
 MAX_CHARS = 100
 """A hotword that is longer has no effect: nobody says it."""
-WINDOW_FRAMES, HOP_FRAMES = 160, 80
-"""Which hotwords a clip may hold is asked for stretches of this length: three to five seconds."""
+WINDOW_S = 2.0
+"""Which hotwords a clip may hold is asked for stretches of this length, each half in the one before: a word is said
+within a second."""
+LONG_LIST, LONG_LIST_MIN_LOG_PROB = 100, -5.0
+"""Of more hotwords only those stay whose letters are a little likelier: otherwise they cost too much time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +102,22 @@ class HotwordList:
                     pairs[row, at] = left * n + right
         return pairs
 
-    def possible(self, log_probs: NDArray[np.float32], min_log_prob: float) -> list[str]:
+    def possible(self, log_probs: NDArray[np.float32], min_log_prob: float, frame_s: float) -> list[str]:
         """The hotwords that the beam search could write at all, for the library, which is slow with long lists.
 
         A word needs each pair of its neighbouring letters: at some frame the first may be the last letter written,
-        and the second may be written at the next. This drops no word that the search would find within
-        `HOP_FRAMES`.
+        and the second may be written at the next. Without this a thousand hotwords take seventeen times as long.
 
         Args:
             log_probs: of the columns, shape (frames, columns).
             min_log_prob: less likely columns are not tried, except the best of a frame.
+            frame_s: seconds from one frame to the next.
         """
         words = self._for_library
         if not self.columns.is_plain or not len(words):
             return list(words)
         n_frames = len(log_probs)
-        tried = log_probs >= min_log_prob
+        tried = log_probs >= (min_log_prob if len(words) <= LONG_LIST else max(min_log_prob, LONG_LIST_MIN_LOG_PROB))
         tried[np.arange(n_frames), log_probs.argmax(axis=1)] = True
         frame = np.arange(n_frames)[:, None]
         last_tried = np.maximum.accumulate(np.where(tried, frame, -1))
@@ -122,8 +125,9 @@ class HotwordList:
         may_be_last = (last_tried >= 0) & (last_tried >= last_without_blank)
         before, after = may_be_last[:-1].astype(np.float32), tried[1:].astype(np.float32)
         found = np.zeros(len(words), np.bool_)
-        for start in range(0, max(1, n_frames - HOP_FRAMES), HOP_FRAMES):
-            window = slice(start, start + WINDOW_FRAMES)
+        hop = max(1, round(WINDOW_S / 2 / frame_s))
+        for start in range(0, max(1, n_frames - hop), hop):
+            window = slice(start, start + 2 * hop)
             is_possible = np.append(before[window].T @ after[window] > 0, True)
             found |= is_possible[self._pairs].all(axis=1)
         return list(words[found])
