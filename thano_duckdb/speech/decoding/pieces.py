@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,13 +57,9 @@ def best_texts(pieces: Sequence[Sequence[tuple[str, float]]], n: int) -> list[tu
     """
     found = [("", 0.0)]
     for texts in pieces:
-        joined = [
-            (f"{before} {after}".strip(), score + more)
-            for before, score in found
-            for after, more in texts or [("", 0.0)]
-        ]
-        found = heapq.nlargest(n, joined, key=lambda text: text[1])
-    distinct: dict[str, float] = {}
-    for text, score in found:
-        distinct.setdefault(text, score)
-    return list(distinct.items())
+        joined: dict[str, float] = {}
+        for (before, score), (after, more) in itertools.product(found, texts or [("", 0.0)]):
+            text = f"{before} {after}".strip()
+            joined[text] = max(score + more, joined.get(text, -math.inf))
+        found = heapq.nlargest(n, joined.items(), key=lambda text: text[1])
+    return found
