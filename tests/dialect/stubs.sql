@@ -1,10 +1,12 @@
 -- Stand-ins for the functions that the package registers: the same names, arguments and columns, no model.
-CREATE MACRO thano_transcribe(model, audio, options := '{}') AS {
+CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL) AS {
     'text': CASE WHEN audio IS NOT NULL THEN model || ' hears ' || audio END,
     'confidence': 0.9,
     'duration': 1.5,
     'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
-    'error': options
+    'error': options,
+    'alternatives': [{'text': 'a', 'score': -1.5}],
+    'hotwords': [{'hotword': hotwords[1], 'start': 0.0, 'end': 0.5, 'problem': NULL}]
 };
 CREATE MACRO thano_keeps(name, added) AS
     NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));

@@ -63,7 +63,9 @@ class DecoderChoice:
         """
         language_model = self._language_model(engine, model, options)
         if language_model is None and (idle := sorted({"lm_weight", "word_score"}.intersection(options))):
-            self.session.notice(f"Without a language model {' and '.join(idle)} have no effect.")
+            self.session.notice(
+                f"Without a language model, {' and '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect."
+            )
         if language_model is None and not (for_row_hotwords or options.get("hotwords") or "n_best" in options):
             return engine.recognizer.default_decoder
         from thano_duckdb.speech.decoding.beam import BeamDecoder

@@ -100,3 +100,13 @@ SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2V
 
 SELECT
 * FROM librispeech_test) AS src
+
+-- case: a language model, hotwords and alternatives
+PREDICT USING Wav2Vec2En OPTIONS (language_model='calls', lm_weight=0.5, word_score=-1, beam_width=50, hotwords=['Pierre', "New York"], hotword_weight=8, hotwords_col='names', include=['alternatives', 'hotwords'], n_best=2) AS SELECT *, [text] AS names FROM librispeech_test
+-- becomes
+SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted', 'alternatives', 'hotwords'])), thano_transcribe('Wav2Vec2En', src."audio_path", '{"beam_width": 50, "hotword_weight": 8.0, "hotwords": ["Pierre", "New York"], "language_model": "calls", "lm_weight": 0.5, "n_best": 2, "word_score": -1.0}', hotwords := src."names").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path", '{"beam_width": 50, "hotword_weight": 8.0, "hotwords": ["Pierre", "New York"], "language_model": "calls", "lm_weight": 0.5, "n_best": 2, "word_score": -1.0}', hotwords := src."names").alternatives AS "alternatives", thano_transcribe('Wav2Vec2En', src."audio_path", '{"beam_width": 50, "hotword_weight": 8.0, "hotwords": ["Pierre", "New York"], "language_model": "calls", "lm_weight": 0.5, "n_best": 2, "word_score": -1.0}', hotwords := src."names").hotwords AS "hotwords" FROM (SELECT *, [text] AS names FROM librispeech_test) AS src
+
+-- case: no language model, five alternatives, and the hotwords of a column that the new one replaces
+PREDICT USING Wav2Vec2En OPTIONS (language_model=None, hotwords_col=hotwords, include=['hotwords', 'alternatives']) AS SELECT *, [text] AS hotwords FROM librispeech_test
+-- becomes
+SELECT src.* EXCLUDE ("hotwords"), thano_transcribe('Wav2Vec2En', src."audio_path", '{"language_model": null, "n_best": 5}', hotwords := src."hotwords").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path", '{"language_model": null, "n_best": 5}', hotwords := src."hotwords").hotwords AS "hotwords", thano_transcribe('Wav2Vec2En', src."audio_path", '{"language_model": null, "n_best": 5}', hotwords := src."hotwords").alternatives AS "alternatives" FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted', 'alternatives'])) FROM (SELECT *, [text] AS hotwords FROM librispeech_test)) AS src
