@@ -26,6 +26,8 @@ STATEMENTS = {
     StatementKind.EVALUATE: "EVALUATE USING nobody OPTIONS ({}) AS FROM clips",
     StatementKind.BUILD: "BUILD MODEL new USING nobody OPTIONS ({}) AS FROM clips",
     StatementKind.FIT: "FIT MODEL new USING nobody OPTIONS ({}) AS FROM clips",
+    StatementKind.BUILD_LANGUAGE_MODEL: "BUILD LANGUAGE MODEL new OPTIONS ({}) AS FROM nothing",
+    StatementKind.UPLOAD_LANGUAGE_MODEL: "UPLOAD LANGUAGE MODEL new OPTIONS ({}) FROM 'nowhere'",
     StatementKind.PRINT_AUDIO: "PRINT AUDIO OPTIONS ({}) AS FROM clips",
     StatementKind.COPY: "COPY t OPTIONS ({}) FROM 'clips.csv'",
     StatementKind.GET_MODEL: "GET THANOSQL MODEL nobody OPTIONS ({})",
@@ -41,6 +43,10 @@ CALLS = {
     StatementKind.BUILD: (
         "SELECT thano_build('new', 'nobody', {}, list({{'audio': audio_path, 'text': text}})) FROM clips",
     ),
+    StatementKind.BUILD_LANGUAGE_MODEL: (
+        "SELECT thano_build_language_model('new', {}, text) FROM (FROM clips WHERE text = '')",
+    ),
+    StatementKind.UPLOAD_LANGUAGE_MODEL: ("SELECT * FROM thano_upload_language_model('new', 'nowhere', {})",),
     StatementKind.PRINT_AUDIO: ("SELECT thano_audio_info(audio_path, {}) FROM clips",),
     StatementKind.GET_MODEL: ("SELECT * FROM thano_get_model('nobody', {})",),
     StatementKind.GET_DATASET: ("SELECT * FROM thano_get_dataset('nothing', {})",),

@@ -161,6 +161,8 @@ def test_whether_a_file_exists_stays_unknown(
         "COPY t OPTIONS (overwrite=True) FROM '{path}'",
         "FROM thano_audio('{path}')",
         "GET THANOSQL MODEL '{path}' OPTIONS (model_name='m')",
+        "UPLOAD LANGUAGE MODEL m FROM '{path}'",
+        "SELECT thano_perplexity('a', '{path}')",
     ):
         refusals = set()
         for path in (secret, secret.parent, secret.with_name("none.wav"), tmp_path / "model", tmp_path / "nowhere"):
@@ -210,6 +212,7 @@ def test_the_model_home_is_written_only_where_files_may_be_written(
             f"UPLOAD MODEL other FROM '{checkpoint}'",
             "BUILD MODEL other USING mine AS SELECT ''::BLOB AS audio_path, 'a' AS text",
             "GET THANOSQL DATASET librispeech_data",
+            "BUILD LANGUAGE MODEL words AS SELECT 'a b' AS text",
         ):
             with pytest.raises(thano_duckdb.ThanoError, match="may not write files"):
                 con.execute(statement)

@@ -17,6 +17,8 @@ CREATE MACRO thano_group_scores(reference, transcript) AS
     {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
 CREATE MACRO thano_build(name, base, options, examples) AS
     [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
+CREATE MACRO thano_build_language_model(name, options, text) AS
+    [{'model': name, 'options': options, 'sentences': count(text)}];
 CREATE MACRO thano_models() AS TABLE
     SELECT * FROM (
         VALUES
@@ -30,6 +32,8 @@ CREATE MACRO thano_get_model(name, options) AS TABLE SELECT name AS name, option
 CREATE MACRO thano_get_dataset(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_upload_model(name, folder, options) AS TABLE
     SELECT name AS name, folder AS folder, options AS options;
+CREATE MACRO thano_upload_language_model(name, file, options) AS TABLE
+    SELECT name AS name, file AS file, options AS options;
 CREATE MACRO thano_delete_model(name, if_exists := false) AS TABLE SELECT name AS name, [1, 2] AS versions;
 
 CREATE TABLE librispeech_test (audio_path VARCHAR, text VARCHAR, speaker VARCHAR);

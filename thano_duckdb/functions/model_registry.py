@@ -13,6 +13,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, BuiltInModel, find_built_in
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER
 from thano_duckdb.models.datasets import DATASETS, Dataset, copy_dataset, find_dataset
 from thano_duckdb.models.registry import ModelEntry
 from thano_duckdb.option import StatementKind
@@ -92,7 +93,7 @@ def upload_model(session: Session, name: str, folder: str, options: str | None) 
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
     source = resolve.local_folder(folder)
     with session.access() as access:
-        if not access.allows_folder(source):
+        if not (access.allows_folder(source) and access.allows_folder(source / LANGUAGE_MODEL_FOLDER)):
             raise ModelError(
                 f"this database may not read the folder {folder} (enable_external_access=false, or it is not within "
                 f"its allowed_directories)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Collection
@@ -13,7 +14,7 @@ from thano_duckdb.errors import ModelError, did_you_mean
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_THE_MODEL
-from thano_duckdb.models.checkpoint import read_json
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, read_json
 from thano_duckdb.models.names import split_version
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.models.resolve import is_path, local_folder
@@ -22,9 +23,6 @@ from .model_file import ModelFile, read_model_file
 
 ATTRIBUTES_FILE = "attrs.json"
 """What `Wav2Vec2ProcessorWithLM` writes beside the n-grams: `alpha` and `beta` among others."""
-FOLDER = "language_model"
-"""Where it writes them, in the folder of the acoustic model."""
-PATTERNS = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
 MIN_SHARE_SPELT = 0.5
 """Of the words: below it a language model is taken for one of another language or alphabet."""
 
@@ -109,11 +107,6 @@ class LanguageModel:
             )
 
 
-def find_file(folder: Path) -> Path | None:
-    """The n-grams in a folder: its first ARPA file or KenLM binary, or None."""
-    return next((path for pattern in PATTERNS for path in sorted(folder.glob(pattern)) if path.is_file()), None)
-
-
 def resolve_language_model(
     value: str | None,
     registry: Registry,
@@ -170,8 +163,9 @@ def _find(
     name, version = split_version(value)
     if versions := registry.versions(name):
         raise ModelError(f"the model '{name}' has no version {version}; it has {', '.join(map(str, versions))}")
-    if value and may_read(local_folder(value)) and local_folder(value).is_file():
-        return _from_file(value, may_read)
+    with contextlib.suppress(OSError, ValueError):  # too long, or with a NUL in it: no path
+        if value and may_read(local_folder(value)) and local_folder(value).is_file():
+            return _from_file(value, may_read)
     known = [entry.name for entry in registry.entries(report_damaged=lambda _sentence: None) if entry.is_language_model]
     shown = value if len(value) <= 100 else f"{value[:97]}..."
     raise ModelError(
@@ -182,7 +176,7 @@ def _find(
 
 
 def _bundled() -> LanguageModel:
-    path = find_file(bundled.LANGUAGE_MODEL_FOLDER)
+    path = ngram_file(bundled.LANGUAGE_MODEL_FOLDER)
     if path is None:
         raise ModelError(
             f"the language model '{BUNDLED}' is missing from this copy of the package "
@@ -196,11 +190,11 @@ def _of_the_acoustic_model(
 ) -> LanguageModel:
     if acoustic_model is None:
         raise ModelError(f"the language model '{OF_THE_MODEL}' is that of an acoustic model; here there is none")
-    path = find_file(acoustic_model / FOLDER)
+    path = ngram_file(acoustic_model / LANGUAGE_MODEL_FOLDER)
     if path is None:
         raise ModelError(
             f"the acoustic model has no language model: there is neither an ARPA file nor a KenLM binary in "
-            f"{acoustic_model / FOLDER}"
+            f"{acoustic_model / LANGUAGE_MODEL_FOLDER}"
         )
     if not acoustic_model.is_relative_to(registry.home):
         _check_may_read(path, may_read)
@@ -211,7 +205,7 @@ def _from_file(value: str, may_read: Callable[[Path], bool]) -> LanguageModel:
     path = local_folder(value)
     _check_may_read(path, may_read)
     if path.is_dir():
-        inside = find_file(path) or find_file(path / FOLDER)
+        inside = ngram_file(path) or ngram_file(path / LANGUAGE_MODEL_FOLDER)
         hint = f"; write '{inside}'" if inside is not None else ""
         raise ModelError(f"{path} is a folder; a language model is a file (ARPA, or a KenLM binary){hint}")
     return LanguageModel.open(value, path)
@@ -221,7 +215,7 @@ def _from_registry(entry: ModelEntry) -> LanguageModel:
     spec = f"{entry.name}@{entry.version}"
     if not entry.is_language_model:
         raise ModelError(f"'{spec}' is an acoustic model, not a language model: it stands after USING")
-    path = find_file(entry.path)
+    path = ngram_file(entry.path)
     if path is None:
         raise ModelError(f"the language model '{spec}' is damaged: {entry.path} holds no ARPA file and no KenLM binary")
     return LanguageModel.open(spec, path, description=entry.description)

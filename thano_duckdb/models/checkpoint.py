@@ -13,6 +13,9 @@ from thano_duckdb.errors import ModelError
 
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
+LANGUAGE_MODEL_FOLDER = "language_model"
+"""Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
+LANGUAGE_MODEL_FILES = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
 
 MAX_JSON_BYTES = 32 * 2**20
 """Of one file; the largest vocabularies have a few MiB."""
@@ -97,6 +100,21 @@ def _is_file_name(value: object) -> bool:
 def needed_files(folder: Path) -> Iterator[Path]:
     """The files of `folder` that a copy of the model needs; nothing in folders inside it."""
     yield from sorted({path for pattern in _NEEDED_FILES for path in folder.glob(pattern) if path.is_file()})
+
+
+def ngram_file(folder: Path) -> Path | None:
+    """The first ARPA file or KenLM binary in a folder, or None."""
+    found = (path for pattern in LANGUAGE_MODEL_FILES for path in sorted(folder.glob(pattern)) if path.is_file())
+    return next(found, None)
+
+
+def language_model_files(folder: Path) -> list[Path]:
+    """The language model in the folder of an acoustic model: its n-grams, words and weights; empty if it has none."""
+    inside = folder / LANGUAGE_MODEL_FOLDER
+    ngrams = ngram_file(inside)
+    if ngrams is None:
+        return []
+    return [ngrams, *(path for path in (inside / "unigrams.txt", inside / "attrs.json") if path.is_file())]
 
 
 def _is_readable(path: Path) -> bool:

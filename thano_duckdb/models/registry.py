@@ -27,7 +27,7 @@ from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
 from thano_duckdb.masking import masked
 
 from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
-from .checkpoint import check_checkpoint, needed_files, read_json
+from .checkpoint import LANGUAGE_MODEL_FOLDER, check_checkpoint, language_model_files, needed_files, read_json
 from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
 
@@ -230,6 +230,8 @@ class Registry:
     ) -> ModelEntry:
         """Copy a checkpoint in Hugging Face format into the registry: only the files that are needed, no pickles.
 
+        A language model in its folder `language_model` is copied too.
+
         Raises:
             ModelError: the folder is not a usable checkpoint.
             RegistryError: as `publish`.
@@ -240,6 +242,10 @@ class Registry:
             with self._staging.readable_errors():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
+                if files := language_model_files(folder):
+                    (staging / LANGUAGE_MODEL_FOLDER).mkdir()
+                    for path in files:
+                        shutil.copyfile(path, staging / LANGUAGE_MODEL_FOLDER / path.name)
             check_checkpoint(staging)  # the folder may have changed while it was copied
             return self.publish(
                 staging,
