@@ -116,9 +116,9 @@ def test_the_column_of_hotwords_may_have_the_name_of_the_new_one(con: thano_duck
     options = "hotwords_col='hotwords', include='hotwords'"
     with pytest.warns(ThanoWarning, match="PREDICT replaces the column of hotwords"):
         relation = con.sql(f"PREDICT USING Wav2Vec2TinyEn OPTIONS ({options}) AS FROM given")
-        assert relation.columns == ["audio_path", "predicted", "hotwords"]
-        expected = rows(con, "hotwords_col='names', include='hotwords'", "audio_path, predicted, hotwords")
-        assert sorted(relation.fetchall(), key=lambda row: str(row[0])) == expected
+    assert relation.columns == ["audio_path", "predicted", "hotwords"]
+    expected = rows(con, "hotwords_col='names', include='hotwords'", "audio_path, predicted, hotwords")
+    assert sorted(relation.fetchall(), key=lambda row: str(row[0])) == expected
 
 
 @pytest.mark.parametrize("column", ["NULL", "[NULL]", "['', NULL]", "[]::VARCHAR[]", "[NULL, names[1]]"])

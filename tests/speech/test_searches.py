@@ -88,8 +88,12 @@ def test_the_texts_are_those_of_decoding_at_once(loaded: Load, noises: Clips) ->
 def test_the_network_runs_on_while_a_text_is_searched_for(loaded: Load, noises: Clips) -> None:
     has_run_twice = threading.Event()
     recognizer = WatchedRecognizer(loaded("wav2vec2-group"))
-    later = replace(recognizer, before=lambda _batch: len(recognizer.sizes) >= 2 and has_run_twice.set())
-    engine = Engine(later, read=library_of(noises))
+
+    def before(_batch: Batch) -> None:
+        if len(recognizer.sizes) >= 2:
+            has_run_twice.set()
+
+    engine = Engine(replace(recognizer, before=before), read=library_of(noises))
     decoder = Aside(before=lambda: has_run_twice.wait(10) or pytest.fail("the network waited for the decoder"))
     assert None not in texts(transcribe(engine, names(noises), decoder, max_clips=1))
 

@@ -13,15 +13,9 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError, brief
-from thano_duckdb.language.language_model import (
-    BUNDLED,
-    FOLDER,
-    OF_THE_MODEL,
-    LanguageModel,
-    find_file,
-    resolve_language_model,
-)
+from thano_duckdb.language.language_model import FOLDER, LanguageModel, find_file, resolve_language_model
 from thano_duckdb.models import bundled
+from thano_duckdb.models.built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
 
@@ -110,7 +104,7 @@ class DecoderChoice:
             if find_file(model.folder / FOLDER) is not None:
                 self.session.notice(
                     f"The model {brief(model.name)} has a language model in its folder, which is not used: "
-                    f"OPTIONS (language_model='{OF_THE_MODEL}') uses it, and language_model=NULL says not to."
+                    f"OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses it, language_model=NULL does not."
                 )
         if value is None:
             return None
@@ -131,8 +125,8 @@ class DecoderChoice:
         from thano_duckdb.speech.decoding.beam_library import problem
 
         if (why := problem()) is None:
-            return BUNDLED
-        self.session.notice(f"The texts are written without the language model '{BUNDLED}': {why}.")
+            return LANGUAGE_MODEL
+        self.session.notice(f"The texts are written without the language model '{LANGUAGE_MODEL}': {why}.")
         return None
 
     def _may_read(self, path: Path) -> bool:

@@ -30,7 +30,7 @@ def frame_scores(log_probs: NDArray[np.floating], n_labels: int | None = None) -
 def random_log_probs(rng: np.random.Generator, n_frames: int, n_labels: int, spread: float) -> NDArray[np.float64]:
     """Normalised scores, shape (frames, labels); with a small spread nothing is pruned."""
     logits = rng.uniform(0, spread, (n_frames, n_labels))
-    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)  # type: ignore[no-any-return]
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
 
 def written(frames: str, pause: float = 0.001) -> NDArray[np.float64]:
