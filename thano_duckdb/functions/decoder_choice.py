@@ -13,9 +13,10 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError, brief
-from thano_duckdb.language.language_model import FOLDER, LanguageModel, find_file, resolve_language_model
+from thano_duckdb.language.language_model import LanguageModel, resolve_language_model
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
 
@@ -97,11 +98,11 @@ class DecoderChoice:
     def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
         if "language_model" in options:
             value = options["language_model"]
-        elif model.folder == bundled.MODEL_FOLDER and find_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
+        elif model.folder == bundled.MODEL_FOLDER and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
             value = self._bundled_if_usable()
         else:
             value = None
-            if find_file(model.folder / FOLDER) is not None:
+            if ngram_file(model.folder / LANGUAGE_MODEL_FOLDER) is not None:
                 self.session.notice(
                     f"The model {brief(model.name)} has a language model in its folder, which is not used: "
                     f"OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses it, language_model=NULL does not."
