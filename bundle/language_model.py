@@ -1,7 +1,7 @@
 """Build the English language model of this package: `python -m bundle.language_model CORPORA`.
 
-CORPORA is a folder that holds lm_text (*.txt) and ljspeech_text (sentences.txt), one sentence a line, and an4,
-kathleen_arctic and ljspeech_part1 (manifest.csv), whose test sentences are taken out. Writes
+CORPORA is a folder that holds the files in TEXTS, one sentence a line, and an4, kathleen_arctic and ljspeech_part1
+(manifest.csv), whose test sentences are taken out. Writes
 thano_duckdb/models/bundled/english_language_model: the n-grams, and attrs.json with the weights for decoding. Each run
 gives the same bytes.
 """
@@ -25,6 +25,14 @@ from thano_duckdb.models.bundled import LANGUAGE_MODEL_FOLDER, dataset_folder
 from thano_duckdb.speech.normalize import normalize
 
 SEED = 2022
+TEXTS = (
+    "lm_text/common_voice_sentences.txt",
+    "lm_text/librispeech_train_clean_100.txt",
+    "lm_text/moby_dick.txt",
+    "lm_text/novels.txt",
+    "ljspeech_text/sentences.txt",
+)
+"""Not the addresses of presidents, for whose phrases those of everyday speech would have to give way."""
 N_GENERATED = 12_000
 """Lines of spelling, numbers, dates and commands: without them, spelled letters and digits become words."""
 PRUNE = 4e-7
@@ -35,7 +43,7 @@ _TEXT = """
     CREATE TABLE sentences AS
     SELECT thano_normalize(text) AS text
     FROM read_csv(
-        ['{corpora}/lm_text/*.txt', '{corpora}/ljspeech_text/*.txt'],
+        {files},
         columns = {{'text': 'VARCHAR'}}, delim = '\x01', quote = '', escape = '', header = false, auto_detect = false
     )
 """
@@ -73,7 +81,7 @@ def build(corpora: Path, *, prune: float, n_generated: int) -> Path:
     """Build the model in a registry that is thrown away; returns a copy of its file in a temporary folder."""
     home = Path(tempfile.mkdtemp())
     with thano_duckdb.connect(model_home=home) as con:
-        con.execute(_TEXT.format(corpora=corpora))
+        con.execute(_TEXT.format(files=[str(corpora / name) for name in TEXTS]))
         con.execute(_TEST.format(corpora=corpora, tutorial=dataset_folder("librispeech_data")))
         generated = normalize(pa.array(list(generated_lines(n_generated, SEED))))
         con.register("generated", pa.table({"text": generated}))

@@ -58,6 +58,8 @@ def test_every_macro_is_documented() -> None:
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) | {"thano_normalize", "thano_word_errors"}
     behind_statements = {
         "thano_build",
+        "thano_build_language_model",
+        "thano_upload_language_model",
         "thano_keeps",
         "thano_pooled_rate",
         "thano_group_scores",
