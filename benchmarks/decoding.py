@@ -1,10 +1,12 @@
 """What a language model and hotwords do to the error rates, and what they cost.
 
-`python -m benchmarks decoding [LANGUAGE_MODEL]`: a name, or the path of an ARPA file or KenLM binary; by default `en`.
+`python -m benchmarks decoding [--language-model NAME]`: a name, or the path of an ARPA file or KenLM binary; by default
+`en`.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import random
 import time
@@ -24,6 +26,7 @@ from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.language.language_model import resolve_language_model
 from thano_duckdb.models import bundled
+from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.decoding.beam import LM_WEIGHT, WORD_SCORE, BeamDecoder
@@ -70,8 +73,11 @@ def clip_sets() -> list[ClipSet]:
     return sets
 
 
-def main(language_model: str = "en") -> None:
+def main(*arguments: str) -> None:
     """Run the network once over each set, and decode what it gives in several ways."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--language-model", default=LANGUAGE_MODEL)
+    language_model = parser.parse_args(arguments).language_model
     recognizer = CtcRecognizer(AcousticModel.load(bundled.MODEL_FOLDER, device="cpu", precision="float32"))
     model = resolve_language_model(language_model, Registry(model_home(None, "")))
     assert model is not None

@@ -40,10 +40,9 @@ def con(bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def rows(con: thano_duckdb.Connection, options: str, columns: str = "predicted") -> list[tuple[Any, ...]]:
-    query = (
-        f"SELECT {columns} FROM (PREDICT USING Wav2Vec2TinyEn OPTIONS ({options}) AS FROM clips) ORDER BY audio_path"
-    )
-    return con.sql(query).fetchall()
+    predict = f"PREDICT USING Wav2Vec2TinyEn OPTIONS ({options}) AS FROM clips"
+    found: list[tuple[Any, ...]] = con.sql(f"SELECT {columns} FROM ({predict}) ORDER BY audio_path").fetchall()
+    return found
 
 
 def wer(con: thano_duckdb.Connection, options: str) -> float:
