@@ -46,7 +46,7 @@ _DECODING = (
         "lm_weight",
         "weight of the language model beside the acoustic one",
         ValueKind.NUMBER,
-        default_in_words="the language model's own, else 0.7",
+        default_in_words="the language model's own, else 0.8",
         at_least=0,
         at_most=100,
         used_by=_TRANSCRIBE,

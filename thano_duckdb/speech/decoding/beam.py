@@ -23,7 +23,7 @@ from .hotwords import HotwordList, hotword_list
 from .pieces import best_texts, cut_at_pauses
 from .vocabulary import Vocabulary
 
-LM_WEIGHT = 0.7
+LM_WEIGHT = 0.8
 WORD_SCORE = 2.0
 BEAM_WIDTH = 100
 HOTWORD_WEIGHT = 6.0

@@ -19,7 +19,7 @@ from .beam_library import Beam
 
 MAX_BEAMS = 32
 """Hypotheses that count; the others are too unlikely to change a probability."""
-_CONSTANT, _POSTERIOR, _LABELS, _TEXT = 1.72, 0.24, 3.04, 7.95
+_CONSTANT, _POSTERIOR, _LABELS, _TEXT = 1.77, 0.24, 2.98, 7.68
 _MIN_POSTERIOR = 1e-3
 
 

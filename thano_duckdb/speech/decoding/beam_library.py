@@ -29,9 +29,9 @@ from .beam_columns import MIN_PROBABILITY, SPACE
 PACKAGE = "ctc-beam-decoder"
 MAX_LOADED = 2
 """Decoders that stay loaded: a language model takes some ten MiB of memory."""
-PRUNE_LOG_PROB = -10.0
+PRUNE_LOG_PROB = -12.0
 """Hypotheses that score this much lower than the best one of a frame are dropped."""
-MIN_LABEL_LOG_PROB = -6.0
+MIN_LABEL_LOG_PROB = -7.0
 """Labels that are less likely are not tried in a frame, except the best one."""
 
 
