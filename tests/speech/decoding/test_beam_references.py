@@ -16,7 +16,7 @@ from thano_duckdb.language.language_model import LanguageModel
 from thano_duckdb.models import bundled
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.decoding import beam_library
-from thano_duckdb.speech.decoding.beam import BeamDecoder
+from thano_duckdb.speech.decoding.beam import LM_WEIGHT, WORD_SCORE, BeamDecoder
 from thano_duckdb.speech.decoding.beam_columns import BeamColumns
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
@@ -96,15 +96,26 @@ def test_without_a_language_model_the_texts_are_the_library_s_own(clips: Any, ho
 def test_with_a_language_model_the_texts_are_those_of_pyctcdecode(
     clips: Any, language_model: LanguageModel, hotwords: tuple[str, ...]
 ) -> None:
-    """`pip install --no-deps --target FOLDER pyctcdecode pygtrie kenlm-ex`, and FOLDER in PYTHONPATH."""
+    """`pip install --no-deps --target FOLDER pyctcdecode pygtrie kenlm-ex`, and FOLDER in PYTHONPATH.
+
+    It too is made to write the end of the sentence: else it takes a text that ends in a space for one with another,
+    unknown, word.
+    """
     pyctcdecode = pytest.importorskip("pyctcdecode")
     labels, matrices = all_log_probs(clips)
     reference = pyctcdecode.build_ctcdecoder(
-        labels, str(language_model.path), list(language_model.unigrams() or ()), alpha=0.7, beta=2.0
+        [*labels, "</s>"],
+        str(language_model.path),
+        [*(language_model.unigrams() or ()), "</s>"],
+        alpha=LM_WEIGHT,
+        beta=WORD_SCORE,
     )
-    expected = [
-        reference.decode_beams(each, **SETTINGS, hotwords=list(hotwords), hotword_weight=6.0)[0][0] for each in matrices
-    ]
+    expected = []
+    for each in matrices:
+        ended = np.pad(each, ((0, 2), (0, 1)), constant_values=-34.5)
+        ended[-2, labels.index(" ")] = ended[-1, -1] = 0.0
+        found = reference.decode_beams(ended, **SETTINGS, hotwords=list(hotwords), hotword_weight=6.0)
+        expected.append(found[0][0].removesuffix("</s>").strip())
     assert ours(clips, language_model=language_model, hotwords=hotwords) == expected
 
 
