@@ -28,7 +28,7 @@ def test_transcribe_gives_text_confidence_duration_and_words(
     row = an4_con.execute(f"SELECT thano_transcribe('{an4_model}', audio_path) FROM an4 WHERE id = 0").fetchone()
     assert row is not None
     transcript = row[0]
-    assert set(transcript) == {"text", "confidence", "duration", "words", "error"}
+    assert set(transcript) == {"text", "confidence", "duration", "words", "error", "alternatives", "hotwords"}
     assert transcript["error"] is None
     assert transcript["duration"] == pytest.approx(sf.info(an4_clip).duration)
     assert 0 < transcript["confidence"] <= 1
