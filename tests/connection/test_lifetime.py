@@ -178,6 +178,9 @@ def model_statements(folder: Path) -> list[str]:
         "GET THANOSQL MODEL Wav2Vec2TinyEn OPTIONS (model_name='m')",
         "GET THANOSQL DATASET librispeech_data",
         "FROM thano_delete_model('m')",
+        "BUILD LANGUAGE MODEL m AS SELECT 'a b' AS text",
+        "SELECT thano_build_language_model('m', '{}', text) FROM (SELECT 'a b' AS text)",
+        f"UPLOAD LANGUAGE MODEL m FROM '{folder}'",
     ]
 
 

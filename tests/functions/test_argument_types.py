@@ -166,6 +166,7 @@ def test_structs_of_audio_that_disagree_are_refused(con: thano_duckdb.Connection
         "SELECT thano_transcribe({model}, 'a.wav').text",
         "FROM thano_training({model})",
         "FROM thano_delete_model({model})",
+        "SELECT thano_perplexity('a', {model})",
     ],
 )
 def test_names_of_models_are_cast(con: thano_duckdb.Connection, call: str) -> None:

@@ -51,7 +51,10 @@ class Request:
         return bool(last.type == duckdb.StatementType.SELECT)
 
 
-_CHANGING_FUNCTION = re.compile(r"\b_?thano_(build|upload_model|delete_model|get_model|get_dataset)\b", re.IGNORECASE)
+_CHANGING_FUNCTION = re.compile(
+    r"\b_?thano_(build|build_language_model|upload_model|upload_language_model|delete_model|get_model|get_dataset)\b",
+    re.IGNORECASE,
+)
 
 NO_TEXT = Request("", "", None)
 """For a method of DuckDB's that takes no SQL text."""

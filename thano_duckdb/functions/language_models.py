@@ -7,6 +7,7 @@ failed halfway: its texts are not taken.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import weakref
@@ -92,6 +93,10 @@ class _Collector:
         """Remove the bar."""
         self.bar.close()
         self.bar = self._new_bar()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the end of the process modules may be gone
+            self.bar.close()  # of a query that failed
 
 
 _without_statement: weakref.WeakKeyDictionary[Session, _Collector] = weakref.WeakKeyDictionary()
@@ -198,9 +203,9 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
     chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
     overwrite = chosen.get("overwrite", False)
     with session.access() as access:
-        model = _resolve_file(session, file, access)
         session.check_changes_allowed(access, StatementKind.UPLOAD_LANGUAGE_MODEL)
-    session.registry.check_free(name, overwrite=overwrite, is_language_model=True)
+        session.registry.check_free(name, overwrite=overwrite, is_language_model=True)
+        model = _resolve_file(session, file, access)
     with session.registry.stage() as folder:
         _interruptible(session, lambda: check_language_model(model), lambda: None)
         copy_language_model(model, folder)

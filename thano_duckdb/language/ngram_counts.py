@@ -85,7 +85,8 @@ class TextStore:
 
     def keep_only(self, chunks: Iterable[int]) -> None:
         """Drop the sentences of all other chunks: those of a statement that failed."""
-        self.connection.execute("DELETE FROM sentence WHERE NOT list_contains(?, chunk)", [list(chunks)])
+        kept = "SELECT unnest(?::BIGINT[])"
+        self.connection.execute(f"DELETE FROM sentence WHERE chunk NOT IN ({kept})", [list(chunks)])
 
     def hold_out(self, share: float) -> tuple[str, ...]:
         """Take out a share of the sentences, chosen by their content: equal ones are all in or all out."""
@@ -162,6 +163,7 @@ def number_words(store: TextStore) -> None:
         ) AS ids
         FROM sentence
     """)
+    run("DROP TABLE sentence")
 
 
 def count_ngrams(store: TextStore, order: int) -> None:
