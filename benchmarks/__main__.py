@@ -7,7 +7,7 @@ import itertools
 import subprocess
 import sys
 
-ALL = ("rewriter", "start", "single_clip", "overhead", "peers", "training", "scale", "host", "gpu")
+ALL = ("rewriter", "start", "single_clip", "overhead", "peers", "training", "scale", "language_model", "host", "gpu")
 
 
 def main() -> int:

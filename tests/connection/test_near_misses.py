@@ -24,7 +24,7 @@ from thano_duckdb import DialectError, ModelError, ThanoError, ThanoWarning
         ("EXPLAIN PREDICT @@m AS SELECT 1", "USING is missing"),
         ("@@PREDCT USING m AS SELECT 1", "Did you mean PREDICT USING?"),
         ("@@BUILD MODL m USING x AS SELECT 1", "Did you mean BUILD MODEL?"),
-        ("BUILD @@LANGUAGE MODL m AS FROM t", "write BUILD LANGUAGE MODEL name"),
+        ("BUILD @@LANGUAGE MODL m AS FROM t", "BUILD LANGUAGE is followed by MODEL"),
         ("@@BUILD LANGAUGE MODEL m AS FROM t", "Did you mean BUILD LANGUAGE MODEL?"),
         ("@@UPLOAD MODLE m FROM 'x'", "Did you mean UPLOAD MODEL?"),
         ("@@DELET MODEL m", "Did you mean DELETE MODEL?"),

@@ -17,7 +17,7 @@ from .statements.copy_from import suffix_of
 
 _BEFORE_A_STATEMENT = frozenset({";", "(", "as", "explain", "analyze", "union", "all"})
 _USING = frozenset({"predict", "evaluate"})
-_KEYWORDS = {" ".join(syntax.words[:2]): syntax.keywords for syntax in SYNTAXES if len(syntax.words) > 1}
+_KEYWORDS = {" ".join(syntax.words[:2]): syntax.keywords for syntax in reversed(SYNTAXES) if len(syntax.words) > 1}
 _LOOKS_ALIKE = 0.8
 
 
@@ -40,7 +40,7 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
         return DialectError(problem, tokens.sql, tokens.starts[at])
 
     if second == "language" and f"{first} {second}" in _KEYWORDS and tokens.word(index + 2) != "model":
-        return error(f"{typed} is followed by MODEL: write {_KEYWORDS[f'{first} {second}']} name ..", index + 1)
+        return error(f"{typed} is followed by MODEL", index + 1)
     if f"{first} {second}" in _KEYWORDS or not second:
         return None
     if first in ("describe", "desc", "show") and second in ("model", "models"):

@@ -65,6 +65,7 @@ class TextStore:
         self.connection = duckdb.connect(config=settings)
         # Joins run as they are written: the optimizer underestimates joins over part of an n-gram a hundredfold.
         self.connection.execute("SET disabled_optimizers = 'join_order'")
+        self.connection.execute("SET enable_progress_bar = false")  # the statement has one of its own
         self.connection.execute("CREATE TABLE sentence (chunk BIGINT, text VARCHAR)")
         self._numbers = itertools.count()
 

@@ -17,6 +17,7 @@ from .syntax import AFTER_A_QUERY, Beginning, Syntax, written_at
 
 _LISTS = {
     "MODEL": "SELECT * FROM thano_models() WHERE kind <> 'built-in'",
+    "LANGUAGE MODEL": "SELECT * FROM thano_models() WHERE kind = 'language model'",
     "THANOSQL MODEL": "SELECT * FROM thano_models()",
     "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
     "TABLE": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
@@ -28,7 +29,7 @@ _SYNONYMS = {"MODELS": "MODEL", "TABLES": "TABLE", "DATASETS": "DATASET"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListAll(Node):
-    """`LIST MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
+    """`LIST MODEL`, `LIST LANGUAGE MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
 
     Attributes:
         what: the words after LIST, in capitals.
@@ -42,6 +43,8 @@ class ListAll(Node):
         """Read what follows LIST and MODEL, TABLE or THANOSQL."""
         what = reader.tokens.word(reader.index - 1).upper()
         what = _SYNONYMS.get(what, what)
+        if reader.tokens.word(reader.index - 2) == "language":
+            what = f"LANGUAGE {what}"
         if what == "THANOSQL":
             what, keyword = _thanosql(reader, "LIST", keyword)
             what = f"THANOSQL {what}"
@@ -182,6 +185,8 @@ def _list_is_unambiguous(beginning: Beginning) -> bool:
     _list, second, third, _fourth = beginning.words
     if second == "thanosql":
         return third in ("model", "models", "dataset", "datasets")
+    if second == "language":
+        return third in ("model", "models")
     if second in ("models", "tables"):
         return not beginning.is_first
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
@@ -202,7 +207,7 @@ def _delete_is_unambiguous(beginning: Beginning) -> bool:
 SYNTAXES = (
     *(
         Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
-        for what in ("MODEL", "MODELS", "TABLE", "TABLES", "THANOSQL")
+        for what in ("MODEL", "MODELS", "LANGUAGE MODEL", "LANGUAGE MODELS", "TABLE", "TABLES", "THANOSQL")
     ),
     Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
     Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
