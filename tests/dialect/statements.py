@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 NAMES = st.sampled_from(
     [
         *("predict", "evaluate", "convert", "build", "fit", "print", "search", "list", "get", "upload", "delete"),
-        *("copy", "model", "audio", "image", "thanosql", "dataset", "options", "keyword", "text", "x", "t"),
+        *("copy", "model", "audio", "image", "thanosql", "dataset", "options", "keyword", "language", "text", "x", "t"),
     ]
 )
 STRINGS = st.sampled_from(
