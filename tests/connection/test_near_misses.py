@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import warnings
 from pathlib import Path
 
 import duckdb
@@ -64,6 +66,25 @@ def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
     assert "OPTIONS" not in str(refusal.value)
     con.execute("CREATE TABLE models AS SELECT 1 AS a")
     assert con.execute("SHOW MODELS").fetchall()[0][0] == "a"
+
+
+def test_copy_of_a_folder_that_duckdb_reads_warns_that_its_audio_is_not(
+    con: thano_duckdb.Connection, tmp_path: Path, an4_clip: str
+) -> None:
+    (tmp_path / "notes.csv").write_text("audio_path\n")  # DuckDB reads the CSV files of a folder
+    con.execute("CREATE TABLE t (audio_path VARCHAR)")
+    with warnings.catch_warnings(action="error"):
+        assert con.execute(f"COPY t FROM '{tmp_path}'").fetchall() == [(0,)]
+    shutil.copy(an4_clip, tmp_path)
+    advice = rf"only the CSV files.*COPY t OPTIONS \(if_exists='append'\) FROM '{re.escape(str(tmp_path))}'"
+    with pytest.warns(ThanoWarning, match=advice):
+        con.execute(f"COPY t FROM '{tmp_path}'")
+    with pytest.warns(ThanoWarning, match=advice):
+        con.sql(f"SELECT 1; COPY t FROM '{tmp_path}'")
+    with warnings.catch_warnings(action="error"):
+        con.execute(f"COPY t FROM '{tmp_path}/notes.csv'")
+        con.execute(f"COPY t FROM '{tmp_path}' (FORMAT csv)")
+        con.execute(f"COPY t TO '{tmp_path}/copy.csv'")
 
 
 def test_list_models_and_drop_model(con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
