@@ -65,7 +65,9 @@ def hint(sql: str) -> str | None:
         if words[0] == "show" and words[1:] in (["model"], ["models"]):
             return _LISTS
     copied = next(plain_copies(sql), None)
-    return copied and f"For a folder of audio write {copied.with_options('replace')}."
+    if copied is None:
+        return None
+    return f"For a folder of audio write {copied.with_options('replace')}."
 
 
 @dataclass(frozen=True, slots=True)

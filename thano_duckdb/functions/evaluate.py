@@ -46,7 +46,11 @@ def _utterances(rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
     return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
 
 
-_ROWS = arguments.rows(reference=arguments.text("the reference"), hypothesis=arguments.text("the hypothesis"))
+_ROWS = arguments.rows(
+    reference=arguments.text("the reference"),
+    hypothesis=arguments.text("the hypothesis"),
+    duration=arguments.number("the duration"),
+)
 
 FUNCTIONS = (
     Function("_thano_scores", per_row(evaluate, SCORES), SCORES, (_ROWS,)),
