@@ -166,7 +166,7 @@ def test_an_option_of_another_type_is_refused_in_one_sentence(
 
 def test_options_that_are_a_variant_are_refused_in_one_sentence(con: thano_duckdb.Connection) -> None:
     for call in ("thano_transcribe('Wav2Vec2TinyEn', 'a.wav', {})", "thano_audio_info('a.wav', {})"):
-        with pytest.raises(ThanoError, match="^the options"):
+        with pytest.raises(ThanoError, match=r"^the options"):
             con.execute("SELECT " + call.format("'{}'::VARIANT")).fetchall()
 
 
