@@ -144,6 +144,8 @@ def show(
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
         max_rows: how many clips are shown at most; the summary above them covers all.
 
+    Players are read within the `max_bytes`, `max_duration` and `timeout` of the connection that a relation is from.
+
     Returns:
         A page that a notebook shows and that `page.save('page.html')` writes: one file, no script, no network.
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
@@ -102,6 +103,11 @@ class Connection:
     def access(self) -> AbstractContextManager[Access]:
         """What the database lets a statement read and write, within the block."""
         return self._session.access()
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take, unless a statement says otherwise."""
+        return self._settings.read_limits
 
     # Methods that take SQL text
 

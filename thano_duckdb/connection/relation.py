@@ -16,9 +16,15 @@ from typing import Any, Protocol
 import duckdb
 from duckdb import DuckDBPyRelation
 
+from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
+
 
 class RelationOwner(Protocol):
     """The connection of a relation, as far as a relation needs it."""
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one of its clips may take."""
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
@@ -48,6 +54,12 @@ def adopt(result: Any, owner: RelationOwner) -> Any:
     if isinstance(result, Relation):
         _owners.setdefault(result, owner)
     return result
+
+
+def limits_of(result: object) -> ReadLimits:
+    """What reading a clip of a result may take: as its connection says where it is a relation of ours."""
+    owner = _owners.get(result) if isinstance(result, Relation) else None
+    return DEFAULT_LIMITS if owner is None else owner.read_limits
 
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
