@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from .errors import ThanoWarning
+from .errors import ThanoWarning, on_one_line
 from .masking import mask_secrets
 
 T = TypeVar("T")
@@ -74,8 +74,8 @@ def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any)
 
 
 def warn(message: str) -> None:
-    """Warn with our own class, pointing at the user's line; secrets in the message are masked."""
-    message = mask_secrets(message)
+    """Warn with our own class, pointing at the user's line; the message is masked and cleaned as that of an error."""
+    message = mask_secrets(on_one_line(message))
     if _cell_variables.get() is not None:
         warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
         return

@@ -164,3 +164,24 @@ def test_the_paths_of_the_later_tutorials_are_those_of_the_data_set(
     shutil.copy(an4_clip, tmp_path / path)
     con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
     assert con.sql("SELECT count(*) FROM clips").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "GET THANOSQL MODEL 'hf://facebook/hu\nbert'",
+        "UPLOAD MODEL mine FROM 'models/mi\nne'",
+        "UPLOAD MODEL mine FROM 'models/mi\u2028ne'",
+        "PREDICT USING 'mi\r\nne' AS SELECT 'a.wav' AS audio_path",
+        "DELETE MODEL 'mi\nne'",
+        "FROM thano_audio('no\nsuch')",
+        "FROM thano_training('no\nsuch')",
+        "FROM thano_get_dataset('no\nsuch')",
+        "SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', '{\"dev\nice\": 1}')",
+    ],
+)
+def test_a_name_with_a_line_end_leaves_the_message_on_one_line(con: thano_duckdb.Connection, sql: str) -> None:
+    with pytest.raises(ThanoError) as refusal:
+        con.execute(sql).fetchall()
+    message = refusal.value.problem if isinstance(refusal.value, DialectError) else str(refusal.value)
+    assert len(message.splitlines()) == 1
