@@ -13,6 +13,7 @@ from fsspec.asyn import get_loop
 from fsspec.config import conf
 
 from . import timeouts
+from .event_loop import wait_for
 from .failure import UnreadableAudioError, one_line
 from .limited_file import LimitedFile
 from .limits import ReadLimits
@@ -32,7 +33,7 @@ def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> 
     # fsspec keeps the session, and has the user's configuration. It is given the plain URL: it must not interpret it.
     filesystem = fsspec.filesystem(protocol, get_client=new_session, **options(protocol))  # type: ignore[no-untyped-call]
     work = _download(filesystem, url, into, limits)
-    asyncio.run_coroutine_threadsafe(work, get_loop()).result()  # type: ignore[no-untyped-call]
+    wait_for(work, get_loop())  # type: ignore[no-untyped-call]
 
 
 def options(protocol: str) -> dict[str, Any]:
