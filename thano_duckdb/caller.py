@@ -1,7 +1,7 @@
 """The user's frame: whose variables DuckDB scans, and where warnings point; and how warnings are shown.
 
 DuckDB finds `SELECT * FROM my_dataframe` among the variables of the frame that calls it, which behind our connection
-would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
+would be one of our own. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
 cell no frame holds them: there `in_cell` provides them.
 """
 

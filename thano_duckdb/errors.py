@@ -1,4 +1,4 @@
-"""Every error and warning of ours: one tree, each message one readable sentence with the remedy.
+"""The errors and warnings that users see: one tree, each message one readable sentence with the remedy.
 
 Importing this module costs nothing, and every other module may do so. Messages never hold a password or a signature.
 """
@@ -28,7 +28,7 @@ class ThanoError(Exception):
 
 
 class DialectError(ThanoError):
-    """A statement of ours that is wrong, with the position of the mistake in the text.
+    """One of our statements that is wrong, with the position of the mistake in the text.
 
     Attributes:
         problem: the sentence without the position.
@@ -118,7 +118,9 @@ class ModelInUseError(RegistryError):
 
 
 class AudioError(ThanoError):
-    """A clip that cannot be read, in a statement that stops at the first one (`on_error='fail'`).
+    """Audio that is refused: a column that holds none, files that the database may not read, a folder without any.
+
+    A single clip that cannot be read is NULL instead, unless a statement stops at the first one (`on_error='fail'`).
 
     Example:
         >>> import thano_duckdb

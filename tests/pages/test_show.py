@@ -148,7 +148,7 @@ def test_totals_cover_all_rows_though_few_are_shown() -> None:
 
 def test_a_failed_clip_shows_its_reason_and_its_reference() -> None:
     text = Markup(thano_duckdb.show([{"audio_path": "/no.wav", "predicted": None, "text": "HELLO"}]).html).text
-    assert "No such file: /no.wav" in text
+    assert "No such file: /no.wav." in text
     assert "reference: HELLO" in text
 
 

@@ -1,6 +1,6 @@
 """Downloads on fsspec's event loop, which another thread can cancel.
 
-At its end Python joins the threads of every executor, and one of ours may be waiting for a dead server.
+At its end Python joins the threads of every executor, and one of our own may be waiting for a dead server.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
                     f"It did not arrive within {limits.timeout_s:g} s; the option 'timeout' allows more."
                 ) from error
             raise UnreadableAudioError(
-                f"The server did not answer within {timeouts.CONNECT_S} to {timeouts.READ_S} s."
+                f"The server did not answer: no connection within {timeouts.CONNECT_S} s, or nothing for "
+                f"{timeouts.READ_S} s after it."
             ) from error
         except (aiohttp.ClientError, zlib.error, ValueError) as error:
             raise UnreadableAudioError(_reason(error, trail, into)) from error

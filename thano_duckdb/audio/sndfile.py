@@ -64,7 +64,7 @@ class SndfileSound(OpenSound):
     raw: RawAudio
 
     def blocks(self, start_frame: int = 0) -> Iterator[Block]:
-        """As `OpenSound`.
+        """See `OpenSound`.
 
         16-bit PCM comes as int16: dividing it afterwards is three times as fast as libsndfile's conversion.
         """

@@ -57,7 +57,7 @@ def adopt(result: Any, owner: RelationOwner) -> Any:
 
 
 def limits_of(result: object) -> ReadLimits:
-    """What reading a clip of a result may take: as its connection says where it is a relation of ours."""
+    """What reading a clip of a result may take: as its connection says where it is one of our relations."""
     owner = _owners.get(result) if isinstance(result, Relation) else None
     return DEFAULT_LIMITS if owner is None else owner.read_limits
 
@@ -68,7 +68,7 @@ def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def run(self: Relation, /, *args: Any, **kwargs: Any) -> Any:
         owner = _owners.get(self)
-        if owner is None:  # made by DuckDB's own code on the way to a relation of ours
+        if owner is None:  # made by DuckDB's own code on the way to one of our relations
             return method(self, *args, **kwargs)
         with owner.reading(self):
             return adopt(owner.call(method, self, *args, **kwargs), owner)

@@ -23,7 +23,7 @@ _LOOKS_ALIKE = 0.8
 
 
 def near_miss(sql: str) -> DialectError | None:
-    """The error for text that DuckDB's parser refuses, where it is nearly a statement of ours; else None."""
+    """The error for text that DuckDB's parser refuses, where it is nearly one of our statements; else None."""
     tokens = lex(sql)
     for index in range(len(tokens)):
         if index == 0 or tokens.word(index - 1) in _BEFORE_A_STATEMENT:
@@ -89,7 +89,7 @@ class PlainCopy:
         return self.quoted_path[1:-1].replace(quote * 2, quote)
 
     def with_options(self, if_exists: str) -> str:
-        """The statement of ours that reads the audio."""
+        """Our statement that reads the audio."""
         return f"COPY {self.table} OPTIONS (if_exists='{if_exists}') FROM {self.quoted_path}"
 
 

@@ -26,7 +26,7 @@ from .arguments import Argument
 
 @dataclass(frozen=True)
 class Function:
-    """A function of ours as DuckDB registers it.
+    """One of our functions as DuckDB registers it.
 
     Attributes:
         name: its name in SQL.

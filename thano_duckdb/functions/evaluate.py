@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from thano_duckdb.connection.session import Session
-from thano_duckdb.speech.scores import ScoredUtterance, scores
+from thano_duckdb.speech.evaluation_metrics import ScoredUtterance, scores
 
 from . import arguments
 from .arrow import Function, per_row

@@ -118,7 +118,7 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
             return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
         session.check_changes_allowed(access, "GET THANOSQL MODEL")
         overwrite = chosen.get("overwrite", False)
-        session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
+        session.registry.free_name(wanted or name, overwrite=overwrite)  # before anything is downloaded
         resolved = session.resolve(name, access)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 

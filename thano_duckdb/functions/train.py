@@ -74,7 +74,7 @@ def build(
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
-    session.registry.check_free(name, overwrite=chosen.overwrite)
+    session.registry.free_name(name, overwrite=chosen.overwrite)
     examples = [Example(row["audio"], row["text"]) for row in rows or []]
     with session.access() as access:
         check_allowed((example.audio for example in examples), access)
