@@ -86,7 +86,8 @@ def connect(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
-    raw = duckdb.connect(os.fspath(database), read_only=read_only, config=config or {})
+    location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
+    raw = duckdb.connect(location, read_only=read_only, config=config or {})
     return Connection(raw, settings, install=install)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ast
 import collections
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,11 +128,13 @@ def compare(mode: str, baseline: Outcomes, ours: Outcomes, expected: dict[tuple[
 def main() -> None:
     """Run all modes and compare; the exit status says whether the list explains all regressions, and no more."""
     tests, pytest_arguments = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    checkout = tests.parents[1]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that Ctrl-C is ignored
     results: dict[str, Outcomes] = {}
     for mode in MODES:
         _log(mode).unlink(missing_ok=True)
         print(f"{mode}: see {_log(mode)}", flush=True)
-        results[mode] = run(mode, tests.parent, [tests.name], pytest_arguments)
+        results[mode] = run(mode, checkout, [str(tests.relative_to(checkout))], pytest_arguments)
     as_listed, expected = True, read_expected()
     for mode, outcomes in results.items():
         counts = collections.Counter(outcomes.values())
@@ -139,7 +142,7 @@ def main() -> None:
         if mode == "baseline":
             continue
         for test in find_lost(results["baseline"], outcomes):
-            if _passes_when_repeated(mode, tests.parent, test):
+            if _passes_when_repeated(mode, checkout, test):
                 print(f"  passes when repeated: {test}")
                 outcomes[test] = "passed"
         as_listed &= compare(mode, results["baseline"], outcomes, expected)
