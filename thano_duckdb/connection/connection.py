@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
@@ -103,13 +104,18 @@ class Connection:
         """What the database lets a statement read and write, within the block."""
         return self._session.access()
 
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take, unless a statement says otherwise."""
+        return self._settings.read_limits
+
     # Methods that take SQL text
 
     def sql(self, query: Any, *, alias: str = "", params: object = None) -> Any:
-        """Run SQL text of ours or DuckDB's; a query gives a relation, which runs when it is read.
+        """Run SQL text, our statements or DuckDB's; a query gives a relation, which runs when it is read.
 
         Raises:
-            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+            DialectError: one of our statements is not well formed, or names a column or a model that does not exist.
 
         Example:
             >>> import thano_duckdb
@@ -140,7 +146,7 @@ class Connection:
         """Run SQL text; its rows are fetched from this connection, as with DuckDB.
 
         Raises:
-            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+            DialectError: one of our statements is not well formed, or names a column or a model that does not exist.
 
         Example:
             >>> import thano_duckdb
@@ -172,11 +178,11 @@ class Connection:
         return self
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
-        """Parse SQL text of ours or DuckDB's into DuckDB's statements, which `execute` and `sql` take."""
+        """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
         return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
-        """The tables that SQL text of ours or DuckDB's reads."""
+        """The tables that SQL text reads, our statements or DuckDB's."""
         return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing

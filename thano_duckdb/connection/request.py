@@ -61,7 +61,7 @@ def understand(query: str | duckdb.Statement, session: Session) -> Request:
     """Rewrite SQL text, warn of options without effect, and refuse unknown models.
 
     Raises:
-        DialectError: a statement of ours is not well formed, or names a model that does not exist.
+        DialectError: one of our statements is not well formed, or names a model that does not exist.
     """
     if not isinstance(query, str):
         return Request("", query, None)

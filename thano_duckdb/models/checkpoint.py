@@ -1,4 +1,7 @@
-"""Check that a folder is a usable CTC checkpoint in Hugging Face format, without torch or transformers."""
+"""Check that a folder is a complete checkpoint in Hugging Face format, without torch or transformers.
+
+Only loading it tells whether it is a CTC model that the engine can run: see `speech.recognizer.ctc_checkpoint`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection of ours as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
+"""Our connection as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
 
 JupySQL runs a statement again to make a data frame of its result, and loses rows where it assumes that it need not.
 So a cursor runs a statement once, keeps its rows within DuckDB, and gives every reader all of them.
@@ -149,6 +149,7 @@ class Cursor:
                         relation.to_arrow_table(),
                         audio_col=statement.options.text("audio_col") or "",
                         may_read=access.allows,
+                        limits=self._connection.read_limits.changed(statement.options.for_function),
                     )
                 self._cell.pages.append(self.page)
             case Build() | Fit():

@@ -22,8 +22,8 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 class AddingNode(QueryNode):
     """A statement that gives the columns of its query, and columns of its own after them.
 
-    A column of its own replaces one of the same name in the query, in any case of letters. The text alone does not say
-    which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
+    A column of its own replaces one of the same name in the query, whatever the case of its letters. The text alone
+    does not say which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
     """
 
     def added_columns(self) -> list[str]:
@@ -145,12 +145,12 @@ class PrintAudio(AddingNode):
 
 
 SYNTAXES = (
-    Syntax(keywords="PREDICT USING", read=Predict.read, is_query=True),
-    Syntax(keywords="EVALUATE USING", read=Evaluate.read, is_query=True),
+    Syntax(keywords="PREDICT USING", read=Predict.read, stands_as_query=True),
+    Syntax(keywords="EVALUATE USING", read=Evaluate.read, stands_as_query=True),
     Syntax(
         keywords="PRINT AUDIO",
         read=PrintAudio.read,
-        follows_with=True,
-        is_unambiguous=lambda beginning: beginning.words[2] in ("as", "options"),
+        may_follow_with_list=True,
+        cannot_be_names=lambda beginning: beginning.words[2] in ("as", "options"),
     ),
 )
