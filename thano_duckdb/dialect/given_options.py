@@ -56,7 +56,10 @@ class GivenOptions:
 
     def find(self, name: str) -> Given | None:
         """The option as given, or None."""
-        return next((given for given in self.given if given.option.name == name), None)
+        for given in self.given:
+            if given.option.name == name:
+                return given
+        return None
 
     @property
     def for_function(self) -> dict[str, Value]:

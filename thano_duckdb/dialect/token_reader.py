@@ -20,19 +20,18 @@ class TokenReader:
     Attributes:
         tokens: the tokens.
         index: the next one.
+        word: the next one in lower case, to compare with a keyword; empty where the statement ends.
     """
 
     def __init__(self, tokens: Tokens, index: int) -> None:
         self.tokens = tokens
-        self.index = index
         self._start = tokens.starts[index]
+        self._move_to(index)
 
-    @property
-    def word(self) -> str:
-        """The next token in lower case, to compare with a keyword; empty where the statement ends."""
-        words = self.tokens.words
-        word = words[self.index] if self.index < len(words) else ""
-        return "" if word == ";" else word
+    def _move_to(self, index: int) -> None:
+        word = self.tokens.word(index)
+        self.index = index
+        self.word = "" if word == ";" else word
 
     @property
     def at_end(self) -> bool:
@@ -68,7 +67,7 @@ class TokenReader:
 
     def skip(self, count: int = 1) -> None:
         """Move on by `count` tokens."""
-        self.index += count
+        self._move_to(self.index + count)
 
     def span(self) -> Span:
         """From where this reader began to the end of the last token read."""
@@ -128,7 +127,7 @@ class TokenReader:
         self.skip()
         while self.word == ".":
             self.skip(2)
-        self.index = min(self.index, len(self.tokens))
+        self._move_to(min(self.index, len(self.tokens)))
         text = "".join(self.tokens.texts[start : self.index])
         return Name(text, Span(self.tokens.starts[start], self.tokens.end(self.index - 1)))
 

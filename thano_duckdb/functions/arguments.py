@@ -119,13 +119,18 @@ def _of_struct(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:
     kind = column.type
+    if pa.types.is_string(kind):
+        return column
     if pa.types.is_dictionary(kind):  # ENUM, pandas' category
         return _strings(column.cast(kind.value_type), refusal)
     if name := _name_of_no_text(kind):
         raise refusal(name)
-    if pa.types.is_null(kind) or pa.types.is_string(kind):
-        return column.cast(pa.string())
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_integer(kind):
+    if (
+        pa.types.is_null(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_integer(kind)
+    ):
         return column.cast(pa.string())
     # Arrow writes `1` for 1.0, and the microseconds of every time.
     with duckdb.connect() as connection:

@@ -103,6 +103,11 @@ def check(spec: str, registry: Registry, *, allow_external: bool = True) -> None
         resolve(spec, registry, allow_external=allow_external)
 
 
+def is_known(spec: str, registry: Registry) -> bool:
+    """Whether `spec` is the name of a registered or built-in model, for which no other folder need be looked at."""
+    return not is_path(spec) and bool(registry.find(spec) or find_built_in(spec))
+
+
 def local_folder(path: str) -> Path:
     """The absolute folder that a user's path means; `~` and relative paths are resolved."""
     return Path(path).expanduser().absolute()

@@ -67,10 +67,13 @@ def result_of(future: Future[Result], monitor: Cancellable, on_wait: Callable[[]
         Cancelled: `monitor` was cancelled first.
         Exception: what the work raised.
     """
-    while not wait([future], POLL_S).done:
-        monitor.raise_if_cancelled()
-        if on_wait is not None:
-            on_wait()
+    while not future.done():
+        try:
+            future.exception(POLL_S)
+        except TimeoutError:
+            monitor.raise_if_cancelled()
+            if on_wait is not None:
+                on_wait()
     return future.result()
 
 

@@ -36,8 +36,8 @@ class AddingNode(QueryNode):
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the other columns of the query, then its own."""
-        names, added = self.added_columns(), self.added_sql()
-        replaced = [name for name in names if not self._is_audio(name)]
+        names, added, audio = self.added_columns(), self.added_sql(), self._audio
+        replaced = [name for name in names if name.casefold() != audio]
         kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
@@ -54,11 +54,13 @@ class AddingNode(QueryNode):
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where the column of audio itself is replaced; other columns are found when the statement runs."""
         yield from super(AddingNode, self).warnings()
-        if any(map(self._is_audio, self.added_columns())):
+        audio = self._audio
+        if any(name.casefold() == audio for name in self.added_columns()):
             yield f"{self.kind} replaces the column of audio", self.options.span_of("audio_col") or self.keyword
 
-    def _is_audio(self, name: str) -> bool:
-        return name.casefold() == (self.options.text("audio_col") or "").casefold()
+    @property
+    def _audio(self) -> str:
+        return (self.options.text("audio_col") or "").casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
