@@ -7,7 +7,19 @@ import itertools
 import subprocess
 import sys
 
-ALL = ("rewriter", "start", "single_clip", "overhead", "peers", "training", "decoding", "scale", "host", "gpu")
+ALL = (
+    "rewriter",
+    "start",
+    "single_clip",
+    "overhead",
+    "peers",
+    "training",
+    "decoding",
+    "scale",
+    "language_model",
+    "host",
+    "gpu",
+)
 
 
 def main() -> int:

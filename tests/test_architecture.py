@@ -20,7 +20,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("masking",),
     ("errors",),
-    ("option", "caller"),
+    ("option", "caller", "model_name"),
+    ("decoding_options",),
     ("options",),
     ("audio", "monitoring", "dialect"),
     ("models",),
@@ -48,9 +49,11 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "decoding_options.py",
     "options.py",
     "errors.py",
     "masking.py",
+    "model_name.py",
     "audio/formats.py",
 )
 USED_BY_THE_PARTS_BESIDE = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .option import Option, StatementKind, ValueKind
 
@@ -31,79 +32,6 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
     """An option of BUILD and FIT, which the tutorials pass to PREDICT too."""
     return Option(name, description, kind, **fields, used_by=_TRAIN, ignored_by=_TRANSCRIBE)
 
-
-_DECODING = (
-    Option(
-        "language_model",
-        "a name, the path of an ARPA file or KenLM binary, `'en'`, `'model'` (the one in the model's folder), or NULL: "
-        "see [Decoding](docs/decoding.md)",
-        ValueKind.TEXT,
-        default_in_words="`'en'` with `Wav2Vec2TinyEn`, else none",
-        takes_null=True,
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "lm_weight",
-        "weight of the language model beside the acoustic one",
-        ValueKind.NUMBER,
-        default_in_words="the language model's own, else 0.8",
-        at_least=0,
-        at_most=100,
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "word_score",
-        "what each word adds to the score of a text; more of it gives more and shorter words",
-        ValueKind.NUMBER,
-        default_in_words="the language model's own, else 2",
-        at_least=-100,
-        at_most=100,
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "beam_width",
-        "hypotheses that are kept at a time, where there is a language model, hotwords or `n_best`",
-        ValueKind.INTEGER,
-        default=100,
-        at_least=1,
-        at_most=10_000,
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "hotwords",
-        "words and phrases that are likely, such as names: `['Pierre', 'New York']`",
-        ValueKind.TEXTS,
-        default_in_words="none",
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "hotword_weight",
-        "how much hotwords are favoured",
-        ValueKind.NUMBER,
-        default=6.0,
-        at_least=0,
-        at_most=100,
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "hotwords_col",
-        "a column with a list of hotwords for each clip",
-        ValueKind.COLUMN,
-        default_in_words="none",
-        used_by=_TRANSCRIBE,
-        goes_to_function=False,
-    ),
-    Option(
-        "n_best",
-        "how many texts `include='alternatives'` gives",
-        ValueKind.INTEGER,
-        default_in_words="5",
-        at_least=1,
-        at_most=100,
-        used_by=_PREDICT,
-    ),
-)
-"""How texts are written: `functions/decoder_choice.py` acts on them."""
 
 OPTIONS = (
     Option(
@@ -157,7 +85,7 @@ OPTIONS = (
         at_most=MAX_INT32,
         spellings=("max_epochs",),
     ),
-    *_DECODING,
+    *DECODING_OPTIONS,
     Option(
         "batch_size",
         "clips in a batch at most",
@@ -396,7 +324,7 @@ _ELSEWHERE = {
 
 
 def find_option(statement: StatementKind, name: str, *, function: str | None = None) -> Option:
-    """The option that a statement calls `name`, by any spelling, in any case.
+    """The option that a statement calls `name`, by any of its spellings, whatever the case.
 
     Args:
         statement: which takes it.

@@ -77,7 +77,7 @@ def test_a_plain_connection_is_freed_too(tmp_path: Path) -> None:
     database = tmp_path / "my.duckdb"
     con = thano_duckdb.load(duckdb.connect(database))
     con.sql("FROM thano_models()").fetchall()
-    con.close()  # closed and still referenced: nothing of ours keeps the database open
+    con.close()  # closed and still referenced: none of our objects keeps the database open
     check = f"import duckdb; duckdb.connect('{database}').close()"
     subprocess.run([sys.executable, "-c", check], check=True)
 
@@ -178,6 +178,9 @@ def model_statements(folder: Path) -> list[str]:
         "GET THANOSQL MODEL Wav2Vec2TinyEn OPTIONS (model_name='m')",
         "GET THANOSQL DATASET librispeech_data",
         "FROM thano_delete_model('m')",
+        "BUILD LANGUAGE MODEL m AS SELECT 'a b' AS text",
+        "SELECT thano_build_language_model('m', '{}', text) FROM (SELECT 'a b' AS text)",
+        f"UPLOAD LANGUAGE MODEL m FROM '{folder}'",
     ]
 
 

@@ -52,6 +52,7 @@ def test_build_returns_one_row_and_registers_a_language_model(con: thano_duckdb.
     assert 10 < perplexity < 1000
     assert 0 < oov_rate < 0.6
     assert registered(con) == [("mine", 1, "language model")]
+    assert con.sql("SELECT name FROM (LIST LANGUAGE MODEL)").fetchall() == [("mine",)]
     with pytest.raises(RegistryError, match="overwrite"):
         con.execute("BUILD LANGUAGE MODEL mine AS FROM lines")
     con.execute("BUILD LANGUAGE MODEL MINE OPTIONS (overwrite=True, order=2) AS FROM lines")

@@ -34,6 +34,7 @@ BANNER = f"""thano_duckdb {__version__} (DuckDB {duckdb.__version__}). A stateme
 HELP = """PREDICT USING model AS SELECT ..            what is said in the clips of a query (column audio_path)
 EVALUATE USING model AS SELECT ..           its word error rate (columns audio_path and text)
 BUILD MODEL name USING base AS SELECT ..    a model trained on the rows of a query
+BUILD LANGUAGE MODEL name AS SELECT ..      a model of words, from the texts of a query (column text)
 LIST MODEL, LIST THANOSQL MODEL, LIST TABLE
 GET THANOSQL DATASET librispeech_data       some clips to try it with
 COPY table OPTIONS () FROM 'folder'         the clips of a folder as a table

@@ -1,11 +1,11 @@
-"""What OPTIONS of one statement says."""
+"""The options that one statement gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from thano_duckdb.option import Option, StatementKind, Value
-from thano_duckdb.options import OPTIONS, find_option
+from thano_duckdb.options import find_option
 
 from .span import Span
 
@@ -29,7 +29,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class GivenOptions:
-    """What OPTIONS of one statement says, and the defaults of what it omits."""
+    """The options that one statement gives, and the defaults of those that it omits."""
 
     statement: StatementKind
     given: tuple[Given, ...] = ()
@@ -38,10 +38,6 @@ class GivenOptions:
         """The value in effect: the given one, else the default."""
         given = self.find(name)
         return find_option(self.statement, name).default if given is None or given.value is None else given.value
-
-    def takes(self, name: str) -> bool:
-        """Whether the statement has an option of this name."""
-        return any(option.name == name and self.statement in option.used_by for option in OPTIONS)
 
     def text(self, name: str) -> str | None:
         """The value of an option that is a name, a text or a choice."""
@@ -60,7 +56,10 @@ class GivenOptions:
 
     def find(self, name: str) -> Given | None:
         """The option as given, or None."""
-        return next((given for given in self.given if given.option.name == name), None)
+        for given in self.given:
+            if given.option.name == name:
+                return given
+        return None
 
     @property
     def for_function(self) -> dict[str, Value]:

@@ -7,6 +7,7 @@ failed halfway: its texts are not taken.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import weakref
@@ -93,6 +94,10 @@ class _Collector:
         self.bar.close()
         self.bar = self._new_bar()
 
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the end of the process modules may be gone
+            self.bar.close()  # of a query that failed
+
 
 _without_statement: weakref.WeakKeyDictionary[Session, _Collector] = weakref.WeakKeyDictionary()
 
@@ -125,17 +130,15 @@ def collect_text(
     return pa.array([number] * len(texts), pa.int64())
 
 
-def _check(session: Session, name: str | None, options: object) -> LanguageModelOptions:
-    if name is None:
-        raise ThanoError("a build needs the name of the new language model; it is NULL")
+def _check(session: Session, name: str, options: object) -> LanguageModelOptions:
     chosen = LanguageModelOptions(**parse_options(options, "thano_build_language_model", _KIND))
-    session.registry.check_free(name, overwrite=chosen.overwrite, is_language_model=True)
+    session.registry.free_name(name, overwrite=chosen.overwrite, is_language_model=True)
     with session.access() as access:
         session.check_changes_allowed(access, _KIND)
     return chosen
 
 
-def build(session: Session, name: str | None, options: str | None, chunks: list[int] | None) -> list[dict[str, Any]]:
+def build(session: Session, name: str, options: str | None, chunks: list[int] | None) -> list[dict[str, Any]]:
     """BUILD LANGUAGE MODEL: learn from what was collected, and publish.
 
     Args:
@@ -151,7 +154,6 @@ def build(session: Session, name: str | None, options: str | None, chunks: list[
         ThanoError: there is nothing to learn from, or the name or an option is refused.
     """
     chosen = _check(session, name, options)
-    assert name is not None
     if not chunks:
         raise ThanoError("there is nothing to learn from: the query of BUILD LANGUAGE MODEL has no rows")
     collector = _collector(session)
@@ -198,9 +200,9 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
     chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
     overwrite = chosen.get("overwrite", False)
     with session.access() as access:
-        model = _resolve_file(session, file, access)
         session.check_changes_allowed(access, StatementKind.UPLOAD_LANGUAGE_MODEL)
-    session.registry.check_free(name, overwrite=overwrite, is_language_model=True)
+        session.registry.free_name(name, overwrite=overwrite, is_language_model=True)
+        model = _resolve_file(session, file, access)
     with session.registry.stage() as folder:
         _interruptible(session, lambda: check_language_model(model), lambda: None)
         copy_language_model(model, folder)
@@ -261,7 +263,7 @@ def _scorer(session: Session, value: str) -> tuple[LanguageModel, NgramScorer]:
     return load() if session.statement is None else session.statement.pinned(("scorer", value), load)
 
 
-_NAME = arguments.text("the name of the language model")
+_NAME = arguments.text("the name of the language model", required=True)
 _ROWS, _FIGURES = pa.list_(MODEL), pa.list_(FIGURES)
 
 FUNCTIONS = (
@@ -283,7 +285,7 @@ FUNCTIONS = (
         "_thano_upload_language_model",
         per_row(upload, _ROWS),
         _ROWS,
-        (_NAME, arguments.text("the file"), arguments.options),
+        (_NAME, arguments.text("the file", required=True), arguments.options),
         changes_something=True,
     ),
     Function(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
-from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
+from thano_duckdb.errors import Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
@@ -74,8 +74,8 @@ def build(
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
-    session.registry.check_free(name, overwrite=chosen.overwrite)
-    examples = [_example(row["audio"], row["text"]) for row in rows or []]
+    session.registry.free_name(name, overwrite=chosen.overwrite)
+    examples = [Example(row["audio"], row["text"]) for row in rows or []]
     with session.access() as access:
         check_allowed((example.audio for example in examples), access)
         session.check_changes_allowed(access, "BUILD MODEL")
@@ -95,16 +95,6 @@ def _import_training() -> Callable[..., BuildResult]:
     require_libraries()
     importlib.import_module("thano_duckdb.training.run")
     return build_model
-
-
-def _example(audio: object, text: object) -> Example:
-    if not isinstance(audio, str | bytes | None):
-        raise AudioError(
-            f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {type(audio).__name__}"
-        )
-    if not isinstance(text, str | None):
-        raise ThanoError(f"the text of a training row must be VARCHAR, not {type(text).__name__}")
-    return Example(audio, text)
 
 
 def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
@@ -198,5 +188,5 @@ _BUILD = (
 
 FUNCTIONS = (
     Function("_thano_build", per_row(build, EPOCHS), EPOCHS, _BUILD, changes_something=True),
-    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, (arguments.text("the model"),), True),
+    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, (arguments.text("the model", required=True),), True),
 )

@@ -54,6 +54,7 @@ def estimate(store: TextStore, order: int) -> None:
     for k in range(1, order + 1):
         _estimate_contexts(store, k)
         _estimate_ngrams(store, k)
+        store.connection.execute(f"DROP TABLE count{k}")
 
 
 def _estimate_contexts(store: TextStore, k: int) -> None:

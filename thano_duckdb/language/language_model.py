@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from thano_duckdb.errors import ModelError, did_you_mean
+from thano_duckdb.model_name import split_version
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_THE_MODEL
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, read_json
-from thano_duckdb.models.names import split_version
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.models.resolve import is_path, local_folder
 

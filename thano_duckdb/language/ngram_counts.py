@@ -65,6 +65,7 @@ class TextStore:
         self.connection = duckdb.connect(config=settings)
         # Joins run as they are written: the optimizer underestimates joins over part of an n-gram a hundredfold.
         self.connection.execute("SET disabled_optimizers = 'join_order'")
+        self.connection.execute("SET enable_progress_bar = false")  # the statement has one of its own
         self.connection.execute("CREATE TABLE sentence (chunk BIGINT, text VARCHAR)")
         self._numbers = itertools.count()
 
@@ -85,7 +86,8 @@ class TextStore:
 
     def keep_only(self, chunks: Iterable[int]) -> None:
         """Drop the sentences of all other chunks: those of a statement that failed."""
-        self.connection.execute("DELETE FROM sentence WHERE NOT list_contains(?, chunk)", [list(chunks)])
+        kept = "SELECT unnest(?::BIGINT[])"
+        self.connection.execute(f"DELETE FROM sentence WHERE chunk NOT IN ({kept})", [list(chunks)])
 
     def hold_out(self, share: float) -> tuple[str, ...]:
         """Take out a share of the sentences, chosen by their content: equal ones are all in or all out."""
@@ -162,6 +164,7 @@ def number_words(store: TextStore) -> None:
         ) AS ids
         FROM sentence
     """)
+    run("DROP TABLE sentence")
 
 
 def count_ngrams(store: TextStore, order: int) -> None:

@@ -62,3 +62,9 @@ UPLOAD LANGUAGE MODEL calls
 DELETE LANGUAGE MODEL calls@2; DROP LANGUAGE MODEL IF EXISTS calls
 -- becomes
 SELECT * FROM thano_delete_model('calls@2'); SELECT * FROM thano_delete_model('calls', if_exists := true)
+
+-- case: a list
+SELECT name FROM (LIST LANGUAGE MODELS) UNION ALL SELECT name FROM (LIST LANGUAGE MODEL)
+-- becomes
+SELECT name FROM (SELECT * FROM thano_models() WHERE kind = 'language model') UNION ALL SELECT name FROM (SELECT * FROM thano_models() WHERE kind = 'language model')
+

@@ -17,6 +17,7 @@ from .syntax import AFTER_A_QUERY, Beginning, Syntax, written_at
 
 _LISTS = {
     "MODEL": "SELECT * FROM thano_models() WHERE kind <> 'built-in'",
+    "LANGUAGE MODEL": "SELECT * FROM thano_models() WHERE kind = 'language model'",
     "THANOSQL MODEL": "SELECT * FROM thano_models()",
     "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
     "TABLE": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
@@ -28,7 +29,7 @@ _SYNONYMS = {"MODELS": "MODEL", "TABLES": "TABLE", "DATASETS": "DATASET"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListAll(Node):
-    """`LIST MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
+    """`LIST MODEL`, `LIST LANGUAGE MODEL`, `LIST THANOSQL MODEL`, `LIST THANOSQL DATASET` or `LIST TABLE`.
 
     Attributes:
         what: the words after LIST, in capitals.
@@ -42,6 +43,8 @@ class ListAll(Node):
         """Read what follows LIST and MODEL, TABLE or THANOSQL."""
         what = reader.tokens.word(reader.index - 1).upper()
         what = _SYNONYMS.get(what, what)
+        if reader.tokens.word(reader.index - 2) == "language":
+            what = f"LANGUAGE {what}"
         if what == "THANOSQL":
             what, keyword = _thanosql(reader, "LIST", keyword)
             what = f"THANOSQL {what}"
@@ -178,36 +181,38 @@ def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]
     return what, Span(keyword.start, reader.span().end)
 
 
-def _list_is_unambiguous(beginning: Beginning) -> bool:
+def _list_cannot_be_names(beginning: Beginning) -> bool:
     _list, second, third, _fourth = beginning.words
     if second == "thanosql":
         return third in ("model", "models", "dataset", "datasets")
+    if second == "language":
+        return third in ("model", "models")
     if second in ("models", "tables"):
         return not beginning.is_first
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 
-def _get_is_unambiguous(beginning: Beginning) -> bool:
+def _get_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] in ("model", "dataset")
 
 
-def _upload_is_unambiguous(beginning: Beginning) -> bool:
+def _upload_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[3] in ("options", "from")
 
 
-def _delete_is_unambiguous(beginning: Beginning) -> bool:
+def _delete_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] != ")" and beginning.words[3] in (")", ";", "")
 
 
 SYNTAXES = (
     *(
-        Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
-        for what in ("MODEL", "MODELS", "TABLE", "TABLES", "THANOSQL")
+        Syntax(keywords=f"LIST {what}", read=ListAll.read, stands_as_query=True, cannot_be_names=_list_cannot_be_names)
+        for what in ("MODEL", "MODELS", "LANGUAGE MODEL", "LANGUAGE MODELS", "TABLE", "TABLES", "THANOSQL")
     ),
-    Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
-    Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
-    Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
-    Syntax(keywords="DROP MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
+    Syntax(keywords="GET THANOSQL", read=_read_get, cannot_be_names=_get_cannot_be_names),
+    Syntax(keywords="UPLOAD MODEL", read=Upload.read, cannot_be_names=_upload_cannot_be_names),
+    Syntax(keywords="DELETE MODEL", read=Delete.read, cannot_be_names=_delete_cannot_be_names),
+    Syntax(keywords="DROP MODEL", read=Delete.read, cannot_be_names=_delete_cannot_be_names),
     Syntax(keywords="DELETE LANGUAGE MODEL", read=Delete.read),
     Syntax(keywords="DROP LANGUAGE MODEL", read=Delete.read),
 )

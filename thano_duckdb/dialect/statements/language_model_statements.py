@@ -65,7 +65,7 @@ class UploadLanguageModel(Node):
         return f"SELECT * FROM thano_upload_language_model({name}, {file}, {options})", ""
 
 
-def _is_unambiguous(beginning: Beginning) -> bool:
+def _cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] == "model"
 
 
@@ -73,8 +73,8 @@ SYNTAXES = (
     Syntax(
         keywords="BUILD LANGUAGE MODEL",
         read=BuildLanguageModel.read,
-        follows_with=True,
-        is_unambiguous=_is_unambiguous,
+        may_follow_with_list=True,
+        cannot_be_names=_cannot_be_names,
     ),
-    Syntax(keywords="UPLOAD LANGUAGE MODEL", read=UploadLanguageModel.read, is_unambiguous=_is_unambiguous),
+    Syntax(keywords="UPLOAD LANGUAGE MODEL", read=UploadLanguageModel.read, cannot_be_names=_cannot_be_names),
 )

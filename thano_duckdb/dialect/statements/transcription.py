@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from thano_duckdb.dialect.nodes import Name, QueryNode
 from thano_duckdb.dialect.quoting import identifier, json_literal, literal
@@ -24,9 +24,14 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 class AddingNode(QueryNode):
     """A statement that gives the columns of its query, and columns of its own after them.
 
-    A column of its own replaces one of the same name in the query, in any case of letters. The text alone does not say
-    which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
+    A column of its own replaces one of the same name in the query, whatever the case of its letters. The text alone
+    does not say which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
+
+    Attributes:
+        reads: the options that name columns which the function is given.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("audio_col",)
 
     def added_columns(self) -> list[str]:
         """The names of its own columns."""
@@ -38,13 +43,13 @@ class AddingNode(QueryNode):
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the other columns of the query, then its own."""
-        names, added = self.added_columns(), self.added_sql()
-        replaced = [name for name in names if not self._reads(name)]
+        names, added, read_by = self.added_columns(), self.added_sql(), self._read_by
+        replaced = [name for name in names if name.casefold() not in read_by]
         kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
         # What is read is among the columns of the query; DuckDB's COLUMNS may not be empty.
-        read = [option for name in names if (option := self._reads(name))]
+        read = [read_by[name.casefold()] for name in names if name.casefold() in read_by]
         others = f"src.* EXCLUDE ({', '.join(self.column(option).removeprefix('src.') for option in read)})"
         if not replaced:
             return f"SELECT {others}, {added} FROM (", ") AS src"
@@ -57,17 +62,17 @@ class AddingNode(QueryNode):
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where a column that it reads is replaced; other columns are found when the statement runs."""
         yield from super(AddingNode, self).warnings()
-        for option in dict.fromkeys(map(self._reads, self.added_columns())):
+        read_by = self._read_by
+        for option in dict.fromkeys(read_by.get(name.casefold()) for name in self.added_columns()):
             if option is not None:
                 what = option.removesuffix("_col")
                 yield f"{self.kind} replaces the column of {what}", self.options.span_of(option) or self.keyword
 
-    def _reads(self, name: str) -> str | None:
-        """The option that names this column of the query as one to read, or None."""
-        for option in ("audio_col", "hotwords_col"):
-            if self.options.takes(option) and name.casefold() == (self.options.text(option) or "").casefold():
-                return option
-        return None
+    @property
+    def _read_by(self) -> dict[str, str]:
+        """For each column of the query that the function reads, in small letters, the option that names it."""
+        named = ((option, self.options.text(option)) for option in self.reads)
+        return {name.casefold(): option for option, name in named if name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,7 @@ class Predict(AddingNode, TranscribingNode):
     """`PREDICT USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PREDICT
+    reads = ("audio_col", "hotwords_col")
 
     def included(self) -> tuple[str, ...]:
         """What `include` asks for."""
@@ -167,12 +173,12 @@ class PrintAudio(AddingNode):
 
 
 SYNTAXES = (
-    Syntax(keywords="PREDICT USING", read=Predict.read, is_query=True),
-    Syntax(keywords="EVALUATE USING", read=Evaluate.read, is_query=True),
+    Syntax(keywords="PREDICT USING", read=Predict.read, stands_as_query=True),
+    Syntax(keywords="EVALUATE USING", read=Evaluate.read, stands_as_query=True),
     Syntax(
         keywords="PRINT AUDIO",
         read=PrintAudio.read,
-        follows_with=True,
-        is_unambiguous=lambda beginning: beginning.words[2] in ("as", "options"),
+        may_follow_with_list=True,
+        cannot_be_names=lambda beginning: beginning.words[2] in ("as", "options"),
     ),
 )
