@@ -311,7 +311,8 @@ class Connection:
         """
         if self._is_installed:
             return
-        with delayed_interrupts(), self._installing, contextlib.suppress(duckdb.Error, ThanoError):
+        not_now = contextlib.suppress(ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException)
+        with delayed_interrupts(), self._installing, not_now:
             if not self._is_installed:
                 self._install(self._raw, self._session)
                 self._is_installed = True
