@@ -3,7 +3,9 @@
 --
 -- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get the token of the
 -- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
--- called as system.main._thano_.., so that nobody's macro of the same name gets the token.
+-- called as system.main._thano_.., so that nobody's macro of the same name gets the token. DuckDB's functions and operators
+-- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
+-- more than their names, because the temporary schema always comes first.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
     system.main._thano_transcribe(model, audio, options, {session});
@@ -11,34 +13,59 @@ CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL) AS
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
 
+-- So that these too win over macros of the same names in a database file.
+CREATE OR REPLACE TEMP MACRO thano_normalize(text) AS system.main.thano_normalize(text);
+
+CREATE OR REPLACE TEMP MACRO thano_word_errors(reference, hypothesis) AS
+    system.main.thano_word_errors(reference, hypothesis);
+
+CREATE OR REPLACE TEMP MACRO thano_char_errors(reference, hypothesis) AS
+    system.main.thano_char_errors(reference, hypothesis);
+
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
 -- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
 CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
-    list_transform(
-        [total],
-        lambda t: (t // 18446744073709551616::HUGEINT) / nullif(t % 18446744073709551616::HUGEINT, 0)
-    )[1];
+    system.main.list_extract(
+        system.main.list_transform(
+            system.main.list_value(total),
+            lambda t: system.main."/"(
+                system.main."//"(t, 18446744073709551616::HUGEINT),
+                system.main.nullif(system.main."%"(t, 18446744073709551616::HUGEINT), 0)
+            )
+        ),
+        1
+    );
+
+CREATE OR REPLACE TEMP MACRO thano_packed_errors(substitutions, deletions, insertions, length) AS
+    system.main."+"(
+        system.main."*"(
+            system.main."+"(system.main."+"(substitutions, deletions), insertions), 18446744073709551616::HUGEINT
+        ),
+        length
+    );
 
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
     thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_word_errors(reference, hypothesis).substitutions
-                + system.main.thano_word_errors(reference, hypothesis).deletions
-                + system.main.thano_word_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
+        system.main.sum(
+            thano_packed_errors(
+                system.main.thano_word_errors(reference, hypothesis).substitutions,
+                system.main.thano_word_errors(reference, hypothesis).deletions,
+                system.main.thano_word_errors(reference, hypothesis).insertions,
+                system.main.thano_word_errors(reference, hypothesis).length
+            )
         )
     );
 
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
     thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_char_errors(reference, hypothesis).substitutions
-                + system.main.thano_char_errors(reference, hypothesis).deletions
-                + system.main.thano_char_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
+        system.main.sum(
+            thano_packed_errors(
+                system.main.thano_char_errors(reference, hypothesis).substitutions,
+                system.main.thano_char_errors(reference, hypothesis).deletions,
+                system.main.thano_char_errors(reference, hypothesis).insertions,
+                system.main.thano_char_errors(reference, hypothesis).length
+            )
         )
     );
 
@@ -46,7 +73,9 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
 -- DuckDB binds the query. One of the same name, compared case-insensitively, is replaced, and the statement warns of it.
 CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
     CASE
-        WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))
+        WHEN system.main.list_contains(
+            system.main.list_transform(added, lambda a: system.main.lower(a)), system.main.lower(name)
+        )
         THEN system.main._thano_replaced(name, {session})
         ELSE true
     END;
@@ -54,20 +83,25 @@ CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
     SELECT
-        COLUMNS(lambda c: thano_keeps(c, ['predicted'])),
+        COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))),
         thano_transcribe(model, src[audio_col], options).text AS predicted
-    FROM query_table(source) AS src;
+    FROM system.main.query_table(source) AS src;
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
+CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration) AS
+    system.main.list(
+        system.main.struct_pack(reference := reference, hypothesis := hypothesis, duration := duration)
+    );
+
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        thano_scored_rows(reference, transcript.text, transcript.duration),
         {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
     system.main._thano_group_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        thano_scored_rows(reference, transcript.text, transcript.duration),
         {session}
     );
 
@@ -79,7 +113,7 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
         thano_scores(src[text_col], thano_transcribe(model, src[audio_col], options)),
         recursive := true
     )
-    FROM query_table(source) AS src;
+    FROM system.main.query_table(source) AS src;
 
 -- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
@@ -118,15 +152,16 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
                 system.main._thano_audio_files(
                     location,
                     (
-                        SELECT list(file)
-                        FROM glob(
+                        SELECT system.main.list(file)
+                        FROM system.main.glob(
                             CASE
-                                WHEN NOT regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
-                                OR starts_with(lower(location), 'file://')
-                                THEN regexp_replace(location, '([*?\[])', '[\1]', 'g')
-                                WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$')
+                                WHEN NOT system.main.regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
+                                OR system.main.starts_with(system.main.lower(location), 'file://')
+                                THEN system.main.regexp_replace(location, '([*?\[])', '[\1]', 'g')
+                                WHEN system.main.contains(location, '*')
+                                OR system.main.regexp_matches(system.main.lower(location), '\.[a-z0-9]{2,4}$')
                                 THEN location
-                                ELSE rtrim(location, '/') || '/**'
+                                ELSE system.main."||"(system.main.rtrim(location, '/'), '/**')
                             END
                         )
                     ),
@@ -143,19 +178,34 @@ CREATE OR REPLACE TEMP MACRO thano_file(path) AS
 -- Format: the README of https://www.openslr.org/12
 CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
     SELECT
-        parse_dirpath(filename) || '/' || utterance_id || '.flac' AS audio_path,
+        system.main."||"(
+            system.main.parse_dirpath(filename), system.main."||"(system.main."||"('/', utterance_id), '.flac')
+        ) AS audio_path,
         text,
-        split_part(utterance_id, '-', 1) AS speaker,
-        split_part(utterance_id, '-', 2) AS chapter,
+        system.main.split_part(utterance_id, '-', 1) AS speaker,
+        system.main.split_part(utterance_id, '-', 2) AS chapter,
         utterance_id
     FROM (
         SELECT
             filename,
-            split_part(line, ' ', 1) AS utterance_id,
-            trim(substr(line, strpos(line, ' ') + 1)) AS text
+            system.main.split_part(line, ' ', 1) AS utterance_id,
+            system.main.trim(
+                system.main.substr(line, system.main."+"(system.main.strpos(line, ' '), 1))
+            ) AS text
         FROM (
-            SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
-            FROM read_text(regexp_replace(rtrim(root, '/\'), '([*?\[])', '[\1]', 'g') || '/**/*.trans.txt')
+            SELECT
+                filename,
+                unnest(
+                    system.main.string_split(
+                        system.main.replace(content, system.main.chr(13), ''), system.main.chr(10)
+                    )
+                ) AS line
+            FROM system.main.read_text(
+                system.main."||"(
+                    system.main.regexp_replace(system.main.rtrim(root, '/\'), '([*?\[])', '[\1]', 'g'),
+                    '/**/*.trans.txt'
+                )
+            )
         )
         WHERE line <> ''
     )

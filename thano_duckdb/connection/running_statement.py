@@ -45,15 +45,24 @@ class Failure:
 class RunningStatement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress, *, warned_of: set[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        progress: Progress,
+        *,
+        warned_of: set[str] | None = None,
+        changes: frozenset[str] = frozenset(),
+    ) -> None:
         """A statement that starts now.
 
         Args:
             source: its text as the user wrote it.
             progress: is shown while it runs.
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
+            changes: what it asks to change, see `Request.changes`.
         """
         self.source = source
+        self.changes = changes
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
         self._progress = progress

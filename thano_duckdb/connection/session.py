@@ -82,12 +82,21 @@ class Session:
         settings: of the connection.
         registry: its models.
         token: what the macros of the connection name it by; see the module's docstring.
+        knows_statements: its connection is a `Connection`, which announces every statement that it runs.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings, registry: Registry) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        registry: Registry,
+        *,
+        knows_statements: bool = True,
+    ) -> None:
         """Open a session for `connection`."""
         self.settings = settings
         self.registry = registry
+        self.knows_statements = knows_statements
         self.token = secrets.token_hex(16)
         self._connection = weakref.ref(connection)
         self._statement: RunningStatement | None = None
@@ -135,6 +144,24 @@ class Session:
             raise LookupError(NO_SESSION)
         with access_of(connection) as access:
             yield access
+
+    def check_asked_for(self, function: str) -> None:
+        """Refuse to change models or data sets where the user's statement does not say so.
+
+        A view or a macro that it uses may be somebody else's. Of a plain connection, whose statements are not known,
+        nothing is refused.
+
+        Args:
+            function: what changes something, such as `delete_model`.
+
+        Raises:
+            RegistryError: the statement that is running does not name it.
+        """
+        if self.knows_statements and (self._statement is None or function not in self._statement.changes):
+            raise RegistryError(
+                f"thano_{function} was called by a view or a macro: models and data sets are changed only by a "
+                "statement that says so itself"
+            )
 
     def check_changes_allowed(self, access: Access, what: str) -> None:
         """Refuse to change models or data sets on a read-only database, or where it may not write into the model home.
@@ -205,8 +232,10 @@ NO_SESSION = "this connection has no session of thano_duckdb: call thano_duckdb.
 _sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
 
 
-def open_session(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """A session for `connection`, whose models are those of its database."""
+def open_session(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, knows_statements: bool = True
+) -> Session:
+    """A session for `connection`, whose models are those of its database; see `Session.knows_statements`."""
     query = "SELECT path FROM system.main.duckdb_databases() WHERE database_name = system.main.current_database()"
     try:
         rows = connection.sql(query).fetchall()
@@ -214,7 +243,8 @@ def open_session(connection: duckdb.DuckDBPyConnection, settings: Settings) -> S
         with contextlib.closing(connection.cursor()) as cursor:
             rows = cursor.execute(query).fetchall()
     database = (rows[0][0] if rows else None) or ""
-    return Session(connection, settings, Registry(model_home(settings.model_home, database)))
+    registry = Registry(model_home(settings.model_home, database))
+    return Session(connection, settings, registry, knows_statements=knows_statements)
 
 
 def find_session(token: object) -> Session:

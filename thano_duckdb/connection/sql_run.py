@@ -54,6 +54,7 @@ class Run:
                 shown=is_shown(session.settings.progress), count_rows=functools.partial(_count_rows, raw, request.plan)
             ),
             warned_of=None if request is NO_TEXT else request.warned_of,
+            changes=request.changes,
         )
 
     # While it is open

@@ -138,11 +138,17 @@ def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> p
         return relation.to_arrow_table().column("value").cast(pa.string())
 
 
+def _is_variant(kind: pa.DataType) -> bool:
+    """Whether it is DuckDB's VARIANT, which arrives as what it is made of."""
+    return bool(pa.types.is_struct(kind)) and kind.names == ["metadata", "value"] and all(_is_blob(field.type) for field in kind)
+
+
 _NOT_TEXT: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_list, "a LIST"),
     (pa.types.is_large_list, "a LIST"),
     (pa.types.is_fixed_size_list, "an ARRAY"),
     (pa.types.is_map, "a MAP"),
+    (_is_variant, "a VARIANT"),
     (pa.types.is_struct, "a STRUCT"),
     (pa.types.is_union, "a UNION"),
     (lambda kind: isinstance(kind, pa.BaseExtensionType), "a type of its own"),

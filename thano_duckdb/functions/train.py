@@ -69,6 +69,7 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
+    session.check_asked_for("build")
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
