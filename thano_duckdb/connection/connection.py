@@ -28,6 +28,7 @@ from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run
+from .translate_error import near_misses_named
 
 __all__ = ["Connection"]
 
@@ -197,11 +198,13 @@ class Connection:
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
-        return self._raw.extract_statements(rewrite(query))
+        with near_misses_named(query):
+            return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
-        return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
+        with near_misses_named(query):
+            return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing
 
