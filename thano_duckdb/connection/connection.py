@@ -23,6 +23,7 @@ from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
 
 from .access import Access, in_transaction
+from .interrupts import deferred_interrupt
 from .relation import Relation, adopt
 from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement, StopReason
@@ -81,14 +82,15 @@ class Connection:
         self._raw = raw
         self._settings = settings
         self._install = install
-        self._session = session or open_session(raw, settings)
+        with deferred_interrupt():
+            self._session = session or open_session(raw, settings)
+            # Not where rows of the last `execute` are left to fetch, or with lock_configuration.
+            with contextlib.suppress(duckdb.ResourceInUseException, duckdb.InvalidInputException):
+                raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         self._is_installed = False
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""
         self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
-        # Not where rows of the last `execute` are left to fetch, or with lock_configuration.
-        with contextlib.suppress(duckdb.ResourceInUseException, duckdb.InvalidInputException):
-            raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         if owns:
             weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
 
@@ -320,7 +322,8 @@ class Connection:
 
     def _install_early(self) -> None:
         if not self._is_installed:
-            with contextlib.suppress(duckdb.Error, ThanoError):  # what is wrong shows in what follows
+            # What is wrong shows in what follows.
+            with contextlib.suppress(duckdb.Error, ThanoError), deferred_interrupt():
                 self._install_now()
 
     # Runs
@@ -340,7 +343,8 @@ class Connection:
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
-        request = understand(query, self._session)
+        with deferred_interrupt():
+            request = understand(query, self._session)
         needs_macros = not self._is_installed and (
             request.plan is not None or _NEEDS_MACROS_BEFORE.search(getattr(query, "query", query))
         )
@@ -358,7 +362,9 @@ class Connection:
         """
         if not request.may_change_models:
             return
-        if request.holds_transaction_statement() or in_transaction(self._raw):
+        with deferred_interrupt():
+            in_one = request.holds_transaction_statement() or in_transaction(self._raw)
+        if in_one:
             raise RegistryError(
                 "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT "
                 "or ROLLBACK first"

@@ -17,6 +17,8 @@ from _signal import signal as set_handler
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import duckdb
+
 
 @contextlib.contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
@@ -41,3 +43,23 @@ def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         set_handler(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def deferred_interrupt() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block: for what DuckDB does in an instant, outside any run.
+
+    Left to itself, DuckDB makes a `RuntimeError` of it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed inside the block.
+    """
+    presses: list[None] = []
+    try:
+        with on_interrupt(lambda: presses.append(None)):
+            yield
+    except (duckdb.Error, RuntimeError):
+        if not presses:
+            raise
+    if presses:
+        raise KeyboardInterrupt from None
