@@ -187,7 +187,7 @@ def test_a_connection_of_jupysqls_that_was_closed_does_not_stay_the_current_one(
 
 def test_current_connection_says_which_other_database_is_current(notebook: Notebook) -> None:
     notebook.run("%sql sqlite://")
-    with pytest.raises(ThanoError, match="current connection is sqlite: switch to DuckDB first, with %sql thano$"):
+    with pytest.raises(ThanoError, match=r"current connection is sqlite: switch to DuckDB first, with %sql thano$"):
         thano_duckdb.current_connection()
     notebook.run("%sql sqlite:// --alias lite")
     with pytest.raises(ThanoError, match="is 'lite': "):
