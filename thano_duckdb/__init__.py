@@ -5,6 +5,10 @@ Importing this package loads neither torch nor IPython: the engine is loaded whe
 
 from __future__ import annotations
 
+from .startup import end_shell_on_ctrl_c
+
+end_shell_on_ctrl_c()  # before the imports that take time
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from .audio.limits import ReadLimits
-from .connection import Connection, Settings
+from .connection import Connection, Settings, delayed_interrupts
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
 from .functions import install, load
@@ -87,8 +91,9 @@ def connect(
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
-    raw = duckdb.connect(location, read_only=read_only, config=config or {})
-    return Connection(raw, settings, install=install)
+    with delayed_interrupts():
+        raw = duckdb.connect(location, read_only=read_only, config=config or {})
+        return Connection(raw, settings, install=install)
 
 
 def current_connection() -> Connection:

@@ -41,6 +41,14 @@ def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked:
     assert refusal.value.column == len(before) - (before.rfind("\n") + 1) + 1
 
 
+@pytest.mark.parametrize("method", ["sql", "execute", "executemany", "extract_statements", "get_table_names"])
+def test_every_method_that_takes_text_names_a_near_miss(con: thano_duckdb.Connection, method: str) -> None:
+    with pytest.raises(DialectError, match="Did you mean PREDICT USING"):
+        getattr(con, method)("PREDCT USING m AS SELECT 1")
+    with pytest.raises(duckdb.ParserException, match="SELEC"):
+        getattr(con, method)("SELEC 1")
+
+
 @pytest.mark.parametrize(
     "sql", ["SELEC 1", "CREATE TABEL t(a INT)", "DROP TABEL t", "SELECT predict m AS x FROM", "INSERT INT t VALUES (1)"]
 )

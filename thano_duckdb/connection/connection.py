@@ -29,6 +29,7 @@ from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run
+from .translate_error import near_misses_named
 
 __all__ = ["Connection"]
 
@@ -198,11 +199,13 @@ class Connection:
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
-        return self._raw.extract_statements(rewrite(query))
+        with near_misses_named(query):
+            return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
-        names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
+        with near_misses_named(query):
+            names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
         return names
 
     # Opening and closing
@@ -335,7 +338,8 @@ class Connection:
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
-        request = understand(query, self._session)
+        with delayed_interrupts():
+            request = understand(query, self._session)
         if discards_rows and (request.may_change_models or not self._is_installed):
             self._raw.complete()
         self._install_once()
@@ -349,7 +353,9 @@ class Connection:
         """
         if not request.may_change_models:
             return
-        if request.holds_transaction_statement() or in_transaction(self._raw):
+        with delayed_interrupts():
+            in_one = request.holds_transaction_statement() or in_transaction(self._raw)
+        if in_one:
             raise RegistryError(
                 "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT "
                 "or ROLLBACK first"

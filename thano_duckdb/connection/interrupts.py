@@ -48,6 +48,9 @@ def delayed_interrupts() -> Iterator[None]:
     """Let a Ctrl-C inside the block wait until its end, for work that must not stop halfway.
 
     In the middle of `create_function` it would end the process, and in a query of DuckDB's be a `RuntimeError`.
+
+    Raises:
+        KeyboardInterrupt: at the end, if Ctrl-C was pressed inside the block, with Python's usual handler.
     """
     before = get_handler(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TRANSCRIPTS_KEPT = (
+    "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
+    "there."
+)
 _POLL_S = 0.1
 
 
@@ -73,6 +77,7 @@ class RunningStatement:
         self._failed: set[int] = set()
         self._n_warned_of = 0
         self._computed_s = 0.0
+        self._has_transcripts = False
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self._resolving = threading.Lock()
@@ -119,9 +124,8 @@ class RunningStatement:
     def raise_if_cancelled(self) -> None:
         """See `Monitor`."""
         if self.cancelled:
-            self.interrupt_message = (
-                "Interrupted. What was transcribed is kept: run the same statement again to continue from there."
-            )
+            if self._has_transcripts:
+                self.interrupt_message = TRANSCRIPTS_KEPT
             raise Cancelled(self.interrupt_message)
 
     def clips_received(self, n_clips: int) -> None:
@@ -132,10 +136,12 @@ class RunningStatement:
         """See `Monitor`."""
         with self._lock:
             self._computed_s += audio_s
+            self._has_transcripts = True
         self._progress.done(n_clips, audio_s)
 
     def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
+        self._has_transcripts = True
         self._progress.done(n_clips, audio_s)
 
     @property

@@ -75,6 +75,9 @@ class Run:
         except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
             self.abandon()
             raise
+        except RuntimeError:  # likewise, as DuckDB raises it
+            if not self._statement.cancelled:
+                raise
         except duckdb.Error as error:
             self._statement.close_bar()
             if not self._statement.cancelled:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import duckdb
 
@@ -43,6 +44,21 @@ def translate_error(
     if unknown is None or request.plan is None:
         return None
     return missing_column(request.plan, request.source, unknown["column"], columns_of)
+
+
+@contextlib.contextmanager
+def near_misses_named(source: str) -> Iterator[None]:
+    """Within the block, which parses `source` and runs nothing, say what DuckDB's parser refuses as a run would.
+
+    Raises:
+        DialectError: `source` is nearly one of our statements.
+    """
+    try:
+        yield
+    except duckdb.ParserException as error:
+        if missed := near_miss(source):
+            raise missed from None
+        raise error from None
 
 
 def _located(error: ThanoError, request: Request) -> ThanoError:

@@ -40,7 +40,7 @@ def _table(result: Any) -> pa.Table:
     if hasattr(type(result), "__arrow_c_stream__"):
         return pa.table(result)
     raise ThanoError(
-        f"a {type(result).__name__} holds no rows to show: give a relation (con.sql(..)), a data frame, an Arrow "
+        f"this {type(result).__name__} holds no rows to show: give a relation (con.sql(..)), a data frame, an Arrow "
         "table, a result of %sql, or a list of dicts"
     )
 
