@@ -13,34 +13,35 @@ CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
--- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
-CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
+-- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits. A macro
+-- within the macro would fail where the column has an alias.
+CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
     list_transform(
-        [total],
-        lambda t: (t // 18446744073709551616::HUGEINT) / nullif(t % 18446744073709551616::HUGEINT, 0)
+        [
+            sum(
+                (
+                    system.main.thano_word_errors(reference, hypothesis).substitutions
+                    + system.main.thano_word_errors(reference, hypothesis).deletions
+                    + system.main.thano_word_errors(reference, hypothesis).insertions
+                ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
+            )
+        ],
+        lambda total: (total // 18446744073709551616::HUGEINT) / nullif(total % 18446744073709551616::HUGEINT, 0)
     )[1];
 
-CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
-    thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_word_errors(reference, hypothesis).substitutions
-                + system.main.thano_word_errors(reference, hypothesis).deletions
-                + system.main.thano_word_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
-        )
-    );
-
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
-    thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_char_errors(reference, hypothesis).substitutions
-                + system.main.thano_char_errors(reference, hypothesis).deletions
-                + system.main.thano_char_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
-        )
-    );
+    list_transform(
+        [
+            sum(
+                (
+                    system.main.thano_char_errors(reference, hypothesis).substitutions
+                    + system.main.thano_char_errors(reference, hypothesis).deletions
+                    + system.main.thano_char_errors(reference, hypothesis).insertions
+                ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
+            )
+        ],
+        lambda total: (total // 18446744073709551616::HUGEINT) / nullif(total % 18446744073709551616::HUGEINT, 0)
+    )[1];
 
 -- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
 -- DuckDB binds the query. One of the same name, compared case-insensitively, is replaced, and the statement warns of it.

@@ -59,7 +59,6 @@ def test_every_macro_is_documented() -> None:
     behind_statements = {
         "thano_build",
         "thano_keeps",
-        "thano_pooled_rate",
         "thano_group_scores",
         "thano_scores",
         "thano_upload_model",

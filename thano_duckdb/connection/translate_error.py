@@ -19,6 +19,8 @@ _UNKNOWN_COLUMN = re.compile(
     r'(?:"src" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
 )
 
+_FILTERED_RATE = re.compile(r'Function "(?P<name>thano_[wc]er)" is a Macro Function')
+
 
 def translate_error(
     error: duckdb.Error, request: Request, columns_of: Callable[[str], Sequence[str]]
@@ -37,12 +39,23 @@ def translate_error(
         return _located(kind(raised["message"]), request)
     if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
         return missed
-    if advice := hint(request.source):
+    if advice := _advice(str(error), request.source):
         return type(error)(f"{error}\n\n{advice}")
     unknown = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
     if unknown is None or request.plan is None:
         return None
     return missing_column(request.plan, request.source, unknown["column"], columns_of)
+
+
+def _advice(message: str, source: str) -> str | None:
+    """A sentence to add to an error of DuckDB's own."""
+    if rate := _FILTERED_RATE.search(message):
+        name = rate["name"]
+        return (
+            f"To leave rows out of {name} write {name}(CASE WHEN condition THEN reference END, hypothesis); with OVER it "
+            f"takes FILTER too. For DISTINCT rows write SELECT {name}(..) FROM (SELECT DISTINCT ..)."
+        )
+    return hint(source)
 
 
 def _located(error: ThanoError, request: Request) -> ThanoError:
