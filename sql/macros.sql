@@ -136,6 +136,26 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
             ) AS audio_path
     );
 
+-- What COPY reads of a location: all recordings, with a warning of those that cannot be read; only such ones are an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_audio(location) AS TABLE
+    WITH found AS MATERIALIZED (FROM thano_audio(location))
+    FROM found
+    WHERE (
+        SELECT
+            system.main._thano_check_copied(
+                count(*),
+                count(found.error),
+                arg_min(found.audio_path, found.audio_path) FILTER (found.error IS NOT NULL),
+                arg_min(found.error, found.audio_path) FILTER (found.error IS NOT NULL),
+                {session}
+            )
+        FROM found
+    );
+
+-- The file of a table that COPY reads: as thano_file gives it; an empty one is an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_file(path) AS
+    system.main._thano_copied_file(path, {session});
+
 -- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
 CREATE OR REPLACE TEMP MACRO thano_file(path) AS
     system.main._thano_file(path, {session});

@@ -18,7 +18,7 @@ import pyarrow as pa
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES, looks_like_audio
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import AudioError, brief
+from thano_duckdb.errors import AudioError, ThanoError, brief, brief_location
 from thano_duckdb.models.datasets import where_it_is
 
 from . import arguments
@@ -30,6 +30,7 @@ PATHS = pa.list_(pa.string())
 _WILDCARDS = re.compile(r"[*?\[]")
 _ALSO_WITHOUT_EXTENSION = re.compile(r"\.\d*")  # `call.20240105`
 _N_FIRST_BYTES = 12
+_N_BYTES_OF_SPACES = 1_000
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,60 @@ def _is_text(path: str) -> bool:
     return True
 
 
+def check_copied(
+    session: Session, n_files: int, n_unread: int, first: str | None, reason: str | None
+) -> bool:
+    """True: COPY may use what it found. It warns of recordings that cannot be read.
+
+    Args:
+        session: of the connection that calls.
+        n_files: how many recordings were found.
+        n_unread: how many of them cannot be read.
+        first: path of the first of these.
+        reason: why it cannot be read.
+
+    Raises:
+        AudioError: none of them can be read.
+    """
+    if not n_unread:
+        return True
+    example = f"{brief_location(first or '')}: {reason}"
+    if n_unread == n_files:
+        none = "the only recording found cannot" if n_files == 1 else f"none of the {n_files} recordings found can"
+        raise AudioError(f"{none} be read, so COPY leaves the table as it is ({example})")
+    session.notice(
+        f"{n_unread} of {n_files} recordings cannot be read: their rows give the reason in the column error ({example})"
+    )
+    return True
+
+
+def copied_file(session: Session, path: str | None) -> str | None:
+    """The pattern that DuckDB's readers take for a file that COPY reads, see `file_pattern`.
+
+    Raises:
+        ThanoError: all that it matches are empty files, of which DuckDB would make a table with a made-up column.
+    """
+    pattern = file_pattern(session, path)
+    if path is None or pattern is None:
+        return pattern
+    with session.access() as access:
+        files = [file for file in glob.glob(os.path.expanduser(pattern), recursive=True) if access.allows(file)]
+    if files and all(_is_empty(file) for file in files):
+        raise ThanoError(f"there is nothing in {brief(path)}: the file is empty, so COPY leaves the table as it is")
+    return pattern
+
+
+def _is_empty(file: str) -> bool:
+    """Whether a file holds nothing but white space, or an empty list of JSON."""
+    try:
+        if not os.path.isfile(file) or os.path.getsize(file) > _N_BYTES_OF_SPACES:
+            return False
+        with open(file, "rb") as opened:
+            return opened.read().strip() in (b"", b"[]")
+    except OSError:
+        return False  # DuckDB's reader says what is wrong
+
+
 def file_pattern(session: Session, path: str | None) -> str | None:
     """The pattern that DuckDB's readers take for a path: a file that exists means itself, whatever its name."""
     if path is None:
@@ -175,5 +230,7 @@ _LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 
 FUNCTIONS = (
     Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS, (arguments.text("the folder of audio"),)),
+    Function("_thano_check_copied", per_row(check_copied, pa.bool_()), pa.bool_()),
+    Function("_thano_copied_file", per_row(copied_file, pa.string()), pa.string(), (arguments.text("the file"),)),
     Function("_thano_file", per_row(file_pattern, pa.string()), pa.string(), (arguments.text("the file"),)),
 )
