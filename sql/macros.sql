@@ -62,13 +62,23 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        list({
+            'reference': reference,
+            'hypothesis': transcript.text,
+            'duration': transcript.duration,
+            'error': transcript.error
+        }),
         {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
     system.main._thano_group_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        list({
+            'reference': reference,
+            'hypothesis': transcript.text,
+            'duration': transcript.duration,
+            'error': transcript.error
+        }),
         {session}
     );
 
@@ -176,7 +186,7 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
             trim(substr(line, strpos(line, ' ') + 1)) AS text
         FROM (
             SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
-            FROM read_text(regexp_replace(rtrim(root, '/\'), '([*?\[])', '[\1]', 'g') || '/**/*.trans.txt')
+            FROM read_text(system.main._thano_librispeech_texts(root, {session}))
         )
         WHERE line <> ''
     )

@@ -30,6 +30,31 @@ from thano_duckdb import DialectError, ModelError, ThanoError, ThanoWarning
         ("@@DELET MODEL m", "Did you mean DELETE MODEL?"),
         ("@@DESCRIBE MODEL m", "LIST MODEL shows your models"),
         ("LIST MODEL; @@LIST MODLS", "Did you mean LIST MODEL"),
+        ("@@LIST DATASET", "Did you mean LIST THANOSQL DATASET?"),
+        ("SELECT 1; @@LIST DATASETS;", "Did you mean LIST THANOSQL DATASET?"),
+        ("@@LIST", "Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("SELECT 1; @@LIST ;", "Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("@@LIST ALL MODELS", "LIST ALL is not a statement. Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("@@GET MODEL T", "Did you mean GET THANOSQL MODEL?"),
+        ("@@GET DATASET librispeech_data", "Did you mean GET THANOSQL DATASET?"),
+        ("@@GET librispeech_data", "Write GET THANOSQL MODEL name or GET THANOSQL DATASET name"),
+        ("@@BUILD x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@FIT x USING y AS SELECT 1", "Write FIT MODEL name USING model"),
+        ("@@UPLOAD m1 FROM 'x'", "Write UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'"),
+        ("@@TRAIN MODEL x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@CREATE MODEL", "Write BUILD MODEL name USING model"),
+        ("@@CREATE OR REPLACE MODEL x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@TRANSCRIBE USING m AS SELECT 1", "Write PREDICT USING model"),
+        ("@@PREDICT", "Write PREDICT USING model"),
+        ("@@PRINT AS SELECT 1", "Write PRINT AUDIO"),
+        ("SELECT * FROM @@PREDICT USING m AS SELECT 1", "in parentheses after FROM: (PREDICT USING .. AS ..)"),
+        ("SELECT * FROM t JOIN @@EVALUATE USING m AS SELECT 1", "in parentheses after JOIN"),
+        ("COPY x @@OPTION (overwrite=True) FROM 'rec'", "Did you mean OPTIONS?"),
+        ("COPY a.x @@OPTONS (overwrite=True) FROM 'rec'", "Did you mean OPTIONS?"),
+        ("COPY x FROM 'rec' @@OPTIONS (overwrite=True)", "Write COPY table OPTIONS (overwrite=True) FROM"),
+        ("COPY x FROM 'rec' (@@overwrite=True)", "Write COPY table OPTIONS (overwrite=True) FROM"),
+        ("DROP MODEL IF @@EXIST x", "Did you mean IF EXISTS?"),
+        ("DELETE MODEL IF @@x", "Did you mean IF EXISTS?"),
     ],
 )
 def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked: str, phrase: str) -> None:
@@ -42,7 +67,18 @@ def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELEC 1", "CREATE TABEL t(a INT)", "DROP TABEL t", "SELECT predict m AS x FROM", "INSERT INT t VALUES (1)"]
+    "sql",
+    [
+        "SELECT (list) FRM t",
+        "SELECT * FROM a JOIN predict USING (id) WHER 1",
+        "SELECT * FROM predict USING SAMPLE 9% WHER 1",
+        "COPY x FROM 'a.csv' (FORMAT",
+        "SELEC 1",
+        "CREATE TABEL t(a INT)",
+        "DROP TABEL t",
+        "SELECT predict m AS x FROM",
+        "INSERT INT t VALUES (1)",
+    ],
 )
 def test_other_mistakes_stay_duckdbs(con: thano_duckdb.Connection, sql: str) -> None:
     with duckdb.connect() as plain, pytest.raises(duckdb.Error) as expected:
@@ -57,13 +93,18 @@ def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
 ) -> None:
     with pytest.raises(duckdb.CatalogException, match=r"(?s)MODELS does not exist.*LIST MODEL shows your models"):
         con.execute("SHOW MODELS")
-    with pytest.raises(
-        duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='replace'\)"
-    ):
+    with pytest.raises(duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='append'\)"):
         con.execute(f"COPY a.t FROM '{tmp_path}'")
     with pytest.raises(duckdb.Error) as refusal:
         con.execute("COPY t FROM 'x.csv'")
     assert "OPTIONS" not in str(refusal.value)
+    with pytest.raises(duckdb.ParserException) as refusal:
+        con.execute(f"COPY x WITH (a) FROM '{tmp_path}'")
+    assert "OPTIONS" not in str(refusal.value)
+    with pytest.raises(duckdb.CatalogException, match=r"write DELETE MODEL x\."):
+        con.execute("DELETE FROM MODEL x")
+    with pytest.raises(duckdb.CatalogException, match=r"parentheses after FROM: \(LIST MODEL\)"):
+        con.execute("SELECT * FROM LIST MODEL")
     con.execute("CREATE TABLE models AS SELECT 1 AS a")
     assert con.execute("SHOW MODELS").fetchall()[0][0] == "a"
 

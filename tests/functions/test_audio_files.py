@@ -150,6 +150,34 @@ def test_a_file_is_read_although_its_name_is_a_pattern_of_another(con: thano_duc
         assert con.sql("FROM t ORDER BY a").fetchall() == rows
 
 
+def test_what_file_managers_leave_is_neither_listed_nor_counted(con: thano_duckdb.Connection, folder: Path) -> None:
+    deep = folder / "deep"
+    for name in ("._a.wav", "._x.flac", ".DS_Store", "Thumbs.db", "desktop.ini", "._.DS_Store"):
+        (deep / name).write_bytes(b"\0\5\x16\7")
+    (deep / "__MACOSX").mkdir()
+    (deep / "__MACOSX" / "b.wav").write_bytes(b"\0\5\x16\7")
+    shutil.copy(deep / "er" / "a.wav", deep / ".hidden.wav")
+    for location in ("deep", "deep/**"):
+        with warnings.catch_warnings(action="error"):
+            found = con.sql(f"SELECT audio_path FROM thano_audio('{location}')").fetchall()
+        assert ("deep/.hidden.wav",) in found  # a name that begins with a point may be that of a recording
+        assert ("deep/er/a.wav",) in found
+        assert len(found) == 2
+
+
+def test_what_is_no_librispeech_tree_is_an_error(con: thano_duckdb.Connection, folder: Path) -> None:
+    for root, sentence in (
+        ("nosuch", "there is no file or folder 'nosuch'"),
+        ("deep", "there is no LibriSpeech tree in 'deep'"),
+        ("deep/er/a.wav", "there is no LibriSpeech tree in 'deep/er/a.wav'"),
+        ("", "the LibriSpeech tree is empty"),
+    ):
+        with pytest.raises(AudioError, match=sentence):
+            con.sql(f"FROM thano_librispeech('{root}')").fetchall()
+    with pytest.raises(AudioError, match="the LibriSpeech tree is NULL"):
+        con.sql("FROM thano_librispeech(NULL)").fetchall()
+
+
 def test_a_librispeech_tree_may_have_any_name(con: thano_duckdb.Connection, folder: Path) -> None:
     (folder / "dev [clean]" / "1" / "2").mkdir(parents=True)
     (folder / "dev [clean]" / "1" / "2" / "1-2.trans.txt").write_text("1-2-0000 HELLO WORLD\n")

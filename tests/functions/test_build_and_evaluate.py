@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 
+import duckdb
 import jiwer
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
 from thano_duckdb import DialectError, ThanoError, ThanoWarning
+from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
@@ -187,3 +190,27 @@ def test_a_misspelt_column_of_evaluate_is_reported(
 ) -> None:
     with pytest.raises(DialectError, match=f"Did you mean {phrase}"):
         an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS ({options}) AS FROM an4")
+
+
+@pytest.mark.parametrize("only_loaded", [False, True])
+@pytest.mark.parametrize("by", ["", ", by='g'"])
+def test_evaluate_counts_rows_without_a_reference_or_audio_in_one_warning_each(
+    con: thano_duckdb.Connection, small_model: Path, clips: list[Example], only_loaded: bool, by: str
+) -> None:
+    used = thano_duckdb.load(duckdb.connect()) if only_loaded else con
+    clip = clips[0].audio
+    rows = f"(1, '{clip}', 'a'), (1, '{clip}', NULL), (2, '{clip}', NULL), (2, NULL, 'a'), (2, NULL, NULL)"
+    used.execute(f"CREATE TABLE mixed AS FROM (VALUES {rows}) AS v(g, audio_path, text)")
+    if only_loaded:
+        query = f"SELECT * FROM thano_evaluate('{small_model}', 'mixed')"
+    else:
+        query = f"EVALUATE USING '{small_model}' OPTIONS (device='cpu'{by}) AS FROM mixed"
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        used.execute(query).fetchall()
+    assert [str(warning.message) for warning in caught] == [
+        "3 rows have no reference text (NULL) and did not count.",
+        "1 row has no audio (NULL) and counted as failed.",
+    ]
+    used.execute("DELETE FROM mixed WHERE text IS NULL OR audio_path IS NULL")
+    with warnings.catch_warnings(action="error"):
+        used.execute(query).fetchall()

@@ -29,6 +29,9 @@ PATHS = pa.list_(pa.string())
 
 _WILDCARDS = re.compile(r"[*?\[]")
 _ALSO_WITHOUT_EXTENSION = re.compile(r"\.\d*")  # `call.20240105`
+_FILES_OF_FILE_MANAGERS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_FOLDERS_OF_MACOS = frozenset({"__MACOSX", ".AppleDouble"})
+"""They hold nothing but a companion for each file, in its name."""
 _N_FIRST_BYTES = 12
 _N_BYTES_OF_SPACES = 1_000
 
@@ -104,7 +107,9 @@ def find_recordings(location: str) -> Listing:
         return Listing([path])  # the user named it: what it is shows in `error`
     if not _WILDCARDS.search(path):
         raise AudioError(f"there is no file or folder {brief(location)} (looked for {os.path.abspath(path)})")
-    matches = glob.glob(path, recursive=True, include_hidden=True)
+    matches = (
+        match for match in glob.iglob(path, recursive=True, include_hidden=True) if not _is_in_companions(match)
+    )
     return _sorted_out(match for match in matches if not os.path.isdir(match))
 
 
@@ -112,6 +117,7 @@ def _of_folder(folder: str) -> Listing:
     closed: list[OSError] = []
     files, n_links = [], 0
     for parent, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if name not in _FOLDERS_OF_MACOS]
         files += [os.path.join(parent, name) for name in names]
         n_links += sum(os.path.islink(os.path.join(parent, name)) for name in folders)
     found = _sorted_out(files)
@@ -119,13 +125,16 @@ def _of_folder(folder: str) -> Listing:
 
 
 def _of_addresses(matches: Sequence[str]) -> Listing:
-    recordings = [address for address in matches if _suffix(address) in _LISTED]
-    return Listing(sorted(recordings), len(matches) - len(recordings))
+    found = [address for address in matches if not _is_of_the_system(address)]
+    recordings = [address for address in found if _suffix(address) in _LISTED]
+    return Listing(sorted(recordings), len(found) - len(recordings))
 
 
 def _sorted_out(files: Iterator[str] | Sequence[str]) -> Listing:
     recordings, n_others, n_unnamed = [], 0, 0
     for file in files:
+        if _is_of_the_system(file):
+            continue
         if not (_suffix(file) in _LISTED or _has_audio_inside(file)):
             n_others += 1
         elif not _is_text(file):
@@ -133,6 +142,16 @@ def _sorted_out(files: Iterator[str] | Sequence[str]) -> Listing:
         else:
             recordings.append(file)
     return Listing(sorted(recordings), n_others, n_unnamed)
+
+
+def _is_of_the_system(path: str) -> bool:
+    """Whether a file holds what a file manager keeps of a folder or another file: no recording, and nobody misses it."""
+    name = PurePosixPath(path.replace("\\", "/")).name
+    return name.startswith("._") or name.lower() in _FILES_OF_FILE_MANAGERS
+
+
+def _is_in_companions(path: str) -> bool:
+    return not _FOLDERS_OF_MACOS.isdisjoint(path.split(os.sep))
 
 
 def _suffix(path: str) -> str:
@@ -161,9 +180,7 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def check_copied(
-    session: Session, n_files: int, n_unread: int, first: str | None, reason: str | None
-) -> bool:
+def check_copied(session: Session, n_files: int, n_unread: int, first: str | None, reason: str | None) -> bool:
     """True: COPY may use what it found. It warns of recordings that cannot be read.
 
     Args:
@@ -204,6 +221,30 @@ def copied_file(session: Session, path: str | None) -> str | None:
     return pattern
 
 
+def librispeech_texts(session: Session, root: str | None) -> str:
+    """The pattern of the texts of a LibriSpeech tree.
+
+    Raises:
+        AudioError: there is no such folder, or it holds no texts.
+    """
+    if not root:
+        raise AudioError(f"the LibriSpeech tree is {'NULL' if root is None else 'empty'}: name its folder")
+    folder = os.path.expanduser(where_it_is(root.rstrip("/\\") or root))
+    pattern = f"{glob.escape(folder)}/**/*.trans.txt"
+    if Clip.of(root).is_url:
+        return f"{root.rstrip('/')}/**/*.trans.txt"
+    with session.access() as access:
+        if not access.allows(folder):
+            return pattern  # DuckDB's reader refuses it
+    if not os.path.lexists(folder):
+        raise AudioError(f"there is no file or folder {brief(root)} (looked for {os.path.abspath(folder)})")
+    if next(glob.iglob(pattern, recursive=True), None) is None:
+        raise AudioError(
+            f"there is no LibriSpeech tree in {brief(root)}: it holds no speaker/chapter/speaker-chapter.trans.txt"
+        )
+    return pattern
+
+
 def _is_empty(file: str) -> bool:
     """Whether a file holds nothing but white space, or an empty list of JSON."""
     try:
@@ -232,5 +273,11 @@ FUNCTIONS = (
     Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS, (arguments.text("the folder of audio"),)),
     Function("_thano_check_copied", per_row(check_copied, pa.bool_()), pa.bool_()),
     Function("_thano_copied_file", per_row(copied_file, pa.string()), pa.string(), (arguments.text("the file"),)),
+    Function(
+        "_thano_librispeech_texts",
+        per_row(librispeech_texts, pa.string()),
+        pa.string(),
+        (arguments.text("the LibriSpeech tree"),),
+    ),
     Function("_thano_file", per_row(file_pattern, pa.string()), pa.string(), (arguments.text("the file"),)),
 )
