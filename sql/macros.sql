@@ -130,16 +130,7 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
                     location,
                     (
                         SELECT list(file)
-                        FROM glob(
-                            CASE
-                                WHEN NOT regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
-                                OR starts_with(lower(location), 'file://')
-                                THEN regexp_replace(location, '([*?\[])', '[\1]', 'g')
-                                WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$')
-                                THEN location
-                                ELSE rtrim(location, '/') || '/**'
-                            END
-                        )
+                        FROM glob(system.main._thano_audio_pattern(location, {session}))
                     ),
                     {session}
                 )

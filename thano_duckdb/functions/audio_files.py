@@ -32,6 +32,7 @@ _ALSO_WITHOUT_EXTENSION = re.compile(r"\.\d*")  # `call.20240105`
 _FILES_OF_FILE_MANAGERS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _FOLDERS_OF_MACOS = frozenset({"__MACOSX", ".AppleDouble"})
 """They hold nothing but a companion for each file, in its name."""
+_ENDING = re.compile(r"\.[a-z0-9]{2,4}$")
 _N_FIRST_BYTES = 12
 _N_BYTES_OF_SPACES = 1_000
 
@@ -91,6 +92,21 @@ def audio_files(session: Session, location: str | None, matches: list[str] | Non
     if listing.omitted:
         session.notice(f"thano_audio omits {listing.omitted} in {brief(location)}: it lists audio files only.")
     return listing.recordings
+
+
+def glob_pattern(_session: Session, location: str | None) -> str:
+    """What DuckDB's `glob` is given for a location: of a local one, which is listed here, the path itself.
+
+    Raises:
+        AudioError: it is NULL.
+    """
+    if location is None:
+        raise AudioError("the folder of audio is NULL: name a folder or a file")
+    if not Clip.of(location).is_url:
+        return re.sub(r"([*?\[])", r"[\1]", location)
+    if "*" in location or _ENDING.search(location.lower()):
+        return location
+    return f"{location.rstrip('/')}/**"
 
 
 def find_recordings(location: str) -> Listing:
@@ -271,6 +287,12 @@ _LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 
 FUNCTIONS = (
     Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS, (arguments.text("the folder of audio"),)),
+    Function(
+        "_thano_audio_pattern",
+        per_row(glob_pattern, pa.string()),
+        pa.string(),
+        (arguments.text("the folder of audio"),),
+    ),
     Function("_thano_check_copied", per_row(check_copied, pa.bool_()), pa.bool_()),
     Function("_thano_copied_file", per_row(copied_file, pa.string()), pa.string(), (arguments.text("the file"),)),
     Function(
