@@ -18,6 +18,13 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 """What PRINT AUDIO adds to its query: the fields of `thano_audio_info`."""
 
 
+GROUP_COLUMNS = (
+    *("wer", "wer_low", "wer_high", "cer", "ser"),
+    *("substitutions", "deletions", "insertions", "words", "clips", "failed", "audio_hours"),
+)
+"""What EVALUATE adds to the columns of `by`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddingNode(QueryNode):
     """A statement that gives the columns of its query, and columns of its own after them.
@@ -115,6 +122,13 @@ class Evaluate(TranscribingNode):
         by = self.options.texts("by")
         if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
+        for name in by:
+            if name.casefold() in GROUP_COLUMNS:
+                raise self.error(
+                    f"EVALUATE gives a column '{name.casefold()}' of its own, so by='{name}' needs another name: write "
+                    f"SELECT {identifier(name)} AS other_name, .. in its query",
+                    self.options.span_of("by"),
+                )
         groups = ", ".join(f"src.{identifier(name)}" for name in by)
         # Grouped first: unnest would call the function once for each field of its struct.
         scores = f"unnest(thano_scores) FROM (SELECT {groups}, thano_group_scores({arguments}) AS thano_scores"
