@@ -277,3 +277,8 @@ def test_evaluate_and_build_take_texts_of_other_types(
 def test_a_build_refuses_texts_that_are_lists(con: thano_duckdb.Connection, an4_model: Path) -> None:
     with pytest.raises(ThanoError, match=r"the text of a training row must be text .*, not a LIST"):
         con.execute(f"BUILD MODEL mine USING '{an4_model}' AS SELECT 'a.wav' AS audio_path, ['a'] AS text")
+
+
+def test_a_list_is_no_text_for_normalize(con: thano_duckdb.Connection) -> None:
+    with pytest.raises(ThanoError, match=r"^the argument of thano_normalize must be text \(VARCHAR\), not a LIST$"):
+        con.execute("SELECT thano_normalize(['a'])").fetchall()

@@ -17,6 +17,8 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
 from thano_duckdb import DialectError, ThanoError, ThanoWarning
+from thano_duckdb.dialect.statements.transcription import GROUP_COLUMNS
+from thano_duckdb.functions.evaluate import GROUP_SCORES
 from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
@@ -87,6 +89,10 @@ def test_an_unknown_base_model_is_reported_with_its_position(an4_con: thano_duck
 
 
 # EVALUATE
+
+
+def test_the_dialect_knows_the_columns_of_a_group() -> None:
+    assert [field.name for field in GROUP_SCORES] == [*GROUP_COLUMNS]
 
 
 def test_evaluate_agrees_with_jiwer_over_predict(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -70,7 +70,7 @@ def _with_own_line(message: str, request: Request) -> str:
     # Where the user wrote the same several times: the place that goes on in the same way.
     first = max(
         places,
-        key=lambda place: len(os.path.commonprefix([source[place:], line[at:]])),
+        key=lambda place: _n_equal(source[place:], line[at:]),
         default=request.plan.statements[0].keyword.start,
     )
     width = len(marked) if places else 1
@@ -81,6 +81,11 @@ def _with_own_line(message: str, request: Request) -> str:
     return f"{message[: excerpt.start()]}{own}{message[excerpt.end() :]}"
 
 
+def _n_equal(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def _column_of_macro(message: str, source: str) -> ThanoError | None:
     """The error for a column that `thano_predict` or `thano_evaluate` misses."""
     missing, called = _MISSING_KEY.search(message), _TABLE_MACRO.search(source)
@@ -89,7 +94,9 @@ def _column_of_macro(message: str, source: str) -> ThanoError | None:
     column, name = missing["column"], called["name"].lower()
     near = did_you_mean(column, _QUOTED.findall(missing["candidates"] or ""))
     options = "audio_col := '..'" + (" or text_col := '..'" if name == "thano_evaluate" else "")
-    return ThanoError(f"{name} reads the column '{column}', which its table does not have.{near} {options} names another.")
+    return ThanoError(
+        f"{name} reads the column '{column}', which its table does not have.{near} {options} names another."
+    )
 
 
 def _advice(message: str, request: Request) -> str | None:
@@ -97,8 +104,8 @@ def _advice(message: str, request: Request) -> str | None:
     if rate := _FILTERED_RATE.search(message):
         name = rate["name"]
         return (
-            f"To leave rows out of {name} write {name}(CASE WHEN condition THEN reference END, hypothesis); with OVER it "
-            f"takes FILTER too. For DISTINCT rows write SELECT {name}(..) FROM (SELECT DISTINCT ..)."
+            f"To leave rows out of {name} write {name}(CASE WHEN condition THEN reference END, hypothesis); with OVER "
+            f"it takes FILTER too. For DISTINCT rows write SELECT {name}(..) FROM (SELECT DISTINCT ..)."
         )
     copied = request.plan is not None and any(isinstance(node, Copy) for node in request.plan.statements)
     if copied and "already exists" in message:

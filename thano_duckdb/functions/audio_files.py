@@ -123,9 +123,7 @@ def find_recordings(location: str) -> Listing:
         return Listing([path])  # the user named it: what it is shows in `error`
     if not _WILDCARDS.search(path):
         raise AudioError(f"there is no file or folder {brief(location)} (looked for {os.path.abspath(path)})")
-    matches = (
-        match for match in glob.iglob(path, recursive=True, include_hidden=True) if not _is_in_companions(match)
-    )
+    matches = (match for match in glob.iglob(path, recursive=True, include_hidden=True) if not _is_in_companions(match))
     return _sorted_out(match for match in matches if not os.path.isdir(match))
 
 
@@ -161,7 +159,7 @@ def _sorted_out(files: Iterator[str] | Sequence[str]) -> Listing:
 
 
 def _is_of_the_system(path: str) -> bool:
-    """Whether a file holds what a file manager keeps of a folder or another file: no recording, and nobody misses it."""
+    """Whether a file is one that a file manager keeps about a folder or another file: it is not worth counting."""
     name = PurePosixPath(path.replace("\\", "/")).name
     return name.startswith("._") or name.lower() in _FILES_OF_FILE_MANAGERS
 
