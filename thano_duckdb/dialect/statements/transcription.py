@@ -116,19 +116,20 @@ class Evaluate(TranscribingNode):
 
     kind = StatementKind.EVALUATE
 
+    def warnings(self) -> Iterator[tuple[str, Span]]:
+        """Also where a column of `by` has the name of a metric: the result has both."""
+        yield from super(Evaluate, self).warnings()
+        both = ", ".join(f"'{name}'" for name in self.options.texts("by") if name.casefold() in GROUP_COLUMNS)
+        if both:
+            place = self.options.span_of("by") or self.keyword
+            yield f"EVALUATE gives {both} twice: the column of by, then the metric", place
+
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
         arguments = f"{self.column('text_col')}, {self.transcript()}"
         by = self.options.texts("by")
         if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
-        for name in by:
-            if name.casefold() in GROUP_COLUMNS:
-                raise self.error(
-                    f"EVALUATE gives a column '{name.casefold()}' of its own, so by='{name}' needs another name: write "
-                    f"SELECT {identifier(name)} AS other_name, .. in its query",
-                    self.options.span_of("by"),
-                )
         groups = ", ".join(f"src.{identifier(name)}" for name in by)
         # Grouped first: unnest would call the function once for each field of its struct.
         scores = f"unnest(thano_scores) FROM (SELECT {groups}, thano_group_scores({arguments}) AS thano_scores"
