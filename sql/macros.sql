@@ -24,49 +24,62 @@ CREATE OR REPLACE TEMP MACRO thano_char_errors(reference, hypothesis) AS
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
--- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
-CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
+-- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits. A macro
+-- within the macro would fail where the column has an alias.
+CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
     system.main.list_extract(
         system.main.list_transform(
-            system.main.list_value(total),
-            lambda t: system.main."/"(
-                system.main."//"(t, 18446744073709551616::HUGEINT),
-                system.main.nullif(system.main."%"(t, 18446744073709551616::HUGEINT), 0)
+            system.main.list_value(
+                system.main.sum(
+                    system.main."+"(
+                        system.main."*"(
+                            system.main."+"(
+                                system.main."+"(
+                                    system.main.thano_word_errors(reference, hypothesis).substitutions,
+                                    system.main.thano_word_errors(reference, hypothesis).deletions
+                                ),
+                                system.main.thano_word_errors(reference, hypothesis).insertions
+                            ),
+                            18446744073709551616::HUGEINT
+                        ),
+                        system.main.thano_word_errors(reference, hypothesis).length
+                    )
+                )
+            ),
+            lambda total: system.main."/"(
+                system.main."//"(total, 18446744073709551616::HUGEINT),
+                system.main.nullif(system.main."%"(total, 18446744073709551616::HUGEINT), 0)
             )
         ),
         1
     );
 
-CREATE OR REPLACE TEMP MACRO thano_packed_errors(substitutions, deletions, insertions, length) AS
-    system.main."+"(
-        system.main."*"(
-            system.main."+"(system.main."+"(substitutions, deletions), insertions), 18446744073709551616::HUGEINT
-        ),
-        length
-    );
-
-CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
-    thano_pooled_rate(
-        system.main.sum(
-            thano_packed_errors(
-                system.main.thano_word_errors(reference, hypothesis).substitutions,
-                system.main.thano_word_errors(reference, hypothesis).deletions,
-                system.main.thano_word_errors(reference, hypothesis).insertions,
-                system.main.thano_word_errors(reference, hypothesis).length
-            )
-        )
-    );
-
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
-    thano_pooled_rate(
-        system.main.sum(
-            thano_packed_errors(
-                system.main.thano_char_errors(reference, hypothesis).substitutions,
-                system.main.thano_char_errors(reference, hypothesis).deletions,
-                system.main.thano_char_errors(reference, hypothesis).insertions,
-                system.main.thano_char_errors(reference, hypothesis).length
+    system.main.list_extract(
+        system.main.list_transform(
+            system.main.list_value(
+                system.main.sum(
+                    system.main."+"(
+                        system.main."*"(
+                            system.main."+"(
+                                system.main."+"(
+                                    system.main.thano_char_errors(reference, hypothesis).substitutions,
+                                    system.main.thano_char_errors(reference, hypothesis).deletions
+                                ),
+                                system.main.thano_char_errors(reference, hypothesis).insertions
+                            ),
+                            18446744073709551616::HUGEINT
+                        ),
+                        system.main.thano_char_errors(reference, hypothesis).length
+                    )
+                )
+            ),
+            lambda total: system.main."/"(
+                system.main."//"(total, 18446744073709551616::HUGEINT),
+                system.main.nullif(system.main."%"(total, 18446744073709551616::HUGEINT), 0)
             )
-        )
+        ),
+        1
     );
 
 -- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
@@ -88,20 +101,22 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
     FROM system.main.query_table(source) AS src;
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
-CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration) AS
+CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, error) AS
     system.main.list(
-        system.main.struct_pack(reference := reference, hypothesis := hypothesis, duration := duration)
+        system.main.struct_pack(
+            reference := reference, hypothesis := hypothesis, duration := duration, error := error
+        )
     );
 
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
-        thano_scored_rows(reference, transcript.text, transcript.duration),
+        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
         {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
     system.main._thano_group_scores(
-        thano_scored_rows(reference, transcript.text, transcript.duration),
+        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
         {session}
     );
 
@@ -153,22 +168,32 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
                     location,
                     (
                         SELECT system.main.list(file)
-                        FROM system.main.glob(
-                            CASE
-                                WHEN NOT system.main.regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
-                                OR system.main.starts_with(system.main.lower(location), 'file://')
-                                THEN system.main.regexp_replace(location, '([*?\[])', '[\1]', 'g')
-                                WHEN system.main.contains(location, '*')
-                                OR system.main.regexp_matches(system.main.lower(location), '\.[a-z0-9]{2,4}$')
-                                THEN location
-                                ELSE system.main."||"(system.main.rtrim(location, '/'), '/**')
-                            END
-                        )
+                        FROM system.main.glob(system.main._thano_audio_pattern(location, {session}))
                     ),
                     {session}
                 )
             ) AS audio_path
     );
+
+-- What COPY reads of a location: all recordings, with a warning of those that cannot be read; only such ones are an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_audio(location) AS TABLE
+    WITH found AS MATERIALIZED (FROM thano_audio(location))
+    FROM found
+    WHERE (
+        SELECT
+            system.main._thano_check_copied(
+                count(*),
+                count(found.error),
+                arg_min(found.audio_path, found.audio_path) FILTER (found.error IS NOT NULL),
+                arg_min(found.error, found.audio_path) FILTER (found.error IS NOT NULL),
+                {session}
+            )
+        FROM found
+    );
+
+-- The file of a table that COPY reads: as thano_file gives it; an empty one is an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_file(path) AS
+    system.main._thano_copied_file(path, {session});
 
 -- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
 CREATE OR REPLACE TEMP MACRO thano_file(path) AS
@@ -200,12 +225,7 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
                         system.main.replace(content, system.main.chr(13), ''), system.main.chr(10)
                     )
                 ) AS line
-            FROM system.main.read_text(
-                system.main."||"(
-                    system.main.regexp_replace(system.main.rtrim(root, '/\'), '([*?\[])', '[\1]', 'g'),
-                    '/**/*.trans.txt'
-                )
-            )
+            FROM system.main.read_text(system.main._thano_librispeech_texts(root, {session}))
         )
         WHERE line <> ''
     )

@@ -58,8 +58,9 @@ def test_every_macro_is_documented() -> None:
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) | {"thano_normalize", "thano_word_errors"}
     behind_statements = {
         "thano_build",
+        "thano_copied_audio",
+        "thano_copied_file",
         "thano_keeps",
-        "thano_pooled_rate",
         "thano_group_scores",
         "thano_scores",
         "thano_upload_model",

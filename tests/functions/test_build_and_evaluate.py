@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 
+import duckdb
 import jiwer
 import numpy as np
 import pytest
@@ -15,6 +17,9 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
 from thano_duckdb import DialectError, ThanoError, ThanoWarning
+from thano_duckdb.dialect.statements.transcription import GROUP_COLUMNS
+from thano_duckdb.functions.evaluate import GROUP_SCORES
+from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
@@ -86,6 +91,10 @@ def test_an_unknown_base_model_is_reported_with_its_position(an4_con: thano_duck
 # EVALUATE
 
 
+def test_the_dialect_knows_the_columns_of_a_group() -> None:
+    assert [field.name for field in GROUP_SCORES] == [*GROUP_COLUMNS]
+
+
 def test_evaluate_agrees_with_jiwer_over_predict(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     found = an4_con.sql(f"EVALUATE USING '{an4_model}' AS SELECT * FROM an4")
     assert found.columns == ["metric", "score"]
@@ -133,7 +142,10 @@ def test_evaluate_by_two_columns(an4_con: thano_duckdb.Connection, an4_model: Pa
 @pytest.mark.parametrize("name", ["wer", "clips", "scores", "src"])
 def test_the_column_of_groups_may_have_any_name(an4_con: thano_duckdb.Connection, an4_model: Path, name: str) -> None:
     rows = f"SELECT audio_path, text, id % 2 AS {name} FROM an4 WHERE id < 4"
-    found = an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (by='{name}') AS {rows}").fetchall()
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        found = an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (by='{name}') AS {rows}").fetchall()
+    expected = [f"EVALUATE gives '{name}' twice: the column of by, then the metric"] if name in GROUP_COLUMNS else []
+    assert [str(warning.message).partition(" (")[0] for warning in caught] == expected
     assert [row[0] for row in found] == [0, 1]
 
 
@@ -187,3 +199,27 @@ def test_a_misspelt_column_of_evaluate_is_reported(
 ) -> None:
     with pytest.raises(DialectError, match=f"Did you mean {phrase}"):
         an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS ({options}) AS FROM an4")
+
+
+@pytest.mark.parametrize("only_loaded", [False, True])
+@pytest.mark.parametrize("by", ["", ", by='g'"])
+def test_evaluate_counts_rows_without_a_reference_or_audio_in_one_warning_each(
+    con: thano_duckdb.Connection, small_model: Path, clips: list[Example], only_loaded: bool, by: str
+) -> None:
+    used = thano_duckdb.load(duckdb.connect()) if only_loaded else con
+    clip = str(clips[0].audio)
+    rows = f"(1, '{clip}', 'a'), (1, '{clip}', NULL), (2, '{clip}', NULL), (2, NULL, 'a'), (2, NULL, NULL)"
+    used.execute(f"CREATE TABLE mixed AS FROM (VALUES {rows}) AS v(g, audio_path, text)")
+    if only_loaded:
+        query = f"SELECT * FROM thano_evaluate('{small_model}', 'mixed')"
+    else:
+        query = f"EVALUATE USING '{small_model}' OPTIONS (device='cpu'{by}) AS FROM mixed"
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        used.execute(query).fetchall()
+    assert [str(warning.message) for warning in caught] == [
+        "3 rows have no reference text (NULL) and did not count.",
+        "1 row has no audio (NULL) and counted as failed.",
+    ]
+    used.execute("DELETE FROM mixed WHERE text IS NULL OR audio_path IS NULL")
+    with warnings.catch_warnings(action="error"):
+        used.execute(query).fetchall()

@@ -84,6 +84,8 @@ class RunningStatement:
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
         self._replaced: dict[str, None] = {}
+        self._n_without_reference = 0
+        self._n_without_audio = 0
 
     @property
     def cancelled(self) -> bool:
@@ -103,7 +105,7 @@ class RunningStatement:
     @property
     def has_notices(self) -> bool:
         """Whether one of our functions has something to warn of, besides clips that failed."""
-        return bool(self._notices or self._replaced)
+        return bool(self._notices or self._replaced or self._n_without_reference or self._n_without_audio)
 
     def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:
         """Ask the engine to stop; safe in a signal handler."""
@@ -198,6 +200,12 @@ class RunningStatement:
             self._warned_of.add(name)
             self._replaced[name] = None
 
+    def rows_not_scored(self, n_without_reference: int, n_without_audio: int) -> None:
+        """EVALUATE does not score rows that have no reference, nor those that have no audio."""
+        with self._lock:
+            self._n_without_reference += n_without_reference
+            self._n_without_audio += n_without_audio
+
     def notice(self, sentence: str) -> None:
         """A warning for the end of the statement; a lazy relation that is read again issues it only once."""
         if sentence not in self._warned_of:
@@ -210,6 +218,9 @@ class RunningStatement:
 
     def issue_warnings(self) -> None:
         """Warn of the models that stand in for others, and of the clips that failed, since the last call."""
+        for sentence in not_scored_warnings(self._n_without_reference, self._n_without_audio):
+            self.notice(sentence)
+        self._n_without_reference = self._n_without_audio = 0
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
@@ -234,6 +245,16 @@ def replaced_columns_warning(names: list[str]) -> str:
     if len(names) == 1:
         return f"The column {quoted} of the query is replaced by the new column of that name."
     return f"The columns {quoted} of the query are replaced by the new columns of those names."
+
+
+def not_scored_warnings(n_without_reference: int, n_without_audio: int) -> list[str]:
+    """The sentences that count the rows that EVALUATE does not score."""
+    sentences = []
+    if n := n_without_reference:
+        sentences.append(f"{n} row{'s have' if n > 1 else ' has'} no reference text (NULL) and did not count.")
+    if n := n_without_audio:
+        sentences.append(f"{n} row{'s have' if n > 1 else ' has'} no audio (NULL) and counted as failed.")
+    return sentences
 
 
 class FailFast:

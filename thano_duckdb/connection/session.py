@@ -35,7 +35,7 @@ from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from .access import Access, access_of
-from .running_statement import RunningStatement, replaced_columns_warning
+from .running_statement import RunningStatement, not_scored_warnings, replaced_columns_warning
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,14 @@ class Session:
             self._statement.notice(sentence)
         else:
             warn(sentence)
+
+    def rows_not_scored(self, n_without_reference: int, n_without_audio: int) -> None:
+        """Warn of rows that EVALUATE does not score: at the end of the statement, which adds up those of its groups."""
+        if self._statement is not None:
+            self._statement.rows_not_scored(n_without_reference, n_without_audio)
+        else:
+            for sentence in not_scored_warnings(n_without_reference, n_without_audio):
+                warn(sentence)
 
     def column_replaced(self, name: str) -> None:
         """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""

@@ -28,7 +28,7 @@ from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import clips
+from .clips import RefusedClip, clips
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
@@ -70,7 +70,7 @@ def transcribe(
         `TRANSCRIPT` structs, as many and in the order of the rows.
 
     Raises:
-        ThanoError: the model or the options are wrong, files may not be read, or `on_error='fail'` and a clip failed.
+        ThanoError: the model or the options are wrong, or `on_error='fail'` and a clip failed or may not be read.
     """
     session = session_of(sessions)
     with _running_statement(session) as statement, session.access() as access:
@@ -81,17 +81,29 @@ def transcribe(
                 continue
             chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
             engine = _engine(session, statement, access, model, chosen)
+            monitor = _monitor(statement, chosen)
+            for row in rows:
+                if isinstance(refused := values[row], RefusedClip):
+                    transcripts[row] = _refused(refused, monitor)
+            allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]
             found = engine.transcribe(
-                [values[row] for row in rows],
+                [clip for _, clip in allowed],
                 decoder=engine.recognizer.default_decoder,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
-                monitor=_monitor(statement, chosen),
+                monitor=monitor,
                 read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
             )
-            for row, transcript in zip(rows, found, strict=True):
+            for (row, _), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
         return to_arrow(transcripts)
+
+
+def _refused(clip: RefusedClip, monitor: Monitor) -> Transcript:
+    monitor.clips_received(1)
+    monitor.clip_failed(clip.location, clip.failure.reason)
+    monitor.clips_done(1, 0.0)
+    return Transcript.failed(clip.failure.reason)
 
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:

@@ -148,6 +148,8 @@ def _from_hub_address(spec: str) -> ResolvedModel:
 def _from_folder(spec: str) -> ResolvedModel:
     folder = local_folder(spec)
     if not os.path.exists(folder):
+        if "whisper" in spec.casefold():
+            raise _no_whisper(f"there is no model folder {folder}")
         hint = f" For the model of that name on the Hugging Face hub write 'hf://{spec}'."
         raise ModelError(f"there is no model folder {folder}.{hint if _LIKE_A_HUB_NAME.fullmatch(spec) else ''}")
     check_checkpoint(folder)
@@ -193,15 +195,19 @@ def _stand_in(spec: str, repo_id: str, why: str) -> ResolvedModel:
     )
 
 
+def _no_whisper(problem: str) -> ModelError:
+    return ModelError(
+        f"{problem}, and Whisper is not supported: use a CTC model that reads the waveform, such as "
+        f"'hf://facebook/wav2vec2-base-960h'"
+    )
+
+
 def _unknown(spec: str, registry: Registry) -> ModelError:
     name = spec if len(spec) <= 100 else f"{spec[:97]}..."
     if not is_name(split_version(spec)[0]):
         return ModelError(f"'{name}' is neither the name of a model nor a folder")
     if "whisper" in spec.casefold():
-        return ModelError(
-            f"there is no model '{name}', and Whisper is not supported: use a CTC model that reads the waveform, such "
-            f"as 'hf://facebook/wav2vec2-base-960h'"
-        )
+        return _no_whisper(f"there is no model '{name}'")
     language = _OF_A_LANGUAGE.fullmatch(spec)
     if language is not None and language["code"].casefold() in _OTHER_LANGUAGES.split():
         return ModelError(

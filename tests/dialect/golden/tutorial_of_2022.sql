@@ -1,14 +1,14 @@
 -- case: the table of the first tutorial
 COPY librispeech_train OPTIONS(overwrite =True) FROM "thanosql-dataset/librispeech_data/librispeech_train.csv"
 -- becomes
-CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
+CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
 
 -- case: the second table
 COPY librispeech_test
 OPTIONS(overwrite =True)
 FROM "thanosql-dataset/librispeech_data/librispeech_test.csv"
 -- becomes
-CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
+CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
 
 
 

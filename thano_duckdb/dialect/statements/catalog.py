@@ -152,6 +152,9 @@ class Delete(Node):
         if_exists = (reader.word, reader.tokens.word(reader.index + 1)) == ("if", "exists")
         if if_exists:
             reader.skip(2)
+        elif reader.word == "if" and reader.tokens.word(reader.index + 1) not in ("", ";", "options", "@"):
+            reader.skip()
+            raise reader.error(f"{reader.shown} is unexpected after IF. Did you mean IF EXISTS?")
         after = "IF EXISTS" if if_exists else f"{reader.tokens.sql[keyword.start :].split()[0].upper()} MODEL"
         name = reader.name("model", after, with_version=True)
         options = read_options(reader, cls.kind)
