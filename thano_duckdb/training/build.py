@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from thano_duckdb import __version__
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
@@ -30,8 +29,12 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder, BuildLock
+from .comparison import Comparison
 from .corpus import Corpus, prepare_corpus
 from .training_options import Example, TrainingOptions
+
+if TYPE_CHECKING:
+    from .run import TrainingResult
 
 # Files of the base that are copied to the new model.
 _INHERITED = (
@@ -44,7 +47,7 @@ _INHERITED = (
     "LICENSE*",
     "NOTICE*",
 )
-_LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+_LIBRARIES = ("thano_duckdb", "torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -66,10 +69,12 @@ class Base:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """A published model and the metrics of its epochs."""
+    """A published model, which is as it was after `kept_epoch`, and the metrics of all its epochs."""
 
     entry: ModelEntry
     metrics: tuple[EpochMetrics, ...]
+    kept_epoch: int
+    comparison: Comparison | None
 
 
 def build_model(
@@ -161,26 +166,31 @@ class _Build:
             folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
             if self._is_published(folder.run):
                 folder.restart()
-            for warning in corpus.warnings:
-                self.monitor.warned(warning)
-            metrics = train(network, corpus, store, folder, self.options, self.monitor)
+            for note in corpus.warnings:
+                self.monitor.warned(note)
+            training = train(network, corpus, store, folder, self.options, self.monitor)
             result = folder.make_empty(folder.result)
             network.save(result)
             for pattern in _INHERITED:
                 for path in template.glob(pattern):
                     shutil.copyfile(path, result / path.name)
         check_checkpoint(result)
+        comparison = training.comparison
+        notes = list(corpus.warnings)
+        if comparison and (warning := comparison.warning(self.options.learning_rate)):
+            self.monitor.warned(warning)
+            notes.append(warning)
         entry = self.registry.publish(
             result,
             self.name,
             kind="built",
             base=self.base.name,
-            lineage=self._lineage(corpus, metrics, folder.run),
+            lineage=self._lineage(corpus, training, notes, folder.run),
             overwrite=self.options.overwrite,
-            description=self._description(corpus),
+            description=self._description(corpus, comparison),
         )
         folder.remove()
-        return BuildResult(entry, tuple(metrics))
+        return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
 
     def _identity(self, corpus: Corpus) -> str:
         """A hash of everything that the result of the build depends on."""
@@ -198,7 +208,7 @@ class _Build:
         entry = self.registry.find(self.name)
         return entry is not None and entry.lineage.get("run") == run
 
-    def _lineage(self, corpus: Corpus, metrics: Sequence[EpochMetrics], run: str) -> dict[str, Any]:
+    def _lineage(self, corpus: Corpus, training: TrainingResult, notes: list[str], run: str) -> dict[str, Any]:
         return {
             "run": run,
             "base": self.base.name,
@@ -211,14 +221,17 @@ class _Build:
                 "skipped": corpus.n_skipped,
                 "hours": _hours(corpus),
             },
-            "notes": list(corpus.warnings),
-            "libraries": {"thano_duckdb": __version__} | {name: metadata.version(name) for name in _LIBRARIES},
-            "metrics": [dataclasses.asdict(epoch) for epoch in metrics],
+            "notes": notes,
+            "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+            "metrics": [dataclasses.asdict(epoch) for epoch in training.metrics],
+            "kept_epoch": training.kept_epoch,
+            "comparison": training.comparison.to_json() if training.comparison else None,
         }
 
-    def _description(self, corpus: Corpus) -> str:
+    def _description(self, corpus: Corpus, comparison: Comparison | None) -> str:
         how = "trained from scratch with the architecture of" if self.options.from_scratch else "fine-tuned from"
-        return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+        achieved = f": {comparison.describe()}" if comparison else ""
+        return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h){achieved}"
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:
