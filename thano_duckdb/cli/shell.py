@@ -26,6 +26,7 @@ from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from . import demo
+from .training_line import training_line
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
 DEMO = "demo"
@@ -131,6 +132,8 @@ def _print_result(connection: Connection, statement: str) -> None:
     relation = connection.sql(statement)
     if relation is not None and relation.columns != ["Success"]:
         relation.show()
+        if line := training_line(connection, statement, relation):
+            print(line)
 
 
 def _read_from_terminal(connection: Connection) -> None:

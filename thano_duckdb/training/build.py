@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -47,7 +48,7 @@ _INHERITED = (
     "LICENSE*",
     "NOTICE*",
 )
-_LIBRARIES = ("thano_duckdb", "torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+_LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -187,7 +188,7 @@ class _Build:
             base=self.base.name,
             lineage=self._lineage(corpus, training, notes, folder.run),
             overwrite=self.options.overwrite,
-            description=self._description(corpus, comparison),
+            description=self._description(corpus, training),
         )
         folder.remove()
         return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
@@ -197,7 +198,7 @@ class _Build:
         folder = self.base.folder
         parts = [
             self.base.name,
-            fingerprint(folder) if folder else metadata.version("thano_duckdb"),
+            fingerprint(folder) if folder else _own_version(),
             self.options.influential(),
             corpus.digest,
         ]
@@ -222,16 +223,18 @@ class _Build:
                 "hours": _hours(corpus),
             },
             "notes": notes,
-            "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+            "libraries": {"thano_duckdb": _own_version()} | {name: metadata.version(name) for name in _LIBRARIES},
             "metrics": [dataclasses.asdict(epoch) for epoch in training.metrics],
             "kept_epoch": training.kept_epoch,
             "comparison": training.comparison.to_json() if training.comparison else None,
         }
 
-    def _description(self, corpus: Corpus, comparison: Comparison | None) -> str:
+    def _description(self, corpus: Corpus, training: TrainingResult) -> str:
         how = "trained from scratch with the architecture of" if self.options.from_scratch else "fine-tuned from"
-        achieved = f": {comparison.describe()}" if comparison else ""
-        return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h){achieved}"
+        rows = f"{len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+        epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
+        achieved = f": {training.comparison.describe()}" if training.comparison else ""
+        return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:
@@ -241,6 +244,11 @@ def _resolve_device(options: TrainingOptions) -> TrainingOptions:
     return dataclasses.replace(
         options, device=device.torch_device.type, precision=str(device.dtype).removeprefix("torch.")
     )
+
+
+def _own_version() -> str:
+    """The version of this package, which need not be installed: a source tree will do."""
+    return str(sys.modules["thano_duckdb"].__version__)  # the package itself is above this part, so it is not imported
 
 
 def _hours(corpus: Corpus) -> float:
