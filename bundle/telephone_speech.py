@@ -37,7 +37,7 @@ def main() -> None:
         rows = []
         for clip in clips:
             path = TUTORIAL / Path(clip["audio_path"]).name
-            samples, _ = soundfile.read(path, dtype="float32")
+            samples = np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
             soundfile.write(FOLDER / f"{path.stem}.wav", transmitted(samples), RATE_HZ, subtype="GSM610")
             speaker = SPEAKERS[int(path.stem) % len(SPEAKERS)]
             rows.append((f"{DATASET_FOLDER}/{path.stem}.wav", clip["text"], speaker.name))
@@ -54,7 +54,8 @@ def transmitted(samples: Samples) -> Samples:
     low, high = PASS_BAND_HZ
     gain = (1 + (low / np.maximum(hz, 1)) ** SLOPES[0]) ** -0.5 / (1 + (hz / high) ** SLOPES[1])
     in_band = np.fft.irfft(np.fft.rfft(narrow) * gain, len(narrow))
-    return (in_band * (PEAK / np.abs(in_band).max())).astype(np.float32)
+    level: Samples = (in_band * (PEAK / np.abs(in_band).max())).astype(np.float32)
+    return level
 
 
 if __name__ == "__main__":
