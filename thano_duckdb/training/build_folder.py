@@ -12,6 +12,7 @@ A checkpoint is first synced to disk and then renamed, so it is either complete 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -82,18 +83,17 @@ class BuildFolder:
                     (checkpoint / name).unlink(missing_ok=True)
 
     def save_base(self, figures: Mapping[str, Any]) -> None:
-        """Keep the figures of the base, which the weights in training no longer give."""
-        path = self._folder / "base.json.partial"
-        path.write_text(json.dumps(figures) + "\n", encoding="utf-8")
-        sync(path)
-        os.rename(path, self._folder / "base.json")
-        sync(self._folder)
+        """Keep the figures of the base, so that a build that is resumed need not compute them again."""
+        partial = self._folder / "base.json.partial"
+        with contextlib.suppress(OSError):  # the first checkpoint reports a full disk
+            partial.write_text(json.dumps(figures) + "\n", encoding="utf-8")
+            os.replace(partial, self._folder / "base.json")
 
     def base(self) -> dict[str, Any] | None:
         """The figures that `save_base` kept, or None."""
         try:
             figures: dict[str, Any] = json.loads((self._folder / "base.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (OSError, ValueError):
             return None
         return figures
 
