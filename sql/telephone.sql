@@ -15,7 +15,7 @@ PREDICT USING Wav2Vec2TinyEn AS SELECT * FROM telephone_test LIMIT 5;
 
 -- The line changes the lowest sounds that the model hears, so that its convolutions must learn as well, from small steps of few clips.
 BUILD MODEL phone USING Wav2Vec2TinyEn
-OPTIONS (epochs=20, learning_rate=5e-4, batch_size=8, freeze_feature_encoder=False, augment=True, overwrite=True) AS
+OPTIONS (epochs=15, learning_rate=5e-4, batch_size=8, freeze_feature_encoder=False, augment=True, overwrite=True) AS
 SELECT * FROM telephone_train;
 
 PREDICT USING phone AS SELECT * FROM telephone_test LIMIT 5;
