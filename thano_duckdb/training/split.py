@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -50,7 +52,7 @@ def choose_held_out(groups: Sequence[Sequence[int]], share: float, seed: int) ->
     sizes = sorted(by_size)
     totals = _reachable_totals([(size, len(by_size[size])) for size in sizes])
     wanted = min(max(1, round(share * n_rows)), n_rows - 1)
-    left = min((total for total in range(1, n_rows) if totals[-1] >> total & 1), key=lambda total: abs(total - wanted))
+    left = next(total for total in _nearest_first(wanted, 1, n_rows - 1) if totals[-1] >> total & 1)
     random = np.random.default_rng(seed)
     held_out: set[int] = set()
     n_rows_left = n_rows
@@ -58,15 +60,20 @@ def choose_held_out(groups: Sequence[Sequence[int]], share: float, seed: int) ->
         size, of_size = sizes[index], by_size[sizes[index]]
         order = random.permutation(len(of_size))
         fair = left / n_rows_left * len(of_size) + random.uniform(-0.5, 0.5)  # so that each group has its chance
-        n_chosen = min(
-            (n for n in range(min(len(of_size), left // size) + 1) if totals[index] >> (left - n * size) & 1),
-            key=lambda n: abs(n - fair),
-        )
+        at_most = min(len(of_size), left // size)
+        n_chosen = next(n for n in _nearest_first(fair, 0, at_most) if totals[index] >> (left - n * size) & 1)
         for chosen in order[:n_chosen]:
             held_out.update(of_size[chosen])
         left -= n_chosen * size
         n_rows_left -= size * len(of_size)
     return held_out
+
+
+def _nearest_first(wanted: float, lowest: int, highest: int) -> Iterator[int]:
+    """The numbers from `lowest` to `highest`, those nearest to `wanted` first."""
+    below = range(min(math.floor(wanted), highest), lowest - 1, -1)
+    above = range(max(math.floor(wanted) + 1, lowest), highest + 1)
+    return heapq.merge(below, above, key=lambda number: abs(number - wanted))
 
 
 def _reachable_totals(groups: Sequence[tuple[int, int]]) -> list[int]:
