@@ -12,7 +12,8 @@ from benchmarks.without_cache import without_cache
 from thano_duckdb.audio.decode import Waveform, decode
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import SilentMonitor
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 N_PAIRS = 50
 N_WARM_UP = 5
@@ -23,7 +24,9 @@ def main() -> None:
     clips = an4()
     shortest = min(range(len(clips.paths)), key=lambda row: clips.durations_s[row])
     path, duration_s = clips.paths[shortest], clips.durations_s[shortest]
-    model = AcousticModel.load(MODEL)
+    recognizer = load_engine(MODEL).recognizer
+    assert isinstance(recognizer, CtcRecognizer)
+    model = recognizer.model
     waveform = decode(Clip.of(path))
     assert isinstance(waveform, Waveform)
     features, monitor = model.features(waveform.samples), SilentMonitor()

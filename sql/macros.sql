@@ -43,7 +43,7 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
     );
 
 -- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
--- DuckDB binds the query. One of the same name, in any case of letters, is replaced, and the statement warns of it.
+-- DuckDB binds the query. One of the same name, compared case-insensitively, is replaced, and the statement warns of it.
 CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
     CASE
         WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))

@@ -20,7 +20,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("masking",),
     ("errors",),
-    ("option", "caller"),
+    ("option", "caller", "model_name"),
     ("options",),
     ("audio", "monitoring", "dialect"),
     ("models",),
@@ -50,6 +50,7 @@ STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "options.py",
     "errors.py",
     "masking.py",
+    "model_name.py",
     "audio/formats.py",
 )
 USED_BY_THE_PARTS_BESIDE = (

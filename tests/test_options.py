@@ -57,7 +57,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[thano_duckdb.Conne
 
 
 def values(option: Option) -> list[Value]:
-    """Values of all kinds, those at the bounds of the option and its choices in any case among them."""
+    """Values of all kinds, those at the bounds of the option and its choices in upper and lower case among them."""
     bounds = (option.at_least, option.above, option.at_most, option.below)
     numbers: list[Value] = [n + step for n in bounds if n is not None for step in (-1, 0, 1)]
     choices: list[Value] = [text for choice in option.choices for text in (choice, choice.upper())]

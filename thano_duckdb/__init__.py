@@ -86,7 +86,8 @@ def connect(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
-    raw = duckdb.connect(os.fspath(database), read_only=read_only, config=config or {})
+    location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
+    raw = duckdb.connect(location, read_only=read_only, config=config or {})
     return Connection(raw, settings, install=install)
 
 
@@ -143,6 +144,8 @@ def show(
             `thano_transcribe`.
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
         max_rows: how many clips are shown at most; the summary above them covers all.
+
+    Players are read within the `max_bytes`, `max_duration` and `timeout` of the connection that a relation is from.
 
     Returns:
         A page that a notebook shows and that `page.save('page.html')` writes: one file, no script, no network.

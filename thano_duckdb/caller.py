@@ -1,7 +1,7 @@
 """The user's frame: whose variables DuckDB scans, and where warnings point; and how warnings are shown.
 
 DuckDB finds `SELECT * FROM my_dataframe` among the variables of the frame that calls it, which behind our connection
-would be a frame of ours. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
+would be one of our own. So calls into DuckDB are made from a frame that holds the user's variables. In a notebook's
 cell no frame holds them: there `in_cell` provides them.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from .errors import ThanoWarning
+from .errors import ThanoWarning, on_one_line
 from .masking import mask_secrets
 
 T = TypeVar("T")
@@ -74,8 +74,8 @@ def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any)
 
 
 def warn(message: str) -> None:
-    """Warn with our own class, pointing at the user's line; secrets in the message are masked."""
-    message = mask_secrets(message)
+    """Warn with our own class, pointing at the user's line; the message is masked and cleaned as that of an error."""
+    message = mask_secrets(on_one_line(message))
     if _cell_variables.get() is not None:
         warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
         return

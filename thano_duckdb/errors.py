@@ -1,4 +1,4 @@
-"""Every error and warning of ours: one tree, each message one readable sentence with the remedy.
+"""The errors and warnings that users see: one tree, each message one readable sentence with the remedy.
 
 Importing this module costs nothing, and every other module may do so. Messages never hold a password or a signature.
 """
@@ -23,12 +23,12 @@ class ThanoError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        """Take the message, whose secrets are masked."""
-        super().__init__(mask_secrets(message))
+        """Take the message: its secrets are masked, and line ends in a name or path become spaces."""
+        super().__init__(mask_secrets(on_one_line(message)))
 
 
 class DialectError(ThanoError):
-    """A statement of ours that is wrong, with the position of the mistake in the text.
+    """One of our statements that is wrong, with the position of the mistake in the text.
 
     Attributes:
         problem: the sentence without the position.
@@ -47,7 +47,8 @@ class DialectError(ThanoError):
 
     def __init__(self, problem: str, sql: str, offset: int) -> None:
         """Point at the character `offset` of `sql`."""
-        self.problem = problem
+        super().__init__(problem)
+        self.problem = str(self)
         self.line = sql.count("\n", 0, offset) + 1
         line_start = sql.rfind("\n", 0, offset) + 1
         self.column = offset - line_start + 1
@@ -56,7 +57,7 @@ class DialectError(ThanoError):
         line_text, before_caret = _excerpt(line_text, at)
         # A tab before the caret stays a tab, so that the two lines keep their alignment.
         caret = "".join("\t" if char == "\t" else " " for char in line_text[:before_caret]) + "^"
-        super().__init__(f"{problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}")
+        self.args = (f"{self.problem} (line {self.line}, column {self.column})\n{line_text}\n{caret}",)
 
 
 def _excerpt(line: str, at: int) -> tuple[str, int]:
@@ -117,7 +118,9 @@ class ModelInUseError(RegistryError):
 
 
 class AudioError(ThanoError):
-    """A clip that cannot be read, in a statement that stops at the first one (`on_error='fail'`).
+    """Audio that is refused: a column that holds none, files that the database may not read, a folder without any.
+
+    A single clip that cannot be read is NULL instead, unless a statement stops at the first one (`on_error='fail'`).
 
     Example:
         >>> import thano_duckdb
@@ -149,6 +152,11 @@ class ThanoWarning(UserWarning):
         thano_duckdb.errors.ThanoWarning: PREDICT ignores the option 'epochs' (line 1, column 39)
         >>> con.close()
     """
+
+
+def on_one_line(message: str) -> str:
+    """A message with spaces in place of its line ends, which come from names and paths within it."""
+    return " ".join(message.splitlines())
 
 
 def brief(text: str) -> str:

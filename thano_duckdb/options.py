@@ -314,7 +314,7 @@ _ELSEWHERE = {
 
 
 def find_option(statement: StatementKind, name: str, *, function: str | None = None) -> Option:
-    """The option that a statement calls `name`, by any spelling, in any case.
+    """The option that a statement calls `name`, by any of its spellings, whatever the case.
 
     Args:
         statement: which takes it.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
 from tests.audio.sounds import encode, hiss, hum, reason, waveform
 from tests.audio.test_decode import _without_first_frame
+from thano_duckdb.audio.decode import AudioFailure, decode
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.mpeg_frames import count_samples
 from thano_duckdb.audio.raw import InMemory
@@ -114,3 +116,21 @@ def test_the_frames_of_a_stream_are_counted(rate_hz: int, mode: str) -> None:
     assert count_samples(InMemory(stream + b"TAG" + bytes(125)), 0) == n_samples
     assert count_samples(InMemory(stream[:-1]), 0) == n_samples - frame
     assert count_samples(InMemory(b"x" + stream), 0) == 0
+
+
+@pytest.mark.parametrize("fork", ["._", ".AppleDouble"])
+def test_a_resource_fork_in_the_working_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork: str
+) -> None:
+    """The library takes it for the second half of any MP3 whose name it does not know."""
+    monkeypatch.chdir(tmp_path)
+    content = encode(hum(1), "MP3")
+    (tmp_path / "a.mp3").write_bytes(content)
+    if fork == "._":
+        (tmp_path / fork).write_bytes(b"junk" * 2000)
+    else:
+        (tmp_path / fork).mkdir()
+    for value in (content, str(tmp_path / "a.mp3")):
+        found = decode(Clip.of(value))
+        assert isinstance(found, AudioFailure)
+        assert found.reason.startswith(f"libsndfile takes '{fork}' in the working folder for a part of it")

@@ -124,6 +124,38 @@ def test_by_default_six_hours_in_a_few_kilobytes_are_refused_at_once() -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.timeout(60)
+def test_memory_stays_flat_while_audio_of_unknown_length_is_refused(tmp_path: Path) -> None:
+    """Up to the limit of four hours its samples would take 0.9 GB."""
+    (tmp_path / "long.flac").write_bytes(_without_length(quiet_flac(6 * 3600)))
+    script = (
+        "import resource, sys\n"
+        "from thano_duckdb.audio.decode import decode\nfrom thano_duckdb.audio.source import Clip\n"
+        "peak_kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before_kb = peak_kb()\n"
+        "print(decode(Clip.of(sys.argv[1])).reason)\n"
+        "print((peak_kb() - before_kb) // 1024)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "long.flac")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    reason, peak_mb = run.stdout.splitlines()
+    assert "more than 14,400 s" in reason
+    assert int(peak_mb) < 100
+
+
+def test_long_audio_of_unknown_length_within_the_limit_is_whole(tmp_path: Path) -> None:
+    sound = np.zeros((1800 * 1000, 1), np.float32)
+    sound[-1000:] = 0.25
+    flac = encode(sound, "FLAC", "PCM_16", 1000)
+    for value in (_without_length(flac), tmp_path / "long.flac"):
+        (tmp_path / "long.flac").write_bytes(_without_length(flac))
+        found, expected = (decode(Clip.of(v if isinstance(v, bytes) else str(v))) for v in (value, flac))
+        assert isinstance(found, Waveform)
+        assert isinstance(expected, Waveform)
+        assert found.duration_s == 1800
+        assert np.array_equal(found.samples, expected.samples)
+
+
 def test_a_header_may_say_more_but_counting_stops_at_the_limit() -> None:
     """`probe` reads a header, however long the audio; where it must decode to count, it stops."""
     limits = ReadLimits(max_duration_s=5.0)

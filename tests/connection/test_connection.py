@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -299,3 +300,12 @@ def test_nothing_is_printed_when_the_process_ends(close: str, an4_model: Path, a
     assert run.stderr == ""
     assert run.returncode == 0
     assert run.stdout.strip()
+
+
+@pytest.mark.parametrize("database", [5, b"a.duckdb", ["a.duckdb"]])
+def test_connect_refuses_what_is_no_path_in_the_words_of_duckdb(database: Any) -> None:
+    with pytest.raises(duckdb.Error) as expected:
+        duckdb.connect(database)
+    with pytest.raises(expected.type) as found:
+        thano_duckdb.connect(database)
+    assert str(found.value) == str(expected.value)

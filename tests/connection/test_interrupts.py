@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -177,3 +180,30 @@ def test_ctrl_c_stops_a_build_and_the_same_statement_resumes_it(
         resumed = con.sql(statement).fetchall()
     assert [row[2] for row in resumed] == [1, 2, 3]
     assert [row[2:4] for row in resumed] == [(epoch, pytest.approx(loss, rel=1e-4)) for epoch, loss in expected]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "work",
+    [
+        "con.execute(\"SELECT thano_audio_info('{url}')\")",
+        "con.execute(\"SELECT thano_transcribe('Wav2Vec2TinyEn', '{url}')\")",
+        "thano_duckdb.show([dict(audio='{url}', predicted='a')])",
+    ],
+    ids=["header", "transcript", "player"],
+)
+def test_after_ctrl_c_the_process_ends_although_a_download_hangs(work: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections, and never answers
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.wav"
+        script = (
+            "import thano_duckdb\ncon = thano_duckdb.connect()\nprint('begun', flush=True)\n"
+            f"try:\n    {work.format(url=url)}\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
+        )
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            connection, _ = server.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "interrupted\n"
+                assert process.wait(timeout=10) == 0

@@ -77,7 +77,7 @@ def test_a_plain_connection_is_freed_too(tmp_path: Path) -> None:
     database = tmp_path / "my.duckdb"
     con = thano_duckdb.load(duckdb.connect(database))
     con.sql("FROM thano_models()").fetchall()
-    con.close()  # closed and still referenced: nothing of ours keeps the database open
+    con.close()  # closed and still referenced: none of our objects keeps the database open
     check = f"import duckdb; duckdb.connect('{database}').close()"
     subprocess.run([sys.executable, "-c", check], check=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import warnings
 from pathlib import Path
 
 import duckdb
@@ -64,6 +66,25 @@ def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
     assert "OPTIONS" not in str(refusal.value)
     con.execute("CREATE TABLE models AS SELECT 1 AS a")
     assert con.execute("SHOW MODELS").fetchall()[0][0] == "a"
+
+
+def test_copy_of_a_folder_that_duckdb_reads_warns_that_its_audio_is_not(
+    con: thano_duckdb.Connection, tmp_path: Path, an4_clip: str
+) -> None:
+    (tmp_path / "notes.csv").write_text("audio_path\n")  # DuckDB reads the CSV files of a folder
+    con.execute("CREATE TABLE t (audio_path VARCHAR)")
+    with warnings.catch_warnings(action="error"):
+        assert con.execute(f"COPY t FROM '{tmp_path}'").fetchall() == [(0,)]
+    shutil.copy(an4_clip, tmp_path)
+    advice = rf"only the CSV files.*COPY t OPTIONS \(if_exists='append'\) FROM '{re.escape(str(tmp_path))}'"
+    with pytest.warns(ThanoWarning, match=advice):
+        con.execute(f"COPY t FROM '{tmp_path}'")
+    with pytest.warns(ThanoWarning, match=advice):
+        con.sql(f"SELECT 1; COPY t FROM '{tmp_path}'")
+    with warnings.catch_warnings(action="error"):
+        con.execute(f"COPY t FROM '{tmp_path}/notes.csv'")
+        con.execute(f"COPY t FROM '{tmp_path}' (FORMAT csv)")
+        con.execute(f"COPY t TO '{tmp_path}/copy.csv'")
 
 
 def test_list_models_and_drop_model(con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
@@ -143,3 +164,24 @@ def test_the_paths_of_the_later_tutorials_are_those_of_the_data_set(
     shutil.copy(an4_clip, tmp_path / path)
     con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
     assert con.sql("SELECT count(*) FROM clips").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "GET THANOSQL MODEL 'hf://facebook/hu\nbert'",
+        "UPLOAD MODEL mine FROM 'models/mi\nne'",
+        "UPLOAD MODEL mine FROM 'models/mi\u2028ne'",
+        "PREDICT USING 'mi\r\nne' AS SELECT 'a.wav' AS audio_path",
+        "DELETE MODEL 'mi\nne'",
+        "FROM thano_audio('no\nsuch')",
+        "FROM thano_training('no\nsuch')",
+        "FROM thano_get_dataset('no\nsuch')",
+        "SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', '{\"dev\nice\": 1}')",
+    ],
+)
+def test_a_name_with_a_line_end_leaves_the_message_on_one_line(con: thano_duckdb.Connection, sql: str) -> None:
+    with pytest.raises(ThanoError) as refusal:
+        con.execute(sql).fetchall()
+    message = refusal.value.problem if isinstance(refusal.value, DialectError) else str(refusal.value)
+    assert len(message.splitlines()) == 1

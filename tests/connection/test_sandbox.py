@@ -50,7 +50,7 @@ def victim(tmp_path: Path) -> Iterator[thano_duckdb.Connection]:
 
 
 def attackers(victim: thano_duckdb.Connection, tmp_path: Path) -> Iterator[Any]:
-    """Connections to the same database: one of ours, a plain one that is loaded, and one that is not."""
+    """Connections to the same database: our own, a plain one that is loaded, and one that is not."""
     ours = thano_duckdb.Connection(
         victim.raw.cursor(),
         thano_duckdb.connection.Settings(tmp_path / "attacker"),

@@ -1,4 +1,4 @@
-"""Reads the golden pairs: `golden/*.sql` holds cases, each a text of ours and what it becomes.
+"""Reads the golden pairs: `golden/*.sql` holds cases, each a text with our statements and what it becomes.
 
     -- case: its name
     the text

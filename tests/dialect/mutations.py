@@ -1,4 +1,4 @@
-"""Valid statements of ours, broken in the ways that typing, pasting and generating breaks them."""
+"""Our statements, valid, then broken in the ways that typing, pasting and generating breaks them."""
 
 from __future__ import annotations
 

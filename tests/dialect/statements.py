@@ -1,4 +1,4 @@
-"""Hypothesis strategies: SQL of DuckDB's with awkward names, arbitrary text, and statements of ours."""
+"""Hypothesis strategies: SQL of DuckDB's with awkward names, arbitrary text, and our statements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPACES = st.sampled_from(
 
 @st.composite
 def spaced(draw: st.DrawFn, words: str) -> str:
-    """The words of a text with any white space and comments between them, in any case where they are keywords."""
+    """The words of a text with any white space and comments between them, keywords in upper, lower or mixed case."""
     return "".join(
         draw(SPACES) + (draw(st.sampled_from([word.lower(), word, word.title()])) if word.isupper() else word)
         for word in words.split(" ")

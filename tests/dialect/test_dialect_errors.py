@@ -72,7 +72,7 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (batch_size=1 @@device='cpu') AS SELECT 1", "a comma or )"),
     (
         "PREDICT USING m OPTIONS (audio_col=src@@.path) AS SELECT 1",
-        "write a value that is more than a number or a word in quotes",
+        "put a value in quotes unless it is one number or one word",
     ),
     (
         "PREDICT USING m OPTIONS (batch_size=1, @@BATCH_SIZE=2) AS SELECT 1",
@@ -120,8 +120,8 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (include=@@['words', Words]) AS SELECT 1", "one or a list of"),
     ("PREDICT USING m OPTIONS (result_col='Error', include=@@error) AS SELECT 1", "name the same column"),
     ("UPLOAD MODEL m OPTIONS (framework=@@'tensorflow') FROM 'x'", "must be 'pytorch', not 'tensorflow'"),
-    ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal: not a parameter"),
-    ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal: not a parameter"),
+    ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal, not a parameter"),
+    ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal, not a parameter"),
     ("PREDICT USING m OPTIONS (audio_col=@@E'a\\'b') AS SELECT 1", "a text in quotes"),
     ("PREDICT USING m OPTIONS (audio_col=@@(1)) AS SELECT 1", "a text in quotes"),
     ("PREDICT USING m OPTIONS (batch_size=@@-x) AS SELECT 1", "this is not a number"),
@@ -140,6 +140,8 @@ ERRORS = [
     ("BUILD MODEL @@m@2 USING c AS SELECT 1", "names are identifiers, not paths"),
     ("UPLOAD MODEL @@'.hidden' FROM 'x'", "names are identifiers, not paths"),
     ("DELETE MODEL @@'..'", "names are identifiers, not paths"),
+    (f"DELETE MODEL @@{'a' * 101}", "up to 100 letters"),
+    (f"BUILD MODEL @@{'a' * 101} USING c AS SELECT 1", "up to 100 letters"),
     ("GET THANOSQL MODEL m OPTIONS (model_name=@@'a b')", "names are identifiers, not paths"),
     ("COPY t OPTIONS () FROM @@$1", "a parameter cannot stand here"),
     # Files

@@ -6,8 +6,12 @@
 - `connect`: `duckdb.connect` is `thano_duckdb.connect`;
 - `load`: `duckdb.connect` gives a plain connection after `thano_duckdb.load`.
 
+A test that fails only on ours, and is not listed, is run twice more alone, because some depend on how busy the machine
+is.
+
 `duckdb_expected.txt` lists the regressions that are known, with the reason for each: a comment, then lines of a mode
-and a test. A test without its parameters means all of them.
+and a test. A test without its parameters means all of them. The exit status is 1 if a regression is not listed, or if
+a listed one passes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import ast
 import collections
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,37 +31,36 @@ REPOSITORY = FOLDER.parent.parent
 EXPECTED = FOLDER / "duckdb_expected.txt"
 TEST_TIMEOUT_S = 60
 RUN_TIMEOUT_S = 1800
+N_REPEATS = 2
 
 Outcomes = dict[str, str]
 """How each test ended: 'passed', 'failed', 'skipped', or 'running' if it crashed or took too long."""
 
 
-def run(mode: str, tests: Path, pytest_arguments: list[str]) -> Outcomes:
-    """Run the tests once; after a crash the rest is run in a new process."""
-    with tempfile.TemporaryDirectory() as folder:
-        recorded = Path(folder) / "outcomes"
+def run(mode: str, folder: Path, tests: list[str], pytest_arguments: list[str]) -> Outcomes:
+    """Run `tests`, which are named from `folder`, once; after a crash the rest is run in a new process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        recorded = Path(scratch) / "outcomes"
         recorded.touch()
         environment = {
             **os.environ,
             "FOREIGN_MODE": mode,
             "FOREIGN_OUTCOMES": str(recorded),
-            "THANO_HOME": str(Path(folder) / "models"),
+            "THANO_HOME": str(Path(scratch) / "models"),
             "PYTHONPATH": os.pathsep.join([str(FOLDER), str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         }
         options = [
             *("-p", "duckdb_test_plugin", "-p", "no:cacheprovider", "-q", "--tb=short"),
             *("--timeout", str(TEST_TIMEOUT_S), "--timeout-method", "thread"),
         ]
-        command = [sys.executable, "-m", "pytest", *options, *pytest_arguments, tests.name]
-        log = Path(tempfile.gettempdir()) / f"duckdb-tests-{mode}.log"
-        print(f"{mode}: see {log}", flush=True)
+        command = [sys.executable, "-m", "pytest", *options, *pytest_arguments, *tests]
         before = -1
         while (size := recorded.stat().st_size) > before:
             before = size
-            with log.open("a" if size else "w", encoding="utf-8") as output:
+            with _log(mode).open("a", encoding="utf-8") as output:
                 finished = subprocess.run(
                     command,
-                    cwd=tests.parent,
+                    cwd=folder,
                     env=environment,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -66,6 +70,10 @@ def run(mode: str, tests: Path, pytest_arguments: list[str]) -> Outcomes:
             if finished.returncode in (0, 1, 5) and "running" not in _outcomes(recorded).values():
                 break
         return _outcomes(recorded)
+
+
+def _log(mode: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"duckdb-tests-{mode}.log"
 
 
 def _outcomes(recorded: Path) -> Outcomes:
@@ -97,31 +105,54 @@ def read_expected() -> dict[tuple[str, str], str]:
     return reasons
 
 
-def compare(mode: str, baseline: Outcomes, ours: Outcomes) -> bool:
-    """Print the tests that pass in the baseline only; whether all of them are explained."""
-    expected = {test: reason for (of, test), reason in read_expected().items() if of == mode}
-    lost = [test for test, outcome in baseline.items() if outcome == "passed" and ours.get(test) != "passed"]
-    unexplained = [test for test in lost if test not in expected and test.partition("[")[0] not in expected]
+def find_lost(baseline: Outcomes, ours: Outcomes) -> list[str]:
+    """The tests that pass in the baseline only."""
+    return [test for test, outcome in baseline.items() if outcome == "passed" and ours.get(test) != "passed"]
+
+
+def compare(mode: str, baseline: Outcomes, ours: Outcomes, expected: dict[tuple[str, str], str]) -> bool:
+    """Print the tests that pass in the baseline only; whether they are those that the list explains."""
+    reasons = {test: reason for (of, test), reason in expected.items() if of == mode}
+    lost = find_lost(baseline, ours)
     for test in lost:
-        reason = expected.get(test) or expected.get(test.partition("[")[0])
-        print(f"  {ours.get(test, 'missing')} {test}" + (f": {reason}" if reason else ": NOT EXPLAINED"))
-    explained = {test.partition("[")[0] for test in lost} | set(lost)
-    for test in sorted(set(expected) - explained):
-        print(f"  listed, but passes or did not run: {test}")
-    return not unexplained
+        reason = reasons.get(test) or reasons.get(test.partition("[")[0])
+        print(f"  {ours.get(test, 'missing')} {test}: {reason or 'NOT EXPLAINED'}")
+    lost_names = {*lost, *(test.partition("[")[0] for test in lost)}
+    ran = {*ours, *(test.partition("[")[0] for test in ours)}
+    mended = sorted(set(reasons) & ran - lost_names)
+    for test in mended:
+        print(f"  remove from {EXPECTED.name}, it passes or fails in the baseline too: {test}")
+    explained = all(test in reasons or test.partition("[")[0] in reasons for test in lost)
+    return explained and not mended
 
 
 def main() -> None:
-    """Run all modes and compare; the exit status says whether a regression is not explained."""
+    """Run all modes and compare; the exit status says whether the list explains all regressions, and no more."""
     tests, pytest_arguments = Path(sys.argv[1]).resolve(), sys.argv[2:]
-    results = {mode: run(mode, tests, pytest_arguments) for mode in MODES}
-    explained = True
+    checkout = tests.parents[1]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that Ctrl-C is ignored
+    results: dict[str, Outcomes] = {}
+    for mode in MODES:
+        _log(mode).unlink(missing_ok=True)
+        print(f"{mode}: see {_log(mode)}", flush=True)
+        results[mode] = run(mode, checkout, [str(tests.relative_to(checkout))], pytest_arguments)
+    as_listed, expected = True, read_expected()
     for mode, outcomes in results.items():
         counts = collections.Counter(outcomes.values())
-        print(f"{mode}: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())))
-        if mode != "baseline":
-            explained &= compare(mode, results["baseline"], outcomes)
-    sys.exit(not explained)
+        print(f"{mode}: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())), flush=True)
+        if mode == "baseline":
+            continue
+        for test in find_lost(results["baseline"], outcomes):
+            is_listed = bool({(mode, test), (mode, test.partition("[")[0])} & expected.keys())
+            if not is_listed and _passes_when_repeated(mode, checkout, test):
+                print(f"  passes when repeated: {test}")
+                outcomes[test] = "passed"
+        as_listed &= compare(mode, results["baseline"], outcomes, expected)
+    sys.exit(not as_listed)
+
+
+def _passes_when_repeated(mode: str, folder: Path, test: str) -> bool:
+    return any(run(mode, folder, [test], []).get(test) == "passed" for _ in range(N_REPEATS))
 
 
 if __name__ == "__main__":

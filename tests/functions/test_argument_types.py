@@ -115,6 +115,82 @@ def test_many_rows_of_an_enum_keep_their_order(con: thano_duckdb.Connection) -> 
     assert all(text == normalized for text, normalized in rows)
 
 
+# Numbers, names, files and options
+
+
+DURATIONS = {"DECIMAL": "1.5", "DECIMAL(38,2)": "1.5", "HUGEINT": "2", "UHUGEINT": "2", "FLOAT": "1.5", "TINYINT": "2"}
+
+
+@pytest.mark.parametrize(("kind", "number"), DURATIONS.items(), ids=DURATIONS.keys())
+@pytest.mark.parametrize("function", ["thano_scores", "thano_group_scores"])
+def test_a_duration_is_any_kind_of_number(con: thano_duckdb.Connection, function: str, kind: str, number: str) -> None:
+    call = "{}('a', {{'text': 'a', 'duration': {}::{}}})"
+    query = f"SELECT {call.format(function, number, kind)}, {call.format(function, number, 'DOUBLE')}"
+    found, expected = con.execute(query).fetchall()[0]
+    assert without_speed(found) == without_speed(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("'1'", "VARCHAR"), ("DATE '2024-01-02'", "DATE"), ("[1]", r"INTEGER\[\]"), ("'a'::BLOB", "BLOB")],
+)
+def test_what_is_no_number_is_named_in_one_sentence(con: thano_duckdb.Connection, value: str, name: str) -> None:
+    with pytest.raises(ThanoError, match=rf"^the duration must be a number \(DOUBLE\), not {name}$"):
+        con.execute(f"SELECT thano_scores('a', {{'text': 'a', 'duration': {value}}})").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("FROM thano_training(NULL)", "the model"),
+        ("FROM thano_delete_model(NULL)", "the name"),
+        ("FROM thano_upload_model(NULL, 'folder')", "the name"),
+        ("FROM thano_upload_model('mine', NULL)", "the folder"),
+        ("FROM thano_get_model(NULL)", "the name"),
+        ("FROM thano_get_dataset(NULL)", "the name"),
+    ],
+)
+def test_a_name_that_is_null_is_refused_in_one_sentence(con: thano_duckdb.Connection, query: str, what: str) -> None:
+    with pytest.raises(ThanoError, match=f"^{what} is NULL$"):
+        con.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("value", ["DATE '2024-01-02'", "TIME '10:00:00'", "'a'::BLOB", "'1'::VARIANT", "'101'::BIT"])
+@pytest.mark.parametrize("options", ["{{'batch_size': {}}}", "{{'device': {}}}"])
+def test_an_option_of_another_type_is_refused_in_one_sentence(
+    con: thano_duckdb.Connection, options: str, value: str
+) -> None:
+    with pytest.raises(ThanoError, match=r"^the options hold .*, which is neither text nor a number$"):
+        con.execute(f"SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', {options.format(value)})").fetchall()
+
+
+def test_options_that_are_a_variant_are_refused_in_one_sentence(con: thano_duckdb.Connection) -> None:
+    for call in ("thano_transcribe('Wav2Vec2TinyEn', 'a.wav', {})", "thano_audio_info('a.wav', {})"):
+        with pytest.raises(ThanoError, match=r"^the options"):
+            con.execute("SELECT " + call.format("'{}'::VARIANT")).fetchall()
+
+
+def test_paths_of_other_types_are_cast_or_refused(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    (tmp_path / "a [1].csv").touch()
+    path = tmp_path / "a [1].csv"
+    assert con.execute(f"SELECT thano_file('{path}'::ENUM('{path}')), thano_file(12), thano_file(NULL)").fetchall() == [
+        (str(tmp_path / "a [[]1].csv"), "12", None)
+    ]
+    for query in ("SELECT thano_file(['a'])", "SELECT thano_file('a'::BLOB)", "FROM thano_audio('a'::VARIANT)"):
+        with pytest.raises(ThanoError, match=r"^the (file|folder of audio) must be text"):
+            con.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("example", "missing"), [("{'audio': 'a.wav'}", "text"), ("{'text': 'a'}", "audio"), ("{'a': 1}", "audio, text")]
+)
+def test_training_rows_without_a_field_are_refused_in_one_sentence(
+    con: thano_duckdb.Connection, example: str, missing: str
+) -> None:
+    with pytest.raises(ThanoError, match=rf"^the rows must have the fields audio, text; missing: {missing}$"):
+        con.execute(f"SELECT thano_build('mine', 'Wav2Vec2TinyEn', NULL, [{example}])").fetchall()
+
+
 # Audio
 
 

@@ -11,6 +11,7 @@ import torch
 import thano_duckdb
 from tests.speech.conftest import noises, random_model
 from thano_duckdb.models import bundled
+from thano_duckdb.speech.cache import MemoryCache
 
 __all__ = ["noises", "random_model"]  # fixtures
 
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.gpu)
             if not torch.cuda.is_available():
                 item.add_marker(pytest.mark.skip(reason="torch sees no NVIDIA GPU on this machine"))
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text is computed: a cached one would be equal whatever the batch."""
+    monkeypatch.setattr(MemoryCache, "get", lambda _cache, _key: None)
 
 
 @pytest.fixture

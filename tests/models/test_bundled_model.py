@@ -48,12 +48,12 @@ class Hub:
         self.is_reachable = False
         self.n_requests = 0
 
-    def from_hub(self, shown: str, repo_id: str, revision: str | None, *, forbidden: str | None = None) -> Path:
-        if forbidden is not None:
-            raise HubUnavailableError(f"{shown}: {forbidden}", forbidden)
+    def from_hub(self, spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None) -> Path:
+        if offline_reason is not None:
+            raise HubUnavailableError(f"{spec}: {offline_reason}", offline_reason)
         self.n_requests += 1
         if not self.is_reachable:
-            raise HubUnavailableError(f"{shown}: no route", "no route")
+            raise HubUnavailableError(f"{spec}: no route", "no route")
         return self.folder
 
 

@@ -109,7 +109,7 @@ def test_an_existing_file_is_replaced_only_with_overwrite(con: thano_duckdb.Conn
     (here / FOLDER).mkdir(parents=True)
     mine = here / FOLDER / "librispeech_test.csv"
     mine.write_text("mine")
-    with pytest.raises(ThanoError, match=r"librispeech_test\.csv exists with another content .*overwrite=True"):
+    with pytest.raises(ThanoError, match=r"librispeech_test\.csv exists, has other content, .*overwrite=True"):
         con.sql(GET)
     assert content(here / FOLDER) == {mine.name: b"mine"}
     con.sql(f"{GET} OPTIONS (overwrite=True)")

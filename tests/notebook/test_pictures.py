@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
+import thano_duckdb
 from tests.conftest import Utterance
 from tests.notebook.conftest import Notebook
 from tests.pages.markup import Markup
+from thano_duckdb.notebook.adapter import Cell, Cursor
 
 BUILD = """%%sql
 BUILD MODEL mine USING m OPTIONS (epochs=2, batch_size=2, validation_split=0.5) AS SELECT * FROM clips"""
@@ -47,6 +49,19 @@ def test_print_audio_shows_players_and_keeps_the_rows(notebook: Notebook, clips:
     (failed,) = [row["error"] for row in rows if row["audio_path"] == "empty.wav"]
     assert failed in Markup(html).text
     assert pages(ran.displayed) == []  # shown once, as the cell's result
+
+
+def test_players_keep_the_limits_of_the_statement_and_of_the_connection(
+    notebook: Notebook, clips: list[Utterance]
+) -> None:
+    for options in ("max_bytes=100", "max_duration=0.01"):
+        result = notebook.run(f"%%sql\nPRINT AUDIO OPTIONS ({options}) AS SELECT audio_path FROM clips")
+        assert not Markup(notebook.html(result)).sounds
+    with thano_duckdb.connect(max_bytes=100) as connection:
+        cursor = Cursor(connection, Cell())
+        cursor.execute(f"PRINT AUDIO AS SELECT '{clips[0].audio_path}' AS audio_path")
+        assert cursor.page is not None
+        assert "larger than 100 bytes" in cursor.page.html
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_clips_that_fail_show_the_reason(con: thano_duckdb.Connection) -> None:
     table = printed(con, "SELECT * FROM (VALUES ('/no/such.wav'), (NULL)) t(audio_path)")
     found = Markup(player_table(table, audio_col="audio_path", may_read=lambda _: True).html)
     assert found.sounds == []
-    assert "No such file: /no/such.wav" in found.text
+    assert "No such file: /no/such.wav." in found.text
 
 
 def test_rows_beyond_the_limit_are_counted(con: thano_duckdb.Connection) -> None:

@@ -148,7 +148,7 @@ def test_totals_cover_all_rows_though_few_are_shown() -> None:
 
 def test_a_failed_clip_shows_its_reason_and_its_reference() -> None:
     text = Markup(thano_duckdb.show([{"audio_path": "/no.wav", "predicted": None, "text": "HELLO"}]).html).text
-    assert "No such file: /no.wav" in text
+    assert "No such file: /no.wav." in text
     assert "reference: HELLO" in text
 
 
@@ -256,3 +256,15 @@ def test_neither_torch_nor_ipython_is_needed() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_players_of_a_relation_keep_the_limits_of_its_connection() -> None:
+    for limits, reason in (({"max_bytes": 100}, "larger than 100 bytes"), ({"max_duration": 0.01}, "more than 0.01 s")):
+        with thano_duckdb.connect(**limits) as con:
+            con.execute("CREATE TABLE t (audio BLOB, predicted VARCHAR)")
+            con.execute("INSERT INTO t VALUES (?, 'one')", [CLIP])
+            for relation in (con.table("t"), con.sql("FROM t").filter("true")):
+                page = thano_duckdb.show(relation)
+                assert not Markup(page.html).sounds
+                assert reason in page.html
+    assert len(Markup(thano_duckdb.show([row("one", "one")]).html).sounds) == 1

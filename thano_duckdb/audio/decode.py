@@ -1,7 +1,7 @@
 """Decode a clip to mono samples at the model's rate, block by block.
 
-Only the result is held in memory as a whole: three hours of 48 kHz stereo pass through a buffer of a few hundred
-kilobytes.
+Of the decoded audio only the result is held in memory as a whole: three hours of 48 kHz stereo pass through a buffer of
+a few hundred kilobytes. (The encoded clip is a file, or in memory where it is a BLOB or a small download.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from .source import Clip
 
 __all__ = ["AudioFailure", "Waveform", "decode"]
 
-# A header may lie about the length: for each byte of the file no more samples than these are reserved beforehand.
-_MAX_RESERVED_PER_BYTE = 64
+# A header may lie about the length, and a few kilobytes may hold hours of silence: for each byte of the file no more
+# samples than these are held before it is certain that the whole clip is within its limits. Speech stays below 30.
+_MAX_UNCOUNTED_PER_BYTE = 64
 
 _INT16_SCALE = 1 / 32768
 
@@ -50,25 +51,50 @@ def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEF
     `limits`.
 
     Returns:
-        The samples, or the reason why there are none. Never raises for bad audio. Safe in threads.
+        The samples, or the reason why there are none. Never raises for bad audio. Thread-safe.
     """
     try:
         with open_sound(clip, limits) as sound:
-            return _waveform(sound, clip, sample_rate_hz, limits)
+            waveform = _waveform(sound, clip, sample_rate_hz, limits)
+        if waveform is None:
+            with open_sound(clip, limits) as sound:
+                waveform = _waveform(sound, clip, sample_rate_hz, limits, is_counted=True)
+            assert waveform is not None
+        return waveform
     except UnreadableAudioError as error:
         return error.failure
 
 
-def _waveform(sound: OpenSound, clip: Clip, sample_rate_hz: int, limits: ReadLimits) -> Waveform:
+def _waveform(
+    sound: OpenSound, clip: Clip, sample_rate_hz: int, limits: ReadLimits, *, is_counted: bool = False
+) -> Waveform | None:
+    """The samples; None for a clip of unknown length that turned out to be long and within its limits: read it again.
+
+    Args:
+        sound: the clip, open.
+        clip: names its channel and part.
+        sample_rate_hz: of the result.
+        limits: on reading it.
+        is_counted: it was read to its end before, so that a long clip of unknown length is known to be allowed.
+
+    Raises:
+        UnreadableAudioError: with the reason.
+    """
     rate_hz = sound.rate_hz
+    max_uncounted = _MAX_UNCOUNTED_PER_BYTE * sound.n_bytes
     n_frames = selected_n_frames(sound, clip) or 0
     limits.check_duration(n_frames, rate_hz, by_header=True)  # before anything is reserved
     n_expected = math.ceil(n_frames * sample_rate_hz / rate_hz) + 1
-    samples = _GrowingSamples(min(n_expected, _MAX_RESERVED_PER_BYTE * sound.n_bytes))
+    samples = _GrowingSamples(min(n_expected, max_uncounted))
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
     n_frames = 0
-    for block in selected_blocks(sound, clip, limits):
+    blocks = selected_blocks(sound, clip, limits)
+    for block in blocks:
         n_frames += len(block)
+        if sound.n_frames is None and not is_counted and n_frames * sample_rate_hz > max_uncounted * rate_hz:
+            for _ in blocks:  # raises where it is too long or damaged
+                pass
+            return None
         if resampler is None:
             _mix_to_mono(block, out=samples.extend(len(block)))
         else:

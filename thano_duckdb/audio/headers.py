@@ -1,8 +1,8 @@
 """What the header of a file promises, in cases where libsndfile does not report it.
 
 libsndfile silently corrects a length in the header that is larger than the file: a file that was cut short would give
-half a transcript without a warning. Its log says what the header promised; the headers of NIST SPHERE and MP3 are read
-here.
+half a transcript without a warning. Its log says what the header of most containers promised; of NIST SPHERE, MP3, Ogg,
+FLAC and unfinished WAV the bytes themselves are read here.
 """
 
 from __future__ import annotations

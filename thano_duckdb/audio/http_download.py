@@ -13,6 +13,7 @@ from fsspec.asyn import get_loop
 from fsspec.config import conf
 
 from . import timeouts
+from .event_loop import wait_for
 from .failure import UnreadableAudioError, one_line
 from .limited_file import LimitedFile
 from .limits import ReadLimits
@@ -32,7 +33,7 @@ def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> 
     # fsspec keeps the session, and has the user's configuration. It is given the plain URL: it must not interpret it.
     filesystem = fsspec.filesystem(protocol, get_client=new_session, **options(protocol))  # type: ignore[no-untyped-call]
     work = _download(filesystem, url, into, limits)
-    asyncio.run_coroutine_threadsafe(work, get_loop()).result()  # type: ignore[no-untyped-call]
+    wait_for(work, get_loop())  # type: ignore[no-untyped-call]
 
 
 def options(protocol: str) -> dict[str, Any]:
@@ -57,7 +58,8 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
                     f"It did not arrive within {limits.timeout_s:g} s; the option 'timeout' allows more."
                 ) from error
             raise UnreadableAudioError(
-                f"The server did not answer within {timeouts.CONNECT_S} to {timeouts.READ_S} s."
+                f"The server did not answer: no connection within {timeouts.CONNECT_S} s, or nothing for "
+                f"{timeouts.READ_S} s after it."
             ) from error
         except (aiohttp.ClientError, zlib.error, ValueError) as error:
             raise UnreadableAudioError(_reason(error, trail, into)) from error

@@ -40,7 +40,7 @@ def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | Aud
     header is found by `decode` alone.
 
     Returns:
-        What the header says, or the reason why it cannot be read. Never raises for bad audio. Safe in threads.
+        What the header says, or the reason why it cannot be read. Never raises for bad audio. Thread-safe.
     """
     try:
         with open_sound(clip, limits) as sound:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from . import timeouts
+from .event_loop import wait_for
 from .failure import UnreadableAudioError, one_line
 from .limited_file import LimitedFile
 from .limits import ReadLimits
@@ -76,7 +77,7 @@ def _call(filesystem: Any, method: str, stop_s: float | None, *args: Any, **name
         async with asyncio.timeout(left_s):
             return await getattr(filesystem, f"_{method}")(*args, **named)
 
-    return asyncio.run_coroutine_threadsafe(within(), filesystem.loop).result()
+    return wait_for(within(), filesystem.loop)
 
 
 def _options(protocol: str) -> dict[str, Any]:

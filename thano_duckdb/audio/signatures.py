@@ -1,4 +1,4 @@
-"""Recognise files that libsndfile does not read by their first bytes, so that the reason can say how to fix it."""
+"""Recognises, by its first bytes, a file that libsndfile does not read, so that the reason can say how to fix it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _LARGEST_FRAME_COUNT = 1 << 40
 _SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC")
 _SEEKABLE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
+# Where libsndfile looks for the second half of an SD2 file, before it takes a file without a name for an MP3.
+_RESOURCE_FORKS = ("._", ".AppleDouble")
+
 _MP3 = "MPEG_LAYER_III"  # also within a WAV, which never has a Xing header
 _MP3_QUALITY = 0.8  # compression level at variable bit rate: 0 is the best, 1 the smallest
 
@@ -60,7 +64,7 @@ class SndfileSound(OpenSound):
     raw: RawAudio
 
     def blocks(self, start_frame: int = 0) -> Iterator[Block]:
-        """As `OpenSound`.
+        """See `OpenSound`.
 
         16-bit PCM comes as int16: dividing it afterwards is three times as fast as libsndfile's conversion.
         """
@@ -152,6 +156,12 @@ def _open_libsndfile(raw: RawAudio) -> Iterator[soundfile.SoundFile]:
     try:
         file = _SequentialSoundFile(raw.handle, closefd=False)
     except soundfile.LibsndfileError as error:
+        fork = next(filter(os.path.lexists, _RESOURCE_FORKS), None)
+        if fork is not None and headers.mp3_samples(raw):
+            raise UnreadableAudioError(
+                f"libsndfile takes '{fork}' in the working folder for a part of it, as macOS stores them; move that "
+                f"away, or work in another folder."
+            ) from error
         if reason := describe(raw.read_at(0, HEAD_BYTES)):
             raise UnreadableAudioError(reason) from error
         if encoding := unsupported_encoding(raw):

@@ -20,6 +20,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.dialect.quoting import literal
 
 _SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
+_ANY_FILE = "a file that need not exist"
 
 
 class Access:
@@ -30,28 +31,40 @@ class Access:
         self._ask = ask
 
     @cached_property
-    def _settings(self) -> tuple[bool, bool]:
-        """Whether external access is on, and whether the database is read-only."""
-        external, mode = self._ask(_SETTINGS)[0]
-        return bool(external), str(mode).casefold() == "read_only"
+    def _answers(self) -> tuple[bool, bool, bool]:
+        """Whether external access is on, whether the database is read-only, and whether it opens any local file.
 
-    @cached_property
-    def is_unrestricted(self) -> bool:
-        """Whether everything may be read and written, as by default."""
-        # DuckDB does not say which file systems are disabled, but refuses any path of theirs.
-        return self._settings[0] and self._is_open("a file that need not exist")
+        By default one query answers all. DuckDB does not say which file systems are disabled, but refuses a query with
+        a path of theirs.
+        """
+        opens_files = True
+        try:
+            external, mode, _ = self._ask(f"{_SETTINGS}, count(*) FROM {_glob(_ANY_FILE)}")[0]
+        except duckdb.Error:
+            opens_files = False
+            external, mode = self._ask(_SETTINGS)[0]
+        return bool(external), str(mode).casefold() == "read_only", opens_files
+
+    @property
+    def _is_external(self) -> bool:
+        return self._answers[0]
 
     @property
     def is_read_only(self) -> bool:
         """Whether the database was opened with `read_only=True`."""
-        return self._settings[1]
+        return self._answers[1]
+
+    @property
+    def is_unrestricted(self) -> bool:
+        """Whether everything may be read and written, as by default."""
+        return self._is_external and self._answers[2]
 
     def allows(self, location: str) -> bool:
         """Whether the file at a path or URL may be read and written, whether it exists or not."""
         if self.is_unrestricted:
             return True
         if Clip.of(location).is_url:
-            return self._settings[0] or self._is_open(location)
+            return self._is_external or self._is_open(location)
         try:
             return self._is_open(str(Clip.of(location).path))
         except ValueError:  # no path: a NUL in it
@@ -61,7 +74,7 @@ class Access:
         """Whether the files of a folder may be read and written, whether it exists or not."""
         if self.is_unrestricted:
             return True
-        if not self._is_open(str(folder / "a file that need not exist")):
+        if not self._is_open(str(folder / _ANY_FILE)):
             return False
         with contextlib.suppress(OSError):
             return all(self._is_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
@@ -70,10 +83,14 @@ class Access:
     def _is_open(self, location: str) -> bool:
         """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""
         try:
-            self._ask(f"SELECT count(*) FROM system.main.glob({literal(location)})")
+            self._ask(f"SELECT count(*) FROM {_glob(location)}")
         except duckdb.Error:  # a refusal, as a rule; whatever else it is, nothing says that it is allowed
             return False
         return True
+
+
+def _glob(location: str) -> str:
+    return f"system.main.glob({literal(location)})"
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
@@ -33,16 +34,14 @@ __all__ = ["Connection"]
 Install = Callable[[duckdb.DuckDBPyConnection, Session], None]
 """Puts our functions and the macros of a session on a connection: `thano_duckdb.functions.install`."""
 
-_FETCH_ALL = frozenset({"fetchall", "fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
-"""After these no rows are left."""
-_FETCH_SOME = frozenset({"fetchone", "fetchmany"})
-"""After these no rows are left once they return nothing."""
+_FETCH_ALL = frozenset({"fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
+"""After these, as after `fetchall`, no rows are left."""
 _STOP_POLL_S = 0.1
 _STOP_TIMEOUT_S = 30.0
 """How long `close` waits for a statement of another thread to stop."""
-_NEEDS_MACROS_BEFORE = re.compile(r";\s*\S|\b(begin|transaction)\b", re.IGNORECASE)
-"""Texts that cannot just be run again once our macros turn out to be missing: of several statements, or in a
-transaction, which an error would end."""
+_NEEDS_MACROS_BEFORE = re.compile(r"thano|;\s*\S|\b(begin|transaction)\b", re.IGNORECASE)
+"""Texts that name a macro of ours, which the database may have too; and those that cannot just be run again once our
+macros turn out to be missing: of several statements, or in a transaction, which an error would end."""
 
 
 class Connection:
@@ -74,8 +73,9 @@ class Connection:
             settings: for our functions.
             install: puts our functions on `raw`, and on the cursors made of it.
             owns: also close `raw` when this object is deleted.
-            session: of a new cursor, whose macros are created when something needs them. Default: a new one, and
-                everything is installed now, unless rows of the last `execute` are left to fetch.
+            session: of a new cursor. Default: a new one.
+
+        Functions and macros are installed when something needs them.
         """
         self._raw = raw
         self._settings = settings
@@ -85,11 +85,9 @@ class Connection:
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""
         self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
-        with contextlib.suppress(duckdb.ResourceInUseException):
-            with contextlib.suppress(duckdb.InvalidInputException):  # lock_configuration
-                raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
-            if session is None:
-                self._install_now()
+        # Not where rows of the last `execute` are left to fetch, or with lock_configuration.
+        with contextlib.suppress(duckdb.ResourceInUseException, duckdb.InvalidInputException):
+            raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         if owns:
             weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
 
@@ -103,13 +101,18 @@ class Connection:
         """What the database lets a statement read and write, within the block."""
         return self._session.access()
 
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one clip may take, unless a statement says otherwise."""
+        return self._settings.read_limits
+
     # Methods that take SQL text
 
     def sql(self, query: Any, *, alias: str = "", params: object = None) -> Any:
-        """Run SQL text of ours or DuckDB's; a query gives a relation, which runs when it is read.
+        """Run SQL text, our statements or DuckDB's; a query gives a relation, which runs when it is read.
 
         Raises:
-            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+            DialectError: one of our statements is not well formed, or names a column or a model that does not exist.
 
         Example:
             >>> import thano_duckdb
@@ -140,7 +143,7 @@ class Connection:
         """Run SQL text; its rows are fetched from this connection, as with DuckDB.
 
         Raises:
-            DialectError: a statement of ours is not well formed, or names a column or a model that does not exist.
+            DialectError: one of our statements is not well formed, or names a column or a model that does not exist.
 
         Example:
             >>> import thano_duckdb
@@ -153,8 +156,7 @@ class Connection:
             >>> con.close()
         """
         self._end_executed()
-        run = Run(self._raw, self._session, self._understand(query))
-        self._discard_rows_before(run.request)
+        run = Run(self._raw, self._session, self._understand(query, discards_rows=True))
         self._refuse_in_transaction(run.request)
         with run.step():
             self.call(self._raw.execute, run.request.sql, parameters)
@@ -165,18 +167,40 @@ class Connection:
     def executemany(self, query: Any, parameters: object = None) -> Self:
         """Run SQL text once for each set of parameters."""
         self._end_executed()
-        request = self._understand(query)
-        self._discard_rows_before(request)
+        request = self._understand(query, discards_rows=True)
         with self._whole_run(request):
             self.call(self._raw.executemany, request.sql, parameters)
         return self
 
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row of the last `execute`, or None."""
+        with self._step():
+            row: tuple[Any, ...] | None = self._raw.fetchone()
+        if row is None:
+            self._end_executed()
+        return row
+
+    def fetchmany(self, size: int = 1) -> list[Any]:
+        """The next `size` rows of the last `execute` at most."""
+        with self._step():
+            rows = self._raw.fetchmany(size)
+        if not rows:
+            self._end_executed()
+        return rows
+
+    def fetchall(self) -> list[Any]:
+        """The rows of the last `execute` that are left."""
+        with self._step():
+            rows = self._raw.fetchall()
+        self._end_executed()
+        return rows
+
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
-        """Parse SQL text of ours or DuckDB's into DuckDB's statements, which `execute` and `sql` take."""
+        """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
         return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
-        """The tables that SQL text of ours or DuckDB's reads."""
+        """The tables that SQL text reads, our statements or DuckDB's."""
         return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing
@@ -258,7 +282,7 @@ class Connection:
         return self.call(self._raw._prepare_script, request.sql, *args, **kwargs)
 
     def _delegate(self, name: str, method: Any) -> Any:
-        fetches = name in _FETCH_ALL or name in _FETCH_SOME
+        fetches = name in _FETCH_ALL
 
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -266,7 +290,7 @@ class Connection:
                 self._free_connection()
             with self._step():
                 result = self.call(method, *args, **kwargs)
-            if name in _FETCH_ALL or (name in _FETCH_SOME and not result):
+            if fetches:
                 self._end_executed()
             return self if result is self._raw else adopt(result, self)
 
@@ -307,17 +331,21 @@ class Connection:
         with self._whole_run(self._requests.get(relation, NO_TEXT)):
             yield
 
-    def _understand(self, query: Any) -> Request:
+    def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
+        """Read what to run, and install what it needs.
+
+        `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
+        asking about transactions.
+        """
         request = understand(query, self._session)
-        text = getattr(query, "query", query)
-        if request.plan is not None or _NEEDS_MACROS_BEFORE.search(text):
+        needs_macros = not self._is_installed and (
+            request.plan is not None or _NEEDS_MACROS_BEFORE.search(getattr(query, "query", query))
+        )
+        if discards_rows and (needs_macros or request.may_change_models):
+            self._raw.complete()
+        if needs_macros:
             self._install_early()
         return request
-
-    def _discard_rows_before(self, request: Request) -> None:
-        """Let the rows of the last `execute` go, as DuckDB does, before the connection is asked about transactions."""
-        if request.may_change_models:
-            self._raw.complete()
 
     def _refuse_in_transaction(self, request: Request) -> None:
         """Refuse what ROLLBACK could not undo.

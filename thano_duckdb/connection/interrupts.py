@@ -9,6 +9,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+
+# What `signal.getsignal` and `signal.signal` wrap in conversions to enums, which take longer than all else that we add
+# to the fetch of a row.
+from _signal import getsignal as get_handler  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -22,17 +27,17 @@ def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = get_handler(signal.SIGINT)
     if before in (signal.SIG_IGN, None):
         yield
         return
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
+        set_handler(signal.SIGINT, before)
         stop()
 
-    signal.signal(signal.SIGINT, handle)
+    set_handler(signal.SIGINT, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        set_handler(signal.SIGINT, before)

@@ -16,9 +16,15 @@ from typing import Any, Protocol
 import duckdb
 from duckdb import DuckDBPyRelation
 
+from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
+
 
 class RelationOwner(Protocol):
     """The connection of a relation, as far as a relation needs it."""
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one of its clips may take."""
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
@@ -50,13 +56,19 @@ def adopt(result: Any, owner: RelationOwner) -> Any:
     return result
 
 
+def limits_of(result: object) -> ReadLimits:
+    """What reading a clip of a result may take: as its connection says where it is one of our relations."""
+    owner = _owners.get(result) if isinstance(result, Relation) else None
+    return DEFAULT_LIMITS if owner is None else owner.read_limits
+
+
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
     """`method`, run as a statement of the relation's owner."""
 
     @functools.wraps(method)
     def run(self: Relation, /, *args: Any, **kwargs: Any) -> Any:
         owner = _owners.get(self)
-        if owner is None:  # made by DuckDB's own code on the way to a relation of ours
+        if owner is None:  # made by DuckDB's own code on the way to one of our relations
             return method(self, *args, **kwargs)
         with owner.reading(self):
             return adopt(owner.call(method, self, *args, **kwargs), owner)

@@ -22,23 +22,20 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
+        may_change_models: it holds a statement, or calls a function, that changes models or writes a data set.
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
     """
 
     source: str
     sql: str | duckdb.Statement
     plan: Plan | None
+    may_change_models: bool = False
     warned_of: set[str] = field(default_factory=set, compare=False)
 
     @property
     def runs_now(self) -> bool:
         """Whether a statement changes something, so that it runs at once, and only once (BUILD, UPLOAD, ..)."""
         return self.plan is not None and self.plan.runs_now
-
-    @property
-    def may_change_models(self) -> bool:
-        """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
-        return self.runs_now or (isinstance(self.sql, str) and bool(_CHANGING_FUNCTION.search(self.sql)))
 
     def holds_transaction_statement(self) -> bool:
         """Whether BEGIN, COMMIT or ROLLBACK is among its statements."""
@@ -47,11 +44,15 @@ class Request:
 
     def gives_rows(self) -> bool:
         """Whether its last statement is a query, whose rows are fetched after it was executed."""
+        if isinstance(self.sql, str) and _SELECT.fullmatch(self.sql):
+            return True
         last = duckdb.extract_statements(self.sql)[-1] if isinstance(self.sql, str) else self.sql
         return bool(last.type == duckdb.StatementType.SELECT)
 
 
 _CHANGING_FUNCTION = re.compile(r"\b_?thano_(build|upload_model|delete_model|get_model|get_dataset)\b", re.IGNORECASE)
+_SELECT = re.compile(r"SELECT\b[^;]*;?\s*", re.IGNORECASE)
+"""Surely a single query, such as those that PREDICT and EVALUATE become: there is no need to parse it."""
 
 NO_TEXT = Request("", "", None)
 """For a method of DuckDB's that takes no SQL text."""
@@ -61,7 +62,7 @@ def understand(query: str | duckdb.Statement, session: Session) -> Request:
     """Rewrite SQL text, warn of options without effect, and refuse unknown models.
 
     Raises:
-        DialectError: a statement of ours is not well formed, or names a model that does not exist.
+        DialectError: one of our statements is not well formed, or names a model that does not exist.
     """
     if not isinstance(query, str):
         return Request("", query, None)
@@ -71,7 +72,8 @@ def understand(query: str | duckdb.Statement, session: Session) -> Request:
     if not found.runs_now:  # otherwise the text itself may make the model that it uses
         for statement in found.statements:
             _check_model(statement, found, query, session)
-    return Request(query, found.sql, None if found.is_plain else found)
+    may_change_models = found.runs_now or _CHANGING_FUNCTION.search(found.sql) is not None
+    return Request(query, found.sql, None if found.is_plain else found, may_change_models)
 
 
 def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:

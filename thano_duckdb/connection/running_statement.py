@@ -83,12 +83,12 @@ class RunningStatement:
 
     @property
     def uses_models(self) -> bool:
-        """Whether a function of ours has asked it for a model."""
+        """Whether one of our functions has asked it for a model."""
         return bool(self._models)
 
     @property
     def has_notices(self) -> bool:
-        """Whether a function of ours has something to warn of, besides clips that failed."""
+        """Whether one of our functions has something to warn of, besides clips that failed."""
         return bool(self._notices or self._replaced)
 
     def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:

@@ -173,6 +173,8 @@ class Session:
         Raises:
             ModelError: as `resolve` would.
         """
+        if resolve.is_known(spec, self.registry):
+            return
         with self.access() as access:
             resolve.check(spec, self.registry, allow_external=may_use(spec, access))
 

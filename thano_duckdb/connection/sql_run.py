@@ -13,6 +13,7 @@ from thano_duckdb.dialect import Plan, rewrite
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
+from .copied_folder import unread_audio
 from .interrupts import on_interrupt
 from .request import NO_TEXT, Request
 from .running_statement import RunningStatement
@@ -90,6 +91,7 @@ class Run:
         try:
             with self.step():
                 yield
+            self._notice_unread_audio()
             self.end()
         finally:
             self.abandon()
@@ -107,6 +109,7 @@ class Run:
 
         Without our functions there is nothing to end, and no need to parse the text again.
         """
+        self._notice_unread_audio()
         if (self._statement.uses_models or self._statement.has_notices) and not self.request.gives_rows():
             self.end()
 
@@ -121,6 +124,10 @@ class Run:
         self.is_open = False
         self._statement.close_bar()
         self._statement.unpin()
+
+    def _notice_unread_audio(self) -> None:
+        if self.request.plan is None and (advice := unread_audio(self.request.source)):
+            self._statement.notice(advice)
 
     # What it asks DuckDB
 

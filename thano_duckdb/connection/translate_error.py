@@ -1,4 +1,4 @@
-"""DuckDB's errors in our words and at their position in the user's text, where they are about a statement of ours."""
+"""DuckDB's errors in our words and at their position in the user's text, where they are about one of our statements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNKNOWN_COLUMN = re.compile(
 def translate_error(
     error: duckdb.Error, request: Request, columns_of: Callable[[str], Sequence[str]]
 ) -> ThanoError | duckdb.Error | None:
-    """The error of ours behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
+    """Our error behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
 
     Args:
         error: what DuckDB raised.

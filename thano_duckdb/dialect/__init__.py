@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
-from .near_misses import hint, near_miss
+from .near_misses import hint, near_miss, plain_copies
 from .nodes import Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
@@ -40,6 +40,7 @@ __all__ = [
     "missing_column",
     "near_miss",
     "parse",
+    "plain_copies",
     "plan",
     "rewrite",
     "rewrite_to_find_tables",

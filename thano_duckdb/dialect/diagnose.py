@@ -27,7 +27,7 @@ def missing_column(
 
     Returns:
         An error at the option that names the column, or at the statement's keywords where the default holds; None
-        where no statement of ours names it, or its query has it.
+        where none of our statements names it, or its query has it.
     """
     # DuckDB looks into the inner query first.
     for statement in sorted(_over_queries(plan), key=lambda node: (node.span.end, -node.span.start)):

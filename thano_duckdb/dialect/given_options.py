@@ -1,4 +1,4 @@
-"""What OPTIONS of one statement says."""
+"""The options that one statement gives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class GivenOptions:
-    """What OPTIONS of one statement says, and the defaults of what it omits."""
+    """The options that one statement gives, and the defaults of those that it omits."""
 
     statement: StatementKind
     given: tuple[Given, ...] = ()
@@ -56,7 +56,10 @@ class GivenOptions:
 
     def find(self, name: str) -> Given | None:
         """The option as given, or None."""
-        return next((given for given in self.given if given.option.name == name), None)
+        for given in self.given:
+            if given.option.name == name:
+                return given
+        return None
 
     @property
     def for_function(self) -> dict[str, Value]:

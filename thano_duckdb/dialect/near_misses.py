@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.errors import DialectError, brief
@@ -22,7 +23,7 @@ _LOOKS_ALIKE = 0.8
 
 
 def near_miss(sql: str) -> DialectError | None:
-    """The error for text that DuckDB's parser refuses, where it is nearly a statement of ours; else None."""
+    """The error for text that DuckDB's parser refuses, where it is nearly one of our statements; else None."""
     tokens = lex(sql)
     for index in range(len(tokens)):
         if index == 0 or tokens.word(index - 1) in _BEFORE_A_STATEMENT:
@@ -60,15 +61,47 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
 
 def hint(sql: str) -> str | None:
     """A sentence to add to an error of DuckDB's own, where the text may have been meant for us."""
-    for words, texts in _statements(lex(sql)):
+    for words, _ in _statements(lex(sql)):
         if words[0] == "show" and words[1:] in (["model"], ["models"]):
             return _LISTS
+    copied = next(plain_copies(sql), None)
+    if copied is None:
+        return None
+    return f"For a folder of audio write {copied.with_options('replace')}."
+
+
+@dataclass(frozen=True, slots=True)
+class PlainCopy:
+    """DuckDB's own `COPY table FROM 'path'`, of what may be a folder of audio.
+
+    Attributes:
+        table: as written, with a list of columns if there is one.
+        quoted_path: likewise, in its quotes.
+    """
+
+    table: str
+    quoted_path: str
+
+    @property
+    def path(self) -> str:
+        """The path that is meant."""
+        quote = self.quoted_path[0]
+        return self.quoted_path[1:-1].replace(quote * 2, quote)
+
+    def with_options(self, if_exists: str) -> str:
+        """Our statement that reads the audio."""
+        return f"COPY {self.table} OPTIONS (if_exists='{if_exists}') FROM {self.quoted_path}"
+
+
+def plain_copies(sql: str) -> Iterator[PlainCopy]:
+    """The statements of a text that may have been meant as COPY with OPTIONS."""
+    if "copy" not in sql.lower():
+        return
+    for words, texts in _statements(lex(sql)):
         if words[0] == "copy" and words[-2:-1] == ["from"] and "options" not in words and texts[-1][:1] in "'\"":
-            path = texts[-1][1:-1]
-            if suffix_of(path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES):
-                table = "".join(texts[1:-2])
-                return f"For a folder of audio write COPY {table} OPTIONS (if_exists='replace') FROM {texts[-1]}."
-    return None
+            found = PlainCopy("".join(texts[1:-2]), texts[-1])
+            if suffix_of(found.path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES):
+                yield found
 
 
 _LISTS = "LIST MODEL shows your models, LIST THANOSQL MODEL also the built-in ones."

@@ -1,4 +1,4 @@
-"""A statement of ours as data: what it says, where in the text it says it, and the DuckDB SQL that it becomes."""
+"""One of our statements as data: what it says, where in the text it says it, and the DuckDB SQL that it becomes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node(ABC):
-    """A statement of ours.
+    """One of our statements.
 
     Attributes:
         kind: which one.
@@ -38,7 +38,7 @@ class Node(ABC):
         span: the whole statement, its query included.
         keyword: the words that it begins with, such as `PREDICT USING`.
         source: the whole text that it stands in.
-        options: what OPTIONS says; nothing where it is omitted.
+        options: the options that it gives; none where OPTIONS is omitted.
     """
 
     kind: ClassVar[StatementKind]

@@ -1,4 +1,4 @@
-"""Reads `OPTIONS (name = value, ..)` of a statement of ours."""
+"""Reads `OPTIONS (name = value, ..)` of one of our statements."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_options(reader: TokenReader, statement: StatementKind) -> GivenOptions:
 def _option(reader: TokenReader, statement: StatementKind) -> Given:
     token = reader.token
     if token.kind not in (token_type.identifier, token_type.keyword) or reader.is_quoted():
-        raise reader.error(f"OPTIONS takes name = value, and {reader.shown} is not the name of an option")
+        raise reader.error(f"OPTIONS takes name = value; {reader.shown} is not the name of an option")
     try:
         option = find_option(statement, token.text)
     except ThanoError as error:
@@ -69,7 +69,7 @@ def _separator(reader: TokenReader, opened_at: int, closing: str, name: str) -> 
         _not_at_end(reader, opened_at)
         raise reader.error(
             f"After the value of '{name}' comes a comma or {closing}, not {reader.shown};"
-            " write a value that is more than a number or a word in quotes"
+            " put a value in quotes unless it is one number or one word"
         )
 
 
@@ -97,7 +97,7 @@ def _scalar(reader: TokenReader, owner: str) -> Scalar:
     if reader.at_end or reader.word in (",", ")", "]"):
         raise reader.error(f"{owner} has no value")
     if reader.word in ("?", "$"):
-        raise reader.error(f"{owner} takes a literal: not a parameter")
+        raise reader.error(f"{owner} takes a literal, not a parameter")
     token = reader.token
     if reader.is_quoted():
         return reader.string()

@@ -3,8 +3,8 @@
 One pass over the tokens, without recursion, with a stack of scopes: the statement itself, and one for each open
 parenthesis. In a scope a query may stand at the beginning; after EXPLAIN, DESCRIBE or SUMMARIZE; after the AS of CREATE
 and PREPARE; after the table of INSERT; after a WITH list; and after UNION, INTERSECT and EXCEPT. Only there do our
-keywords begin a statement of ours, so that a table or a column may have any name. The query of our statement extends to
-the end of its scope, as that of CREATE TABLE AS does: a UNION after it belongs to that query.
+keywords begin one of our statements, so that a table or a column may have any name. The query of a statement extends
+to the end of its scope, as that of CREATE TABLE AS does: a UNION after it belongs to that query.
 
 One text can be read both ways: `FROM (LIST MODEL)`, to DuckDB a table `list` with the alias `model`. We take it as our
 statement.
@@ -29,7 +29,7 @@ def parse(sql: str) -> tuple[Node, ...]:
     """Our statements in `sql`, an outer one before those in its query, in the order of the text.
 
     Raises:
-        DialectError: a statement of ours is not well formed, or stands where it is not allowed.
+        DialectError: one of our statements is not well formed, or stands where it is not allowed.
     """
     folded = sql.lower()
     if not any(word in folded for word in FIRST_WORDS):
@@ -216,8 +216,8 @@ class _Scanner:
         return index + 1
 
     def _read(self, scope: _Scope, index: int, syntax: Syntax) -> int:
-        """Read the statement of ours that begins at `index`."""
-        may_stand = syntax.is_query or (scope.alone and (index == scope.first or syntax.follows_with))
+        """Read our statement that begins at `index`."""
+        may_stand = syntax.stands_as_query or (scope.alone and (index == scope.first or syntax.may_follow_with_list))
         if not may_stand:
             problem = f"{syntax.keywords} stands alone: it is not a query, and cannot be part of another statement"
             raise self._error(problem, index)
@@ -235,7 +235,7 @@ class _Scanner:
         return reader.index
 
     def _ours(self, scope: _Scope, index: int) -> Syntax | None:
-        """The statement of ours that begins at `index`, where a query may stand; None where it is DuckDB's.
+        """Our statement that begins at `index`, where a query may stand; None where it is DuckDB's.
 
         Within a parenthesis DuckDB may have a table and its alias there, `(list model)`, or a column and its type,
         `CREATE TABLE t (print audio)`: only what cannot be either is ours there.
@@ -248,7 +248,7 @@ class _Scanner:
             return None
         word = self.tokens.word
         words = word(index), word(index + 1), word(index + 2), word(index + 3)
-        return syntax if syntax.is_unambiguous(Beginning(words, is_first)) else None
+        return syntax if syntax.cannot_be_names(Beginning(words, is_first)) else None
 
     def _error(self, problem: str, index: int) -> DialectError:
         return DialectError(problem, self.tokens.sql, self.tokens.starts[index])

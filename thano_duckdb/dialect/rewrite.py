@@ -16,12 +16,12 @@ from .span import Span
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a text of ours becomes.
+    """What a text with our statements becomes.
 
     Attributes:
         sql: DuckDB SQL.
         statements: our statements in the text, an outer one before those in its query.
-        warnings: what is off but not wrong, such as an option without effect: a sentence for each, with its place.
+        warnings: a sentence, with its position, for each oddity that is no error, such as an option without effect.
         runs_now: a statement changes something beyond its own result, so that it must run exactly once, now.
     """
 
@@ -40,7 +40,7 @@ def rewrite(sql: str) -> str:
     """DuckDB SQL for a text of DuckDB's statements and ours; pure.
 
     Raises:
-        DialectError: a statement of ours is not well formed; the error says where.
+        DialectError: one of our statements is not well formed; the error says where.
 
     Example:
         >>> from thano_duckdb import rewrite
@@ -48,8 +48,8 @@ def rewrite(sql: str) -> str:
         'SELECT * FROM thano_models()'
         >>> "thano_transcribe('my_model', src" in rewrite("PREDICT USING my_model AS FROM calls")
         True
-        >>> rewrite("SELECT 1 AS predict -- nothing of ours")
-        'SELECT 1 AS predict -- nothing of ours'
+        >>> rewrite("SELECT 1 AS predict -- only DuckDB")
+        'SELECT 1 AS predict -- only DuckDB'
     """
     return plan(sql).sql
 
@@ -58,7 +58,7 @@ def rewrite_to_find_tables(sql: str) -> str:
     """SQL that reads the same tables as `rewrite` gives, and leaves DuckDB no columns to look up: pure.
 
     Raises:
-        DialectError: a statement of ours is not well formed; the error says where.
+        DialectError: one of our statements is not well formed; the error says where.
     """
     return _replaced(sql, parse(sql), lambda statement: statement.sql_around_unknown())
 
@@ -67,7 +67,7 @@ def plan(sql: str) -> Plan:
     """DuckDB SQL for a text, with what the connection must know about it; pure.
 
     Raises:
-        DialectError: a statement of ours is not well formed; the error says where.
+        DialectError: one of our statements is not well formed; the error says where.
     """
     statements = parse(sql)
     if not statements:

@@ -1,20 +1,16 @@
-"""Reads the keywords, names and files of a statement of ours, token by token, and points at what is wrong."""
+"""Reads the keywords, names and files of one of our statements, token by token, and points at what is wrong."""
 
 from __future__ import annotations
-
-import re
 
 from duckdb import token_type
 
 from thano_duckdb.errors import DialectError, brief, did_you_mean
+from thano_duckdb.model_name import NAME_RULE, is_name, split_version
 
 from .lexer import Token, Tokens
 from .nodes import Name
 from .span import Span
 
-_NAME = re.compile(r"[\w-][\w.-]*")
-_MODEL = re.compile(rf"{_NAME.pattern}(@\d+)?")
-_VERSION = re.compile(r"@\d+$")
 _QUOTES = ("'", '"')
 
 
@@ -24,19 +20,18 @@ class TokenReader:
     Attributes:
         tokens: the tokens.
         index: the next one.
+        word: the next one in lower case, to compare with a keyword; empty where the statement ends.
     """
 
     def __init__(self, tokens: Tokens, index: int) -> None:
         self.tokens = tokens
-        self.index = index
         self._start = tokens.starts[index]
+        self._move_to(index)
 
-    @property
-    def word(self) -> str:
-        """The next token in lower case, to compare with a keyword; empty where the statement ends."""
-        words = self.tokens.words
-        word = words[self.index] if self.index < len(words) else ""
-        return "" if word == ";" else word
+    def _move_to(self, index: int) -> None:
+        word = self.tokens.word(index)
+        self.index = index
+        self.word = "" if word == ";" else word
 
     @property
     def at_end(self) -> bool:
@@ -72,7 +67,7 @@ class TokenReader:
 
     def skip(self, count: int = 1) -> None:
         """Move on by `count` tokens."""
-        self.index += count
+        self._move_to(self.index + count)
 
     def span(self) -> Span:
         """From where this reader began to the end of the last token read."""
@@ -107,7 +102,7 @@ class TokenReader:
         if self.is_quoted():
             return self.quoted("model")
         name = self._unspaced("A model", after)
-        if not _MODEL.fullmatch(name.text):
+        if not is_name(split_version(name.text)[0]):
             problem = f"{brief(name.text)} is not a model's name"
             wanted = (
                 "write name or name@2 (2 is its version), and a path or an address in quotes: USING 'hf://owner/name'"
@@ -116,13 +111,13 @@ class TokenReader:
         return name
 
     def name(self, what: str, after: str, *, with_version: bool = False) -> Name:
-        """Read a name that names a folder of ours, bare or in quotes; `with_version` one like `name@2` too.
+        """Read the name of a model or a data set, bare or in quotes; `with_version` one like `name@2` too.
 
         Raises:
             DialectError: there is none, or it is not an identifier.
         """
         name = self.quoted(what) if self.is_quoted() else self._unspaced(f"The {what}'s name", after)
-        text = _VERSION.sub("", name.text) if with_version else name.text
+        text = split_version(name.text)[0] if with_version else name.text
         check_name(text, self.tokens.sql, name.span.start)
         return name
 
@@ -132,7 +127,7 @@ class TokenReader:
         self.skip()
         while self.word == ".":
             self.skip(2)
-        self.index = min(self.index, len(self.tokens))
+        self._move_to(min(self.index, len(self.tokens)))
         text = "".join(self.tokens.texts[start : self.index])
         return Name(text, Span(self.tokens.starts[start], self.tokens.end(self.index - 1)))
 
@@ -189,11 +184,10 @@ def never_closed(tokens: Tokens) -> DialectError:
 
 
 def check_name(name: str, sql: str, offset: int) -> None:
-    """Refuse what cannot name a folder of ours.
+    """Refuse what cannot name a model or a data set.
 
     Raises:
         DialectError: `name` is not an identifier; it points at `offset`.
     """
-    if not _NAME.fullmatch(name):
-        rule = "names are identifiers, not paths (letters, digits, _, - and ., the first not a .)"
-        raise DialectError(f"{brief(name)} is not a name: {rule}", sql, offset)
+    if not is_name(name):
+        raise DialectError(f"{brief(name)} is not a name: names are identifiers, not paths ({NAME_RULE})", sql, offset)

@@ -6,7 +6,7 @@ A body declares what each of its columns is (`Function.takes`) and gets text as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -17,15 +17,32 @@ Argument = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 """Makes a column what a body takes, or raises a `ThanoError`."""
 
 
-def text(what: str) -> Argument:
+def text(what: str, *, required: bool = False) -> Argument:
     """Text, or what can be written as text.
 
     Args:
         what: the argument's name for messages, such as `the model`.
+        required: refuse NULL.
     """
 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if required and column.null_count:
+            raise ThanoError(f"{what} is NULL")
         return _strings(column, lambda kind: ThanoError(f"{what} must be text (VARCHAR), not {kind}"))
+
+    return convert
+
+
+def number(what: str) -> Argument:
+    """A number of any type as `double`; `what` is its name for messages."""
+
+    def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        kind = column.type
+        is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        if not (is_number or pa.types.is_null(kind)):
+            name = duckdb.from_arrow(pa.table({"value": column})).types[0]
+            raise ThanoError(f"{what} must be a number (DOUBLE), not {name}")
+        return column.cast(pa.float64())
 
     return convert
 
@@ -50,15 +67,18 @@ def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
-def rows(**fields: Argument) -> Argument:
-    """A list of structs, with some of their fields converted."""
+def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
+    """A list of structs, with some of their fields converted, of which the `optional` ones may be missing."""
+    converted = {**fields, **(optional or {})}
 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
             return column
         if not (pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type)):
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
-        return pa.chunked_array([_with_fields(chunk, fields) for chunk in column.chunks])
+        if missing := [name for name in fields if name not in column.type.value_type.names]:
+            raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
+        return pa.chunked_array([_with_fields(chunk, converted) for chunk in column.chunks])
 
     return convert
 
@@ -100,13 +120,18 @@ def _of_struct(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:
     kind = column.type
+    if pa.types.is_string(kind):
+        return column
     if pa.types.is_dictionary(kind):  # ENUM, pandas' category
         return _strings(column.cast(kind.value_type), refusal)
     if name := _name_of_no_text(kind):
         raise refusal(name)
-    if pa.types.is_null(kind) or pa.types.is_string(kind):
-        return column.cast(pa.string())
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_integer(kind):
+    if (
+        pa.types.is_null(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_integer(kind)
+    ):
         return column.cast(pa.string())
     # Arrow writes `1` for 1.0, and the microseconds of every time.
     with duckdb.connect() as connection:

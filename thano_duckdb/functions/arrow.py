@@ -9,6 +9,7 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -25,7 +26,7 @@ from .arguments import Argument
 
 @dataclass(frozen=True)
 class Function:
-    """A function of ours as DuckDB registers it.
+    """One of our functions as DuckDB registers it.
 
     Attributes:
         name: its name in SQL.
@@ -131,10 +132,21 @@ def options_text(options: object) -> str | None:
         ThanoError: they are neither text nor a STRUCT.
     """
     if isinstance(options, dict):
-        return json.dumps(options, default=float)  # DuckDB's 0.1 is a DECIMAL
+        return json.dumps(options, default=_json_value)
     if options is None or isinstance(options, str):
         return options
     raise ThanoError(f"the options {brief(str(options))} are neither JSON text nor a STRUCT; write {_EXAMPLE}")
+
+
+def _json_value(value: object) -> float:
+    """A value of a STRUCT of options that JSON has no type for.
+
+    Raises:
+        ThanoError: it is no number either.
+    """
+    if isinstance(value, Decimal):  # DuckDB's 0.1
+        return float(value)
+    raise ThanoError(f"the options hold {brief(str(value))}, which is neither text nor a number")
 
 
 def parse_options(given: object, function: str, statement: StatementKind) -> dict[str, Any]:

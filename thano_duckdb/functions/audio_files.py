@@ -21,6 +21,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, brief
 from thano_duckdb.models.datasets import where_it_is
 
+from . import arguments
 from .arrow import Function, per_row
 from .clips import check_allowed, no_files_allowed
 
@@ -159,8 +160,10 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def file_pattern(session: Session, path: str) -> str:
+def file_pattern(session: Session, path: str | None) -> str | None:
     """The pattern that DuckDB's readers take for a path: a file that exists means itself, whatever its name."""
+    if path is None:
+        return None
     with session.access() as access:
         if not access.allows(path):
             return path  # DuckDB's reader refuses it
@@ -171,6 +174,6 @@ def file_pattern(session: Session, path: str) -> str:
 _LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 
 FUNCTIONS = (
-    Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS),
-    Function("_thano_file", per_row(file_pattern, pa.string()), pa.string()),
+    Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS, (arguments.text("the folder of audio"),)),
+    Function("_thano_file", per_row(file_pattern, pa.string()), pa.string(), (arguments.text("the file"),)),
 )

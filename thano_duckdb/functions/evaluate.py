@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from thano_duckdb.connection.session import Session
-from thano_duckdb.speech.scores import ScoredUtterance, scores
+from thano_duckdb.speech.evaluation_metrics import ScoredUtterance, scores
 
 from . import arguments
 from .arrow import Function, per_row
@@ -46,7 +46,11 @@ def _utterances(rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
     return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
 
 
-_ROWS = arguments.rows(reference=arguments.text("the reference"), hypothesis=arguments.text("the hypothesis"))
+_ROWS = arguments.rows(
+    reference=arguments.text("the reference"),
+    hypothesis=arguments.text("the hypothesis"),
+    duration=arguments.number("the duration"),
+)
 
 FUNCTIONS = (
     Function("_thano_scores", per_row(evaluate, SCORES), SCORES, (_ROWS,)),

@@ -118,7 +118,7 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
             return [{**_built_in_row(wanted or name, found), "path": str(resolved.folder)}]
         session.check_changes_allowed(access, "GET THANOSQL MODEL")
         overwrite = chosen.get("overwrite", False)
-        session.registry.check_free(wanted or name, overwrite=overwrite)  # before anything is downloaded
+        session.registry.free_name(wanted or name, overwrite=overwrite)  # before anything is downloaded
         resolved = session.resolve(name, access)
     return [_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
@@ -144,12 +144,13 @@ def _function(name: str, body: Callable[..., list[dict[str, Any]]], row: pa.Data
     return Function(name, per_row(body, pa.list_(row)), pa.list_(row), takes, changes_something=True)
 
 
-_NAME = arguments.text("the name")
+_NAME = arguments.text("the name", required=True)
+_FOLDER = arguments.text("the folder", required=True)
 
 FUNCTIONS = (
     _function("_thano_models", list_models, MODEL),
     _function("_thano_datasets", list_datasets, DATASET),
-    _function("_thano_upload_model", upload_model, MODEL, _NAME, arguments.text("the folder"), arguments.options),
+    _function("_thano_upload_model", upload_model, MODEL, _NAME, _FOLDER, arguments.options),
     _function("_thano_delete_model", delete_model, MODEL, _NAME),
     _function("_thano_get_model", get_model, MODEL, _NAME, arguments.options),
     _function("_thano_get_dataset", get_dataset, DATASET, _NAME, arguments.options),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
-from thano_duckdb.errors import AudioError, Cancelled, ModelError, ThanoError
+from thano_duckdb.errors import Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
@@ -78,7 +78,7 @@ def build(
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
-    session.registry.check_free(name, overwrite=chosen.overwrite)
+    session.registry.free_name(name, overwrite=chosen.overwrite)
     examples = [_example(row) for row in rows or []]
     if any(example.group for example in examples) and not chosen.validation_split:
         raise ThanoError("option 'split_by' says which rows are held out together: add a validation_split, such as 0.1")
@@ -104,14 +104,7 @@ def _import_training() -> Callable[..., BuildResult]:
 
 
 def _example(row: dict[str, Any]) -> Example:
-    audio, text = row["audio"], row["text"]
-    if not isinstance(audio, str | bytes | None):
-        raise AudioError(
-            f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {type(audio).__name__}"
-        )
-    if not isinstance(text, str | None):
-        raise ThanoError(f"the text of a training row must be VARCHAR, not {type(text).__name__}")
-    return Example(audio, text, (row["group"],) if "group" in row else None)
+    return Example(row["audio"], row["text"], (row["group"],) if "group" in row else None)
 
 
 def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
@@ -211,13 +204,13 @@ _BUILD = (
     arguments.text("the base model"),
     arguments.options,
     arguments.rows(
+        {"group": arguments.text("the group of a training row")},
         audio=arguments.audio,
         text=arguments.text("the text of a training row"),
-        group=arguments.text("the group of a training row"),
     ),
 )
 
 FUNCTIONS = (
     Function("_thano_build", per_row(build, EPOCHS), EPOCHS, _BUILD, changes_something=True),
-    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, (arguments.text("the model"),), True),
+    Function("_thano_training", per_row(training, EPOCHS), EPOCHS, (arguments.text("the model", required=True),), True),
 )

@@ -21,6 +21,7 @@ from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
+from thano_duckdb.speech import loading
 from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.threads import run_aside
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript, Words
@@ -112,15 +113,12 @@ def _engine(
     resolved = session.resolve(model, access)
 
     def load() -> Engine:
-        from thano_duckdb.speech.loading import load_engine
+        if engine := loading.loaded_engine(resolved.folder, device, precision):
+            return engine
+        with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
+            return run_aside(lambda: loading.load_engine(resolved.folder, device, precision), statement, show)
 
-        return load_engine(resolved.folder, device=device, precision=precision)
-
-    def load_interruptibly() -> Engine:  # importing torch takes seconds, in which Ctrl-C would have to wait
-        with statement.loading(model) as show:
-            return run_aside(load, statement, show)
-
-    return statement.pinned((resolved, device, precision), load_interruptibly)
+    return statement.pinned((resolved, device, precision), load)
 
 
 def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:

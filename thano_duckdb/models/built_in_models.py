@@ -1,4 +1,4 @@
-"""The models that have a name of ours: two from the Hugging Face hub, and the small one that ships with the package."""
+"""The models with short names of their own: two from the Hugging Face hub, and the small one in the package."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TUTORIAL_MODEL = "tutorial_audio_recognition"
 
 @dataclass(frozen=True)
 class BuiltInModel:
-    """A model that has a name of ours.
+    """A model that has a short name of its own.
 
     Attributes:
-        names: all its names, in any case; the first is the one to show.
+        names: all its names, compared case-insensitively; the first is the one to show.
         repo_id: `owner/name` on the hub; None for the model that ships with the package.
         description: one line.
     """
@@ -44,6 +44,6 @@ BUILT_IN_MODELS = (
 
 
 def find_built_in(name: str) -> BuiltInModel | None:
-    """The built-in model of a name, in any case."""
+    """The built-in model of a name, whatever its case."""
     folded = name.casefold()
     return next((model for model in BUILT_IN_MODELS if folded in (each.casefold() for each in model.names)), None)

@@ -1,4 +1,7 @@
-"""Check that a folder is a usable CTC checkpoint in Hugging Face format, without torch or transformers."""
+"""Check that a folder is a complete checkpoint in Hugging Face format, without torch or transformers.
+
+Only loading it tells whether it is a CTC model that the engine can run: see `speech.recognizer.ctc_checkpoint`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +100,9 @@ def _is_file_name(value: object) -> bool:
 
 def needed_files(folder: Path) -> Iterator[Path]:
     """The files of `folder` that a copy of the model needs; nothing in folders inside it."""
-    yield from sorted({path for pattern in _NEEDED_FILES for path in folder.glob(pattern) if path.is_file()})
+    for path in sorted(folder.glob("*")):
+        if any(fnmatch(path.name, pattern) for pattern in _NEEDED_FILES) and path.is_file():
+            yield path
 
 
 def _is_readable(path: Path) -> bool:

@@ -68,7 +68,7 @@ def where_it_is(path: str) -> str:
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set of a name, in any case.
+    """The data set of a name, whatever its case.
 
     Raises:
         ThanoError: there is none.
@@ -85,19 +85,19 @@ def find_dataset(name: str) -> Dataset:
 def copy_dataset(dataset: Dataset, working_folder: Path, *, overwrite: bool = False) -> Path:
     """Copy a data set to its folder under `working_folder`.
 
-    Files that exist there with the same content are left alone. Each file appears as a whole or not at all, and the
+    Files that exist there and have the same content are left alone. Each file appears as a whole or not at all, and the
     tables appear after the clips that they name.
 
     Args:
         dataset: which.
         working_folder: where the user works.
-        overwrite: replace files that exist there with another content.
+        overwrite: replace files that exist there and have other content.
 
     Returns:
         The absolute path of the copy.
 
     Raises:
-        ThanoError: a file exists with another content, or the folder cannot be written.
+        ThanoError: a file exists and has other content, or the folder cannot be written.
     """
     folder = working_folder.absolute() / dataset.folder
     # Tables last: then what they name exists.
@@ -118,7 +118,7 @@ def _is_copied(source: Path, target: Path, overwrite: bool) -> bool:
     """Whether `target` already has the content of `source`.
 
     Raises:
-        ThanoError: it has another content, and `overwrite` is not set.
+        ThanoError: it has other content, and `overwrite` is not set.
     """
     if not os.path.lexists(target):
         return False
@@ -126,7 +126,7 @@ def _is_copied(source: Path, target: Path, overwrite: bool) -> bool:
         return True
     if not overwrite:
         raise ThanoError(
-            f"{target} exists with another content and was left as it is; move it away, or replace it with OPTIONS "
+            f"{target} exists, has other content, and was left as it is; move it away, or replace it with OPTIONS "
             f"(overwrite=True)"
         )
     return False

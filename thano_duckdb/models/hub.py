@@ -16,14 +16,14 @@ _WANTED = ["*.json", "*.safetensors", "*.txt"]
 _UNWANTED = ["*/*", "adapter.*.safetensors"]
 
 
-def from_hub(shown: str, repo_id: str, revision: str | None, *, forbidden: str | None = None) -> Path:
+def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None) -> Path:
     """The snapshot of a repository in the hub's local cache, downloaded if it is not there yet.
 
     Args:
-        shown: the name of the model as the user wrote it.
+        spec: the name of the model as the user wrote it.
         repo_id: `owner/name`.
         revision: branch, tag or commit; None for the newest.
-        forbidden: why nothing may be downloaded; None if downloads are allowed.
+        offline_reason: why nothing may be downloaded; None if downloads are allowed.
 
     Raises:
         HubUnavailableError: it is not in the cache, and cannot be downloaded now.
@@ -36,15 +36,15 @@ def from_hub(shown: str, repo_id: str, revision: str | None, *, forbidden: str |
         folder = _snapshot(repo_id, revision, local_files_only=True)
         check_checkpoint(folder)
     except HFValidationError as error:
-        raise ModelError(f"'{shown}' is not an address on the hub: {error}") from error
+        raise ModelError(f"'{spec}' is not an address on the hub: {error}") from error
     except (LocalEntryNotFoundError, ModelError) as error:  # missing or incomplete, such as a tokenizer without weights
-        if forbidden is not None:
-            raise _unavailable(shown, repo_id, forbidden) from error
-        return _download(shown, repo_id, revision)
+        if offline_reason is not None:
+            raise _unavailable(spec, repo_id, offline_reason) from error
+        return _download(spec, repo_id, revision)
     return folder
 
 
-def _download(shown: str, repo_id: str, revision: str | None) -> Path:
+def _download(spec: str, repo_id: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -58,26 +58,26 @@ def _download(shown: str, repo_id: str, revision: str | None) -> Path:
         files = [sibling.rfilename for sibling in info.siblings or []]
         if not any(name.endswith(".safetensors") and "/" not in name for name in files):
             raise ModelError(
-                f"'{shown}': {repo_id} has no safetensors on the hub, and pickled weights are never loaded; choose "
+                f"'{spec}': {repo_id} has no safetensors on the hub, and pickled weights are never loaded; choose "
                 f"another model or revision ('hf://{repo_id}@revision'), or convert it and give the folder"
             )
         folder = _snapshot(repo_id, revision, local_files_only=False)
     except RevisionNotFoundError as error:
-        raise ModelError(f"'{shown}': {repo_id} has no revision '{revision}' on the hub") from error
+        raise ModelError(f"'{spec}': {repo_id} has no revision '{revision}' on the hub") from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"'{shown}': there is no model {repo_id} on the hub, or it is private or gated; for the latter log in "
+            f"'{spec}': there is no model {repo_id} on the hub, or it is private or gated; for the latter log in "
             f"with `hf auth login` or set HF_TOKEN"
         ) from error
     except OfflineModeIsEnabled as error:
-        raise _unavailable(shown, repo_id, "HF_HUB_OFFLINE is set") from error
+        raise _unavailable(spec, repo_id, "HF_HUB_OFFLINE is set") from error
     except HfHubHTTPError as error:
-        raise _unavailable(shown, repo_id, f"it answered HTTP {error.response.status_code}") from error
+        raise _unavailable(spec, repo_id, f"it answered HTTP {error.response.status_code}") from error
     except Exception as error:
         if isinstance(error, ModelError):
             raise
         # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
-        raise _unavailable(shown, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
+        raise _unavailable(spec, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
     check_checkpoint(folder)
     return folder
 
@@ -96,12 +96,12 @@ def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> 
     )
 
 
-def _unavailable(shown: str, repo_id: str, why: str) -> HubUnavailableError:
+def _unavailable(spec: str, repo_id: str, why: str) -> HubUnavailableError:
     """The error for a model that cannot be downloaded now, with the three ways to get it."""
     from huggingface_hub import constants
 
     return HubUnavailableError(
-        f"the model '{shown}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
+        f"the model '{spec}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
         f"cannot be used: {why}. Three ways: (1) connect once, and it is downloaded by itself or by `hf download "
         f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write USING "
         f"'/path/to/folder' in the statement; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'",

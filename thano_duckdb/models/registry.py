@@ -25,10 +25,10 @@ import platformdirs
 
 from thano_duckdb.errors import ModelError, RegistryError, did_you_mean
 from thano_duckdb.masking import masked
+from thano_duckdb.model_name import NAME_RULE, is_name, normal_form, same_name, split_version
 
 from .built_in_models import find_built_in
 from .checkpoint import check_checkpoint, needed_files, read_json
-from .names import check_name, is_name, same_name, split_version
 from .staging import Staging, sync, sync_tree
 
 ModelKind = Literal["uploaded", "built"]
@@ -83,7 +83,7 @@ class ModelEntry:
 
 
 class Registry:
-    """The models under one home. Nothing is written before a model is staged, not even the home is created."""
+    """The models under one home. Until a model is staged nothing is written; not even the home is created."""
 
     def __init__(self, home: Path) -> None:
         """The registry in the folder `home`, which need not exist."""
@@ -113,7 +113,7 @@ class Registry:
         return sorted(self._names(), key=str.casefold)
 
     def find(self, spec: str) -> ModelEntry | None:
-        """The newest version of a name, or the one of `name@version`, in any case; None where there is none.
+        """The newest version of a name (whatever its case), or the one of `name@version`; None where there is none.
 
         Raises:
             ModelError: it exists, but cannot be read.
@@ -128,14 +128,16 @@ class Registry:
         """The version numbers of a name, in ascending order; none if there is no such model."""
         return self._versions_in(self._name_on_disk(name)) if is_name(name) else []
 
-    def check_free(self, name: str, *, overwrite: bool) -> str:
+    def free_name(self, name: str, *, overwrite: bool) -> str:
         """The name in its normal form, if a model may be published under it.
 
         Raises:
             RegistryError: it is not a valid name, it is that of a built-in model, or it is taken and `overwrite` is not
                 set.
         """
-        name = check_name(name)
+        if not is_name(name):
+            raise RegistryError(f"'{name}' is not a name for a model: names have {NAME_RULE}")
+        name = normal_form(name)
         if find_built_in(name):
             raise RegistryError(
                 f"'{name}' is the name of a built-in model, which a model of yours would hide; choose another name"
@@ -154,7 +156,7 @@ class Registry:
 
         Without a `key` it starts empty, and is removed at the end of the block if it still exists. With a `key`
         (letters, digits, `_`, `-`) it holds what the last block with this key left, and is kept, so that a build can go
-        on from its last checkpoint. It is removed when it was not used for two weeks.
+        on from its last checkpoint. The next `stage` removes it once it has not been used for two weeks.
 
         Raises:
             RegistryError: the home cannot be written, the disk is full, or another process uses the folder of `key`.
@@ -186,7 +188,7 @@ class Registry:
         Raises:
             RegistryError: the name is taken or not valid, the home cannot be written, or the disk is full.
         """
-        name = self.check_free(name, overwrite=overwrite)
+        name = self.free_name(name, overwrite=overwrite)
         about = {
             "name": name,
             "kind": kind,
@@ -195,12 +197,12 @@ class Registry:
             "description": description,
             "lineage": masked(lineage or {}),
         }
-        with self._staging.readable_errors():
+        with self._staging.errors_with_remedy():
             text = json.dumps(about, indent=2, ensure_ascii=False)
             _write_private(staging / LINEAGE_FILE, text + "\n")
             sync_tree(staging)
         with self._staging.locked():
-            self.check_free(name, overwrite=overwrite)  # another process may have been faster
+            self.free_name(name, overwrite=overwrite)  # another process may have been faster
             folder = self.home / self._name_on_disk(name)
             version = max(self._versions_in(folder.name), default=0) + 1
             folder.mkdir(exist_ok=True)
@@ -218,10 +220,10 @@ class Registry:
             ModelError: the folder is not a usable checkpoint.
             RegistryError: as `publish`.
         """
-        self.check_free(name, overwrite=overwrite)
+        self.free_name(name, overwrite=overwrite)
         check_checkpoint(folder)
         with self.stage() as staging:
-            with self._staging.readable_errors():
+            with self._staging.errors_with_remedy():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
             check_checkpoint(staging)  # the folder may have changed while it was copied
@@ -275,7 +277,8 @@ class Registry:
     def _entry(self, name: str, version: int, *, damaged: bool = False) -> ModelEntry:
         """The entry of a version; with `damaged`, even if its `thano.json` cannot be read.
 
-        The file of another user is private: the entry is then without lineage.
+        Without `thano.json` (it is damaged, or that of another user, and private) the entry has no lineage, its kind is
+        given as "uploaded", and its date is that of the folder.
         """
         path = self.home / name / str(version)
         try:

@@ -11,12 +11,12 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from thano_duckdb.errors import HubUnavailableError, ModelError, did_you_mean
+from thano_duckdb.model_name import is_name, split_version
 
 from . import bundled
 from .built_in_models import BUILT_IN_MODELS, TUTORIAL_MODEL, BuiltInModel, find_built_in
 from .checkpoint import check_checkpoint
 from .hub import from_hub
-from .names import is_name, split_version
 from .registry import Registry
 
 RETRY_HUB_AFTER_S = 300
@@ -91,13 +91,21 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
 
 
 def check(spec: str, registry: Registry, *, allow_external: bool = True) -> None:
-    """Refuse a `spec` that cannot mean any model, without using the network.
+    """Refuse a `spec` that cannot mean any model, without using the network: what is on the hub is not looked up.
 
     Raises:
-        ModelError: as `resolve` would.
+        ModelError: there is no such folder or name, the folder is not a usable checkpoint, or an address on the hub is
+            not well formed.
     """
-    if not spec.startswith("hf://") and not find_built_in(spec):
+    if spec.startswith("hf://"):
+        _hub_address(spec)
+    elif not find_built_in(spec):
         resolve(spec, registry, allow_external=allow_external)
+
+
+def is_known(spec: str, registry: Registry) -> bool:
+    """Whether `spec` is the name of a registered or built-in model, for which no other folder need be looked at."""
+    return not is_path(spec) and bool(registry.find(spec) or find_built_in(spec))
 
 
 def local_folder(path: str) -> Path:
@@ -123,12 +131,17 @@ def _check_external(spec: str, allow_external: bool) -> None:
         )
 
 
-def _from_hub_address(spec: str) -> ResolvedModel:
+def _hub_address(spec: str) -> re.Match[str]:
     address = _HUB_ADDRESS.fullmatch(spec)
     if address is None:
         raise ModelError(
             f"'{spec}' is not an address on the hub; write 'hf://owner/name' or 'hf://owner/name@revision'"
         )
+    return address
+
+
+def _from_hub_address(spec: str) -> ResolvedModel:
+    address = _hub_address(spec)
     return ResolvedModel(from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
 
 
@@ -152,15 +165,15 @@ def _from_registry(spec: str, registry: Registry) -> ResolvedModel | None:
 
 def _from_built_in(spec: str, model: BuiltInModel, allow_external: bool) -> ResolvedModel:
     name = model.names[0]
-    forbidden = None if allow_external else _NO_EXTERNAL_ACCESS
+    offline_reason = None if allow_external else _NO_EXTERNAL_ACCESS
     if model.repo_id is None:
         return ResolvedModel(bundled.model_folder(), name)
     if spec.casefold() != TUTORIAL_MODEL.casefold() or not bundled.has_model():
-        return ResolvedModel(from_hub(spec, model.repo_id, None, forbidden=forbidden), name)
+        return ResolvedModel(from_hub(spec, model.repo_id, None, offline_reason=offline_reason), name)
     with _hub_lock:
-        known = forbidden or _outages.get(model.repo_id)
+        known = offline_reason or _outages.get(model.repo_id)
         try:
-            return ResolvedModel(from_hub(spec, model.repo_id, None, forbidden=known), name)
+            return ResolvedModel(from_hub(spec, model.repo_id, None, offline_reason=known), name)
         except HubUnavailableError as error:
             if known is None:
                 _outages[model.repo_id] = error.why

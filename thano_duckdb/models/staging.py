@@ -2,7 +2,7 @@
 
 home/.lock                     held only while something is changed, never while a model is made
 home/.staging/<name>/          a model that is being made, or one that was deleted and is about to be removed
-home/.staging/<name>.lock      held by its process as long as it lives: the kernel releases it, however the process ends
+home/.staging/<name>.lock      held within `stage`: the kernel releases it, however its process ends
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Staging:
         Raises:
             RegistryError: the home cannot be written, the disk is full, or another process keeps the lock.
         """
-        with self.readable_errors():
+        with self.errors_with_remedy():
             self._folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self._home / ".lock", timeout=LOCK_TIMEOUT_S):
                 yield
 
     @contextlib.contextmanager
     def stage(self, key: str | None) -> Iterator[Path]:
-        """As `Registry.stage`."""
+        """See `Registry.stage`."""
         name = uuid.uuid4().hex if key is None else _BUILD_PREFIX + key
         folder = self._folder / name
         owner = self._owner_lock(name)
@@ -69,7 +69,7 @@ class Staging:
             owner.release()
 
     def move_to_trash(self, folder: Path) -> Path:
-        """Move a folder that is to be deleted out of the home, in one step. Only while `locked`.
+        """Move a model that is to be deleted to `home/.staging`, in one step. Only while `locked`.
 
         Returns:
             Where it is now, for the caller to remove; if the process dies before that, a later `stage` removes it.
@@ -79,7 +79,7 @@ class Staging:
         return trash
 
     @contextlib.contextmanager
-    def readable_errors(self) -> Iterator[None]:
+    def errors_with_remedy(self) -> Iterator[None]:
         """Turn errors of the file system into a `RegistryError` with the remedy."""
         try:
             yield

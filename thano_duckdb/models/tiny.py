@@ -71,7 +71,7 @@ _PREPROCESSOR = {
 
 
 def is_tiny(name: str) -> bool:
-    """Whether a name is that of the small model, in any case."""
+    """Whether a name is that of the small model, whatever its case."""
     return name.casefold() == NAME.casefold()
 
 

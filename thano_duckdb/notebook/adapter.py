@@ -1,4 +1,4 @@
-"""A connection of ours as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
+"""Our connection as JupySQL takes one: the Python Database API 2.0 (PEP 249), as far as JupySQL uses it.
 
 JupySQL runs a statement again to make a data frame of its result, and loses rows where it assumes that it need not.
 So a cursor runs a statement once, keeps its rows within DuckDB, and gives every reader all of them.
@@ -76,7 +76,6 @@ class Cursor:
     Attributes:
         description: of the columns, as PEP 249 has it.
         rowcount: rows that were inserted, updated or deleted, else -1.
-        n_rows: rows of the result.
         page: what to show instead of a table of the rows, or None.
     """
 
@@ -89,7 +88,6 @@ class Cursor:
         self._rows: Iterator[tuple[Any, ...]] = iter(())
         self.description: list[tuple[Any, ...]] | None = None
         self.rowcount = -1
-        self.n_rows = 0
         self.page: Page | None = None
 
     def execute(self, sql: str, parameters: object = None) -> Cursor:
@@ -116,12 +114,12 @@ class Cursor:
         relation = self._connection.sql(sql, params=parameters) if kinds else None  # a stray semicolon is none
         if relation is not None:
             relation = relation.materialize()
-            self.n_rows = len(relation)
         self._keep(sql, kinds, relation)
 
     def _keep(self, sql: str, kinds: Sequence[duckdb.StatementType], relation: Any) -> None:
         self._sql = sql
-        if relation is None or (kinds[-1] != duckdb.StatementType.SELECT and not self.n_rows):  # CREATE, SET, ..
+        is_query = bool(kinds) and kinds[-1] == duckdb.StatementType.SELECT
+        if relation is None or not (is_query or len(relation)):  # CREATE, SET, ..
             relation = self._connection.sql("SELECT NULL::VARCHAR AS Success LIMIT 0")
         elif kinds[-1] in _CHANGES_ROWS and relation.columns == ["Count"]:
             self.rowcount = relation.fetchall()[0][0]
@@ -149,6 +147,7 @@ class Cursor:
                         relation.to_arrow_table(),
                         audio_col=statement.options.text("audio_col") or "",
                         may_read=access.allows,
+                        limits=self._connection.read_limits.changed(statement.options.for_function),
                     )
                 self._cell.pages.append(self.page)
             case Build() | Fit():
@@ -157,6 +156,11 @@ class Cursor:
     def _rewind(self) -> None:
         # DuckDB's own method: ours would keep a run open between two rows.
         self._rows = iter(duckdb.DuckDBPyRelation.iter_rows(self._relation))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the result: counted only where they are shown, since that is a query of its own."""
+        return 0 if self._relation is None else len(self._relation)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row, or None."""

@@ -1,6 +1,6 @@
 """Which connection a word after `%sql` means, and JupySQL's list of them.
 
-Only what is surely DuckDB's becomes a connection of ours. Every other word is JupySQL's business: a URL of another
+Only what is surely DuckDB's becomes one of our connections. Every other word is JupySQL's business: a URL of another
 database, an engine of SQLAlchemy's, a connection of `sqlite3`'s, an alias, a section of its file.
 """
 
@@ -136,7 +136,7 @@ def current_connection() -> Connection:
 
 
 def open_database(name: str = _MEMORY) -> Connection:
-    """A connection of ours to a database: a file, `:memory:`, or a URL `duckdb://[/file][?setting=value]`."""
+    """One of our connections to a database: a file, `:memory:`, or a URL `duckdb://[/file][?setting=value]`."""
     path, settings = name, dict[str, Any]()
     if name.startswith(URL):
         url = make_url(os.path.expandvars(name))

@@ -62,7 +62,7 @@ def _loaded(shell: InteractiveShell) -> ThanoMagics | None:
 def _relaxed_libraries() -> Iterator[None]:
     """Let JupySQL's parsers accept our statements and long cells.
 
-    sqlglot logs a complaint about each statement of ours beside a saved query; sqlparse refuses a cell of ten thousand
+    sqlglot logs a complaint about each of our statements beside a saved query; sqlparse refuses a cell of ten thousand
     words.
     """
     logger, level = logging.getLogger("sqlglot"), logging.getLogger("sqlglot").level

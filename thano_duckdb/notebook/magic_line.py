@@ -32,7 +32,7 @@ class MagicLine:
 
     Attributes:
         options: for JupySQL, as written.
-        connection: the first word, if it names a connection of ours.
+        connection: the first word, if it names one of our connections.
         sql: the rest, with its quotes unchanged.
         has_refused_option: whether there is one that JupySQL refuses: unknown, or a second alias.
     """
@@ -81,7 +81,7 @@ def read_line(line: str, is_connection: Callable[[str], bool]) -> MagicLine:
 
     Args:
         line: what follows the magic's name.
-        is_connection: whether a word means a connection of ours.
+        is_connection: whether a word means one of our connections.
     """
     options: list[str] = []
     connection = None

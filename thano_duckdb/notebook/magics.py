@@ -105,7 +105,7 @@ class ThanoMagics(Magics):
             raise one_line(error, "", self.cell.text) from None
 
     def _our_part(self, line: str, cell: str | None, variables: Mapping[str, Any]) -> tuple[MagicLine, str] | None:
-        """The line and the SQL of a cell that runs on a connection of ours, or None: then it is JupySQL's."""
+        """The line and the SQL of a cell that runs on one of our connections, or None: then it is JupySQL's."""
         head = read_line(line, lambda word: self.connections.claims(word, variables))
         if head.has_refused_option or head.is_about_connections:
             return None
@@ -132,7 +132,7 @@ class ThanoMagics(Magics):
             raise UsageError(reason) from None
 
     def _why_not_ours(self, line: str, cell: str | None) -> str | None:
-        """What to do about a line that JupySQL could not run because it needs a connection of ours."""
+        """What to do about a line that JupySQL could not run because it needs one of our connections."""
         head = read_line(line, lambda _: False)
         word, alone = head.first_word(cell)
         if alone and head.sql and (mistake := wrong_database(word)):
@@ -144,7 +144,7 @@ class ThanoMagics(Magics):
             if plan(text).is_plain:
                 return None
         except ThanoError:
-            pass  # a statement of ours with a mistake
+            pass  # one of our statements, with a mistake
         if ConnectionManager.current is None:
             return None  # JupySQL says how to open one
         return _NEEDS_DUCKDB.format(ConnectionManager.current.alias)

@@ -34,7 +34,7 @@ class Columns:
 
 
 def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, reference: str | None) -> Columns:
-    """Find the columns by the names that are given, or else by the usual names, in any case.
+    """Find the columns by the names that are given, or else by the usual names, case-insensitively.
 
     Raises:
         ThanoError: a column is missing, or has a type that does not fit; the message lists the columns that exist.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from thano_duckdb.audio.readers import open_sound
 from thano_duckdb.audio.sndfile import encode_for_browser
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.functions.clips import no_files_allowed
+from thano_duckdb.speech.threads import CallThreads
 
 MAX_CLIP_S = 60
 """Only the beginning of a longer clip is embedded, this much of it."""
@@ -91,17 +91,14 @@ def players(
     """
     found: list[Player | AudioFailure | None] = []
     n_bytes = 0
-    threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="thano-player")
-    try:
-        # Asked on this thread: DuckDB's connections belong to one at a time.
-        readable = [not isinstance(value, str) or may_read(value) for value in values]
+    # Asked on this thread: DuckDB's connections belong to one at a time.
+    readable = [not isinstance(value, str) or may_read(value) for value in values]
+    with CallThreads(N_THREADS, "thano-player") as threads:
         for made in threads.map(functools.partial(_player, limits), values, readable):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
             found.append(made)
-    finally:
-        threads.shutdown(cancel_futures=True)
     return found + [None if value is None else NO_ROOM for value in values[len(found) :]]
 
 

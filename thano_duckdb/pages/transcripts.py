@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from thano_duckdb.audio.failure import AudioFailure
+from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.connection.relation import limits_of
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.speech.metrics import EditCounts, character_errors, error_rate, word_errors
 
@@ -87,7 +89,7 @@ def transcripts_page(
         "transcripts.html",
         _one_line(totals),
         totals=totals,
-        rows=_rows(columns, worst, counts, confidences, may_read=readable),
+        rows=_rows(columns, worst, counts, confidences, may_read=readable, limits=limits_of(result)),
         n_hidden=n_rows - len(worst),
         has_reference=columns.reference is not None,
         has_words=columns.words is not None,
@@ -157,6 +159,7 @@ def _rows(
     confidences: Sequence[float | None],
     *,
     may_read: Callable[[str], bool],
+    limits: ReadLimits,
 ) -> list[TranscriptRow]:
     def taken(column: pa.ChunkedArray | None) -> list[Any]:
         return [None] * len(row_indices) if column is None else values_at(column, row_indices)
@@ -167,7 +170,7 @@ def _rows(
     return list(
         map(
             _row,
-            players(audio, may_read=may_read),
+            players(audio, may_read=may_read, limits=limits),
             taken(columns.hypothesis),
             taken(columns.reference),
             taken(columns.words),

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .decoding.vocabulary import Vocabulary
-from .normalize import INVISIBLE
+from .normalize import ACUTE, APOSTROPHES, INVISIBLE
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032`\u00b4\uff07", "'"))
+_TO_APOSTROPHE = str.maketrans(dict.fromkeys(f"{APOSTROPHES}{ACUTE}\uff07", "'"))
 _INVISIBLE = re.compile(INVISIBLE)
 _QUOTATION_MARK = re.compile(r"(?<![^\W\d_])'|'(?![^\W\d_])")
-"""An apostrophe that is not between letters: `normalize` treats it as a quotation mark too."""
+"""An apostrophe that is not between letters, which is a quotation mark, as in `normalize`."""
 N_NAMED = 10
 """Distinct dropped characters that a warning names; it only counts the others."""
 _PUNCTUATION_CATEGORIES = ("Z", "Cc", "Pd", "Pc", "Ps", "Pe", "Pi", "Pf")
@@ -66,7 +66,7 @@ class Alphabet:
         dropped: Counter[str] = Counter()
         spelled = []
         visible = _INVISIBLE.sub("", text)
-        for char in _QUOTATION_MARK.sub(" ", unicodedata.normalize("NFC", visible).translate(_APOSTROPHES)):
+        for char in _QUOTATION_MARK.sub(" ", unicodedata.normalize("NFC", visible).translate(_TO_APOSTROPHE)):
             if char not in self._known:
                 self._known[char] = self._spell(char)
             written = self._known[char]

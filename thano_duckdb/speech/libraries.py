@@ -28,9 +28,7 @@ def require_libraries() -> None:
         try:
             importlib.import_module(name)
         except (ImportError, OSError, RuntimeError) as error:
-            versions = ", ".join(
-                f"{package} {_version(package)}" for package in ("torch", "torchaudio", "transformers")
-            )
+            versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
             raise ModelError(
                 f"the speech libraries cannot be imported: importing {name} fails with {first_line(error)!r} "
                 f"({versions}). These versions work together: {REMEDY}"

@@ -33,19 +33,36 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {folder}")
     require_libraries()
+    return _load(folder, device, precision, _key(folder, device, precision))
+
+
+def loaded_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine | None:
+    """What `load_engine` returns, where it need not load anything; else None."""
+    if not _loaded or not folder.is_dir():
+        return None
+    key = _key(folder, device, precision)
+    with _changing:
+        return _loaded.get(key)
+
+
+def _key(folder: Path, device: str, precision: str) -> str:
+    """Identifies the current files of a checkpoint, the device and the precision."""
     from .device import choose_device
 
-    chosen = choose_device(device, precision)
-    return _load(folder, device, precision, f"{fingerprint(folder)} on {chosen}")
+    return f"{fingerprint(folder)} on {choose_device(device, precision)}"
+
+
+_loaded: LRUCache[str, Engine] = LRUCache(MAX_MODELS)
+_changing = threading.Condition()
 
 
 @cached(
-    LRUCache(MAX_MODELS),
+    _loaded,
     key=lambda _folder, _device, _precision, key: key,
-    condition=threading.Condition(),  # a second thread that needs the same model waits for the first
+    condition=_changing,  # a second thread that needs the same model waits for the first
 )
 def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
-    """Load a model; `key` identifies the current files, the device and the precision."""
+    """Load a model; for `key` see `_key`."""
     from .compute import ComputeThread
     from .engine import Engine
     from .recognizer.acoustic_model import AcousticModel

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 
 # What people and word processors write for an apostrophe: the single quotation marks, the modifier letter, the prime
 # and the grave accent. (NFKC takes care of the full-width one.)
-_APOSTROPHES = "[\u2018\u2019\u201b\u02bc\u2032`]"
-_ACUTE = "\u00b4"  # separate, because NFKC turns it into a space and a combining accent
+APOSTROPHES = "\u2018\u2019\u201b\u02bc\u2032`"
+ACUTE = "\u00b4"  # separate, because NFKC turns it into a space and a combining accent
 
 # What Unicode calls default ignorable: soft hyphen, zero-width space and joiners, directional marks, variation
 # selectors, byte order mark and the like. Nobody sees them, so they must not cut a word.
@@ -50,9 +50,9 @@ def normalize(texts: pa.Array) -> pa.StringArray:
         texts = pc.utf8_lower(texts)
     else:
         texts = pc.replace_substring_regex(texts, INVISIBLE, "")
-        texts = pc.utf8_normalize(pc.replace_substring(texts, _ACUTE, "'"), "NFKC")
+        texts = pc.utf8_normalize(pc.replace_substring(texts, ACUTE, "'"), "NFKC")
         texts = pc.utf8_normalize(pc.utf8_lower(texts), "NFKC")
-    texts = pc.replace_substring_regex(texts, _APOSTROPHES, "'")
+    texts = pc.replace_substring_regex(texts, f"[{APOSTROPHES}]", "'")
     texts = pc.replace_substring_regex(texts, _NOT_IN_A_WORD, " ")
     if pc.any(pc.match_substring(texts, "'")).as_py():
         texts = pc.replace_substring_regex(texts, _APOSTROPHE_AFTER_NO_LETTER, r"\1 ")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import ParamSpec, Protocol, TypeVar
+
+from thano_duckdb.audio.event_loop import cancel_waits
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -24,17 +27,26 @@ class Cancellable(Protocol):
 
 
 class CallThreads(ThreadPoolExecutor):
-    """A `ThreadPoolExecutor` that does not wait at its end for work that hangs, such as a read from a dead server."""
+    """A `ThreadPoolExecutor` that does not wait at its end for work that hangs.
+
+    A download is cancelled then, so that the end of the process does not have to wait for a dead server either.
+    """
 
     def __init__(self, n_threads: int, name: str) -> None:
         super().__init__(n_threads, thread_name_prefix=name)
         self._running: set[Future[object]] = set()
+        self._idents: set[int] = set()
 
     def submit(  # type: ignore[override]
         self, work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
         """See `ThreadPoolExecutor`."""
-        future = super().submit(work, *args, **kwargs)
+
+        def run() -> Result:
+            self._idents.add(threading.get_ident())
+            return work(*args, **kwargs)
+
+        future = super().submit(run)
         self._running.add(future)  # type: ignore[arg-type]
         future.add_done_callback(self._running.discard)
         return future
@@ -43,6 +55,8 @@ class CallThreads(ThreadPoolExecutor):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(wait=False, cancel_futures=True)
+        if wait(set(self._running), SHUTDOWN_GRACE_S).not_done:
+            cancel_waits(self._idents)
         self.shutdown(wait=not wait(set(self._running), SHUTDOWN_GRACE_S).not_done)
 
 
@@ -53,10 +67,13 @@ def result_of(future: Future[Result], monitor: Cancellable, on_wait: Callable[[]
         Cancelled: `monitor` was cancelled first.
         Exception: what the work raised.
     """
-    while not wait([future], POLL_S).done:
-        monitor.raise_if_cancelled()
-        if on_wait is not None:
-            on_wait()
+    while not future.done():
+        try:
+            future.exception(POLL_S)
+        except TimeoutError:
+            monitor.raise_if_cancelled()
+            if on_wait is not None:
+                on_wait()
     return future.result()
 
 

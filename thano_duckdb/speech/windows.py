@@ -1,4 +1,4 @@
-"""Cuts long audio into windows whose frames can be joined again. Pure arithmetic over the feature encoder.
+"""Cuts long audio into windows whose frames can be joined again, by the arithmetic of the feature encoder alone.
 
 Without padding, frame `t` of a stack of convolutions depends on the samples from `t * stride` to
 `t * stride + receptive_field`. So if a window starts at a multiple of `stride`, its frames are aligned with those of

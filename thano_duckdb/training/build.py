@@ -104,7 +104,7 @@ def build_model(
         RegistryError: the name is taken or being built, or the model home is not writable.
         Cancelled: `monitor` was cancelled; the same call continues from the last checkpoint.
     """
-    name = registry.check_free(name, overwrite=options.overwrite)
+    name = registry.free_name(name, overwrite=options.overwrite)
     require_libraries()
     build = _Build(name, base, _resolve_device(options), registry, monitor, sql)
     with _one_at_a_time(monitor), _staged(registry, name) as staging:

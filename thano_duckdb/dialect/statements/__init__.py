@@ -24,13 +24,13 @@ for _syntax in SYNTAXES:
     _BY_FIRST_WORD.setdefault(_syntax.words[0], []).append(_syntax)
 
 FIRST_WORDS = tuple(_BY_FIRST_WORD)
-"""In lower case: text with none of these words holds no statement of ours."""
+"""In lower case: text with none of these words holds none of our statements."""
 
 
 def find(tokens: Tokens, index: int) -> Syntax | None:
-    """The statement of ours that begins with the token at `index`, or None."""
+    """Our statement that begins with the token at `index`, or None."""
     for syntax in _BY_FIRST_WORD.get(tokens.word(index), ()):
         is_complete = tokens.words[index : index + len(syntax.words)] == syntax.words
-        if is_complete and (syntax.begins is None or syntax.begins(tokens, index)):
+        if is_complete and (syntax.also_requires is None or syntax.also_requires(tokens, index)):
             return syntax
     return None

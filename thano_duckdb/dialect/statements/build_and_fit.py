@@ -16,7 +16,7 @@ from .syntax import Beginning, Syntax, over_a_query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingNode(QueryNode):
-    """A statement that makes the model `name` from `model`."""
+    """A statement that trains `model` and publishes the result as `name`."""
 
     runs_now = True
     name: Name
@@ -51,16 +51,16 @@ class Build(TrainingNode):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit(TrainingNode):
-    """`FIT MODEL name USING model [OPTIONS (..)] AS query`: continue the training of a model already built."""
+    """`FIT MODEL name USING model [OPTIONS (..)] AS query`: continue the training of `model`."""
 
     kind = StatementKind.FIT
 
 
-def _is_unambiguous(beginning: Beginning) -> bool:
+def _cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[3] == "using"
 
 
 SYNTAXES = (
-    Syntax(keywords="BUILD MODEL", read=Build.read, follows_with=True, is_unambiguous=_is_unambiguous),
-    Syntax(keywords="FIT MODEL", read=Fit.read, follows_with=True, is_unambiguous=_is_unambiguous),
+    Syntax(keywords="BUILD MODEL", read=Build.read, may_follow_with_list=True, cannot_be_names=_cannot_be_names),
+    Syntax(keywords="FIT MODEL", read=Fit.read, may_follow_with_list=True, cannot_be_names=_cannot_be_names),
 )

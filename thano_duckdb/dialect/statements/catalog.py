@@ -178,7 +178,7 @@ def _thanosql(reader: TokenReader, verb: str, keyword: Span) -> tuple[str, Span]
     return what, Span(keyword.start, reader.span().end)
 
 
-def _list_is_unambiguous(beginning: Beginning) -> bool:
+def _list_cannot_be_names(beginning: Beginning) -> bool:
     _list, second, third, _fourth = beginning.words
     if second == "thanosql":
         return third in ("model", "models", "dataset", "datasets")
@@ -187,25 +187,25 @@ def _list_is_unambiguous(beginning: Beginning) -> bool:
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 
-def _get_is_unambiguous(beginning: Beginning) -> bool:
+def _get_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] in ("model", "dataset")
 
 
-def _upload_is_unambiguous(beginning: Beginning) -> bool:
+def _upload_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[3] in ("options", "from")
 
 
-def _delete_is_unambiguous(beginning: Beginning) -> bool:
+def _delete_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] != ")" and beginning.words[3] in (")", ";", "")
 
 
 SYNTAXES = (
     *(
-        Syntax(keywords=f"LIST {what}", read=ListAll.read, is_query=True, is_unambiguous=_list_is_unambiguous)
+        Syntax(keywords=f"LIST {what}", read=ListAll.read, stands_as_query=True, cannot_be_names=_list_cannot_be_names)
         for what in ("MODEL", "MODELS", "TABLE", "TABLES", "THANOSQL")
     ),
-    Syntax(keywords="GET THANOSQL", read=_read_get, is_unambiguous=_get_is_unambiguous),
-    Syntax(keywords="UPLOAD MODEL", read=Upload.read, is_unambiguous=_upload_is_unambiguous),
-    Syntax(keywords="DELETE MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
-    Syntax(keywords="DROP MODEL", read=Delete.read, is_unambiguous=_delete_is_unambiguous),
+    Syntax(keywords="GET THANOSQL", read=_read_get, cannot_be_names=_get_cannot_be_names),
+    Syntax(keywords="UPLOAD MODEL", read=Upload.read, cannot_be_names=_upload_cannot_be_names),
+    Syntax(keywords="DELETE MODEL", read=Delete.read, cannot_be_names=_delete_cannot_be_names),
+    Syntax(keywords="DROP MODEL", read=Delete.read, cannot_be_names=_delete_cannot_be_names),
 )

@@ -1,4 +1,4 @@
-"""COPY with OPTIONS makes a table of a file, of a folder of audio, or of JSON records: DuckDB's COPY has no OPTIONS."""
+"""COPY with OPTIONS, which DuckDB's own does not have, makes a table of a file, a folder of audio, or JSON records."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def suffix_of(path: str) -> str:
     return suffixes[-1] if suffixes and _EXTENSION.fullmatch(suffixes[-1]) else ""
 
 
-def _begins(tokens: Tokens, index: int) -> bool:
+def _has_options(tokens: Tokens, index: int) -> bool:
     """Whether COPY is followed by a table's name and OPTIONS, which DuckDB's own COPY never is."""
     index += 1
     if index >= len(tokens) or tokens.word(index) == "as" or tokens.kinds[index] not in _NAMES:
@@ -153,4 +153,4 @@ def _begins(tokens: Tokens, index: int) -> bool:
     return tokens.word(index) == "options"
 
 
-SYNTAXES = (Syntax(keywords="COPY", read=Copy.read, begins=_begins),)
+SYNTAXES = (Syntax(keywords="COPY", read=Copy.read, also_requires=_has_options),)

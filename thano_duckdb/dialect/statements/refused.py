@@ -30,11 +30,11 @@ def _refuse(sentence: str) -> Callable[[TokenReader, Span], NoReturn]:
     return refuse
 
 
-def _is_unambiguous(beginning: Beginning) -> bool:
+def _cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] in ("using", "as", "options")
 
 
 SYNTAXES = tuple(
-    Syntax(keywords=keywords, read=_refuse(sentence), is_query=True, is_unambiguous=_is_unambiguous)
+    Syntax(keywords=keywords, read=_refuse(sentence), stands_as_query=True, cannot_be_names=_cannot_be_names)
     for keywords, sentence in REFUSED.items()
 )

@@ -1,4 +1,4 @@
-"""How a statement of ours is recognised and read: what its module states, and the steps that several share."""
+"""How our statements are recognised and read: what the module of each states, and the steps that several share."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ class Beginning:
 
 @dataclass(frozen=True, kw_only=True)
 class Syntax:
-    """A statement of ours, for the parser: how it begins, where it may stand, and how it is read.
+    """One of our statements, for the parser: how it begins, where it may stand, and how it is read.
 
     Attributes:
         keywords: the words that it begins with, such as `PREDICT USING`.
         read: reads what follows the keywords, up to its query, or to its end where it has none; it gets a reader after
             the keywords, and where these are written.
-        is_query: it may stand wherever DuckDB takes a query; otherwise it stands alone.
-        follows_with: it may follow a WITH list, as every query may.
-        begins: what must also be true of the tokens from the first keyword on; None for nothing more.
-        is_unambiguous: whether the words are ours where DuckDB might have a table and its alias, `(list model)`, or a
+        stands_as_query: it may stand wherever DuckDB takes a query; otherwise it stands alone.
+        may_follow_with_list: it may follow a WITH list, as every query may.
+        also_requires: what must also be true of the tokens from the first keyword on; None for nothing more.
+        cannot_be_names: whether the words are ours where DuckDB might have a table and its alias, `(list model)`, or a
             column and its type, `CREATE TABLE t (print audio)`.
     """
 
     keywords: str
     read: Callable[[TokenReader, Span], Node]
-    is_query: bool = False
-    follows_with: bool = False
-    begins: Callable[[Tokens, int], bool] | None = None
-    is_unambiguous: Callable[[Beginning], bool] = lambda _beginning: True
+    stands_as_query: bool = False
+    may_follow_with_list: bool = False
+    also_requires: Callable[[Tokens, int], bool] | None = None
+    cannot_be_names: Callable[[Beginning], bool] = lambda _beginning: True
 
     @cached_property
     def words(self) -> list[str]:

@@ -22,8 +22,8 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 class AddingNode(QueryNode):
     """A statement that gives the columns of its query, and columns of its own after them.
 
-    A column of its own replaces one of the same name in the query, in any case of letters. The text alone does not say
-    which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
+    A column of its own replaces one of the same name in the query, whatever the case of its letters. The text alone
+    does not say which columns the query has: `COLUMNS` lets DuckDB decide when it binds the query.
     """
 
     def added_columns(self) -> list[str]:
@@ -36,8 +36,8 @@ class AddingNode(QueryNode):
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the other columns of the query, then its own."""
-        names, added = self.added_columns(), self.added_sql()
-        replaced = [name for name in names if not self._is_audio(name)]
+        names, added, audio = self.added_columns(), self.added_sql(), self._audio
+        replaced = [name for name in names if name.casefold() != audio]
         kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
@@ -54,11 +54,13 @@ class AddingNode(QueryNode):
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where the column of audio itself is replaced; other columns are found when the statement runs."""
         yield from super(AddingNode, self).warnings()
-        if any(map(self._is_audio, self.added_columns())):
+        audio = self._audio
+        if any(name.casefold() == audio for name in self.added_columns()):
             yield f"{self.kind} replaces the column of audio", self.options.span_of("audio_col") or self.keyword
 
-    def _is_audio(self, name: str) -> bool:
-        return name.casefold() == (self.options.text("audio_col") or "").casefold()
+    @property
+    def _audio(self) -> str:
+        return (self.options.text("audio_col") or "").casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +147,12 @@ class PrintAudio(AddingNode):
 
 
 SYNTAXES = (
-    Syntax(keywords="PREDICT USING", read=Predict.read, is_query=True),
-    Syntax(keywords="EVALUATE USING", read=Evaluate.read, is_query=True),
+    Syntax(keywords="PREDICT USING", read=Predict.read, stands_as_query=True),
+    Syntax(keywords="EVALUATE USING", read=Evaluate.read, stands_as_query=True),
     Syntax(
         keywords="PRINT AUDIO",
         read=PrintAudio.read,
-        follows_with=True,
-        is_unambiguous=lambda beginning: beginning.words[2] in ("as", "options"),
+        may_follow_with_list=True,
+        cannot_be_names=lambda beginning: beginning.words[2] in ("as", "options"),
     ),
 )

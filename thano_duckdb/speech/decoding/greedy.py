@@ -92,7 +92,8 @@ def greedy_decode(
     if vocabulary.delimiter_ids:
         gaps = run_starts[written[1:]] - run_stops[written[:-1]]
         cuts = 1 + np.flatnonzero(gaps * stride > MAX_GAP_S * SAMPLE_RATE_HZ)
-        from_run, to_run = _longest_stretches(first, cuts, n_frames)
+        if len(cuts):
+            from_run, to_run = _longest_stretches(first, cuts, n_frames)
 
     records = np.empty(len(first), WORD_RECORD)
     records["start_s"] = (run_starts[written[from_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thano_duckdb.speech.scores import ScoredUtterance, scores
+from thano_duckdb.speech.evaluation_metrics import ScoredUtterance, scores
 
 WORDS = st.lists(st.sampled_from(["one", "two", "three", "four"]), max_size=6).map(" ".join)
 
