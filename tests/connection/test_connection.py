@@ -15,6 +15,7 @@ import pytest
 
 import thano_duckdb
 from thano_duckdb import DialectError, ModelError, ThanoWarning
+from thano_duckdb.functions.installation import FUNCTIONS
 
 MODULE_FRAME = pd.DataFrame({"n": [1, 2]})
 
@@ -239,6 +240,41 @@ def test_views_work_in_a_later_process_and_the_database_file_holds_no_function_o
     with duckdb.connect(database) as plain:
         ours = "SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE '%thano%'"
         assert plain.execute(ours).fetchall() == [(0,)]
+
+
+# Functions and macros are installed when something needs them
+
+
+def test_a_new_connection_runs_each_statement_of_a_script_once() -> None:
+    with thano_duckdb.connect() as con:
+        con.execute("FROM range(10000)")
+        con.fetchone()  # the others are left, in the way of an installation
+        script = "CREATE TABLE t AS SELECT 'a b' AS x; SELECT thano_wer(x, 'a c') FROM t"
+        assert con.execute(script).fetchall() == [(0.5,)]
+
+
+@pytest.mark.parametrize("open_again", [thano_duckdb.Connection.cursor, lambda con: con])
+def test_a_macro_of_the_database_does_not_stand_in_for_ours(open_again: Any, tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "my.duckdb") as plain:
+        plain.execute("CREATE MACRO thano_wer(a, b) AS 42")
+    with thano_duckdb.connect(tmp_path / "my.duckdb") as con, open_again(con) as new:
+        assert new.execute("SELECT thano_wer('a', 'a')").fetchall() == [(0.0,)]
+
+
+def test_functions_are_registered_where_an_earlier_attempt_got_only_to_the_first() -> None:
+    with duckdb.connect() as plain:
+        FUNCTIONS[0].register(plain.cursor())
+        thano_duckdb.load(plain)
+        assert plain.execute("SELECT thano_normalize('A')").fetchall() == [("a",)]
+
+
+def test_connecting_imports_none_of_the_large_libraries() -> None:
+    code = (
+        "import sys, thano_duckdb; con = thano_duckdb.connect(); con.execute('SELECT 1').fetchall(); con.cursor()\n"
+        "print([name for name in ('numpy', 'pyarrow', 'torch', 'IPython') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 # Threads and lifetime

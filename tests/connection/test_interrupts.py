@@ -140,6 +140,7 @@ def test_the_bar_says_that_a_model_is_loaded(
         return load(*args, **kwargs)
 
     monkeypatch.setattr(loading, "load_engine", slow)
+    monkeypatch.setattr(loading, "loaded_engine", lambda *_: None)
     with thano_duckdb.connect(progress=True) as con:
         con.sql(f"PREDICT USING '{an4_model}' AS SELECT '{an4_clip}' AS audio_path").fetchall()
     assert f"loading model {an4_model} .." in capsys.readouterr().err

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.speech.loading import MAX_MODELS, load_engine
+from thano_duckdb.speech.loading import MAX_MODELS, load_engine, loaded_engine
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 
@@ -39,11 +39,14 @@ def n_loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_model_is_loaded_once_and_again_when_it_changes(folders: list[Path], n_loads: list[Path]) -> None:
+    assert loaded_engine(folders[0], "cpu") is None
     first = load_engine(folders[0], "cpu")
     assert load_engine(folders[0], "cpu") is first
+    assert loaded_engine(folders[0], "cpu") is first
     assert load_engine(folders[0], "auto", "float32") is first or len(n_loads) == 2  # a GPU is another device
     n_before = len(n_loads)
     os.utime(folders[0] / "model.safetensors", ns=(1, 1))
+    assert loaded_engine(folders[0], "cpu") is None
     assert load_engine(folders[0], "cpu") is not first
     assert len(n_loads) == n_before + 1
 

@@ -201,7 +201,8 @@ class Connection:
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
-        return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
+        names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
+        return names
 
     # Opening and closing
 
