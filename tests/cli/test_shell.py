@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import termios
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -22,6 +24,9 @@ import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb.cli.shell import main
+
+if TYPE_CHECKING:
+    from tests.conftest import Utterance
 
 SHELL = [sys.executable, "-m", "thano_duckdb"]
 
@@ -50,6 +55,24 @@ def test_predict_from_a_file_into_a_database(an4_model: Path, an4_clip: str, tmp
         (text,) = con.execute("SELECT predicted FROM transcripts").fetchall()[0]
     assert text
     assert text in shell.stdout
+
+
+def test_a_line_under_build_says_which_epoch_was_published_and_how_good_it_is(
+    an4_model: Path, an4_test: list[Utterance], tmp_path: Path
+) -> None:
+    rows = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in an4_test[40:52])
+    build = (
+        f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=2, validation_split=0.3, seed=4, device=cpu) AS "
+        f"SELECT * FROM (VALUES {rows}) AS rows (audio_path, text)"
+    )
+    shell = run("--model-home", str(tmp_path), "-c", build)
+    assert shell.returncode == 0
+    line = shell.stdout.rstrip().splitlines()[-1]
+    assert re.fullmatch(
+        rf"mine@1: fine-tuned from {re.escape(str(an4_model))} on 8 clips \(0.01 h\), epoch [12] of 2: "
+        r"WER 0\.\d{3} -> 0\.\d{3}, CER 0\.\d{3} -> 0\.\d{3} on 4 clips that were held out",
+        line,
+    )
 
 
 def test_statements_from_standard_input() -> None:

@@ -23,7 +23,7 @@ from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
-    "seconds",
+    "seconds", "base_wer", "base_cer", "kept",
 ]  # fmt: skip
 COUNTS = ("substitutions", "deletions", "insertions", "words", "clips", "failed")
 BUILD = "BUILD MODEL mine USING '{base}' OPTIONS (epochs=2, batch_size=4, validation_split=0.25) AS {query}"
@@ -86,6 +86,41 @@ def test_an_unknown_base_model_is_reported_with_its_position(an4_con: thano_duck
     with pytest.raises(DialectError, match="Did you mean 'Wav2Vec2En'") as caught:
         an4_con.execute("BUILD MODEL m USING Wav2Vec2Em AS FROM an4")
     assert (caught.value.line, caught.value.column) == (1, 21)
+
+
+@pytest.mark.parametrize(
+    ("options", "phrase"),
+    [
+        ("patience=2", "option 'patience' compares the epochs on rows that are held out: add a validation_split"),
+        ("keep='best'", "option 'keep' compares the epochs on rows that are held out: add a validation_split"),
+        ("split_by='speaker'", "option 'split_by' says which rows are held out together: add a validation_split"),
+        ("split_by='speakr', validation_split=0.5", "Did you mean 'speaker'"),
+        ("split_by='an4', validation_split=0.5", "all 8 usable rows have the same value of split_by, or share a"),
+        ("patience=0, validation_split=0.5", "The option 'patience' must be a whole number from 1 to"),
+        ("keep='first', validation_split=0.5", "The option 'keep' must be one of 'best', 'last', not 'first'"),
+    ],
+)
+def test_options_of_validation_that_cannot_be_met_are_one_sentence(
+    an4_con: thano_duckdb.Connection, an4_model: Path, options: str, phrase: str
+) -> None:
+    query = "SELECT audio_path, text, speaker, NULL AS an4 FROM an4 WHERE id < 8"
+    with pytest.raises(ThanoError, match=phrase) as refusal:
+        an4_con.execute(f"BUILD MODEL never USING '{an4_model}' OPTIONS ({options}) AS {query}")
+    assert len(str(refusal.value).splitlines()[0]) < 400
+
+
+@pytest.mark.parametrize(
+    "who", ["id % 3", "[id % 3, NULL]", "{'is': id % 3}", "(id % 3)::VARCHAR::BLOB", "DATE '2026-01-01' + id % 3"]
+)
+def test_split_by_takes_a_column_of_any_type_and_null_is_a_value(
+    an4_con: thano_duckdb.Connection, an4_model: Path, who: str
+) -> None:
+    query = f"SELECT audio_path, text, CASE WHEN id % 3 > 0 THEN {who} END AS who FROM an4 WHERE id < 6"
+    with pytest.warns(ThanoWarning, match="^2 of 6 rows are held out, not 1 as validation_split=0.1 asks for"):
+        an4_con.execute(
+            f"BUILD MODEL mine USING '{an4_model}' "
+            f"OPTIONS (epochs=1, validation_split=.1, split_by=who, overwrite=True) AS {query}"
+        )
 
 
 # EVALUATE

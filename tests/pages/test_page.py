@@ -113,6 +113,18 @@ def test_each_held_out_metric_has_a_line() -> None:
     assert curve(epochs(3)).html.count("<svg") == 1
 
 
+def test_the_published_epoch_is_marked_and_compared_with_the_base() -> None:
+    rows = epochs(3, eval_loss=1.5, wer=0.4, cer=0.1, base_wer=0.625, kept=False)
+    assert "thano-kept" not in [a.get("class") for _, a in Markup(curve(rows).html).elements]
+    rows[1]["kept"] = True
+    page = curve(rows)
+    marks = [a["d"] for _, a in Markup(page.html).elements if a.get("class") == "thano-kept"]
+    x = dots(page.html)[1][0]
+    assert marks == [f"M{x} 40V216"] * 2
+    assert repr(page) == ("3 epochs, training loss 0.667, epoch 2 of 3 is published: WER 0.400, of the base 0.625")
+    assert "Epoch 2 of 3 is published: WER 0.400, of the base 0.625." in Markup(page.html).text
+
+
 def test_a_single_epoch_is_a_table_and_its_model_name_inert() -> None:
     html = curve([{**epochs(1)[0], "model": EVIL}]).html
     assert "<svg" not in html

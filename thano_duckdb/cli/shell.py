@@ -30,6 +30,7 @@ from thano_duckdb.options import find_option
 from thano_duckdb.startup import main_begins
 
 from . import demo
+from .training_line import training_line
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
 DEMO = "demo"
@@ -213,6 +214,8 @@ def _print_result(connection: Connection, statement: str) -> None:
         if not is_query and (len(relation) == 0 or _COPY_TO_STDOUT.search(statement)):
             return
     relation.show()
+    if line := training_line(connection, statement, relation):
+        print(line)
 
 
 def _is_closed_pipe(error: Exception) -> bool:

@@ -6,7 +6,7 @@ A body declares what each of its columns is (`Function.takes`) and gets text as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -67,8 +67,9 @@ def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
-def rows(**fields: Argument) -> Argument:
-    """A list of structs, with some of their fields converted."""
+def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
+    """A list of structs, with some of their fields converted, of which the `optional` ones may be missing."""
+    converted = {**fields, **(optional or {})}
 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
@@ -77,7 +78,7 @@ def rows(**fields: Argument) -> Argument:
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         if missing := [name for name in fields if name not in column.type.value_type.names]:
             raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
-        return pa.chunked_array([_with_fields(chunk, fields) for chunk in column.chunks])
+        return pa.chunked_array([_with_fields(chunk, converted) for chunk in column.chunks])
 
     return convert
 

@@ -16,6 +16,13 @@ SELECT unnest(thano_build('mine-2', 'Wav2Vec2TinyEn', '{"batch_size": 4, "device
 
 FROM calls) AS src
 
+-- case: the best epoch, an early stop, and speakers held out as a whole
+BUILD MODEL mine USING Wav2Vec2TinyEn OPTIONS (validation_split=.2, split_by="the speaker", keep='Best', patience=3) AS
+SELECT *, speaker AS "the speaker" FROM librispeech_train
+-- becomes
+SELECT unnest(thano_build('mine', 'Wav2Vec2TinyEn', '{"keep": "best", "patience": 3, "validation_split": 0.2}', list({'audio': src."audio_path", 'text': src."text", 'group': CAST(src."the speaker" AS VARCHAR)})), recursive := true) FROM (
+SELECT *, speaker AS "the speaker" FROM librispeech_train) AS src
+
 -- case: after a WITH list
 WITH a AS (FROM librispeech_train) BUILD MODEL mine USING Wav2Vec2En AS FROM a
 -- becomes
