@@ -140,7 +140,11 @@ def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> p
 
 def _is_variant(kind: pa.DataType) -> bool:
     """Whether it is DuckDB's VARIANT, which arrives as what it is made of."""
-    return bool(pa.types.is_struct(kind)) and kind.names == ["metadata", "value"] and all(_is_blob(field.type) for field in kind)
+    return (
+        bool(pa.types.is_struct(kind))
+        and kind.names == ["metadata", "value"]
+        and all(_is_blob(field.type) for field in kind)
+    )
 
 
 _NOT_TEXT: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (

@@ -33,10 +33,10 @@ class TrainingNode(QueryNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of one row per epoch."""
         # One list of structs, so that audio and text cannot drift apart.
-        row = f"{{'audio': {self.column('audio_col')}, 'text': {self.column('text_col')}}}"
+        row = f"system.main.struct_pack(audio := {self.column('audio_col')}, text := {self.column('text_col')})"
         options = json_literal(self.options.for_function)
         names = f"{literal(self.name.text)}, {literal(self.model.text)}, {options}"
-        return f"SELECT unnest(thano_build({names}, list({row})), recursive := true) FROM (", ") AS src"
+        return f"SELECT unnest(thano_build({names}, system.main.list({row})), recursive := true) FROM (", ") AS src"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
