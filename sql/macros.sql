@@ -2,7 +2,7 @@
 -- nothing is written into the database file.
 --
 -- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get the token of the
--- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
+-- connection that calls, which is filled in between the braces (connection/session.py says how safe that is). They are
 -- called as system.main._thano_.., so that nobody's macro of the same name gets the token. DuckDB's functions and operators
 -- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
 -- more than their names, because the temporary schema always comes first.

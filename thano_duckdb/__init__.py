@@ -21,11 +21,10 @@ from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
 from .functions import install, load
 from .pages.plot import plot_training
+from .version import __version__
 
 if TYPE_CHECKING:
     from .pages.page import Page
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AudioError",

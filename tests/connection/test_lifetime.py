@@ -138,8 +138,6 @@ def test_our_functions_survive_a_rollback(con: thano_duckdb.Connection, begin: s
         assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
         cursor.rollback()
         assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
-        cursor.execute("DROP MACRO thano_audio_info")
-        assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
 
 
 def test_a_new_cursor_runs_every_statement_once(con: thano_duckdb.Connection) -> None:

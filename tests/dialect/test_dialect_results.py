@@ -84,7 +84,7 @@ def test_the_plan_is_the_one_of_a_star(database: Database) -> None:
     rewritten = rewrite(
         "SELECT speaker, predicted FROM (PREDICT USING m AS FROM librispeech_test) WHERE speaker = 'ann' LIMIT 1"
     )
-    star = rewritten.replace("COLUMNS(lambda c: thano_keeps(c, ['predicted']))", "src.*")
+    star = rewritten.replace("COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted')))", "src.*")
     assert star != rewritten
     plans = [database.execute(f"EXPLAIN {sql}").fetchall() for sql in (rewritten, star)]
     assert plans[0] == plans[1]
@@ -190,7 +190,8 @@ def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: D
 def test_copy_chooses_the_reader_by_the_suffix(file: str, reader: str) -> None:
     is_local_table = reader != "thano_copied_audio" and "://" not in file
     location = f"thano_copied_file('{file}')" if is_local_table else f"'{file}'"
-    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}({location})"
+    function = reader if reader.startswith("thano_") else f"system.main.{reader}"
+    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {function}({location})"
 
 
 @pytest.mark.parametrize("suffix", AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)

@@ -5,9 +5,13 @@ database: every connection to it can call it. So two questions must be answered 
 
 - **Which connection calls?** Each session has a token of 128 random bits. It is part of the text of the temporary
   macros of its connection, which no other connection can see or call, and is compared with nothing but itself: whoever
-  has a token has the macros. It is no SQL variable, so it can neither be set nor read back, and it never reaches
-  a database file, a view, the name of a column or a message. (DuckDB's query log would show it. Whoever can switch that
-  on can read the secrets of all statements; `lock_configuration` prevents it.)
+  has a token has the macros. It is no SQL variable, so it cannot be set, and we write it to no database file, view,
+  name of a column or message. It is no secret from what runs on the connection itself: a view of somebody else's that
+  the connection selects from can read it (`duckdb_functions()`) and hand it on, as it could hand on what the macros
+  return. DuckDB does not tell a Python function which connection calls, so connections of one database trust each
+  other's views. The query log would show the token too; `lock_configuration` prevents that.
+- **Is a change asked for?** A function that changes models or writes files asks for the statement that its session
+  runs, see `check_asked_for`: neither a view nor a token from elsewhere is enough.
 - **What may it read and write?** The function asks the database of its session's connection, see `access`. The macros
   pass nothing about it.
 

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import shutil
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+from thano_duckdb.version import __version__
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder, BuildLock
@@ -198,7 +198,7 @@ class _Build:
         folder = self.base.folder
         parts = [
             self.base.name,
-            fingerprint(folder) if folder else _own_version(),
+            fingerprint(folder) if folder else __version__,
             self.options.influential(),
             corpus.digest,
         ]
@@ -223,7 +223,7 @@ class _Build:
                 "hours": _hours(corpus),
             },
             "notes": notes,
-            "libraries": {"thano_duckdb": _own_version()} | {name: metadata.version(name) for name in _LIBRARIES},
+            "libraries": {"thano_duckdb": __version__} | {name: metadata.version(name) for name in _LIBRARIES},
             "metrics": [dataclasses.asdict(epoch) for epoch in training.metrics],
             "kept_epoch": training.kept_epoch,
             "comparison": training.comparison.to_json() if training.comparison else None,
@@ -244,11 +244,6 @@ def _resolve_device(options: TrainingOptions) -> TrainingOptions:
     return dataclasses.replace(
         options, device=device.torch_device.type, precision=str(device.dtype).removeprefix("torch.")
     )
-
-
-def _own_version() -> str:
-    """The version of this package, which need not be installed: a source tree will do."""
-    return str(sys.modules["thano_duckdb"].__version__)  # the package itself is above this part, so it is not imported
 
 
 def _hours(corpus: Corpus) -> float:

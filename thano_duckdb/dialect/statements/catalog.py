@@ -19,7 +19,7 @@ _LISTS = {
     "MODEL": "SELECT * FROM thano_models() WHERE kind <> 'built-in'",
     "THANOSQL MODEL": "SELECT * FROM thano_models()",
     "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
-    "TABLE": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
+    "TABLE": "SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal",
 }
 
 

@@ -107,7 +107,8 @@ def _rows(node: Copy) -> str:
     reader, file = _reader(node), literal(path)
     if reader != _AUDIO_READER and "://" not in path:
         file = f"thano_copied_file({file})"
-    return f"SELECT * FROM {reader}({file})"
+    schema = "" if reader == _AUDIO_READER else "system.main."  # a macro of the reader's name is not meant
+    return f"SELECT * FROM {schema}{reader}({file})"
 
 
 def _reader(node: Copy) -> str:

@@ -45,7 +45,7 @@ class AddingNode(QueryNode):
         """A SELECT of the other columns of the query, then its own."""
         names, added, audio = self.added_columns(), self.added_sql(), self._audio
         replaced = [name for name in names if name.casefold() != audio]
-        kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
+        kept = f"COLUMNS(lambda c: thano_keeps(c, system.main.list_value({', '.join(map(literal, replaced))})))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
         # The column of audio is read, and so is among those of the query; DuckDB's COLUMNS may not be empty.
