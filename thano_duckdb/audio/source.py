@@ -53,13 +53,20 @@ class Clip:
 
     @property
     def path(self) -> Path:
-        """The absolute local path of a clip that is neither a URL nor a BLOB; `~` and `file://` are resolved."""
+        """The absolute local path of a clip that is neither a URL nor a BLOB; `~`, `file://` and `..` are resolved."""
         return Path(self._absolute_path())
 
-    def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
+    @property
+    def written_path(self) -> str:
+        """The local path as it is written, but for `~` and `file://`: with its `..`, and relative if it is."""
         if file_url := _FILE_URL.match(self.location):
-            return os.path.abspath(unquote(self.location[file_url.end() :]))
-        return os.path.abspath(os.path.expanduser(self.location))
+            return unquote(self.location[file_url.end() :])
+        return os.path.expanduser(self.location)
+
+    def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
+        path = self.written_path
+        # After a link, `..` is the parent of the folder that the link leads to, as for the operating system.
+        return os.path.realpath(path) if ".." in path else os.path.abspath(path)
 
     def content_key(self) -> tuple[object, ...] | None:
         """What distinguishes the content of this clip from that of every other, without reading its file.

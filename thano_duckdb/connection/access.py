@@ -2,13 +2,16 @@
 
 `enable_external_access`, `disabled_filesystems`, `allowed_directories` and `allowed_paths` are settings of the whole
 database. DuckDB itself is asked about each path: its `glob` refuses what `read_blob` would refuse, in the same way
-whether the file exists or not, and follows symbolic links and `..` as its readers do. Every name in these queries is
-qualified with `system.main`, where nobody can create anything, so no macro can answer in DuckDB's place.
+whether the file exists or not. It is asked twice, because it resolves `..` in the text before it follows links, while
+the operating system follows a link first: for the path as DuckDB reads it, and for the file that it leads to. Every name
+in these queries is qualified with `system.main`, where nobody can create anything, so no macro can answer in DuckDB's
+place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +69,7 @@ class Access:
         if Clip.of(location).is_url:
             return self._is_external or self._is_open(location)
         try:
-            return self._is_open(str(Clip.of(location).path))
+            return self._is_path_open(Clip.of(location).written_path)
         except ValueError:  # no path: a NUL in it
             return False
 
@@ -74,11 +77,25 @@ class Access:
         """Whether the files of a folder may be read and written, whether it exists or not."""
         if self.is_unrestricted:
             return True
-        if not self._is_open(str(folder / _ANY_FILE)):
+        try:
+            if not self._is_path_open(str(folder / _ANY_FILE)):
+                return False
+            with contextlib.suppress(OSError):
+                return all(self._is_path_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
+        except ValueError:
             return False
-        with contextlib.suppress(OSError):
-            return all(self._is_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
         return True
+
+    def allows_name(self, path: str) -> bool:
+        """Whether the name of a local file, which need not exist, may be known: it lies in a folder that may be read.
+
+        The file itself may be a link to somewhere else.
+        """
+        return self.is_unrestricted or self._is_open(os.path.join(os.path.realpath(os.path.dirname(path)), _ANY_FILE))
+
+    def _is_path_open(self, path: str) -> bool:
+        """Whether DuckDB would open a local file, and the file that its links lead to."""
+        return all(self._is_open(each) for each in {os.path.abspath(path), os.path.realpath(path)})
 
     def _is_open(self, location: str) -> bool:
         """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""
