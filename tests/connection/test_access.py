@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 import thano_duckdb
+from tests.audio.web_server import serving
 from tests.training.kit import write_model
 
 
@@ -96,3 +98,50 @@ def test_a_link_that_stays_inside_is_followed(con: thano_duckdb.Connection, box:
     for path in ("inside/../a.wav", "deep/er/../a.wav", "ins*/../a.wav"):
         found = con.sql(f"SELECT error FROM thano_audio('{box / path}')").fetchall()
         assert found == [(None,)], path
+
+
+# URLs
+
+
+@pytest.fixture
+def server(con: thano_duckdb.Connection) -> Iterator[str]:
+    """The address of a server of which `con` may read only `/to` and the folder `/a/`."""
+    with serving() as port:
+        con.execute(f"SET allowed_directories = ['http://127.0.0.1:{port}/a/']")
+        con.execute(f"SET allowed_paths = ['http://127.0.0.1:{port}/to?/clip.flac', 'HTTP://LocalHost:{port}/404']")
+        con.execute("SET enable_external_access = false")
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/b", "/a/../b", "/a/%2e%2e/b", "/a/.%2E/b", "/a/..%2fb", "/a/..%5cb", "/a/\n../b", "/a/.\t./b", "/a/.\n./b",
+     "/a\\..\\b", "/a/ ../b", "/a/..;/b", "/a/..", "/a/..?x", "/a/\x85../b", "/to?/clip.flac#b"],
+)  # fmt: skip
+@pytest.mark.parametrize("protocol", ["http", "HTTP"])
+def test_no_spelling_of_a_url_leads_out_of_its_folder(
+    con: thano_duckdb.Connection, server: str, path: str, protocol: str
+) -> None:
+    url = server.replace("http", protocol) + path
+    with pytest.raises(thano_duckdb.AudioError, match="may not read files or URLs"):
+        con.execute("SELECT thano_audio_info(?)", [url]).fetchall()
+
+
+def test_allowed_urls_are_read_however_their_host_is_written(con: thano_duckdb.Connection, server: str) -> None:
+    info = "SELECT thano_audio_info(?).error"
+    for url in (f"{server}/a/clip.flac", f"{server.replace('http', 'HTTP')}/a/b/c%20.flac?x=1"):
+        assert con.execute(info, [url]).fetchall() == [(None,)]
+    (error,) = con.execute(info, [server.replace("127.0.0.1", "LOCALHOST") + "/404"]).fetchall()[0]
+    assert "HTTP 404" in error
+
+
+def test_no_redirect_is_followed_where_only_some_urls_are_allowed(con: thano_duckdb.Connection, server: str) -> None:
+    redirecting = f"{server}/to?/clip.flac"
+    reason = "The server redirects to another URL, which is not followed."
+    assert con.execute("SELECT thano_audio_info(?).error", [redirecting]).fetchall() == [(reason,)]
+    predicted = con.sql(
+        f"PREDICT USING Wav2Vec2TinyEn OPTIONS (include='error') AS SELECT '{redirecting}' AS audio_path"
+    )
+    assert predicted.fetchall()[0][-1] == reason
+    shown = thano_duckdb.show(con.sql(f"SELECT '{redirecting}' AS audio_path, 'a' AS predicted"))
+    assert reason in shown.html

@@ -21,7 +21,7 @@ from .redirects import Trail, followed, new_session
 
 _CHUNK_BYTES = 1 << 18
 _EXPANDED_BYTES = 1 << 20
-MAX_REDIRECTS = 10
+_NOT_FOLLOWED = "The server redirects to another URL, which is not followed."
 
 
 def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> None:
@@ -47,9 +47,13 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
         try:
             async with asyncio.timeout(limits.timeout_s) as deadline:
                 session = await filesystem.set_session()
-                request = {"max_redirects": MAX_REDIRECTS, **filesystem.kwargs}
+                request = {"max_redirects": limits.max_redirects, **filesystem.kwargs}
+                if not limits.max_redirects:  # aiohttp takes 0 for no limit
+                    request["allow_redirects"] = False
                 request["headers"] = {"Accept-Encoding": "identity", **request.get("headers", {})}
                 async with session.get(filesystem.encode_url(url), **request) as response:
+                    if 300 <= response.status < 400:
+                        raise UnreadableAudioError(_NOT_FOLLOWED)
                     response.raise_for_status()
                     await _write_body(response, into, limits)
         except TimeoutError as error:
@@ -62,7 +66,7 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
                 f"{timeouts.READ_S} s after it."
             ) from error
         except (aiohttp.ClientError, zlib.error, ValueError) as error:
-            raise UnreadableAudioError(_reason(error, trail, into)) from error
+            raise UnreadableAudioError(_reason(error, trail, into, limits)) from error
 
 
 async def _write_body(response: Any, into: LimitedFile, limits: ReadLimits) -> None:
@@ -95,7 +99,7 @@ def _expander(encoding: str, into: LimitedFile) -> Callable[[bytes], None]:
             raise UnreadableAudioError(f"The server sent it compressed as {other[:40]!r}, which was not asked for.")
 
 
-def _reason(error: Exception, trail: Trail, into: LimitedFile) -> str:
+def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimits) -> str:
     """One sentence for what went wrong."""
     if trail.refused is not None:
         return (
@@ -104,7 +108,7 @@ def _reason(error: Exception, trail: Trail, into: LimitedFile) -> str:
         )
     match error:
         case aiohttp.TooManyRedirects():
-            return f"The server redirects more than {MAX_REDIRECTS} times."
+            return f"The server redirects more than {limits.max_redirects} times."
         case aiohttp.ClientResponseError(status=404):
             return "HTTP 404: there is nothing at this address."
         case aiohttp.ClientResponseError():

@@ -72,8 +72,9 @@ class Clip:
         """What distinguishes the content of this clip from that of every other, without reading its file.
 
         Returns:
-            (absolute path, size in bytes, modification time in ns) or (BLAKE2b hash of the BLOB,), followed by channel,
-            start and stop; None where nothing is known before reading: a URL, a missing file.
+            (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
+            of the BLOB,), followed by channel, start and stop; None where nothing is known before reading: a URL, a
+            missing file. Tools that copy the modification time with a file cannot set the change time.
         """
         selected = (self.channel, self.start_s, self.stop_s)
         if self.data is not None:
@@ -85,4 +86,5 @@ class Clip:
             status = os.stat(path)
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
-        return (path, status.st_size, status.st_mtime_ns, *selected)
+        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+        return (path, *version, *selected)

@@ -87,7 +87,7 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=_monitor(statement, chosen),
-                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
+                read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
             for row, transcript in zip(rows, found, strict=True):
                 transcripts[row] = transcript
