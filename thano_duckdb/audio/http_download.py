@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import fsspec
+from aiohttp.http_exceptions import HttpProcessingError
 from fsspec.asyn import get_loop
 from fsspec.config import conf
 
@@ -96,7 +99,16 @@ def _expander(encoding: str, into: LimitedFile) -> Callable[[bytes], None]:
 
             return expand
         case other:
-            raise UnreadableAudioError(f"The server sent it compressed as {other[:40]!r}, which was not asked for.")
+            name = repr(other) if re.fullmatch(r"[\w.,; -]{1,40}", other, re.ASCII) else "something"
+            raise UnreadableAudioError(f"The server sent it compressed as {name}, which was not asked for.")
+
+
+def _meaning(status: int) -> str:
+    """What a status means by the standard, not by the server, which may send anything."""
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
 
 
 def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimits) -> str:
@@ -111,9 +123,12 @@ def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimit
             return f"The server redirects more than {limits.max_redirects} times."
         case aiohttp.ClientResponseError(status=404):
             return "HTTP 404: there is nothing at this address."
+        case aiohttp.ClientResponseError() if isinstance(error.__cause__, HttpProcessingError):
+            return "It cannot be fetched: what the server answers is not valid HTTP."  # aiohttp calls this a 400
         case aiohttp.ClientResponseError():
-            meaning = f" {error.message[:100]}" if error.message else ""
-            return f"HTTP {error.status}{meaning}: the server did not send the file."
+            return f"HTTP {error.status}{_meaning(error.status)}: the server did not send the file."
+        case aiohttp.ServerDisconnectedError():  # its text may be the beginning of an answer
+            return "It cannot be fetched: the server closed the connection before it answered."
         case aiohttp.InvalidUrlRedirectClientError():
             return "The server redirects to something that is not a URL."
         case aiohttp.NonHttpUrlRedirectClientError():
