@@ -9,14 +9,15 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES, looks_like_audio
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, ThanoError, brief, brief_location
 from thano_duckdb.models.datasets import where_it_is
@@ -46,12 +47,14 @@ class Listing:
         n_others: other files, and links to folders, which are not followed.
         n_unnamed: files whose names are not UTF-8: a VARCHAR cannot hold them.
         n_closed: folders without permission.
+        n_outside: links to files that the database may not read, in folders that it may read.
     """
 
     recordings: list[str]
     n_others: int = 0
     n_unnamed: int = 0
     n_closed: int = 0
+    n_outside: int = 0
 
     @property
     def omitted(self) -> str:
@@ -60,6 +63,7 @@ class Listing:
             (self.n_others, "other file", ""),
             (self.n_unnamed, "file", " whose name is not UTF-8"),
             (self.n_closed, "folder", " without permission to read"),
+            (self.n_outside, "link", " to where this database may not read"),
         )
         named = [f"{n} {what}{'s' if n > 1 else ''}{detail}" for n, what, detail in counts if n]
         return " and ".join(named)
@@ -82,7 +86,7 @@ def audio_files(session: Session, location: str | None, matches: list[str] | Non
         if not (access.allows(location) or access.allows_folder(Clip.of(location).path)):
             raise no_files_allowed(location)
         is_remote = Clip.of(location).is_url
-        listing = _of_addresses(matches or []) if is_remote else find_recordings(location)
+        listing = _of_addresses(matches or []) if is_remote else find_recordings(location, access)
         check_allowed(listing.recordings, access)
     if not listing.recordings:
         raise AudioError(
@@ -109,33 +113,34 @@ def glob_pattern(_session: Session, location: str | None) -> str:
     return f"{location.rstrip('/')}/**"
 
 
-def find_recordings(location: str) -> Listing:
+def find_recordings(location: str, access: Access) -> Listing:
     """The recordings at a local path. A folder or file that exists is never taken for a pattern.
+
+    Files that the database may not read are as if they did not exist: they are not opened, listed or counted.
 
     Raises:
         AudioError: nothing exists there.
     """
-    path = str(Clip.of(location).path) if location.startswith("file:") else os.path.expanduser(location)
-    path = where_it_is(path)
+    path = where_it_is(Clip.of(location).written_path)
     if os.path.isdir(path):
-        return _of_folder(path.rstrip(f"/{os.sep}") or os.sep)
+        return _of_folder(path.rstrip(f"/{os.sep}") or os.sep, access)
     if os.path.lexists(path):
         return Listing([path])  # the user named it: what it is shows in `error`
     if not _WILDCARDS.search(path):
         raise AudioError(f"there is no file or folder {brief(location)} (looked for {os.path.abspath(path)})")
     matches = (match for match in glob.iglob(path, recursive=True, include_hidden=True) if not _is_in_companions(match))
-    return _sorted_out(match for match in matches if not os.path.isdir(match))
+    return _sorted_out([match for match in matches if not os.path.isdir(match)], access)
 
 
-def _of_folder(folder: str) -> Listing:
+def _of_folder(folder: str, access: Access) -> Listing:
     closed: list[OSError] = []
     files, n_links = [], 0
     for parent, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = [name for name in folders if name not in _FOLDERS_OF_MACOS]
         files += [os.path.join(parent, name) for name in names]
         n_links += sum(os.path.islink(os.path.join(parent, name)) for name in folders)
-    found = _sorted_out(files)
-    return Listing(found.recordings, found.n_others + n_links, found.n_unnamed, len(closed))
+    found = _sorted_out(files, access)
+    return replace(found, n_others=found.n_others + n_links, n_closed=len(closed))
 
 
 def _of_addresses(matches: Sequence[str]) -> Listing:
@@ -144,18 +149,20 @@ def _of_addresses(matches: Sequence[str]) -> Listing:
     return Listing(sorted(recordings), len(found) - len(recordings))
 
 
-def _sorted_out(files: Iterator[str] | Sequence[str]) -> Listing:
-    recordings, n_others, n_unnamed = [], 0, 0
+def _sorted_out(files: Sequence[str], access: Access) -> Listing:
+    recordings, n_others, n_unnamed, n_outside = [], 0, 0, 0
     for file in files:
         if _is_of_the_system(file):
             continue
-        if not (_suffix(file) in _LISTED or _has_audio_inside(file)):
+        if not access.allows(file):
+            n_outside += access.allows_name(file)
+        elif not (_suffix(file) in _LISTED or _has_audio_inside(file)):
             n_others += 1
         elif not _is_text(file):
             n_unnamed += 1
         else:
             recordings.append(file)
-    return Listing(sorted(recordings), n_others, n_unnamed)
+    return Listing(sorted(recordings), n_others, n_unnamed, n_outside=n_outside)
 
 
 def _is_of_the_system(path: str) -> bool:
@@ -276,7 +283,7 @@ def file_pattern(session: Session, path: str | None) -> str | None:
         return None
     with session.access() as access:
         if not access.allows(path):
-            return path  # DuckDB's reader refuses it
+            return path  # DuckDB's reader decides
     path = where_it_is(path)
     return glob.escape(path) if os.path.isfile(os.path.expanduser(path)) else path
 

@@ -40,6 +40,7 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     }
     with session.access() as access:
         values = clips(audio, access)
+        limits = {text: access.limited(each) for text, each in limits.items()}
     with CallThreads(N_THREADS, "thano-probe") as threads:
         rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server

@@ -87,10 +87,11 @@ def build(
         check_allowed((example.audio for example in examples), access)
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
+        limits = access.limited(chosen.read_limits)
     sql = session.statement.source if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
         build_model = run_aside(_import_training, monitor)
-        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql)
+        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
     return _epochs(result.entry)
 
 

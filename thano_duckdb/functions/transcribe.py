@@ -92,7 +92,7 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=monitor,
-                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
+                read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
             for (row, _), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint
@@ -87,6 +88,7 @@ def build_model(
     monitor: TrainingMonitor,
     *,
     sql: str | None = None,
+    read_limits: ReadLimits | None = None,
 ) -> BuildResult:
     """Train a model on rows and publish it, or continue the same build if it was stopped earlier.
 
@@ -98,6 +100,7 @@ def build_model(
         registry: where the model is published, and where checkpoints are kept until then.
         monitor: receives progress; asked within each step whether to stop.
         sql: the statement, for the lineage.
+        read_limits: on reading one clip, in place of those of `options`.
 
     Raises:
         ThanoError: the options, the rows or the base are invalid; raised before training starts.
@@ -106,7 +109,7 @@ def build_model(
     """
     name = registry.free_name(name, overwrite=options.overwrite)
     require_libraries()
-    build = _Build(name, base, _resolve_device(options), registry, monitor, sql)
+    build = _Build(name, base, _resolve_device(options), registry, monitor, sql, read_limits or options.read_limits)
     with _one_at_a_time(monitor), _staged(registry, name) as staging:
         return build.run(examples, staging)
 
@@ -143,11 +146,12 @@ class _Build:
     registry: Registry
     monitor: TrainingMonitor
     sql: str | None
+    read_limits: ReadLimits
 
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore(decoder=functools.partial(decode, limits=self.options.read_limits))
+        store = AudioStore(decoder=functools.partial(decode, limits=self.read_limits))
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:
