@@ -181,15 +181,18 @@ class Session:
                 f"allowed_directories), so {what} is refused"
             )
 
-    def resolve(self, spec: str, access: Access) -> resolve.ResolvedModel:
+    def resolve(self, spec: str, access: Access, *, checks_folder: bool = True) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
+
+        For `checks_folder` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
         """
 
         def find() -> resolve.ResolvedModel:
-            return resolve.resolve(spec, self.registry, allow_external=may_use(spec, access))
+            allowed = may_use(spec, access)
+            return resolve.resolve(spec, self.registry, allow_external=allowed, checks_folder=checks_folder)
 
         if self._statement is not None:
             return self._statement.resolve(spec, find)

@@ -122,7 +122,7 @@ def _engine(
         raise _swapped(brief(model))
     device = options.get("device", session.settings.device)
     precision = options.get("precision", session.settings.precision)
-    resolved = session.resolve(model, access)
+    resolved = session.resolve(model, access, checks_folder=False)
 
     def load() -> Engine:
         if engine := loading.loaded_engine(resolved.folder, device, precision):

@@ -58,7 +58,7 @@ class ResolvedModel:
     notice: str = ""
 
 
-def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> ResolvedModel:
+def resolve(spec: str, registry: Registry, *, allow_external: bool = True, checks_folder: bool = True) -> ResolvedModel:
     """Find the folder that `spec` means, and download it from the hub if necessary.
 
     In this order: `hf://owner/name[@revision]`; a path (with a `/`, or starting with `.` or `~`), relative to the
@@ -71,6 +71,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         registry: the models on disk.
         allow_external: False if the database may not read files: then only registered models are allowed, and built-in
             ones that ship with the package or are in the hub's local cache.
+        checks_folder: False where a model is loaded next, which checks the files of a user's own folder itself.
 
     Raises:
         ModelError: there is no such model, it cannot be downloaded, or it is not a usable checkpoint; with the remedy.
@@ -80,13 +81,13 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         return _from_hub_address(spec)
     if is_path(spec):
         _check_external(spec, allow_external)
-        return _from_folder(spec)
+        return _from_folder(spec, checks_folder)
     if registered := _from_registry(spec, registry):
         return registered
     if model := find_built_in(spec):
         return _from_built_in(spec, model, allow_external)
     if allow_external and spec and os.path.isdir(spec):
-        return _from_folder(spec)
+        return _from_folder(spec, checks_folder)
     raise _unknown(spec, registry)
 
 
@@ -145,14 +146,15 @@ def _from_hub_address(spec: str) -> ResolvedModel:
     return ResolvedModel(from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
 
 
-def _from_folder(spec: str) -> ResolvedModel:
+def _from_folder(spec: str, checks_folder: bool) -> ResolvedModel:
     folder = local_folder(spec)
     if not os.path.exists(folder):
         if "whisper" in spec.casefold():
             raise _no_whisper(f"there is no model folder {folder}")
         hint = f" For the model of that name on the Hugging Face hub write 'hf://{spec}'."
         raise ModelError(f"there is no model folder {folder}.{hint if _LIKE_A_HUB_NAME.fullmatch(spec) else ''}")
-    check_checkpoint(folder)
+    if checks_folder:
+        check_checkpoint(folder)
     return ResolvedModel(folder, str(folder))
 
 
