@@ -62,7 +62,6 @@ class Function:
 
         DuckDB itself keeps it only as long as the connection that registered it, though the database calls it longer.
         """
-
         n_arguments = len(inspect.signature(self.body).parameters)
 
         def call(*columns: pa.ChunkedArray) -> pa.Array:

@@ -85,7 +85,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         return registered
     if model := find_built_in(spec):
         return _from_built_in(spec, model, allow_external)
-    if allow_external and spec and os.path.isdir(spec):  # noqa: PTH112 -- Path raises where the name is too long
+    if allow_external and spec and os.path.isdir(spec):  # unlike Path, not for a name too long
         return _from_folder(spec)
     raise _unknown(spec, registry)
 
@@ -147,7 +147,7 @@ def _from_hub_address(spec: str) -> ResolvedModel:
 
 def _from_folder(spec: str) -> ResolvedModel:
     folder = local_folder(spec)
-    if not os.path.exists(folder):  # noqa: PTH110 -- likewise
+    if not os.path.exists(folder):
         hint = f" For the model of that name on the Hugging Face hub write 'hf://{spec}'."
         raise ModelError(f"there is no model folder {folder}.{hint if _LIKE_A_HUB_NAME.fullmatch(spec) else ''}")
     check_checkpoint(folder)
