@@ -18,8 +18,8 @@ from tests.training.kit import write_model
 from thano_duckdb.functions.installation import FUNCTIONS
 
 REFUSED = re.compile(
-    r"may not|is not a model: thano|no session of thano_duckdb|No function matches|takes \d arguments?, not|is refused|"
-    r"Permission Error"
+    r"may not|is not a model: thano|no session of thano_duckdb|No function matches|is refused|Permission Error"
+    r"|takes \d arguments?, not"
 )
 SHADOWS = (
     "CREATE {kind} MACRO current_setting(name) AS true",
