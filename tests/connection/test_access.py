@@ -80,7 +80,8 @@ def test_a_link_is_refused_whether_its_target_exists_or_not(
 ) -> None:
     (box / "file.wav").symlink_to(tmp_path / "secret" / name)
     for path in (box / "file.wav", f"{box}/link/../{name}", f"{box}/link/{name}"):
-        assert "may not read files" in message(con, f"SELECT thano_audio_info('{path}')")
+        ((error,),) = con.execute(f"SELECT thano_audio_info('{path}').error").fetchall()
+        assert "may not read files" in error, path
 
 
 def test_no_model_is_read_behind_a_link(con: thano_duckdb.Connection, box: Path, tmp_path: Path) -> None:
@@ -123,8 +124,8 @@ def test_no_spelling_of_a_url_leads_out_of_its_folder(
     con: thano_duckdb.Connection, server: str, path: str, protocol: str
 ) -> None:
     url = server.replace("http", protocol) + path
-    with pytest.raises(thano_duckdb.AudioError, match="may not read files or URLs"):
-        con.execute("SELECT thano_audio_info(?)", [url]).fetchall()
+    ((error,),) = con.execute("SELECT thano_audio_info(?).error", [url]).fetchall()
+    assert "may not read files or URLs" in error
 
 
 def test_allowed_urls_are_read_however_their_host_is_written(con: thano_duckdb.Connection, server: str) -> None:

@@ -99,7 +99,7 @@ def test_macros_of_a_database_file_do_not_take_the_place_of_functions(tmp_path: 
         assert con.execute("LIST MODEL").fetchall() == []
         con.execute(f"COPY t OPTIONS () FROM '{tmp_path / 't.csv'}'")
         assert con.table("t").fetchall() == [(1,)]
-        with pytest.raises(thano_duckdb.ThanoError, match="there is nothing"):
+        with pytest.raises(thano_duckdb.ThanoError, match="there is no file or folder"):
             con.execute(f"SELECT * FROM thano_audio('{tmp_path / 'nothing'}')").fetchall()
 
 

@@ -212,7 +212,8 @@ def test_rates_of_any_size_are_exact(con: thano_duckdb.Connection) -> None:
         query = f"SELECT macro_definition FROM duckdb_functions() WHERE function_name = '{name}'"
         ((definition,),) = con.execute(query).fetchall()
         _, rate_of_total = definition.split(", (lambda ", maxsplit=1)
-        assert con.execute(f"SELECT list_transform([{sums}], (lambda {rate_of_total}").fetchall() == [(0.25,)]
+        query = f"SELECT list_extract(list_transform([{sums}], (lambda {rate_of_total}"
+        assert con.execute(query).fetchall() == [(0.25,)]
 
 
 def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) -> None:
@@ -311,14 +312,14 @@ def test_without_external_access_files_are_refused_and_blobs_work(an4_model: Pat
     with thano_duckdb.connect(model_home=an4_model.parent / "unused") as con:
         ((text,),) = con.execute(f"SELECT thano_transcribe('{an4_model}', ?::BLOB).text", [content]).fetchall()
         assert text
-        path = con.sql(f"SELECT thano_audio_info('{an4_clip}')")
-        path.fetchall()
+        path = con.sql(f"SELECT thano_audio_info('{an4_clip}').error")
+        assert path.fetchall() == [(None,)]
         con.execute("SET enable_external_access = false")
-        for refused in (path, con.sql(f"SELECT thano_transcribe('{an4_model}', '{an4_clip}')")):
-            with pytest.raises(AudioError, match="enable_external_access"):
-                refused.fetchall()
-        with pytest.raises(ThanoError, match="enable_external_access"):
-            con.execute(f"UPLOAD MODEL x FROM '{an4_model}'")
+        ((error,),) = path.fetchall()
+        assert "enable_external_access" in error
+        for refused in (f"SELECT thano_transcribe('{an4_model}', '{an4_clip}')", f"UPLOAD MODEL x FROM '{an4_model}'"):
+            with pytest.raises(ThanoError, match="enable_external_access"):
+                con.execute(refused).fetchall()
 
 
 def test_without_external_access_registered_models_work_on_blobs(
