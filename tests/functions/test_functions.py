@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 
 import thano_duckdb
-from thano_duckdb import AudioError, ThanoError, ThanoWarning
+from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
 from thano_duckdb.functions.installation import FUNCTIONS
