@@ -2,8 +2,10 @@
 -- nothing is written into the database file.
 --
 -- The functions whose names begin with _thano_ are the registered ones. Besides their arguments they get the token of the
--- connection that calls, which load() fills in between the braces (connection/session.py says why that is safe). They are
--- called as system.main._thano_.., so that nobody's macro of the same name gets the token.
+-- connection that calls, which is filled in between the braces (connection/session.py says how safe that is). They are
+-- called as system.main._thano_.., so that nobody's macro of the same name gets the token. DuckDB's functions and operators
+-- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
+-- more than their names, because the temporary schema always comes first.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL) AS
     system.main._thano_transcribe(model, audio, options, hotwords, {session});
@@ -11,42 +13,82 @@ CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hot
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
 
+-- So that these too win over macros of the same names in a database file.
+CREATE OR REPLACE TEMP MACRO thano_normalize(text) AS system.main.thano_normalize(text);
+
+CREATE OR REPLACE TEMP MACRO thano_word_errors(reference, hypothesis) AS
+    system.main.thano_word_errors(reference, hypothesis);
+
+CREATE OR REPLACE TEMP MACRO thano_char_errors(reference, hypothesis) AS
+    system.main.thano_char_errors(reference, hypothesis);
+
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
--- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits.
-CREATE OR REPLACE TEMP MACRO thano_pooled_rate(total) AS
-    list_transform(
-        [total],
-        lambda t: (t // 18446744073709551616::HUGEINT) / nullif(t % 18446744073709551616::HUGEINT, 0)
-    )[1];
-
+-- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits. A macro
+-- within the macro would fail where the column has an alias.
 CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
-    thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_word_errors(reference, hypothesis).substitutions
-                + system.main.thano_word_errors(reference, hypothesis).deletions
-                + system.main.thano_word_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_word_errors(reference, hypothesis).length
-        )
+    system.main.list_extract(
+        system.main.list_transform(
+            system.main.list_value(
+                system.main.sum(
+                    system.main."+"(
+                        system.main."*"(
+                            system.main."+"(
+                                system.main."+"(
+                                    system.main.thano_word_errors(reference, hypothesis).substitutions,
+                                    system.main.thano_word_errors(reference, hypothesis).deletions
+                                ),
+                                system.main.thano_word_errors(reference, hypothesis).insertions
+                            ),
+                            18446744073709551616::HUGEINT
+                        ),
+                        system.main.thano_word_errors(reference, hypothesis).length
+                    )
+                )
+            ),
+            lambda total: system.main."/"(
+                system.main."//"(total, 18446744073709551616::HUGEINT),
+                system.main.nullif(system.main."%"(total, 18446744073709551616::HUGEINT), 0)
+            )
+        ),
+        1
     );
 
 CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
-    thano_pooled_rate(
-        sum(
-            (
-                system.main.thano_char_errors(reference, hypothesis).substitutions
-                + system.main.thano_char_errors(reference, hypothesis).deletions
-                + system.main.thano_char_errors(reference, hypothesis).insertions
-            ) * 18446744073709551616::HUGEINT + system.main.thano_char_errors(reference, hypothesis).length
-        )
+    system.main.list_extract(
+        system.main.list_transform(
+            system.main.list_value(
+                system.main.sum(
+                    system.main."+"(
+                        system.main."*"(
+                            system.main."+"(
+                                system.main."+"(
+                                    system.main.thano_char_errors(reference, hypothesis).substitutions,
+                                    system.main.thano_char_errors(reference, hypothesis).deletions
+                                ),
+                                system.main.thano_char_errors(reference, hypothesis).insertions
+                            ),
+                            18446744073709551616::HUGEINT
+                        ),
+                        system.main.thano_char_errors(reference, hypothesis).length
+                    )
+                )
+            ),
+            lambda total: system.main."/"(
+                system.main."//"(total, 18446744073709551616::HUGEINT),
+                system.main.nullif(system.main."%"(total, 18446744073709551616::HUGEINT), 0)
+            )
+        ),
+        1
     );
 
 -- Whether a column of a query stays beside the columns that PREDICT or PRINT AUDIO add to it: COLUMNS asks for each when
 -- DuckDB binds the query. One of the same name, compared case-insensitively, is replaced, and the statement warns of it.
 CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
     CASE
-        WHEN list_contains(list_transform(added, lambda a: lower(a)), lower(name))
+        WHEN system.main.list_contains(
+            system.main.list_transform(added, lambda a: system.main.lower(a)), system.main.lower(name)
+        )
         THEN system.main._thano_replaced(name, {session})
         ELSE true
     END;
@@ -54,20 +96,27 @@ CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
     SELECT
-        COLUMNS(lambda c: thano_keeps(c, ['predicted'])),
+        COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))),
         thano_transcribe(model, src[audio_col], options).text AS predicted
-    FROM query_table(source) AS src;
+    FROM system.main.query_table(source) AS src;
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
+CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, error) AS
+    system.main.list(
+        system.main.struct_pack(
+            reference := reference, hypothesis := hypothesis, duration := duration, error := error
+        )
+    );
+
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
         {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
     system.main._thano_group_scores(
-        list({'reference': reference, 'hypothesis': transcript.text, 'duration': transcript.duration}),
+        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
         {session}
     );
 
@@ -79,7 +128,7 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
         thano_scores(src[text_col], thano_transcribe(model, src[audio_col], options)),
         recursive := true
     )
-    FROM query_table(source) AS src;
+    FROM system.main.query_table(source) AS src;
 
 -- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
@@ -88,7 +137,7 @@ CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
 -- BUILD LANGUAGE MODEL: collects the texts of the rows as they come, and returns a list of one struct of figures.
 CREATE OR REPLACE TEMP MACRO thano_build_language_model(name, options, text) AS
     system.main._thano_build_language_model(
-        name, options, list(DISTINCT system.main._thano_collect_text(name, options, text, {session})), {session}
+        name, options, system.main.list(DISTINCT system.main._thano_collect_text(name, options, text, {session})), {session}
     );
 
 -- How odd a language model finds a text: 10 to the power of the mean of -log10 p of its words and its end.
@@ -131,22 +180,33 @@ CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE
                 system.main._thano_audio_files(
                     location,
                     (
-                        SELECT list(file)
-                        FROM glob(
-                            CASE
-                                WHEN NOT regexp_matches(location, '^[A-Za-z][A-Za-z0-9+.-]+://')
-                                OR starts_with(lower(location), 'file://')
-                                THEN regexp_replace(location, '([*?\[])', '[\1]', 'g')
-                                WHEN contains(location, '*') OR regexp_matches(lower(location), '\.[a-z0-9]{2,4}$')
-                                THEN location
-                                ELSE rtrim(location, '/') || '/**'
-                            END
-                        )
+                        SELECT system.main.list(file)
+                        FROM system.main.glob(system.main._thano_audio_pattern(location, {session}))
                     ),
                     {session}
                 )
             ) AS audio_path
     );
+
+-- What COPY reads of a location: all recordings, with a warning of those that cannot be read; only such ones are an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_audio(location) AS TABLE
+    WITH found AS MATERIALIZED (FROM thano_audio(location))
+    FROM found
+    WHERE (
+        SELECT
+            system.main._thano_check_copied(
+                count(*),
+                count(found.error),
+                arg_min(found.audio_path, found.audio_path) FILTER (found.error IS NOT NULL),
+                arg_min(found.error, found.audio_path) FILTER (found.error IS NOT NULL),
+                {session}
+            )
+        FROM found
+    );
+
+-- The file of a table that COPY reads: as thano_file gives it; an empty one is an error.
+CREATE OR REPLACE TEMP MACRO thano_copied_file(path) AS
+    system.main._thano_copied_file(path, {session});
 
 -- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
 CREATE OR REPLACE TEMP MACRO thano_file(path) AS
@@ -156,19 +216,29 @@ CREATE OR REPLACE TEMP MACRO thano_file(path) AS
 -- Format: the README of https://www.openslr.org/12
 CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
     SELECT
-        parse_dirpath(filename) || '/' || utterance_id || '.flac' AS audio_path,
+        system.main."||"(
+            system.main.parse_dirpath(filename), system.main."||"(system.main."||"('/', utterance_id), '.flac')
+        ) AS audio_path,
         text,
-        split_part(utterance_id, '-', 1) AS speaker,
-        split_part(utterance_id, '-', 2) AS chapter,
+        system.main.split_part(utterance_id, '-', 1) AS speaker,
+        system.main.split_part(utterance_id, '-', 2) AS chapter,
         utterance_id
     FROM (
         SELECT
             filename,
-            split_part(line, ' ', 1) AS utterance_id,
-            trim(substr(line, strpos(line, ' ') + 1)) AS text
+            system.main.split_part(line, ' ', 1) AS utterance_id,
+            system.main.trim(
+                system.main.substr(line, system.main."+"(system.main.strpos(line, ' '), 1))
+            ) AS text
         FROM (
-            SELECT filename, unnest(string_split(replace(content, chr(13), ''), chr(10))) AS line
-            FROM read_text(regexp_replace(rtrim(root, '/\'), '([*?\[])', '[\1]', 'g') || '/**/*.trans.txt')
+            SELECT
+                filename,
+                unnest(
+                    system.main.string_split(
+                        system.main.replace(content, system.main.chr(13), ''), system.main.chr(10)
+                    )
+                ) AS line
+            FROM system.main.read_text(system.main._thano_librispeech_texts(root, {session}))
         )
         WHERE line <> ''
     )

@@ -18,7 +18,7 @@ PACKAGE = Path(thano_duckdb.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    ("masking",),
+    ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
     ("decoding_options",),

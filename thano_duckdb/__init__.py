@@ -5,6 +5,10 @@ Importing this package loads neither torch nor IPython: the engine is loaded whe
 
 from __future__ import annotations
 
+from .startup import end_shell_on_ctrl_c
+
+end_shell_on_ctrl_c()  # before the imports that take time
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from .audio.limits import ReadLimits
-from .connection import Connection, Settings
+from .connection import Connection, Settings, delayed_interrupts
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
 from .functions import install, load
 from .pages.plot import plot_training
+from .version import __version__
 
 if TYPE_CHECKING:
     from .pages.page import Page
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AudioError",
@@ -87,8 +90,9 @@ def connect(
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
-    raw = duckdb.connect(location, read_only=read_only, config=config or {})
-    return Connection(raw, settings, install=install)
+    with delayed_interrupts():
+        raw = duckdb.connect(location, read_only=read_only, config=config or {})
+        return Connection(raw, settings, install=install)
 
 
 def current_connection() -> Connection:

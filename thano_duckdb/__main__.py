@@ -1,7 +1,5 @@
 """`python -m thano_duckdb`."""
 
-import sys
+from .cli.shell import run
 
-from .cli.shell import main
-
-sys.exit(main())
+run()

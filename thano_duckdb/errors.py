@@ -160,9 +160,15 @@ def on_one_line(message: str) -> str:
 
 
 def brief(text: str) -> str:
-    """A text of any length and number of lines as a message of one line shows it, in quotes."""
+    """A text of any length and number of lines as a message of one line shows it, in quotes: its own if it has some.
+
+    >>> print(brief("rec"), brief("'rec'"))
+    'rec' 'rec'
+    """
     line = " ".join(text.split())
-    return f"'{line if len(line) <= 60 else line[:57] + '...'}'"
+    if len(line) > 60:
+        line = f"{line[:57]}..."
+    return line if len(line) > 1 and line[0] == line[-1] and line[0] in "'\"" else f"'{line}'"
 
 
 def brief_location(location: str, max_chars: int = 200) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 MAX_NAME_LENGTH = 100
+MAX_VERSION_DIGITS = 9
 NAME_RULE = f"up to {MAX_NAME_LENGTH} letters, digits, '_', '-' and '.', the first not a '.'"
 """How a name is written, for messages."""
 
@@ -31,6 +32,6 @@ def same_name(one: str, other: str) -> bool:
 def split_version(spec: str) -> tuple[str, int | None]:
     """`name@2` is (name, 2), `name` is (name, None)."""
     name, at, version = spec.rpartition("@")
-    if at and version.isascii() and version.isdigit():
+    if at and version.isascii() and version.isdigit() and len(version) <= MAX_VERSION_DIGITS:
         return name, int(version)
     return spec, None

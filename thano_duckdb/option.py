@@ -106,6 +106,10 @@ class Option:
         if value is None and self.takes_null:
             return None
         accepted = self._accept(value)
+        if accepted is None and (repeated := self._repeated(value)):
+            raise ThanoError(f"In the option '{self.name}', {repeated} is given twice.")
+        if accepted is None and value == "" and self.kind in (ValueKind.COLUMN, ValueKind.COLUMNS, ValueKind.TEXT):
+            raise ThanoError(f"The option '{self.name}' must not be empty.")
         if accepted is None:
             raise ThanoError(
                 f"The option '{self.name}' must be {self._wanted()}, not {_shown(value)}{self._hint(value)}"
@@ -152,6 +156,12 @@ class Option:
         if not is_inside:
             return None
         return value if self.kind is ValueKind.INTEGER else float(value)
+
+    def _repeated(self, value: Value) -> str:
+        """The first text of a list that it has before, whatever the case; empty where there is none."""
+        texts = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+        folded = [text.casefold() for text in texts]
+        return next((_shown(text) for n, text in enumerate(texts) if text.casefold() in folded[:n]), "")
 
     def _wanted(self) -> str:
         if self.choices:

@@ -26,7 +26,7 @@ from thano_duckdb.audio.source import Clip
 
 
 def test_locations_without_a_file(tmp_path: Path) -> None:
-    assert reason(tmp_path / "missing.wav") == f"No such file: {tmp_path}/missing.wav."
+    assert reason(tmp_path / "missing.wav") == f"No such file: '{tmp_path}/missing.wav'."
     assert reason("") == "The path is empty."
     assert reason(tmp_path) == f"{tmp_path} is a directory, not an audio file."
     (tmp_path / "file").write_bytes(b"x")
@@ -40,7 +40,7 @@ def test_locations_without_a_file(tmp_path: Path) -> None:
 
 def test_a_relative_path_is_shown_as_an_absolute_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert reason("a.wav") == f"No such file: {tmp_path}/a.wav."
+    assert reason("a.wav") == f"No such file: '{tmp_path}/a.wav'."
 
 
 @pytest.mark.timeout(20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.audio.sounds import encode, hiss, reason, waveform
 from tests.audio.web_server import CLIP, serving
 from thano_duckdb.audio import http_download, limited_file, remote, timeouts
 from thano_duckdb.audio.decode import AudioFailure, decode
+from thano_duckdb.audio.failure import UnreadableAudioError
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
@@ -59,6 +61,32 @@ def test_a_large_download_is_read_from_a_file(server: str, monkeypatch: pytest.M
 )
 def test_each_http_failure_has_its_reason(server: str, name: str, words: str) -> None:
     assert words in reason(f"{server}/{name}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nsecret", "what the server answers is not valid HTTP."),
+        ("HTTP/1.1 999999 secret\xff\r\n\r\n", "what the server answers is not valid HTTP."),
+        ("HTTP/1.1 200 OK\r\nsecret\x00: \x1b[31m\r\n\r\n", "what the server answers is not valid HTTP."),
+        ("secret", "what the server answers is not valid HTTP."),
+        ("HTTP/1.1 200 OK\r\nsecret: ", "the server closed the connection before it answered."),
+        ("", "the server closed the connection before it answered."),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Encoding: \x80secret\r\n\r\n",
+            "The server sent it compressed as something, which was not asked for.",
+        ),
+        ("HTTP/1.1 418 secret\x80\r\n\r\n", "HTTP 418 I'm a Teapot: the server did not send the file."),
+        ("HTTP/1.1 599 secret\r\n\r\n", "HTTP 599: the server did not send the file."),
+    ],
+)
+def test_a_reason_is_one_sentence_without_what_the_server_sent(server: str, answer: str, expected: str) -> None:
+    said = reason(f"{server}/raw?{urllib.parse.quote(answer)}")
+    assert said.removeprefix("It cannot be fetched: ") == expected
+
+
+def test_a_reason_holds_no_line_ends_and_no_control_characters() -> None:
+    assert UnreadableAudioError("one\r\n two\x1b[31m\u2028three.").failure.reason == "one two [31m three."
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ class Clips(http.server.BaseHTTPRequestHandler):
         self._head({"Content-Length": n_bytes})
         self.close_connection = True
 
+    def _raw(self, answer: str) -> None:
+        """Send these bytes as the answer."""
+        self.wfile.write(answer.encode("latin-1"))
+        self.close_connection = True
+
     def _gzip(self, _: str) -> None:
         self._answer(gzip.compress(CLIP), None, {"Content-Encoding": "gzip"})
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import pytest
+import soundfile as sf
 
+import thano_duckdb
 from thano_duckdb.cli.shell import main
+
+if TYPE_CHECKING:
+    from tests.conftest import Utterance
 
 SHELL = [sys.executable, "-m", "thano_duckdb"]
 
@@ -41,6 +55,24 @@ def test_predict_from_a_file_into_a_database(an4_model: Path, an4_clip: str, tmp
         (text,) = con.execute("SELECT predicted FROM transcripts").fetchall()[0]
     assert text
     assert text in shell.stdout
+
+
+def test_a_line_under_build_says_which_epoch_was_published_and_how_good_it_is(
+    an4_model: Path, an4_test: list[Utterance], tmp_path: Path
+) -> None:
+    rows = ", ".join(f"('{clip.audio_path}', '{clip.text}')" for clip in an4_test[40:52])
+    build = (
+        f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=2, validation_split=0.3, seed=4, device=cpu) AS "
+        f"SELECT * FROM (VALUES {rows}) AS rows (audio_path, text)"
+    )
+    shell = run("--model-home", str(tmp_path), "-c", build)
+    assert shell.returncode == 0
+    line = shell.stdout.rstrip().splitlines()[-1]
+    assert re.fullmatch(
+        rf"mine@1: fine-tuned from {re.escape(str(an4_model))} on 8 clips \(0.01 h\), epoch [12] of 2: "
+        r"WER 0\.\d{3} -> 0\.\d{3}, CER 0\.\d{3} -> 0\.\d{3} on 4 clips that were held out",
+        line,
+    )
 
 
 def test_statements_from_standard_input() -> None:
@@ -109,7 +141,145 @@ def test_ctrl_c_ends_the_shell_with_130() -> None:
         assert shell.stderr.read() == "Interrupted.\n"
 
 
+def test_after_ctrl_c_a_script_ends_soon_and_does_not_say_that_its_transcripts_are_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(64):
+        sf.write(tmp_path / f"{index}.wav", rng.normal(0, 0.1, 16_000 * 12).astype(np.float32), 16_000)
+    statement = (
+        "PREDICT USING Wav2Vec2TinyEn OPTIONS (batch_size=1) AS "
+        f"SELECT audio_path FROM thano_audio('{tmp_path}'), range(100)"
+    )
+    script = (
+        "from thano_duckdb.cli import shell\n"
+        "from thano_duckdb.connection.running_statement import RunningStatement as S\n"
+        "done = S.clips_done\n"
+        "S.clips_done = lambda self, *args: (done(self, *args), print('begun', flush=True))[0]\n"
+        "shell.run()\n"
+    )
+    command = [sys.executable, "-c", script, "-c", statement]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        assert shell.stdout.readline() == "begun\n"
+        shell.send_signal(signal.SIGINT)
+        assert shell.wait(timeout=10) == 130
+        assert shell.stderr.read() == "Interrupted.\n"
+
+
+def test_after_ctrl_c_a_script_does_not_wait_for_a_library_that_is_being_loaded() -> None:
+    script = (
+        "import threading, time\nfrom thano_duckdb.cli import shell\n"
+        "def interrupted(_):\n"
+        "    threading.Thread(target=time.sleep, args=(30,)).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "shell._parse = interrupted\nshell.run()\n"
+    )
+    shell = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+    assert (shell.returncode, shell.stderr) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("how", ["module", "command"])
+def test_ctrl_c_while_the_shell_starts_is_one_word(tmp_path: Path, how: str) -> None:
+    """A library that takes long to import stands in for a slow disk."""
+    (tmp_path / "duckdb.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(30)\n")
+    command = tmp_path / "thano_duckdb_command" / "thano_duckdb"
+    command.parent.mkdir()
+    command.write_text("from thano_duckdb.cli.shell import run\nrun()\n")
+    package = str(Path(thano_duckdb.__file__).parents[1])
+    with subprocess.Popen(
+        SHELL if how == "module" else [sys.executable, str(command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), package])},
+        cwd=tmp_path,
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        assert shell.stdout.readline() == "begun\n"
+        shell.send_signal(signal.SIGINT)
+        assert shell.wait(timeout=10) == 130
+        assert shell.stderr.read() == "Interrupted.\n"
+
+
+def test_rows_copied_to_standard_output_are_all_that_is_on_it() -> None:
+    shell = run("-c", "CREATE VIEW t AS FROM range(2)", "-c", "COPY t TO '/dev/stdout' (FORMAT csv)")
+    assert (shell.stdout, shell.returncode) == ("range\n0\n1\n", 0)
+
+
+def test_what_was_printed_before_a_copy_to_standard_output_stands_before_it() -> None:
+    assert run("-c", "SELECT 'first'; COPY (SELECT 'second' AS a) TO '/dev/stdout' (FORMAT csv)").stdout.endswith(
+        "┘\n\na\nsecond\n"
+    )
+
+
+def test_other_counts_are_printed(tmp_path: Path) -> None:
+    copy = run("-c", f"COPY (FROM range(5)) TO '{tmp_path / 'rows.csv'}'")
+    assert "Count" in copy.stdout
+    assert "5" in copy.stdout
+    assert "Count" in run("-c", 'SELECT 7 AS "Count" WHERE false').stdout
+
+
+@pytest.mark.parametrize(
+    "statement", ["COPY (FROM range(3000000)) TO '/dev/stdout' (FORMAT csv)", ";".join(["FROM range(40)"] * 2000)]
+)
+def test_a_closed_pipe_ends_the_shell_silently(statement: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.sql"
+    script.write_text(statement)
+    with subprocess.Popen([*SHELL, "-f", str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        shell.stdout.readline()
+        shell.stdout.close()
+        assert shell.wait(timeout=60) == 141
+        assert shell.stderr.read() == b""
+
+
+@pytest.mark.parametrize("command", ["exit", ".quit", "EXIT;"])
+def test_commands_work_in_a_script(command: str, tmp_path: Path) -> None:
+    text = f"CREATE VIEW my_table AS SELECT '\n.tables\n' AS a;\n.tables\n-- leave\n{command}\nSELECT 'after';"
+    script = tmp_path / "script.sql"
+    script.write_text(text)
+    for shell in (run(stdin=text), run("-f", str(script)), run("-f", str(script), "-c", "SELECT 'after'")):
+        assert (shell.stdout, shell.stderr, shell.returncode) == ("my_table\n", "", 0)
+
+
+def test_a_line_within_a_statement_is_no_command() -> None:
+    shell = run("-c", "SELECT 42 AS\nexit\n;")
+    assert "exit" in shell.stdout
+    assert "42" in shell.stdout
+
+
+def test_an_unknown_command_stops_a_script_and_lines_are_counted_across_commands() -> None:
+    shell = run("-c", "SELECT 'before';\n.mode csv\nSELECT 'after';")
+    assert "before" in shell.stdout
+    assert "after" not in shell.stdout
+    assert shell.stderr == "Error: there is no command .mode csv; .help shows those there are\n"
+    assert shell.returncode == 1
+    assert "line 3, column 26" in run("-c", ".tables\n\nPREDICT USING m OPTIONS (audio_cl='x') AS SELECT 1").stderr
+
+
 # At a terminal
+
+
+@pytest.mark.parametrize("columns", [0, 100])
+def test_a_terminal_of_any_width_shows_that_a_model_is_loaded(columns: int, an4_clip: str) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    statement = f"PREDICT USING Wav2Vec2TinyEn AS SELECT '{an4_clip}' AS audio_path"
+    with subprocess.Popen([*SHELL, "-c", statement], stdout=subprocess.DEVNULL, stderr=slave) as shell:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # on Linux the end of a terminal is an error
+            while part := os.read(master, 4096):
+                shown += part
+        assert shell.wait() == 0
+    os.close(master)
+    assert b"loading model Wav2Vec2TinyEn .." in shown
+
+
+def test_nothing_is_shown_where_there_is_no_terminal(an4_clip: str) -> None:
+    assert run("-c", f"PREDICT USING Wav2Vec2TinyEn AS SELECT '{an4_clip}' AS audio_path").stderr == ""
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ import pytest
 import soundfile as sf
 
 import thano_duckdb
+from thano_duckdb.connection import connection as connection_module
+from thano_duckdb.connection.running_statement import RunningStatement
+from thano_duckdb.errors import Cancelled
 from thano_duckdb.monitoring.monitor import Monitor
+from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.speech import loading
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
@@ -144,6 +148,52 @@ def test_the_bar_says_that_a_model_is_loaded(
     with thano_duckdb.connect(progress=True) as con:
         con.sql(f"PREDICT USING '{an4_model}' AS SELECT '{an4_clip}' AS audio_path").fetchall()
     assert f"loading model {an4_model} .." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "work"),
+    [
+        (duckdb, "connect", lambda _: thano_duckdb.connect()),
+        (connection_module, "open_session", lambda _: thano_duckdb.connect()),
+        (connection_module, "understand", lambda con: con.sql("SELECT 1")),
+        (connection_module, "in_transaction", lambda con: con.sql("DELETE MODEL nobody")),
+        (thano_duckdb, "install", lambda _: thano_duckdb.connect().raw),
+    ],
+    ids=["open", "session", "understand", "transaction", "install"],
+)
+def test_ctrl_c_outside_a_run_is_a_keyboard_interrupt_too(
+    monkeypatch: pytest.MonkeyPatch,
+    con: thano_duckdb.Connection,
+    where: Any,
+    name: str,
+    work: Callable[[thano_duckdb.Connection], object],
+) -> None:
+    original = getattr(where, name)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        """As DuckDB answers Ctrl-C."""
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("Query interrupted") from None
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(where, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work(con)
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert con.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_what_is_kept_is_said_only_where_something_is() -> None:
+    statement = RunningStatement("", Progress(shown=False))
+    statement.cancel()
+    with pytest.raises(Cancelled, match=r"^Interrupted\.$"):
+        statement.raise_if_cancelled()
+    statement.clips_done(1, 1.0)
+    with pytest.raises(Cancelled, match="run the same statement again"):
+        statement.raise_if_cancelled()
 
 
 def test_ctrl_c_stops_a_statement_of_duckdb(con: thano_duckdb.Connection) -> None:

@@ -138,8 +138,6 @@ def test_our_functions_survive_a_rollback(con: thano_duckdb.Connection, begin: s
         assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
         cursor.rollback()
         assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
-        cursor.execute("DROP MACRO thano_audio_info")
-        assert cursor.execute("SELECT thano_audio_info(NULL)").fetchall() == [(None,)]
 
 
 def test_a_new_cursor_runs_every_statement_once(con: thano_duckdb.Connection) -> None:
@@ -255,7 +253,7 @@ def test_what_duckdb_takes_by_position_and_by_name(tmp_path: Path) -> None:
         assert con.execute(query="SELECT ?", parameters=[1]).fetchall() == [(1,)]
         run: Any = duckdb.sql
         assert run("SELECT thano_normalize('A')", connection=con).fetchall() == [("a",)]
-        assert run("SELECT name FROM (LIST THANOSQL DATASET)", connection=con).fetchall() == [("librispeech_data",)]
+        assert ("librispeech_data",) in run("SELECT name FROM (LIST THANOSQL DATASET)", connection=con).fetchall()
         with pytest.raises(TypeError, match="cursor"):
             copy.copy(con)
     duckdb.connect(tmp_path / "a.duckdb").close()

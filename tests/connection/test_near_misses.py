@@ -32,6 +32,31 @@ from thano_duckdb import DialectError, ModelError, ThanoError, ThanoWarning
         ("@@DELET MODEL m", "Did you mean DELETE MODEL?"),
         ("@@DESCRIBE MODEL m", "LIST MODEL shows your models"),
         ("LIST MODEL; @@LIST MODLS", "Did you mean LIST MODEL"),
+        ("@@LIST DATASET", "Did you mean LIST THANOSQL DATASET?"),
+        ("SELECT 1; @@LIST DATASETS;", "Did you mean LIST THANOSQL DATASET?"),
+        ("@@LIST", "Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("SELECT 1; @@LIST ;", "Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("@@LIST ALL MODELS", "LIST ALL is not a statement. Write LIST MODEL, LIST THANOSQL MODEL"),
+        ("@@GET MODEL T", "Did you mean GET THANOSQL MODEL?"),
+        ("@@GET DATASET librispeech_data", "Did you mean GET THANOSQL DATASET?"),
+        ("@@GET librispeech_data", "Write GET THANOSQL MODEL name or GET THANOSQL DATASET name"),
+        ("@@BUILD x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@FIT x USING y AS SELECT 1", "Write FIT MODEL name USING model"),
+        ("@@UPLOAD m1 FROM 'x'", "Write UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'"),
+        ("@@TRAIN MODEL x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@CREATE MODEL", "Write BUILD MODEL name USING model"),
+        ("@@CREATE OR REPLACE MODEL x USING y AS SELECT 1", "Write BUILD MODEL name USING model"),
+        ("@@TRANSCRIBE USING m AS SELECT 1", "Write PREDICT USING model"),
+        ("@@PREDICT", "Write PREDICT USING model"),
+        ("@@PRINT AS SELECT 1", "Write PRINT AUDIO"),
+        ("SELECT * FROM @@PREDICT USING m AS SELECT 1", "in parentheses after FROM: (PREDICT USING .. AS ..)"),
+        ("SELECT * FROM t JOIN @@EVALUATE USING m AS SELECT 1", "in parentheses after JOIN"),
+        ("COPY x @@OPTION (overwrite=True) FROM 'rec'", "Did you mean OPTIONS?"),
+        ("COPY a.x @@OPTONS (overwrite=True) FROM 'rec'", "Did you mean OPTIONS?"),
+        ("COPY x FROM 'rec' @@OPTIONS (overwrite=True)", "Write COPY table OPTIONS (overwrite=True) FROM"),
+        ("COPY x FROM 'rec' (@@overwrite=True)", "Write COPY table OPTIONS (overwrite=True) FROM"),
+        ("DROP MODEL IF @@EXIST x", "Did you mean IF EXISTS?"),
+        ("DELETE MODEL IF @@x", "Did you mean IF EXISTS?"),
     ],
 )
 def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked: str, phrase: str) -> None:
@@ -43,8 +68,27 @@ def test_a_near_miss_is_named_at_its_place(con: thano_duckdb.Connection, marked:
     assert refusal.value.column == len(before) - (before.rfind("\n") + 1) + 1
 
 
+@pytest.mark.parametrize("method", ["sql", "execute", "executemany", "extract_statements", "get_table_names"])
+def test_every_method_that_takes_text_names_a_near_miss(con: thano_duckdb.Connection, method: str) -> None:
+    with pytest.raises(DialectError, match="Did you mean PREDICT USING"):
+        getattr(con, method)("PREDCT USING m AS SELECT 1")
+    with pytest.raises(duckdb.ParserException, match="SELEC"):
+        getattr(con, method)("SELEC 1")
+
+
 @pytest.mark.parametrize(
-    "sql", ["SELEC 1", "CREATE TABEL t(a INT)", "DROP TABEL t", "SELECT predict m AS x FROM", "INSERT INT t VALUES (1)"]
+    "sql",
+    [
+        "SELECT (list) FRM t",
+        "SELECT * FROM a JOIN predict USING (id) WHER 1",
+        "SELECT * FROM predict USING SAMPLE 9% WHER 1",
+        "COPY x FROM 'a.csv' (FORMAT",
+        "SELEC 1",
+        "CREATE TABEL t(a INT)",
+        "DROP TABEL t",
+        "SELECT predict m AS x FROM",
+        "INSERT INT t VALUES (1)",
+    ],
 )
 def test_other_mistakes_stay_duckdbs(con: thano_duckdb.Connection, sql: str) -> None:
     with duckdb.connect() as plain, pytest.raises(duckdb.Error) as expected:
@@ -59,13 +103,18 @@ def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
 ) -> None:
     with pytest.raises(duckdb.CatalogException, match=r"(?s)MODELS does not exist.*LIST MODEL shows your models"):
         con.execute("SHOW MODELS")
-    with pytest.raises(
-        duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='replace'\)"
-    ):
+    with pytest.raises(duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='append'\)"):
         con.execute(f"COPY a.t FROM '{tmp_path}'")
     with pytest.raises(duckdb.Error) as refusal:
         con.execute("COPY t FROM 'x.csv'")
     assert "OPTIONS" not in str(refusal.value)
+    with pytest.raises(duckdb.ParserException) as refusal:
+        con.execute(f"COPY x WITH (a) FROM '{tmp_path}'")
+    assert "OPTIONS" not in str(refusal.value)
+    with pytest.raises(duckdb.CatalogException, match=r"write DELETE MODEL x\."):
+        con.execute("DELETE FROM MODEL x")
+    with pytest.raises(duckdb.CatalogException, match=r"parentheses after FROM: \(LIST MODEL\)"):
+        con.execute("SELECT * FROM LIST MODEL")
     con.execute("CREATE TABLE models AS SELECT 1 AS a")
     assert con.execute("SHOW MODELS").fetchall()[0][0] == "a"
 
@@ -187,3 +236,77 @@ def test_a_name_with_a_line_end_leaves_the_message_on_one_line(con: thano_duckdb
         con.execute(sql).fetchall()
     message = refusal.value.problem if isinstance(refusal.value, DialectError) else str(refusal.value)
     assert len(message.splitlines()) == 1
+
+
+# The user's own line
+
+
+@pytest.mark.parametrize(
+    ("marked", "kind", "phrase"),
+    [
+        ("PREDICT USING Wav2Vec2TinyEn AS SELECT @@nosuch FROM clips", duckdb.BinderException, '"nosuch" not found'),
+        ("PREDICT USING Wav2Vec2TinyEn AS FROM @@nosuch", duckdb.CatalogException, "nosuch does not exist"),
+        ("SELECT @@zz FROM (PREDICT USING Wav2Vec2TinyEn AS FROM clips)", duckdb.BinderException, '"zz" not found'),
+        ("SELECT 1;\n@@COPY t OPTIONS () FROM 'nosuch.csv'", duckdb.IOException, "No files found"),
+    ],
+)
+def test_an_error_of_duckdbs_shows_the_line_that_the_user_wrote(
+    con: thano_duckdb.Connection, marked: str, kind: type[duckdb.Error], phrase: str
+) -> None:
+    before, _, after = marked.partition("@@")
+    con.execute("CREATE TABLE clips AS SELECT 'a.wav' AS audio_path")
+    with pytest.raises(kind, match=phrase) as refusal:
+        con.execute(before + after)
+    _, _, excerpt = str(refusal.value).partition("\n\nLINE ")
+    line, caret = excerpt.split("\n")[:2]
+    head = f"{before.count(chr(10)) + 1}: "
+    assert line == head + (before + after).splitlines()[-1]
+    assert caret.index("^") == len("LINE ") + len(head) + len(before.rpartition("\n")[2])
+
+
+def test_copy_into_a_table_that_exists_says_how_to_replace_it_or_add_to_it(
+    con: thano_duckdb.Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    con.execute(f"COPY t OPTIONS () FROM '{tmp_path}/a.csv'")
+    advice = r"(?s)already exists.*\(overwrite=True\) replaces the table, OPTIONS \(if_exists='append'\) adds rows"
+    with pytest.raises(duckdb.CatalogException, match=advice):
+        con.execute(f"COPY t OPTIONS () FROM '{tmp_path}/a.csv'")
+
+
+# Table functions
+
+
+@pytest.mark.parametrize(
+    ("query", "phrase"),
+    [
+        (
+            "thano_predict('Wav2Vec2TinyEn', 'clips', audio_col := 'audio')",
+            r"thano_predict reads the column 'audio'.*Did you mean 'audio_path'\? audio_col := '..' names another",
+        ),
+        ("thano_evaluate('Wav2Vec2TinyEn', 'clips')", r"thano_evaluate reads the column 'text'.*or text_col := '..'"),
+        ("thano_audio(['a', 'b'])", r"^the folder of audio must be text \(VARCHAR\), not a LIST$"),
+        ("thano_audio(NULL)", "^the folder of audio is NULL: name a folder or a file$"),
+        ("thano_librispeech(['a'])", r"^the LibriSpeech tree must be text \(VARCHAR\), not a LIST$"),
+    ],
+)
+def test_mistakes_in_calls_of_table_functions_get_one_sentence(
+    con: thano_duckdb.Connection, query: str, phrase: str
+) -> None:
+    con.execute("CREATE TABLE clips (a INT, audio_path VARCHAR)")
+    with pytest.raises(ThanoError, match=phrase):
+        con.execute(f"FROM {query}").fetchall()
+
+
+def test_a_function_called_by_its_inner_name_asks_for_load(con: thano_duckdb.Connection) -> None:
+    plain = con.raw.cursor()
+    for call in ("_thano_transcribe('a', 'b')", "_thano_transcribe('a')", "_thano_audio_info('a')"):
+        with pytest.raises(duckdb.InvalidInputException, match=r"call thano_duckdb\.load\(connection\)"):
+            plain.execute(f"SELECT {call}").fetchall()
+
+
+@pytest.mark.parametrize("model", ["'openai/whisper-tiny'", "'./whisper-small'"])
+def test_the_folder_of_a_whisper_model_is_answered_with_ctc_models(con: thano_duckdb.Connection, model: str) -> None:
+    with pytest.raises(DialectError, match="Whisper is not supported: use a CTC model") as refusal:
+        con.execute(f"PREDICT USING {model} AS SELECT 'a.wav' AS audio_path")
+    assert "hf://openai" not in str(refusal.value)

@@ -139,7 +139,7 @@ def test_names_and_texts_survive_quoting(
 @example("'; DROP TABLE t; --/")
 def test_paths_survive_quoting(parser: duckdb.DuckDBPyConnection, path: str) -> None:
     folder = path + "/"
-    parser.execute("CREATE OR REPLACE MACRO thano_audio(location) AS TABLE SELECT location AS folder")
+    parser.execute("CREATE OR REPLACE MACRO thano_copied_audio(location) AS TABLE SELECT location AS folder")
     parser.execute(rewrite(f"COPY t OPTIONS (overwrite=True) FROM {text_in_quotes(folder, chr(39))}"))
     assert parser.execute("FROM t").fetchall() == [(folder,)]
 

@@ -84,7 +84,7 @@ def test_the_plan_is_the_one_of_a_star(database: Database) -> None:
     rewritten = rewrite(
         "SELECT speaker, predicted FROM (PREDICT USING m AS FROM librispeech_test) WHERE speaker = 'ann' LIMIT 1"
     )
-    star = rewritten.replace("COLUMNS(lambda c: thano_keeps(c, ['predicted']))", "src.*")
+    star = rewritten.replace("COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted')))", "src.*")
     assert star != rewritten
     plans = [database.execute(f"EXPLAIN {sql}").fetchall() for sql in (rewritten, star)]
     assert plans[0] == plans[1]
@@ -180,19 +180,20 @@ def test_copy_appends_to_a_new_table_and_by_the_names_of_the_columns(database: D
         ("https://host/a.csv?token=1.x", "read_csv"),
         ("s3://bucket/**/*.parquet", "read_parquet"),
         ("file?.csv", "read_csv"),
-        ("clips", "thano_audio"),
-        ("C:\\clips.v1\\", "thano_audio"),
-        ("clips/*", "thano_audio"),
-        ("a.wav", "thano_audio"),
-        ("clips/*.Flac", "thano_audio"),
+        ("clips", "thano_copied_audio"),
+        ("C:\\clips.v1\\", "thano_copied_audio"),
+        ("clips/*", "thano_copied_audio"),
+        ("a.wav", "thano_copied_audio"),
+        ("clips/*.Flac", "thano_copied_audio"),
     ],
 )
 def test_copy_chooses_the_reader_by_the_suffix(file: str, reader: str) -> None:
-    is_pattern = reader != "thano_audio" and "://" not in file and ("*" in file or "?" in file)
-    location = f"thano_file('{file}')" if is_pattern else f"'{file}'"
-    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {reader}({location})"
+    is_local_table = reader != "thano_copied_audio" and "://" not in file
+    location = f"thano_copied_file('{file}')" if is_local_table else f"'{file}'"
+    function = reader if reader.startswith("thano_") else f"system.main.{reader}"
+    assert rewrite(f"COPY t OPTIONS () FROM '{file}'") == f"CREATE TABLE t AS SELECT * FROM {function}({location})"
 
 
 @pytest.mark.parametrize("suffix", AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
 def test_copy_reads_every_audio_format(suffix: str) -> None:
-    assert "FROM thano_audio('a" in rewrite(f"COPY t OPTIONS () FROM 'a{suffix}'")
+    assert "FROM thano_copied_audio('a" in rewrite(f"COPY t OPTIONS () FROM 'a{suffix}'")

@@ -46,8 +46,8 @@ TEXT_FUNCTIONS = [
     "thano_char_errors('left or 12', {})",
     "thano_wer({}, 'left or 12')",
     "thano_cer('left or 12', {})",
-    "thano_scores({}, {{'text': 'left or 12', 'duration': 1::DOUBLE}})",
-    "thano_scores('left or 12', {{'text': {}, 'duration': 1::DOUBLE}})",
+    "thano_scores({}, {{'text': 'left or 12', 'duration': 1::DOUBLE, 'error': NULL}})",
+    "thano_scores('left or 12', {{'text': {}, 'duration': 1::DOUBLE, 'error': NULL}})",
 ]
 AUDIO_FUNCTIONS = ["thano_audio_info({})", "thano_transcribe('Wav2Vec2TinyEn', {})"]
 
@@ -124,7 +124,7 @@ DURATIONS = {"DECIMAL": "1.5", "DECIMAL(38,2)": "1.5", "HUGEINT": "2", "UHUGEINT
 @pytest.mark.parametrize(("kind", "number"), DURATIONS.items(), ids=DURATIONS.keys())
 @pytest.mark.parametrize("function", ["thano_scores", "thano_group_scores"])
 def test_a_duration_is_any_kind_of_number(con: thano_duckdb.Connection, function: str, kind: str, number: str) -> None:
-    call = "{}('a', {{'text': 'a', 'duration': {}::{}}})"
+    call = "{}('a', {{'text': 'a', 'duration': {}::{}, 'error': NULL}})"
     query = f"SELECT {call.format(function, number, kind)}, {call.format(function, number, 'DOUBLE')}"
     found, expected = con.execute(query).fetchall()[0]
     assert without_speed(found) == without_speed(expected)
@@ -136,7 +136,7 @@ def test_a_duration_is_any_kind_of_number(con: thano_duckdb.Connection, function
 )
 def test_what_is_no_number_is_named_in_one_sentence(con: thano_duckdb.Connection, value: str, name: str) -> None:
     with pytest.raises(ThanoError, match=rf"^the duration must be a number \(DOUBLE\), not {name}$"):
-        con.execute(f"SELECT thano_scores('a', {{'text': 'a', 'duration': {value}}})").fetchall()
+        con.execute(f"SELECT thano_scores('a', {{'text': 'a', 'duration': {value}, 'error': NULL}})").fetchall()
 
 
 @pytest.mark.parametrize(
@@ -278,3 +278,8 @@ def test_evaluate_and_build_take_texts_of_other_types(
 def test_a_build_refuses_texts_that_are_lists(con: thano_duckdb.Connection, an4_model: Path) -> None:
     with pytest.raises(ThanoError, match=r"the text of a training row must be text .*, not a LIST"):
         con.execute(f"BUILD MODEL mine USING '{an4_model}' AS SELECT 'a.wav' AS audio_path, ['a'] AS text")
+
+
+def test_a_list_is_no_text_for_normalize(con: thano_duckdb.Connection) -> None:
+    with pytest.raises(ThanoError, match=r"^the argument of thano_normalize must be text \(VARCHAR\), not a LIST$"):
+        con.execute("SELECT thano_normalize(['a'])").fetchall()

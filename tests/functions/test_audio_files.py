@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import duckdb
@@ -43,6 +44,54 @@ def test_nothing_found_is_an_error_and_the_old_table_stays(
         con.execute(statement.format(name)).fetchall()
     assert f"'{name}'" in str(caught.value)
     assert con.sql("FROM t").fetchall() == [(42,)]
+
+
+UNUSABLE = ["zero.csv", "list.json", "spaces.csv", "zero*.csv", "zero.jsonl", "zero.json", "m4a only", "text.wav"]
+
+
+@pytest.fixture
+def unusable(folder: Path) -> None:
+    """Files that exist, and of which no table can be made."""
+    for name in ("zero.csv", "zero 2.csv", "zero.json", "zero.jsonl"):
+        (folder / name).touch()
+    (folder / "spaces.csv").write_text(" \n\n")
+    (folder / "list.json").write_text("[]\n")
+    (folder / "m4a only").mkdir()
+    (folder / "m4a only" / "a.m4a").write_bytes(b"\0\0\0\x18ftypM4A ")
+    (folder / "text.wav").write_text("a text")
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+@pytest.mark.parametrize("options", ["overwrite=True", "if_exists='append'", "if_exists='replace'"])
+@pytest.mark.usefixtures("unusable")
+def test_nothing_usable_is_an_error_and_the_old_table_stays(
+    con: thano_duckdb.Connection, name: str, options: str
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT 42 AS kept")
+    with pytest.raises(ThanoError, match=r"so COPY leaves the table as it is"):
+        con.execute(f"COPY t OPTIONS ({options}) FROM '{name}'")
+    assert con.sql("FROM t").fetchall() == [(42,)]
+
+
+def test_recordings_that_cannot_be_read_are_counted_in_one_warning(con: thano_duckdb.Connection, folder: Path) -> None:
+    (folder / "deep" / "b.wav").write_text("a text")
+    for options in ("overwrite=True", "if_exists='append'"):
+        expected = r"^1 of 2 recordings cannot be read.*column error \(deep/b\.wav: It is a text file"
+        with pytest.warns(ThanoWarning, match=expected) as caught:
+            con.execute(f"COPY t OPTIONS ({options}) FROM 'deep'")
+        assert len(caught) == 1
+    assert con.sql("SELECT count(*), count(error) FROM t").fetchall() == [(4, 2)]
+
+
+def test_a_table_without_rows_is_no_empty_file(con: thano_duckdb.Connection, folder: Path) -> None:
+    (folder / "header.csv").write_text("a,b\n")
+    con.execute("COPY t OPTIONS () FROM 'header.csv'")
+    assert con.sql("FROM t").columns == ["a", "b"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_appending_shows_a_count(con: thano_duckdb.Connection) -> None:
+    assert con.sql("COPY t OPTIONS (if_exists='append') FROM 'deep'").columns == ["Count"]
 
 
 @pytest.mark.parametrize("name", ["nosuch", "nosuch*", "empty", "nosuch.csv", "t*.parquet"])
@@ -85,9 +134,11 @@ def test_recordings_that_cannot_be_read_are_listed_with_a_reason_and_the_rest_is
     assert {name for name, is_read in rows if is_read} >= {"no_extension", "call.20240105"}
     assert {name for name, is_read in rows if not is_read} >= {"a.m4a", "b.mp4", "c.webm", "d.wma", "dangling.wav"}
     assert len(rows) == 13
-    with pytest.warns(ThanoWarning, match="4 other files") as caught:
+    with warnings.catch_warnings(record=True, action="always") as recorded:
         con.execute("COPY t OPTIONS (if_exists='append') FROM 'mixed'")
-    assert len(caught) == 1
+    omitted, unread = sorted(str(warning.message) for warning in recorded)[::-1]
+    assert "4 other files" in omitted
+    assert "10 of 13 recordings cannot be read" in unread
     assert con.sql("SELECT count(*) FROM t").fetchall() == [(13,)]
 
 
@@ -97,6 +148,34 @@ def test_a_file_is_read_although_its_name_is_a_pattern_of_another(con: thano_duc
     for name, rows in (("t [1].csv", [(1,)]), ("t 1.csv", [(2,)]), ("t*.csv", [(1,), (2,)])):
         con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{name}'")
         assert con.sql("FROM t ORDER BY a").fetchall() == rows
+
+
+def test_what_file_managers_leave_is_neither_listed_nor_counted(con: thano_duckdb.Connection, folder: Path) -> None:
+    deep = folder / "deep"
+    for name in ("._a.wav", "._x.flac", ".DS_Store", "Thumbs.db", "desktop.ini", "._.DS_Store"):
+        (deep / name).write_bytes(b"\0\5\x16\7")
+    (deep / "__MACOSX").mkdir()
+    (deep / "__MACOSX" / "b.wav").write_bytes(b"\0\5\x16\7")
+    shutil.copy(deep / "er" / "a.wav", deep / ".hidden.wav")
+    for location in ("deep", "deep/**"):
+        with warnings.catch_warnings(action="error"):
+            found = con.sql(f"SELECT audio_path FROM thano_audio('{location}')").fetchall()
+        assert ("deep/.hidden.wav",) in found  # a name that begins with a point may be that of a recording
+        assert ("deep/er/a.wav",) in found
+        assert len(found) == 2
+
+
+def test_what_is_no_librispeech_tree_is_an_error(con: thano_duckdb.Connection, folder: Path) -> None:
+    for root, sentence in (
+        ("nosuch", "there is no file or folder 'nosuch'"),
+        ("deep", "there is no LibriSpeech tree in 'deep'"),
+        ("deep/er/a.wav", "there is no LibriSpeech tree in 'deep/er/a.wav'"),
+        ("", "the LibriSpeech tree is empty"),
+    ):
+        with pytest.raises(AudioError, match=sentence):
+            con.sql(f"FROM thano_librispeech('{root}')").fetchall()
+    with pytest.raises(AudioError, match="the LibriSpeech tree is NULL"):
+        con.sql("FROM thano_librispeech(NULL)").fetchall()
 
 
 def test_a_librispeech_tree_may_have_any_name(con: thano_duckdb.Connection, folder: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 
+import duckdb
 import jiwer
 import numpy as np
 import pytest
@@ -15,10 +17,13 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
 from thano_duckdb import DialectError, ThanoError, ThanoWarning
+from thano_duckdb.dialect.statements.transcription import GROUP_COLUMNS
+from thano_duckdb.functions.evaluate import GROUP_SCORES
+from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
-    "seconds",
+    "seconds", "base_wer", "base_cer", "kept",
 ]  # fmt: skip
 COUNTS = ("substitutions", "deletions", "insertions", "words", "clips", "failed")
 BUILD = "BUILD MODEL mine USING '{base}' OPTIONS (epochs=2, batch_size=4, validation_split=0.25) AS {query}"
@@ -83,7 +88,46 @@ def test_an_unknown_base_model_is_reported_with_its_position(an4_con: thano_duck
     assert (caught.value.line, caught.value.column) == (1, 21)
 
 
+@pytest.mark.parametrize(
+    ("options", "phrase"),
+    [
+        ("patience=2", "option 'patience' compares the epochs on rows that are held out: add a validation_split"),
+        ("keep='best'", "option 'keep' compares the epochs on rows that are held out: add a validation_split"),
+        ("split_by='speaker'", "option 'split_by' says which rows are held out together: add a validation_split"),
+        ("split_by='speakr', validation_split=0.5", "Did you mean 'speaker'"),
+        ("split_by='an4', validation_split=0.5", "all 8 usable rows have the same value of split_by, or share a"),
+        ("patience=0, validation_split=0.5", "The option 'patience' must be a whole number from 1 to"),
+        ("keep='first', validation_split=0.5", "The option 'keep' must be one of 'best', 'last', not 'first'"),
+    ],
+)
+def test_options_of_validation_that_cannot_be_met_are_one_sentence(
+    an4_con: thano_duckdb.Connection, an4_model: Path, options: str, phrase: str
+) -> None:
+    query = "SELECT audio_path, text, speaker, NULL AS an4 FROM an4 WHERE id < 8"
+    with pytest.raises(ThanoError, match=phrase) as refusal:
+        an4_con.execute(f"BUILD MODEL never USING '{an4_model}' OPTIONS ({options}) AS {query}")
+    assert len(str(refusal.value).splitlines()[0]) < 400
+
+
+@pytest.mark.parametrize(
+    "who", ["id % 3", "[id % 3, NULL]", "{'is': id % 3}", "(id % 3)::VARCHAR::BLOB", "DATE '2026-01-01' + id % 3"]
+)
+def test_split_by_takes_a_column_of_any_type_and_null_is_a_value(
+    an4_con: thano_duckdb.Connection, an4_model: Path, who: str
+) -> None:
+    query = f"SELECT audio_path, text, CASE WHEN id % 3 > 0 THEN {who} END AS who FROM an4 WHERE id < 6"
+    with pytest.warns(ThanoWarning, match="^2 of 6 rows are held out, not 1 as validation_split=0.1 asks for"):
+        an4_con.execute(
+            f"BUILD MODEL mine USING '{an4_model}' "
+            f"OPTIONS (epochs=1, validation_split=.1, split_by=who, overwrite=True) AS {query}"
+        )
+
+
 # EVALUATE
+
+
+def test_the_dialect_knows_the_columns_of_a_group() -> None:
+    assert [field.name for field in GROUP_SCORES] == [*GROUP_COLUMNS]
 
 
 def test_evaluate_agrees_with_jiwer_over_predict(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
@@ -133,7 +177,10 @@ def test_evaluate_by_two_columns(an4_con: thano_duckdb.Connection, an4_model: Pa
 @pytest.mark.parametrize("name", ["wer", "clips", "scores", "src"])
 def test_the_column_of_groups_may_have_any_name(an4_con: thano_duckdb.Connection, an4_model: Path, name: str) -> None:
     rows = f"SELECT audio_path, text, id % 2 AS {name} FROM an4 WHERE id < 4"
-    found = an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (by='{name}') AS {rows}").fetchall()
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        found = an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (by='{name}') AS {rows}").fetchall()
+    expected = [f"EVALUATE gives '{name}' twice: the column of by, then the metric"] if name in GROUP_COLUMNS else []
+    assert [str(warning.message).partition(" (")[0] for warning in caught] == expected
     assert [row[0] for row in found] == [0, 1]
 
 
@@ -187,3 +234,27 @@ def test_a_misspelt_column_of_evaluate_is_reported(
 ) -> None:
     with pytest.raises(DialectError, match=f"Did you mean {phrase}"):
         an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS ({options}) AS FROM an4")
+
+
+@pytest.mark.parametrize("only_loaded", [False, True])
+@pytest.mark.parametrize("by", ["", ", by='g'"])
+def test_evaluate_counts_rows_without_a_reference_or_audio_in_one_warning_each(
+    con: thano_duckdb.Connection, small_model: Path, clips: list[Example], only_loaded: bool, by: str
+) -> None:
+    used = thano_duckdb.load(duckdb.connect()) if only_loaded else con
+    clip = str(clips[0].audio)
+    rows = f"(1, '{clip}', 'a'), (1, '{clip}', NULL), (2, '{clip}', NULL), (2, NULL, 'a'), (2, NULL, NULL)"
+    used.execute(f"CREATE TABLE mixed AS FROM (VALUES {rows}) AS v(g, audio_path, text)")
+    if only_loaded:
+        query = f"SELECT * FROM thano_evaluate('{small_model}', 'mixed')"
+    else:
+        query = f"EVALUATE USING '{small_model}' OPTIONS (device='cpu'{by}) AS FROM mixed"
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        used.execute(query).fetchall()
+    assert [str(warning.message) for warning in caught] == [
+        "3 rows have no reference text (NULL) and did not count.",
+        "1 row has no audio (NULL) and counted as failed.",
+    ]
+    used.execute("DELETE FROM mixed WHERE text IS NULL OR audio_path IS NULL")
+    with warnings.catch_warnings(action="error"):
+        used.execute(query).fetchall()

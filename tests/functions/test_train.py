@@ -15,7 +15,7 @@ from thano_duckdb.training.training_options import Example
 
 COLUMNS = (
     "model", "version", "epoch", "train_loss", "eval_loss", "wer", "cer", "learning_rate", "audio_hours", "skipped",
-    "seconds",
+    "seconds", "base_wer", "base_cer", "kept",
 )  # fmt: skip
 
 
@@ -104,3 +104,13 @@ def test_one_warning_reports_all_skipped_rows(raw: duckdb.DuckDBPyConnection, sm
         (row,) = build(raw, small_model, epochs=1).fetchall()
     assert len(caught) == 1
     assert row[COLUMNS.index("skipped")] == 2
+
+
+def test_a_group_keeps_its_rows_on_one_side(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
+    rows = "list({'audio': audio_path, 'text': words, 'group': rowid // 3})"
+    call = f"SELECT unnest(thano_build('mine', ?, ?, {rows}), recursive := true) FROM rows"
+    options = {"device": "cpu", "epochs": 1}
+    with pytest.raises(duckdb.Error, match="option 'split_by' says which rows are held out together: add a validation"):
+        raw.execute(call, [str(small_model), json.dumps(options)])
+    with pytest.warns(ThanoWarning, match="3 of 6 rows are held out, not 1 as"):
+        raw.execute(call, [str(small_model), json.dumps({**options, "validation_split": 0.1})])

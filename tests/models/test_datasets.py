@@ -1,4 +1,4 @@
-"""The tutorial's data set, and how GET copies it without harming existing files."""
+"""The data sets of the tutorial and of the lesson on telephones, and how GET copies them without harming files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from thano_duckdb.models.bundled import dataset_folder
 
 SHIPPED = dataset_folder("librispeech_data")
 FOLDER = Path("tutorial_data/librispeech_data")
+TELEPHONE_FOLDER = Path("tutorial_data/telephone_data")
 GET = "GET THANOSQL DATASET librispeech_data"
 
 
@@ -68,10 +69,29 @@ def test_get_copies_the_clips_to_the_paths_in_the_tables(con: thano_duckdb.Conne
     assert [info["error"] for (info,) in infos] == [None] * 20
 
 
-def test_list_shows_the_data_set(con: thano_duckdb.Connection) -> None:
+def test_list_shows_the_data_sets(con: thano_duckdb.Connection) -> None:
     assert con.sql("SELECT name, data_type, path FROM (LIST THANOSQL DATASET)").fetchall() == [
-        ("librispeech_data", "audio", str(FOLDER))
+        ("librispeech_data", "audio", str(FOLDER)),
+        ("telephone_data", "audio", str(TELEPHONE_FOLDER)),
     ]
+
+
+def test_the_telephone_clips_are_the_tutorials_as_a_mobile_phone_transmits_them(
+    con: thano_duckdb.Connection, here: Path
+) -> None:
+    con.execute("GET THANOSQL DATASET telephone_data")
+    shipped = dataset_folder("telephone_data")
+    assert content(here / TELEPHONE_FOLDER) == content(shipped)
+    assert sum(path.stat().st_size for path in shipped.iterdir()) <= 500_000
+    for part in ("train", "test"):
+        with (shipped / f"telephone_{part}.csv").open(encoding="utf-8", newline="") as file:
+            clips = list(csv.DictReader(file))
+        assert [clip["text"] for clip in clips] == [row["text"] for row in rows(f"librispeech_{part}.csv")]
+        for clip in clips:
+            info = soundfile.info(here / clip["audio_path"])
+            of_tutorial = soundfile.info(SHIPPED / f"{Path(clip['audio_path']).stem}.flac")
+            assert (info.samplerate, info.subtype) == (8_000, "GSM610")
+            assert info.duration == pytest.approx(of_tutorial.duration, abs=0.09)  # blocks of 40 ms
 
 
 def test_existing_files_of_the_same_content_are_left_alone(con: thano_duckdb.Connection, here: Path) -> None:

@@ -15,11 +15,24 @@ def test_the_bar_shows_epoch_step_loss_speed_and_time_left(capsys: pytest.Captur
     bar = TrainingBar(shown=True)
     bar.expect_clips(2)
     bar.count_clips(2)
+    bar.expect_clips(3, "evaluating the base")
+    bar.count_clips(1)
     bar.note(METRICS)
     bar.show(PROGRESS)
     bar.close()
     drawn = capsys.readouterr().err
-    for part in ("reading", "0/2", "epoch 2/3", "17/30", "loss 1.234", "WER 0.456", "42 x real time", "01:23 left"):
+    assert "evaluating the base" in drawn
+    for part in (
+        "reading",
+        "0/2",
+        "0/3",
+        "epoch 2/3",
+        "17/30",
+        "loss 1.234",
+        "WER 0.456",
+        "42 x real time",
+        "01:23 left",
+    ):
         assert part in drawn
 
 

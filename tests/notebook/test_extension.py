@@ -15,6 +15,7 @@ from sql.connection import ConnectionManager
 
 import thano_duckdb
 from tests.notebook.conftest import Notebook
+from thano_duckdb import ThanoError
 
 OURS = "LIST THANOSQL MODEL"
 
@@ -125,6 +126,81 @@ def test_unloading_restores_what_loading_changed(
     assert warnings.showwarning is show
 
 
-def test_reloading_works(notebook: Notebook) -> None:
+def test_reloading_keeps_the_connection_and_its_tables(notebook: Notebook) -> None:
+    con = notebook.variables["thano"]
+    notebook.run("%sql CREATE TEMP TABLE t AS SELECT 1 AS i")
+    for _ in range(2):
+        notebook.run("%reload_ext thano_duckdb")
+        assert notebook.variables["thano"] is con
+        assert list(notebook.run("%sql FROM t")) == [(1,)]
+        assert len(notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+def test_reloading_keeps_which_connection_is_current(notebook: Notebook) -> None:
+    notebook.run("%sql CREATE TEMP TABLE t AS SELECT 1 AS i\n%sql :memory: --alias other")
+    notebook.run("%sql CREATE TABLE here AS SELECT 2 AS i")
     notebook.run("%reload_ext thano_duckdb")
-    assert len(notebook.run(f"%%sql\n{OURS}")) > 0
+    assert list(notebook.run("%sql FROM here")) == [(2,)]
+    assert list(notebook.run("%%sql thano\nFROM t")) == [(1,)]
+
+
+@pytest.mark.parametrize("close", ["%sql --close thano", "thano.close()"])
+def test_reloading_replaces_a_closed_connection(notebook: Notebook, close: str) -> None:
+    notebook.run(close)
+    notebook.run("%reload_ext thano_duckdb")
+    assert notebook.run("%sql SELECT 1").dict() == {"1": (1,)}
+    assert notebook.run("thano.sql('SELECT 2').fetchall()") == [(2,)]
+
+
+def test_unloading_closes_the_connection_when_the_cell_ends(notebook: Notebook) -> None:
+    con = notebook.variables["thano"]
+    notebook.run("%unload_ext thano_duckdb")
+    with pytest.raises(duckdb.ConnectionException):
+        con.sql("SELECT 1")
+
+
+def test_unloading_leaves_what_the_user_called_thano(bare_notebook: Notebook) -> None:
+    bare_notebook.run("thano = 'mine'\n%load_ext thano_duckdb")
+    bare_notebook.run("%unload_ext thano_duckdb")
+    assert bare_notebook.variables["thano"] == "mine"
+
+
+@pytest.mark.parametrize("cell", ["%sql SELECT 1", "%%sql\nSELECT 1", "%sql LIST MODEL", "%sql x << SELECT 1"])
+@pytest.mark.parametrize("others", ["", "%sql :memory: --alias other\n%sql thano"])
+def test_after_the_current_connection_is_closed_a_cell_says_how_to_open_one(
+    notebook: Notebook, cell: str, others: str
+) -> None:
+    notebook.run(f"{others}\n%sql --close thano")
+    ran = notebook.try_to(cell)
+    (line,) = ran.stderr.strip().splitlines()
+    assert line.startswith("UsageError: No active connection: ")
+    assert ("%sql other" in line) is bool(others)
+    notebook.run("%sql other" if others else "%sql duckdb://")
+    notebook.run(cell)
+
+
+def test_a_connection_of_jupysqls_that_was_closed_does_not_stay_the_current_one(bare_notebook: Notebook) -> None:
+    bare_notebook.run("import duckdb\ncc = duckdb.connect()\n%load_ext sql\n%sql cc --alias cc\n%sql --close cc")
+    bare_notebook.run("%load_ext thano_duckdb")
+    assert len(bare_notebook.run(f"%%sql\n{OURS}")) > 0
+
+
+def test_current_connection_says_which_other_database_is_current(notebook: Notebook) -> None:
+    notebook.run("%sql sqlite://")
+    with pytest.raises(ThanoError, match=r"current connection is sqlite: switch to DuckDB first, with %sql thano$"):
+        thano_duckdb.current_connection()
+    notebook.run("%sql sqlite:// --alias lite")
+    with pytest.raises(ThanoError, match="is 'lite': "):
+        thano_duckdb.current_connection()
+    notebook.run("%sql --close thano")
+    with pytest.raises(ThanoError, match="with %sql duckdb://"):
+        thano_duckdb.current_connection()
+    notebook.run("%sql --close lite")
+    with pytest.raises(ThanoError, match="No active connection"):
+        thano_duckdb.current_connection()
+
+
+def test_current_connection_takes_one_that_jupysql_had(bare_notebook: Notebook) -> None:
+    bare_notebook.run("import duckdb\ncon = duckdb.connect()\n%load_ext sql\n%sql con --alias con")
+    bare_notebook.run("%load_ext thano_duckdb")
+    assert thano_duckdb.current_connection().raw is bare_notebook.variables["con"]

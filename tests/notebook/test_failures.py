@@ -35,6 +35,29 @@ def test_an_error_is_one_line_with_its_location(notebook: Notebook, cell: str, m
     assert notebook.run("%sql SELECT 42").dict() == {"42": (42,)}  # the connection still works
 
 
+@pytest.mark.parametrize("magic", ["%sql ", "%%sql\n", "%%thanosql\n"])
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("PREDICT USNG m AS SELECT 1", "Did you mean PREDICT USING?"),
+        ("PREDICT m AS SELECT 1", "USING is missing: write PREDICT USING model"),
+        ("PREDCT USING m AS SELECT 1", "Did you mean PREDICT USING?"),
+        ("EVALUATE m AS SELECT 1", "USING is missing: write EVALUATE USING model"),
+        ("SHOW MODELS", "LIST MODEL shows your models"),
+        ("DESCRIBE MODEL m", "LIST MODEL shows your models"),
+        ("LIST MODLES", "Did you mean LIST MODEL"),
+        ("COPY t FROM 'rec'", "For a folder of audio write COPY t OPTIONS"),
+    ],
+)
+def test_a_misspelt_statement_gets_the_same_help_as_in_python(
+    notebook: Notebook, magic: str, statement: str, sentence: str
+) -> None:
+    ran = notebook.try_to(magic + statement)
+    (line,) = ran.stderr.strip().splitlines()
+    assert sentence in line
+    assert line.count(sentence) == 1
+
+
 def test_the_location_is_that_of_the_statement_that_failed(notebook: Notebook) -> None:
     ran = notebook.try_to("%%sql\nSELECT 1 AS a;\nSELECT b FROM (SELECT 1 AS a);\n")
     assert "line 3, column 8 of the cell" in ran.stderr

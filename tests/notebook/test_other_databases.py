@@ -238,7 +238,7 @@ def test_the_current_connection_is_available_in_python(notebook: Notebook, name:
 
 def test_there_is_no_current_connection_on_another_database(notebook: Notebook) -> None:
     notebook.run("%sql sqlite://")
-    with pytest.raises(thano_duckdb.ThanoError, match="no connection to DuckDB"):
+    with pytest.raises(thano_duckdb.ThanoError, match="the current connection is sqlite"):
         thano_duckdb.current_connection()
 
 

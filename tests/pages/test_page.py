@@ -40,7 +40,7 @@ def test_clips_that_fail_show_the_reason(con: thano_duckdb.Connection) -> None:
     table = printed(con, "SELECT * FROM (VALUES ('/no/such.wav'), (NULL)) t(audio_path)")
     found = Markup(player_table(table, audio_col="audio_path", may_read=lambda _: True).html)
     assert found.sounds == []
-    assert "No such file: /no/such.wav." in found.text
+    assert "No such file: '/no/such.wav'." in found.text
 
 
 def test_rows_beyond_the_limit_are_counted(con: thano_duckdb.Connection) -> None:
@@ -111,6 +111,18 @@ def test_each_held_out_metric_has_a_line() -> None:
     text = Markup(html).text
     assert all(name in text for name in ("training", "held out", "WER", "CER", "epoch"))
     assert curve(epochs(3)).html.count("<svg") == 1
+
+
+def test_the_published_epoch_is_marked_and_compared_with_the_base() -> None:
+    rows = epochs(3, eval_loss=1.5, wer=0.4, cer=0.1, base_wer=0.625, kept=False)
+    assert "thano-kept" not in [a.get("class") for _, a in Markup(curve(rows).html).elements]
+    rows[1]["kept"] = True
+    page = curve(rows)
+    marks = [a["d"] for _, a in Markup(page.html).elements if a.get("class") == "thano-kept"]
+    x = dots(page.html)[1][0]
+    assert marks == [f"M{x} 40V216"] * 2
+    assert repr(page) == ("3 epochs, training loss 0.667, epoch 2 of 3 is published: WER 0.400, of the base 0.625")
+    assert "Epoch 2 of 3 is published: WER 0.400, of the base 0.625." in Markup(page.html).text
 
 
 def test_a_single_epoch_is_a_table_and_its_model_name_inert() -> None:

@@ -20,6 +20,7 @@ def test_losses_and_error_rates_are_plotted(an4_con: thano_duckdb.Connection, an
             f"BUILD MODEL mine USING '{an4_model}' OPTIONS (epochs=2, validation_split=0.25) AS SELECT * FROM rows"
         )
         epochs = con.sql("SELECT epoch, train_loss, eval_loss, wer, cer FROM thano_training('mine')").fetchall()
+        ((kept,),) = con.sql("SELECT epoch FROM thano_training('mine') WHERE kept").fetchall()
         figure = thano_duckdb.plot_training(con, "mine", tmp_path / "curve.png")
         con.execute(f"UPLOAD MODEL other FROM '{an4_model}'")
         with pytest.raises(ModelError, match="other"):
@@ -29,6 +30,9 @@ def test_losses_and_error_rates_are_plotted(an4_con: thano_duckdb.Connection, an
     drawn = {
         line.get_label(): np.asarray(line.get_ydata()).tolist() for axes in figure.axes for line in axes.get_lines()
     }
+    assert drawn.pop("published") == [0, 1]  # from the bottom to the top
+    marks = [line for axes in figure.axes for line in axes.get_lines() if line.get_label() == "published"]
+    assert [np.asarray(mark.get_xdata()).tolist() for mark in marks] == [[kept, kept]] * 2
     names = ["training", "held out", "WER", "CER"]
     assert [axes.get_title() for axes in figure.axes] == ["CTC loss per label", "held-out error rate"]
     assert drawn == {name: [epoch[column] for epoch in epochs] for column, name in enumerate(names, start=1)}

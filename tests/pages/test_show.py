@@ -148,7 +148,7 @@ def test_totals_cover_all_rows_though_few_are_shown() -> None:
 
 def test_a_failed_clip_shows_its_reason_and_its_reference() -> None:
     text = Markup(thano_duckdb.show([{"audio_path": "/no.wav", "predicted": None, "text": "HELLO"}]).html).text
-    assert "No such file: /no.wav." in text
+    assert "No such file: '/no.wav'." in text
     assert "reference: HELLO" in text
 
 
@@ -208,7 +208,7 @@ def test_columns_can_be_named() -> None:
         ([row("A", "A")], {"hypothesis": "predictd"}, "no column 'predictd'.*Did you mean 'predicted'"),
         ([row("A", "A", n=1)], {"reference": "n"}, "the column 'n' cannot be reference="),
         ([row("A", "A")], {"max_rows": 0}, "max_rows must be 1 or more"),
-        (3, {}, "a int holds no rows to show"),
+        (3, {}, "this int holds no rows to show"),
         ([row("A", "A", n=1), row("A", "A", n="x")], {}, "cannot be read as a table"),
     ],
 )

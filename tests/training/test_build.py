@@ -66,12 +66,12 @@ def test_the_loss_falls_by_half_over_thirty_epochs(tmp_path: Path, small_model: 
 
 
 def make_loss_nan(monkeypatch: pytest.MonkeyPatch, nan_step: int) -> None:
-    """Make the loss of one step NaN."""
+    """Make the loss of one training step NaN."""
     run, steps = CtcNetwork.run, itertools.count()
 
     def run_with_nan(self: CtcNetwork, *args: Any) -> Any:
         output = run(self, *args)
-        if next(steps) == nan_step:
+        if self.module.training and next(steps) == nan_step:
             output.loss = output.loss * float("nan")
         return output
 

@@ -17,7 +17,7 @@ from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.loader import IGNORED_LABEL, PAD_TO_SAMPLES, Batch, BatchLoader, padded_length
 from thano_duckdb.training.network import load_network
 from thano_duckdb.training.training_options import Example, TrainingOptions
-from thano_duckdb.training.validation import FixedBatches, evaluate
+from thano_duckdb.training.validation import FixedBatches, Validation
 
 if TYPE_CHECKING:
     from tests.conftest import Utterance as Clip
@@ -77,10 +77,9 @@ def test_a_clip_is_never_sped_up_beyond_what_its_text_needs(small_model: Path, c
 def test_held_out_rows_get_the_error_rates_of_the_engines_transcripts(an4_model: Path, an4_test: list[Clip]) -> None:
     network, store = load_network(an4_model, TrainingOptions()), AudioStore()
     rows = utterances([Example(each.audio_path, each.text) for each in an4_test[::13]], network, store)
-    order = [[0, 3, 4], [1], [2, *range(5, len(rows))]]
-    loader = BatchLoader(rows, FixedBatches(order), network, store, seed=None, monitor=MONITOR)
+    validation = Validation(rows, network, store, max_clips=3, max_batch_samples=10**6, monitor=MONITOR)
     network.module.train()
-    evaluation = evaluate(network, loader, order, rows, call=network.module, to_device=lambda batch: batch)
+    evaluation = validation.evaluate(network.module, lambda batch: batch)
     assert network.module.training
 
     engine = load_engine(an4_model, device="cpu")

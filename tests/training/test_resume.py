@@ -135,10 +135,10 @@ def _assert_same(result: BuildResult, expected: BuildResult) -> None:
 def test_a_checkpoint_that_cannot_be_written_loses_only_its_epoch(
     tmp_path: Path, small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_from_the_second_epoch(self: BuildFolder, written: Path, epoch: int) -> None:
+    def full_from_the_second_epoch(self: BuildFolder, written: Path, epoch: int, *, keep: int) -> None:
         if epoch > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        commit(self, written, epoch)
+        commit(self, written, epoch, keep=keep)
 
     commit = BuildFolder.commit
     options = TrainingOptions(epochs=2)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import fsspec
+from aiohttp.http_exceptions import HttpProcessingError
 from fsspec.asyn import get_loop
 from fsspec.config import conf
 
@@ -21,7 +24,7 @@ from .redirects import Trail, followed, new_session
 
 _CHUNK_BYTES = 1 << 18
 _EXPANDED_BYTES = 1 << 20
-MAX_REDIRECTS = 10
+_NOT_FOLLOWED = "The server redirects to another URL, which is not followed."
 
 
 def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> None:
@@ -47,9 +50,13 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
         try:
             async with asyncio.timeout(limits.timeout_s) as deadline:
                 session = await filesystem.set_session()
-                request = {"max_redirects": MAX_REDIRECTS, **filesystem.kwargs}
+                request = {"max_redirects": limits.max_redirects, **filesystem.kwargs}
+                if not limits.max_redirects:  # aiohttp takes 0 for no limit
+                    request["allow_redirects"] = False
                 request["headers"] = {"Accept-Encoding": "identity", **request.get("headers", {})}
                 async with session.get(filesystem.encode_url(url), **request) as response:
+                    if 300 <= response.status < 400:
+                        raise UnreadableAudioError(_NOT_FOLLOWED)
                     response.raise_for_status()
                     await _write_body(response, into, limits)
         except TimeoutError as error:
@@ -62,7 +69,7 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
                 f"{timeouts.READ_S} s after it."
             ) from error
         except (aiohttp.ClientError, zlib.error, ValueError) as error:
-            raise UnreadableAudioError(_reason(error, trail, into)) from error
+            raise UnreadableAudioError(_reason(error, trail, into, limits)) from error
 
 
 async def _write_body(response: Any, into: LimitedFile, limits: ReadLimits) -> None:
@@ -92,10 +99,19 @@ def _expander(encoding: str, into: LimitedFile) -> Callable[[bytes], None]:
 
             return expand
         case other:
-            raise UnreadableAudioError(f"The server sent it compressed as {other[:40]!r}, which was not asked for.")
+            name = repr(other) if re.fullmatch(r"[\w.,; -]{1,40}", other, re.ASCII) else "something"
+            raise UnreadableAudioError(f"The server sent it compressed as {name}, which was not asked for.")
 
 
-def _reason(error: Exception, trail: Trail, into: LimitedFile) -> str:
+def _meaning(status: int) -> str:
+    """What a status means by the standard, not by the server, which may send anything."""
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimits) -> str:
     """One sentence for what went wrong."""
     if trail.refused is not None:
         return (
@@ -104,12 +120,15 @@ def _reason(error: Exception, trail: Trail, into: LimitedFile) -> str:
         )
     match error:
         case aiohttp.TooManyRedirects():
-            return f"The server redirects more than {MAX_REDIRECTS} times."
+            return f"The server redirects more than {limits.max_redirects} times."
         case aiohttp.ClientResponseError(status=404):
             return "HTTP 404: there is nothing at this address."
+        case aiohttp.ClientResponseError() if isinstance(error.__cause__, HttpProcessingError):
+            return "It cannot be fetched: what the server answers is not valid HTTP."  # aiohttp calls this a 400
         case aiohttp.ClientResponseError():
-            meaning = f" {error.message[:100]}" if error.message else ""
-            return f"HTTP {error.status}{meaning}: the server did not send the file."
+            return f"HTTP {error.status}{_meaning(error.status)}: the server did not send the file."
+        case aiohttp.ServerDisconnectedError():  # its text may be the beginning of an answer
+            return "It cannot be fetched: the server closed the connection before it answered."
         case aiohttp.InvalidUrlRedirectClientError():
             return "The server redirects to something that is not a URL."
         case aiohttp.NonHttpUrlRedirectClientError():

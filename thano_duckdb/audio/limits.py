@@ -24,11 +24,13 @@ class ReadLimits:
         max_bytes: size of its file, BLOB or download, also after a compressed transfer is expanded.
         max_duration_s: seconds of audio that are decoded.
         timeout_s: seconds that a clip at a URL may take to arrive, in all.
+        max_redirects: how often a web server may redirect; no option sets it.
     """
 
     max_bytes: int | None = _default("max_bytes")
     max_duration_s: float | None = _default("max_duration")
     timeout_s: float | None = _default("timeout")
+    max_redirects: int = 10
 
     def changed(self, options: Mapping[str, Any]) -> ReadLimits:
         """These limits, but for those that the options `max_bytes`, `max_duration` and `timeout` set.
@@ -40,6 +42,7 @@ class ReadLimits:
             options.get("max_bytes", self.max_bytes),
             options.get("max_duration", self.max_duration_s),
             options.get("timeout", self.timeout_s),
+            self.max_redirects,
         )
 
     def check_bytes(self, n_bytes: int) -> None:

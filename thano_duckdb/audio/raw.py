@@ -132,9 +132,9 @@ def _open_regular_file(clip: Clip) -> int:
         # O_NONBLOCK has no effect on a regular file; opening a pipe that replaced it a moment ago does not hang.
         return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreadableAudioError(f"No such file: {shown}.") from error
+        raise UnreadableAudioError(f"No such file: '{shown}'.") from error
     except PermissionError as error:
-        raise UnreadableAudioError(f"No permission to read {shown}.") from error
+        raise UnreadableAudioError(f"No permission to read '{shown}'.") from error
     except OSError as error:
         raise UnreadableAudioError(f"{shown} cannot be read: {error.strerror}.") from error
     except ValueError as error:  # "embedded null byte", or a character that no file name can hold

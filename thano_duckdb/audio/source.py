@@ -53,20 +53,28 @@ class Clip:
 
     @property
     def path(self) -> Path:
-        """The absolute local path of a clip that is neither a URL nor a BLOB; `~` and `file://` are resolved."""
+        """The absolute local path of a clip that is neither a URL nor a BLOB; `~`, `file://` and `..` are resolved."""
         return Path(self._absolute_path())
 
-    def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
+    @property
+    def written_path(self) -> str:
+        """The local path as it is written, but for `~` and `file://`: with its `..`, and relative if it is."""
         if file_url := _FILE_URL.match(self.location):
-            return os.path.abspath(unquote(self.location[file_url.end() :]))
-        return os.path.abspath(os.path.expanduser(self.location))
+            return unquote(self.location[file_url.end() :])
+        return os.path.expanduser(self.location)
+
+    def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
+        path = self.written_path
+        # After a link, `..` is the parent of the folder that the link leads to, as for the operating system.
+        return os.path.realpath(path) if ".." in path else os.path.abspath(path)
 
     def content_key(self) -> tuple[object, ...] | None:
         """What distinguishes the content of this clip from that of every other, without reading its file.
 
         Returns:
-            (absolute path, size in bytes, modification time in ns) or (BLAKE2b hash of the BLOB,), followed by channel,
-            start and stop; None where nothing is known before reading: a URL, a missing file.
+            (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
+            of the BLOB,), followed by channel, start and stop; None where nothing is known before reading: a URL, a
+            missing file. Tools that copy the modification time with a file cannot set the change time.
         """
         selected = (self.channel, self.start_s, self.stop_s)
         if self.data is not None:
@@ -78,4 +86,5 @@ class Clip:
             status = os.stat(path)
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
-        return (path, status.st_size, status.st_mtime_ns, *selected)
+        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+        return (path, *version, *selected)

@@ -21,6 +21,8 @@ from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError, ThanoWarning
 from thano_duckdb.models.bundled import dataset_folder
 
+from .training_line import training_line
+
 DATABASE = "tutorial.duckdb"
 MODELS = f"{DATABASE}.models"
 """The folder in which a connection to the database file looks for models by default, too."""
@@ -122,4 +124,6 @@ def _run(connection: Connection, statements: Iterable[str]) -> None:
             relation = connection.sql(statement)
             if relation is not None and relation.columns != ["Count"]:
                 relation.show(max_width=MAX_WIDTH_CHARS)
+                if line := training_line(connection, statement, relation):
+                    print(line)
                 sys.stdout.flush()

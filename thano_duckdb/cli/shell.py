@@ -3,29 +3,34 @@
 `thano_duckdb demo` runs the tutorial.
 
 Exit codes: 0 all statements ran; 1 one failed, and those after it were not run; 2 the command line is wrong;
-130 Ctrl-C.
+130 Ctrl-C; 141 whoever reads its output (`| head`) has closed it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 
 from thano_duckdb import __version__, connect
 from thano_duckdb.caller import warnings_on_one_line
-from thano_duckdb.connection import Connection
+from thano_duckdb.connection import TRANSCRIPTS_KEPT, Connection
 from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
+from thano_duckdb.startup import main_begins
 
 from . import demo
+from .training_line import training_line
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
 DEMO = "demo"
@@ -42,6 +47,24 @@ COPY table OPTIONS () FROM 'folder'         the clips of a folder as a table
 .quit, .exit, quit, exit                    leave
 All of DuckDB's SQL works as well."""
 _JOINED_WORD = re.compile(r"-[A-Za-z]\w+")
+_COMMAND_LINE = re.compile(r"^[ \t]*(?P<command>\.[a-z].*?|exit|quit)[; \t\r]*$", re.IGNORECASE | re.MULTILINE)
+_COPY_TO_STDOUT = re.compile(r"\bTO\s+'(/dev/stdout|/dev/fd/1|/proc/self/fd/1)'", re.IGNORECASE)
+INTERRUPTED, OUTPUT_CLOSED = 130, 141
+"""Exit codes, as of a program that the signals SIGINT and SIGPIPE ended."""
+
+
+def run() -> NoReturn:
+    """The program: `main`, and the end of the process.
+
+    After Ctrl-C it ends at once: a model that is still being loaded is not waited for.
+    """
+    code = main()
+    if code == INTERRUPTED:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = list(sys.argv[1:] if argv is None else argv)
+    main_begins()
     with warnings_on_one_line("Warning"):
         try:
             if given[:1] == [DEMO]:
@@ -62,9 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             with connect(arguments.database, model_home=arguments.model_home, device=arguments.device) as connection:
                 return _run(connection, arguments.scripts or [])
         except KeyboardInterrupt as interrupt:
-            print(_interrupt_message(interrupt), file=sys.stderr)
-            return 130
+            message = _interrupt_message(interrupt)
+            print("Interrupted." if message == TRANSCRIPTS_KEPT else message, file=sys.stderr)
+            return INTERRUPTED
         except (duckdb.Error, OSError, ThanoError) as error:
+            if _is_closed_pipe(error):
+                with contextlib.suppress(OSError):  # what is left to write goes nowhere
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return OUTPUT_CLOSED
             print(_message(error), file=sys.stderr)
             return 1
 
@@ -110,7 +139,9 @@ def _device(text: str) -> str:
 def _run(connection: Connection, scripts: Sequence[str | Path]) -> int:
     if scripts:
         for script in scripts:
-            _run_script(connection, script.read_text(encoding="utf-8") if isinstance(script, Path) else script)
+            text = script.read_text(encoding="utf-8") if isinstance(script, Path) else script
+            if not _run_script(connection, text):
+                break
         return 0
     if not sys.stdin.isatty():
         _run_script(connection, sys.stdin.read())
@@ -119,19 +150,80 @@ def _run(connection: Connection, scripts: Sequence[str | Path]) -> int:
     return 0
 
 
-def _run_script(connection: Connection, text: str) -> None:
+def _run_script(connection: Connection, text: str) -> bool:
+    """Run statements and commands; False where one of them leaves the shell."""
+    for statement, start in _statements(text):
+        if _COMMAND_LINE.fullmatch(statement):
+            if not _run_command(connection, statement):
+                return False
+        else:
+            # Blank lines in front keep the line numbers of messages those of the whole script.
+            _print_result(connection, "\n" * text.count("\n", 0, start) + statement)
+        sys.stdout.flush()  # a COPY to /dev/stdout writes past Python's buffer
+    return True
+
+
+def _statements(text: str) -> Iterator[tuple[str, int]]:
+    """The statements and the commands of a script, each with its offset.
+
+    A command is a line by itself, between two statements: within one, `exit` may be the name of a column.
+    """
+    start = 0
+    for line in _COMMAND_LINE.finditer(text):
+        before = text[start : line.start()]
+        if split_statements(f"{before}{line['command']}")[-1:] == [line["command"]]:
+            yield from _offsets(before, start)
+            yield line["command"], line.start("command")
+            start = line.end()
+    yield from _offsets(text[start:], start)
+
+
+def _offsets(text: str, offset: int) -> Iterator[tuple[str, int]]:
     start = 0
     for statement in split_statements(text):
         start = text.index(statement, start)
-        # Blank lines in front keep the line numbers of messages those of the whole script.
-        _print_result(connection, "\n" * text.count("\n", 0, start) + statement)
+        yield statement, offset + start
         start += len(statement)
+
+
+def _run_command(connection: Connection, command: str) -> bool:
+    """Run a command of the shell; False where it leaves the shell.
+
+    Raises:
+        ThanoError: there is no such command.
+    """
+    match command.lower():
+        case ".quit" | ".exit" | "quit" | "exit":
+            return False
+        case ".help":
+            print(HELP)
+        case ".tables":
+            for (name,) in connection.sql("SHOW TABLES").fetchall():
+                print(name)
+        case _:
+            raise ThanoError(f"there is no command {command}; .help shows those there are")
+    return True
 
 
 def _print_result(connection: Connection, statement: str) -> None:
     relation = connection.sql(statement)
-    if relation is not None and relation.columns != ["Success"]:
-        relation.show()
+    if relation is None or relation.columns == ["Success"]:
+        return
+    if relation.columns == ["Count"]:
+        is_query = connection.extract_statements(statement)[-1].type == duckdb.StatementType.SELECT
+        # CREATE and the like count nothing; a COPY to standard output would have the count below its rows.
+        if not is_query and (len(relation) == 0 or _COPY_TO_STDOUT.search(statement)):
+            return
+    relation.show()
+    if line := training_line(connection, statement, relation):
+        print(line)
+
+
+def _is_closed_pipe(error: Exception) -> bool:
+    """Whether nobody reads standard output any more, in Python's words or DuckDB's."""
+    if isinstance(error, duckdb.IOException):
+        return os.strerror(errno.EPIPE) in str(error)
+    return isinstance(error, BrokenPipeError)
 
 
 def _read_from_terminal(connection: Connection) -> None:
@@ -141,17 +233,8 @@ def _read_from_terminal(connection: Connection) -> None:
     print(BANNER)
     while (text := _read_statements()) is not None:
         try:
-            match text.rstrip("; \t\n").lower():
-                case ".quit" | ".exit" | "quit" | "exit":
-                    return
-                case ".help":
-                    print(HELP)
-                case ".tables":
-                    print("\n".join(name for (name,) in connection.sql("SHOW TABLES").fetchall()))
-                case command if command.startswith("."):
-                    print(f"Error: there is no command {command}; .help shows those there are", file=sys.stderr)
-                case _:
-                    _run_script(connection, text)
+            if not _run_script(connection, text):
+                return
         except KeyboardInterrupt as interrupt:
             print(_interrupt_message(interrupt), file=sys.stderr)
         except (duckdb.Error, OSError, ThanoError) as error:

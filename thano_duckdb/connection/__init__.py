@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .connection import Connection
+from .interrupts import delayed_interrupts
+from .running_statement import TRANSCRIPTS_KEPT
 from .session import Settings
 
-__all__ = ["Connection", "Settings"]
+__all__ = ["TRANSCRIPTS_KEPT", "Connection", "Settings", "delayed_interrupts"]

@@ -2,24 +2,36 @@
 
 `enable_external_access`, `disabled_filesystems`, `allowed_directories` and `allowed_paths` are settings of the whole
 database. DuckDB itself is asked about each path: its `glob` refuses what `read_blob` would refuse, in the same way
-whether the file exists or not, and follows symbolic links and `..` as its readers do. Every name in these queries is
-qualified with `system.main`, where nobody can create anything, so no macro can answer in DuckDB's place.
+whether the file exists or not. It is asked twice, because it resolves `..` in the text before it follows links, while
+the operating system follows a link first: for the path as DuckDB reads it, and for the file that it leads to. Every
+name in these queries is qualified with `system.main`, where nobody can create anything, so no macro can answer in
+DuckDB's place.
+
+URLs are compared with the settings here: DuckDB needs an extension for most of them, takes `HTTP://` for a local path,
+and does not decode `%2e%2e`, which a client does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.dialect.quoting import literal
 
 _SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
+_LISTED = "SELECT system.main.current_setting('allowed_directories'), system.main.current_setting('allowed_paths')"
+_PRINTABLE_URL = re.compile(r"[^:/]+://[^\s\\\x00-\x20\x7f-\x9f]+")
 _ANY_FILE = "a file that need not exist"
 
 
@@ -64,9 +76,9 @@ class Access:
         if self.is_unrestricted:
             return True
         if Clip.of(location).is_url:
-            return self._is_external or self._is_open(location)
+            return self._is_external or self._is_listed(location)
         try:
-            return self._is_open(str(Clip.of(location).path))
+            return self._is_path_open(Clip.of(location).written_path)
         except ValueError:  # no path: a NUL in it
             return False
 
@@ -74,11 +86,41 @@ class Access:
         """Whether the files of a folder may be read and written, whether it exists or not."""
         if self.is_unrestricted:
             return True
-        if not self._is_open(str(folder / _ANY_FILE)):
+        try:
+            if not self._is_path_open(str(folder / _ANY_FILE)):
+                return False
+            with contextlib.suppress(OSError):
+                return all(self._is_path_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
+        except ValueError:
             return False
-        with contextlib.suppress(OSError):
-            return all(self._is_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
         return True
+
+    def allows_name(self, path: str) -> bool:
+        """Whether the name of a local file, which need not exist, may be known: it lies in a folder that may be read.
+
+        The file itself may be a link to somewhere else.
+        """
+        return self.is_unrestricted or self._is_open(os.path.join(os.path.realpath(os.path.dirname(path)), _ANY_FILE))
+
+    def limited(self, limits: ReadLimits) -> ReadLimits:
+        """`limits`, without redirects where only some URLs are allowed: a server could lead to any other."""
+        return limits if self._is_external else replace(limits, max_redirects=0)
+
+    def _is_listed(self, url: str) -> bool:
+        """Whether a URL is one of `allowed_paths`, or lies within one of `allowed_directories`."""
+        url = _normalized(url)
+        folders, files = self._listed_urls
+        return bool(url) and (url in files or url.startswith(folders))
+
+    @cached_property
+    def _listed_urls(self) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The URLs of `allowed_directories`, each with a `/` at its end, and those of `allowed_paths`."""
+        folders, files = self._ask(_LISTED)[0]
+        return tuple(filter(None, map(_normalized, folders))), frozenset(filter(None, map(_normalized, files)))
+
+    def _is_path_open(self, path: str) -> bool:
+        """Whether DuckDB would open a local file, and the file that its links lead to."""
+        return all(self._is_open(each) for each in {os.path.abspath(path), os.path.realpath(path)})
 
     def _is_open(self, location: str) -> bool:
         """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""
@@ -87,6 +129,16 @@ class Access:
         except duckdb.Error:  # a refusal, as a rule; whatever else it is, nothing says that it is allowed
             return False
         return True
+
+
+def _normalized(url: str) -> str:
+    """A URL with its protocol and host in lower case; empty where it may mean another URL than its text says."""
+    if not _PRINTABLE_URL.fullmatch(url):
+        return ""
+    protocol, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    folders = re.split(r"[/\\;?#]", unquote(path))
+    return "" if ".." in folders or "." in folders else f"{protocol.lower()}://{host.lower()}{slash}{path}"
 
 
 def _glob(location: str) -> str:

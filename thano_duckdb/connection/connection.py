@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -23,11 +23,13 @@ from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
 
 from .access import Access, in_transaction
+from .interrupts import delayed_interrupts
 from .relation import Relation, adopt
 from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run
+from .translate_error import near_misses_named
 
 __all__ = ["Connection"]
 
@@ -39,9 +41,6 @@ _FETCH_ALL = frozenset({"fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_tab
 _STOP_POLL_S = 0.1
 _STOP_TIMEOUT_S = 30.0
 """How long `close` waits for a statement of another thread to stop."""
-_NEEDS_MACROS_BEFORE = re.compile(r"thano|;\s*\S|\b(begin|transaction)\b", re.IGNORECASE)
-"""Texts that name a macro of ours, which the database may have too; and those that cannot just be run again once our
-macros turn out to be missing: of several statements, or in a transaction, which an error would end."""
 
 
 class Connection:
@@ -75,26 +74,29 @@ class Connection:
             owns: also close `raw` when this object is deleted.
             session: of a new cursor. Default: a new one.
 
-        Functions and macros are installed when something needs them.
+        Functions and macros are installed before the first statement, whatever it is: a view that it reads may need
+        them, and macros of the same names in the database would take their place.
         """
         self._raw = raw
         self._settings = settings
         self._install = install
-        self._session = session or open_session(raw, settings)
         self._is_installed = False
+        self._installing = threading.Lock()
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""
         self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
-        # Not where rows of the last `execute` are left to fetch, or with lock_configuration.
-        with contextlib.suppress(duckdb.ResourceInUseException, duckdb.InvalidInputException):
-            raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
+        with delayed_interrupts():
+            self._session = session or open_session(raw, settings)
+            # Not where rows of the last `execute` are left to fetch, or with lock_configuration.
+            with contextlib.suppress(duckdb.ResourceInUseException, duckdb.InvalidInputException):
+                raw.sql("SET enable_progress_bar = false")  # it moves only every 2,048 clips: ours replaces it
         if owns:
             weakref.finalize(self, raw.close)  # DuckDB complains at exit of what was left open
 
     @property
     def raw(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own connection behind this one."""
-        self._install_early()
+        self._install_once()
         return self._raw
 
     def access(self) -> AbstractContextManager[Access]:
@@ -197,11 +199,13 @@ class Connection:
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
-        return self._raw.extract_statements(rewrite(query))
+        with near_misses_named(query):
+            return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
-        names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
+        with near_misses_named(query):
+            names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
         return names
 
     # Opening and closing
@@ -226,7 +230,6 @@ class Connection:
 
     def begin(self) -> Self:
         """Begin a transaction."""
-        self._install_early()
         self._delegate("begin", self._raw.begin)()
         return self
 
@@ -288,6 +291,7 @@ class Connection:
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
             if not fetches:
+                self._install_once()
                 self._free_connection()
             with self._step():
                 result = self.call(method, *args, **kwargs)
@@ -300,26 +304,22 @@ class Connection:
     # Our functions
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of DuckDB's in the user's frame, with our macros where it turns out to need them."""
-        try:
-            return call_in_user_frame(function, *args, **kwargs)
-        except duckdb.CatalogException as error:
-            if "thano_" not in str(error):
-                raise
-            try:
-                self._install_now()  # a new cursor lacks the macros, or somebody dropped them
-            except (duckdb.Error, ThanoError):
-                raise error from None
+        """Call a method of DuckDB's in the user's frame."""
         return call_in_user_frame(function, *args, **kwargs)
 
-    def _install_now(self) -> None:
-        self._install(self._raw, self._session)
-        self._is_installed = True
+    def _install_once(self) -> None:
+        """Install our functions and macros unless that is done.
 
-    def _install_early(self) -> None:
-        if not self._is_installed:
-            with contextlib.suppress(duckdb.Error, ThanoError):  # what is wrong shows in what follows
-                self._install_now()
+        It is not possible on a connection that was taken over within a transaction, or with rows left to fetch, and is
+        then tried again with the next statement.
+        """
+        if self._is_installed:
+            return
+        not_now = contextlib.suppress(ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException)
+        with delayed_interrupts(), self._installing, not_now:
+            if not self._is_installed:
+                self._install(self._raw, self._session)
+                self._is_installed = True
 
     # Runs
 
@@ -333,19 +333,16 @@ class Connection:
             yield
 
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
-        """Read what to run, and install what it needs.
+        """Read what to run, and install our functions before the first statement.
 
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
-        request = understand(query, self._session)
-        needs_macros = not self._is_installed and (
-            request.plan is not None or _NEEDS_MACROS_BEFORE.search(getattr(query, "query", query))
-        )
-        if discards_rows and (needs_macros or request.may_change_models):
+        with delayed_interrupts():
+            request = understand(query, self._session)
+        if discards_rows and (request.may_change_models or not self._is_installed):
             self._raw.complete()
-        if needs_macros:
-            self._install_early()
+        self._install_once()
         return request
 
     def _refuse_in_transaction(self, request: Request) -> None:
@@ -356,7 +353,9 @@ class Connection:
         """
         if not request.may_change_models:
             return
-        if request.holds_transaction_statement() or in_transaction(self._raw):
+        with delayed_interrupts():
+            in_one = request.holds_transaction_statement() or in_transaction(self._raw)
+        if in_one:
             raise RegistryError(
                 "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT "
                 "or ROLLBACK first"

@@ -41,3 +41,31 @@ def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         set_handler(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def delayed_interrupts() -> Iterator[None]:
+    """Let a Ctrl-C inside the block wait until its end, for work that must not stop halfway.
+
+    In the middle of `create_function` it would end the process, and in a query of DuckDB's be a `RuntimeError`.
+
+    Raises:
+        KeyboardInterrupt: at the end, if Ctrl-C was pressed inside the block, with Python's usual handler.
+    """
+    before = get_handler(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield
+        return
+    is_pressed = False
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_pressed
+        is_pressed = True
+
+    set_handler(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        set_handler(signal.SIGINT, before)
+        if is_pressed:
+            signal.raise_signal(signal.SIGINT)

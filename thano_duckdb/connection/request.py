@@ -22,15 +22,20 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
-        may_change_models: it holds a statement, or calls a function, that changes models or writes a data set.
+        changes: the functions in it that change models or write a data set (`build`, `delete_model`, ..).
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
     """
 
     source: str
     sql: str | duckdb.Statement
     plan: Plan | None
-    may_change_models: bool = False
+    changes: frozenset[str] = frozenset()
     warned_of: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def may_change_models(self) -> bool:
+        """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
+        return bool(self.changes)
 
     @property
     def runs_now(self) -> bool:
@@ -68,15 +73,19 @@ def understand(query: str | duckdb.Statement, session: Session) -> Request:
         DialectError: one of our statements is not well formed, or names a model that does not exist.
     """
     if not isinstance(query, str):
-        return Request("", query, None)
+        text = query.query if isinstance(query, duckdb.Statement) else ""  # what is neither is refused by DuckDB
+        return Request("", query, None, _changes(text))
     found = plan(query)
     for sentence in found.warnings:
         warn(sentence)
     if not found.runs_now:  # otherwise the text itself may make the model that it uses
         for statement in found.statements:
             _check_model(statement, found, query, session)
-    may_change_models = found.runs_now or _CHANGING_FUNCTION.search(found.sql) is not None
-    return Request(query, found.sql, None if found.is_plain else found, may_change_models)
+    return Request(query, found.sql, None if found.is_plain else found, _changes(found.sql))
+
+
+def _changes(sql: str) -> frozenset[str]:
+    return frozenset(name.lower() for name in _CHANGING_FUNCTION.findall(sql))
 
 
 def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TRANSCRIPTS_KEPT = (
+    "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
+    "there."
+)
 _POLL_S = 0.1
 
 
@@ -45,15 +49,24 @@ class Failure:
 class RunningStatement:
     """Implements `Monitor` for the calls of one statement, on whichever threads DuckDB makes them."""
 
-    def __init__(self, source: str, progress: Progress, *, warned_of: set[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        progress: Progress,
+        *,
+        warned_of: set[str] | None = None,
+        changes: frozenset[str] = frozenset(),
+    ) -> None:
         """A statement that starts now.
 
         Args:
             source: its text as the user wrote it.
             progress: is shown while it runs.
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
+            changes: what it asks to change, see `Request.changes`.
         """
         self.source = source
+        self.changes = changes
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
         self._progress = progress
@@ -64,12 +77,15 @@ class RunningStatement:
         self._failed: set[int] = set()
         self._n_warned_of = 0
         self._computed_s = 0.0
+        self._has_transcripts = False
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
         self._replaced: dict[str, None] = {}
+        self._n_without_reference = 0
+        self._n_without_audio = 0
 
     @property
     def cancelled(self) -> bool:
@@ -89,7 +105,7 @@ class RunningStatement:
     @property
     def has_notices(self) -> bool:
         """Whether one of our functions has something to warn of, besides clips that failed."""
-        return bool(self._notices or self._replaced)
+        return bool(self._notices or self._replaced or self._n_without_reference or self._n_without_audio)
 
     def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:
         """Ask the engine to stop; safe in a signal handler."""
@@ -110,9 +126,8 @@ class RunningStatement:
     def raise_if_cancelled(self) -> None:
         """See `Monitor`."""
         if self.cancelled:
-            self.interrupt_message = (
-                "Interrupted. What was transcribed is kept: run the same statement again to continue from there."
-            )
+            if self._has_transcripts:
+                self.interrupt_message = TRANSCRIPTS_KEPT
             raise Cancelled(self.interrupt_message)
 
     def clips_received(self, n_clips: int) -> None:
@@ -123,10 +138,12 @@ class RunningStatement:
         """See `Monitor`."""
         with self._lock:
             self._computed_s += audio_s
+            self._has_transcripts = True
         self._progress.done(n_clips, audio_s)
 
     def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
+        self._has_transcripts = True
         self._progress.done(n_clips, audio_s)
 
     @property
@@ -183,6 +200,12 @@ class RunningStatement:
             self._warned_of.add(name)
             self._replaced[name] = None
 
+    def rows_not_scored(self, n_without_reference: int, n_without_audio: int) -> None:
+        """EVALUATE does not score rows that have no reference, nor those that have no audio."""
+        with self._lock:
+            self._n_without_reference += n_without_reference
+            self._n_without_audio += n_without_audio
+
     def notice(self, sentence: str) -> None:
         """A warning for the end of the statement; a lazy relation that is read again issues it only once."""
         if sentence not in self._warned_of:
@@ -195,6 +218,9 @@ class RunningStatement:
 
     def issue_warnings(self) -> None:
         """Warn of the models that stand in for others, and of the clips that failed, since the last call."""
+        for sentence in not_scored_warnings(self._n_without_reference, self._n_without_audio):
+            self.notice(sentence)
+        self._n_without_reference = self._n_without_audio = 0
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
@@ -219,6 +245,16 @@ def replaced_columns_warning(names: list[str]) -> str:
     if len(names) == 1:
         return f"The column {quoted} of the query is replaced by the new column of that name."
     return f"The columns {quoted} of the query are replaced by the new columns of those names."
+
+
+def not_scored_warnings(n_without_reference: int, n_without_audio: int) -> list[str]:
+    """The sentences that count the rows that EVALUATE does not score."""
+    sentences = []
+    if n := n_without_reference:
+        sentences.append(f"{n} row{'s have' if n > 1 else ' has'} no reference text (NULL) and did not count.")
+    if n := n_without_audio:
+        sentences.append(f"{n} row{'s have' if n > 1 else ' has'} no audio (NULL) and counted as failed.")
+    return sentences
 
 
 class FailFast:

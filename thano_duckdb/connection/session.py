@@ -5,9 +5,13 @@ database: every connection to it can call it. So two questions must be answered 
 
 - **Which connection calls?** Each session has a token of 128 random bits. It is part of the text of the temporary
   macros of its connection, which no other connection can see or call, and is compared with nothing but itself: whoever
-  has a token has the macros. It is no SQL variable, so it can neither be set nor read back, and it never reaches
-  a database file, a view, the name of a column or a message. (DuckDB's query log would show it. Whoever can switch that
-  on can read the secrets of all statements; `lock_configuration` prevents it.)
+  has a token has the macros. It is no SQL variable, so it cannot be set, and we write it to no database file, view,
+  name of a column or message. It is no secret from what runs on the connection itself: a view of somebody else's that
+  the connection selects from can read it (`duckdb_functions()`) and hand it on, as it could hand on what the macros
+  return. DuckDB does not tell a Python function which connection calls, so connections of one database trust each
+  other's views. The query log would show the token too; `lock_configuration` prevents that.
+- **Is a change asked for?** A function that changes models or writes files asks for the statement that its session
+  runs, see `check_asked_for`: neither a view nor a token from elsewhere is enough.
 - **What may it read and write?** The function asks the database of its session's connection, see `access`. The macros
   pass nothing about it.
 
@@ -35,7 +39,7 @@ from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from .access import Access, access_of
-from .running_statement import RunningStatement, replaced_columns_warning
+from .running_statement import RunningStatement, not_scored_warnings, replaced_columns_warning
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,21 @@ class Session:
         settings: of the connection.
         registry: its models.
         token: what the macros of the connection name it by; see the module's docstring.
+        knows_statements: its connection is a `Connection`, which announces every statement that it runs.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings, registry: Registry) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        registry: Registry,
+        *,
+        knows_statements: bool = True,
+    ) -> None:
         """Open a session for `connection`."""
         self.settings = settings
         self.registry = registry
+        self.knows_statements = knows_statements
         self.token = secrets.token_hex(16)
         self._connection = weakref.ref(connection)
         self._statement: RunningStatement | None = None
@@ -136,6 +149,24 @@ class Session:
         with access_of(connection) as access:
             yield access
 
+    def check_asked_for(self, function: str) -> None:
+        """Refuse to change models or data sets where the user's statement does not say so.
+
+        A view or a macro that it uses may be somebody else's. Of a plain connection, whose statements are not known,
+        nothing is refused.
+
+        Args:
+            function: what changes something, such as `delete_model`.
+
+        Raises:
+            RegistryError: the statement that is running does not name it.
+        """
+        if self.knows_statements and (self._statement is None or function not in self._statement.changes):
+            raise RegistryError(
+                f"thano_{function} was called by a view or a macro: models and data sets are changed only by a "
+                "statement that says so itself"
+            )
+
     def check_changes_allowed(self, access: Access, what: str) -> None:
         """Refuse to change models or data sets on a read-only database, or where it may not write into the model home.
 
@@ -150,15 +181,18 @@ class Session:
                 f"allowed_directories), so {what} is refused"
             )
 
-    def resolve(self, spec: str, access: Access) -> resolve.ResolvedModel:
+    def resolve(self, spec: str, access: Access, *, checks_folder: bool = True) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
+
+        For `checks_folder` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
         """
 
         def find() -> resolve.ResolvedModel:
-            return resolve.resolve(spec, self.registry, allow_external=may_use(spec, access))
+            allowed = may_use(spec, access)
+            return resolve.resolve(spec, self.registry, allow_external=allowed, checks_folder=checks_folder)
 
         if self._statement is not None:
             return self._statement.resolve(spec, find)
@@ -185,6 +219,14 @@ class Session:
         else:
             warn(sentence)
 
+    def rows_not_scored(self, n_without_reference: int, n_without_audio: int) -> None:
+        """Warn of rows that EVALUATE does not score: at the end of the statement, which adds up those of its groups."""
+        if self._statement is not None:
+            self._statement.rows_not_scored(n_without_reference, n_without_audio)
+        else:
+            for sentence in not_scored_warnings(n_without_reference, n_without_audio):
+                warn(sentence)
+
     def column_replaced(self, name: str) -> None:
         """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""
         if self._statement is not None:
@@ -205,8 +247,10 @@ NO_SESSION = "this connection has no session of thano_duckdb: call thano_duckdb.
 _sessions: weakref.WeakValueDictionary[str, Session] = weakref.WeakValueDictionary()
 
 
-def open_session(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Session:
-    """A session for `connection`, whose models are those of its database."""
+def open_session(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, knows_statements: bool = True
+) -> Session:
+    """A session for `connection`, whose models are those of its database; see `Session.knows_statements`."""
     query = "SELECT path FROM system.main.duckdb_databases() WHERE database_name = system.main.current_database()"
     try:
         rows = connection.sql(query).fetchall()
@@ -214,7 +258,8 @@ def open_session(connection: duckdb.DuckDBPyConnection, settings: Settings) -> S
         with contextlib.closing(connection.cursor()) as cursor:
             rows = cursor.execute(query).fetchall()
     database = (rows[0][0] if rows else None) or ""
-    return Session(connection, settings, Registry(model_home(settings.model_home, database)))
+    registry = Registry(model_home(settings.model_home, database))
+    return Session(connection, settings, registry, knows_statements=knows_statements)
 
 
 def find_session(token: object) -> Session:

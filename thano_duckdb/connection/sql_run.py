@@ -54,6 +54,7 @@ class Run:
                 shown=is_shown(session.settings.progress), count_rows=functools.partial(_count_rows, raw, request.plan)
             ),
             warned_of=None if request is NO_TEXT else request.warned_of,
+            changes=request.changes,
         )
 
     # While it is open
@@ -74,6 +75,9 @@ class Run:
         except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
             self.abandon()
             raise
+        except RuntimeError:  # likewise, as DuckDB raises it
+            if not self._statement.cancelled:
+                raise
         except duckdb.Error as error:
             self._statement.close_bar()
             if not self._statement.cancelled:

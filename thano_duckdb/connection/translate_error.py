@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import duckdb
 
 from thano_duckdb import errors
-from thano_duckdb.dialect import hint, missing_column, near_miss, unknown_model
-from thano_duckdb.errors import ModelError, ThanoError
+from thano_duckdb.dialect import Copy, hint, missing_column, near_miss, unknown_model
+from thano_duckdb.errors import ModelError, ThanoError, did_you_mean
 
 from .request import Request
 
@@ -18,6 +20,12 @@ _RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message
 _UNKNOWN_COLUMN = re.compile(
     r'(?:"src" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
 )
+
+_EXCERPT = re.compile(r"\n\n(?P<head>LINE \d+: )(?P<text>.*)\n(?P<before> *)(?P<carets>\^+)")
+_MISSING_KEY = re.compile(r'Could not find key "(?P<column>.*)" in struct(?:\s+Candidate Entries: (?P<candidates>.*))?')
+_TABLE_MACRO = re.compile(r"\b(?P<name>thano_(?:predict|evaluate))\b", re.IGNORECASE)
+_QUOTED = re.compile(r'"(.*?)"')
+_FILTERED_RATE = re.compile(r'Function "(?P<name>thano_[wc]er)" is a Macro Function')
 
 
 def translate_error(
@@ -34,15 +42,91 @@ def translate_error(
         kind = getattr(errors, raised["kind"], None)
         if not (isinstance(kind, type) and issubclass(kind, ThanoError)):
             return None
-        return _located(kind(raised["message"]), request)
+        message = _EXCERPT.sub("", raised["message"])
+        return _located(kind(message), request)
     if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
         return missed
-    if advice := hint(request.source):
-        return type(error)(f"{error}\n\n{advice}")
+    message = _with_own_line(str(error), request)
+    if advice := _advice(str(error), request):
+        return type(error)(f"{message}\n\n{advice}")
+    if isinstance(error, duckdb.BinderException) and (missing := _column_of_macro(str(error), request.source)):
+        return missing
     unknown = _UNKNOWN_COLUMN.search(str(error)) if isinstance(error, duckdb.BinderException) else None
-    if unknown is None or request.plan is None:
+    if unknown is not None and request.plan is not None:
+        found = missing_column(request.plan, request.source, unknown["column"], columns_of)
+        if found is not None:
+            return found
+    return type(error)(message) if message != str(error) else None
+
+
+def _with_own_line(message: str, request: Request) -> str:
+    """The message of DuckDB with the user's line in place of one of the SQL that our statements became."""
+    excerpt = _EXCERPT.search(message)
+    if excerpt is None or request.plan is None or excerpt["text"].strip(". ") in request.source:
+        return message
+    source, line = request.source, excerpt["head"] + excerpt["text"]
+    at = len(excerpt["before"])
+    marked = line[at : at + len(excerpt["carets"])]
+    places = [match.start() for match in re.finditer(re.escape(marked), source)]
+    # Where the user wrote the same several times: the place that goes on in the same way.
+    first = max(
+        places,
+        key=lambda place: _n_equal(source[place:], line[at:]),
+        default=request.plan.statements[0].keyword.start,
+    )
+    width = len(marked) if places else 1
+    number, start = source.count("\n", 0, first) + 1, source.rfind("\n", 0, first) + 1
+    head = f"LINE {number}: "
+    text = source[start:].split("\n", 1)[0]
+    own = f"\n\n{head}{text}\n{' ' * (len(head) + first - start)}{'^' * width}"
+    return f"{message[: excerpt.start()]}{own}{message[excerpt.end() :]}"
+
+
+def _n_equal(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _column_of_macro(message: str, source: str) -> ThanoError | None:
+    """The error for a column that `thano_predict` or `thano_evaluate` misses."""
+    missing, called = _MISSING_KEY.search(message), _TABLE_MACRO.search(source)
+    if missing is None or called is None:
         return None
-    return missing_column(request.plan, request.source, unknown["column"], columns_of)
+    column, name = missing["column"], called["name"].lower()
+    near = did_you_mean(column, _QUOTED.findall(missing["candidates"] or ""))
+    options = "audio_col := '..'" + (" or text_col := '..'" if name == "thano_evaluate" else "")
+    return ThanoError(
+        f"{name} reads the column '{column}', which its table does not have.{near} {options} names another."
+    )
+
+
+def _advice(message: str, request: Request) -> str | None:
+    """A sentence to add to an error of DuckDB's own."""
+    if rate := _FILTERED_RATE.search(message):
+        name = rate["name"]
+        return (
+            f"To leave rows out of {name} write {name}(CASE WHEN condition THEN reference END, hypothesis); with OVER "
+            f"it takes FILTER too. For DISTINCT rows write SELECT {name}(..) FROM (SELECT DISTINCT ..)."
+        )
+    copied = request.plan is not None and any(isinstance(node, Copy) for node in request.plan.statements)
+    if copied and "already exists" in message:
+        return "OPTIONS (overwrite=True) replaces the table, OPTIONS (if_exists='append') adds rows to it."
+    return hint(request.source)
+
+
+@contextlib.contextmanager
+def near_misses_named(source: str) -> Iterator[None]:
+    """Within the block, which parses `source` and runs nothing, say what DuckDB's parser refuses as a run would.
+
+    Raises:
+        DialectError: `source` is nearly one of our statements.
+    """
+    try:
+        yield
+    except duckdb.ParserException as error:
+        if missed := near_miss(source):
+            raise missed from None
+        raise error from None
 
 
 def _located(error: ThanoError, request: Request) -> ThanoError:

@@ -13,13 +13,30 @@ from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 from thano_duckdb.errors import DialectError, brief
 
 from .lexer import Tokens, lex
-from .statements import SYNTAXES
+from .statements import SYNTAXES, find
 from .statements.copy_from import suffix_of
 
-_BEFORE_A_STATEMENT = frozenset({";", "(", "as", "explain", "analyze", "union", "all"})
+_BEFORE_A_STATEMENT = frozenset({";", "(", "as", "explain", "analyze", "union", "all", "from", "join"})
+_BEFORE_A_TABLE = frozenset({"from", "join"})
 _USING = frozenset({"predict", "evaluate"})
 _KEYWORDS = {" ".join(syntax.words[:2]): syntax.keywords for syntax in reversed(SYNTAXES) if len(syntax.words) > 1}
 _LOOKS_ALIKE = 0.8
+_TRAINING = "{} MODEL name USING model [OPTIONS (..)] AS query"
+# No statement of DuckDB's begins with these words. `CREATE MODEL` is a statement for others.
+_WRITE = {
+    "list": "LIST MODEL, LIST THANOSQL MODEL, LIST THANOSQL DATASET or LIST TABLE",
+    "get": "GET THANOSQL MODEL name or GET THANOSQL DATASET name",
+    "build": _TRAINING.format("BUILD"),
+    "fit": _TRAINING.format("FIT"),
+    "train": _TRAINING.format("BUILD"),
+    "create model": f"{_TRAINING.format('BUILD')}, or UPLOAD MODEL name FROM 'folder'",
+    "upload": "UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'",
+    "transcribe": "PREDICT USING model [OPTIONS (..)] AS query",
+    "predict": "PREDICT USING model [OPTIONS (..)] AS query",
+    "evaluate": "EVALUATE USING model [OPTIONS (..)] AS query",
+    "print": "PRINT AUDIO [OPTIONS (..)] AS query",
+}
+_COPY_OPTIONS = "COPY table OPTIONS (overwrite=True) FROM 'file or folder'"
 
 
 def near_miss(sql: str) -> DialectError | None:
@@ -42,6 +59,18 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
 
     if second == "language" and f"{first} {second}" in _KEYWORDS and tokens.word(index + 2) != "model":
         return error(f"{typed} is followed by MODEL", index + 1)
+    before = tokens.word(index - 1)
+    if before in _BEFORE_A_TABLE:
+        # `JOIN predict USING (id)` and `FROM predict USING SAMPLE 9%` are DuckDB's.
+        if first in _USING and second == "using" and tokens.word(index + 2) not in ("(", "sample"):
+            query = f"({typed} .. AS ..)"
+            return error(f"{typed} is a query, which stands in parentheses after {before.upper()}: {query}", index)
+        return None
+    is_first = index == 0 or before == ";"
+    if is_first and first == "copy":
+        return _copy_near_miss(tokens, index)
+    if is_first and (sentence := _almost(tokens, index)):
+        return error(sentence, index)
     if f"{first} {second}" in _KEYWORDS or not second:
         return None
     if first in ("describe", "desc", "show") and second in ("model", "models"):
@@ -58,18 +87,68 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
             return error(f"USING is missing: write {verb} USING model [OPTIONS (..)] AS query", index + 1)
     if near := _alike(f"{first} {second}", sorted(_KEYWORDS)):
         return error(f"{typed} is not a statement. Did you mean {_KEYWORDS[near]}?", index)
+    if is_first and first in _WRITE and find(tokens, index) is None:
+        return error(f"{_shown(first, second)} is not a statement. Write {_WRITE[first]}", index)
     return None
+
+
+def _almost(tokens: Tokens, index: int) -> str | None:
+    """The sentence for a statement whose second word is missing, or is one that another statement of ours has."""
+    first, second = tokens.word(index), tokens.word(index + 1)
+    if first in _WRITE and second in ("", ";"):
+        return f"{first.upper()} is not a whole statement. Write {_WRITE[first]}"
+    if (
+        first in ("list", "get")
+        and second in ("model", "models", "dataset", "datasets")
+        and find(tokens, index) is None
+    ):
+        what = second.upper().removesuffix("S")
+        return f"{first.upper()} {second.upper()} is not a statement. Did you mean {first.upper()} THANOSQL {what}?"
+    if first == "create":
+        after = index + 3 if (second, tokens.word(index + 2)) == ("or", "replace") else index + 1
+        if tokens.word(after) == "model":
+            return f"CREATE MODEL is not a statement. Write {_WRITE['create model']}"
+    return None
+
+
+def _copy_near_miss(tokens: Tokens, index: int) -> DialectError | None:
+    """The error for a COPY with OPTIONS that is misspelt, or has them in the wrong place."""
+
+    def error(problem: str, at: int) -> DialectError:
+        return DialectError(problem, tokens.sql, tokens.starts[at])
+
+    at = index + 2
+    while tokens.word(at) == ".":
+        at += 2
+    if tokens.word(at) != "options" and tokens.word(at + 1) == "(" and _alike(tokens.word(at), ["options"]):
+        return error(f"{brief(tokens.texts[at])} is not a keyword here. Did you mean OPTIONS?", at)
+    end = tokens.words.index(";", index) if ";" in tokens.words[index:] else len(tokens)
+    for number in range(at, end):
+        if tokens.words[number] == "options" or (
+            tokens.words[number] in ("overwrite", "if_exists") and tokens.word(number + 1) == "="
+        ):
+            return error(f"The options of COPY stand in OPTIONS (..) after the table. Write {_COPY_OPTIONS}", number)
+    return None
+
+
+def _shown(first: str, second: str) -> str:
+    return f"{first.upper()} {second.upper()}" if second.isidentifier() else first.upper()
 
 
 def hint(sql: str) -> str | None:
     """A sentence to add to an error of DuckDB's own, where the text may have been meant for us."""
-    for words, _ in _statements(lex(sql)):
+    for words, texts in _statements(lex(sql)):
         if words[0] == "show" and words[1:] in (["model"], ["models"]):
             return _LISTS
+        if words[:3] == ["delete", "from", "model"] and len(words) == 4:
+            return f"To delete a model write DELETE MODEL {texts[3]}."
+        for before, verb, what in zip(words, words[1:], words[2:], strict=False):
+            if before in _BEFORE_A_TABLE and verb == "list" and f"list {what}" in _KEYWORDS:
+                return f"LIST {what.upper()} stands in parentheses after {before.upper()}: (LIST {what.upper()})."
     copied = next(plain_copies(sql), None)
     if copied is None:
         return None
-    return f"For a folder of audio write {copied.with_options('replace')}."
+    return f"For a folder of audio write {copied.with_options('append')}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +180,19 @@ def plain_copies(sql: str) -> Iterator[PlainCopy]:
         return
     for words, texts in _statements(lex(sql)):
         if words[0] == "copy" and words[-2:-1] == ["from"] and "options" not in words and texts[-1][:1] in "'\"":
+            if not _is_table(words[1:-2]):
+                continue
             found = PlainCopy("".join(texts[1:-2]), texts[-1])
             if suffix_of(found.path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES):
                 yield found
+
+
+def _is_table(words: list[str]) -> bool:
+    """Whether the words are a table's name, with its schema if given, and perhaps its columns in parentheses."""
+    end = 1
+    while words[end : end + 1] == ["."]:
+        end += 2
+    return bool(words) and (not words[end:] or (words[end] == "(" and words[-1] == ")"))
 
 
 _LISTS = "LIST MODEL shows your models, LIST THANOSQL MODEL also the built-in ones."

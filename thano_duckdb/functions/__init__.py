@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.connection.interrupts import delayed_interrupts
 from thano_duckdb.connection.session import Session, Settings, open_session
 from thano_duckdb.errors import ThanoError
 
@@ -67,8 +68,9 @@ def load(
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     try:
-        session = open_session(connection, settings)
-        install(connection, session)
+        with delayed_interrupts():
+            session = open_session(connection, settings, knows_statements=False)
+            install(connection, session)
     except duckdb.ResourceInUseException:
         raise ThanoError(
             "this connection has rows of its last execute() to fetch, which loading would discard: fetch them, or call "

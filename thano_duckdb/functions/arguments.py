@@ -6,7 +6,7 @@ A body declares what each of its columns is (`Function.takes`) and gets text as 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -67,8 +67,9 @@ def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
-def rows(**fields: Argument) -> Argument:
-    """A list of structs, with some of their fields converted."""
+def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
+    """A list of structs, with some of their fields converted, of which the `optional` ones may be missing."""
+    converted = {**fields, **(optional or {})}
 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
@@ -77,7 +78,7 @@ def rows(**fields: Argument) -> Argument:
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         if missing := [name for name in fields if name not in column.type.value_type.names]:
             raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
-        return pa.chunked_array([_with_fields(chunk, fields) for chunk in column.chunks])
+        return pa.chunked_array([_with_fields(chunk, converted) for chunk in column.chunks])
 
     return convert
 
@@ -138,11 +139,21 @@ def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> p
         return relation.to_arrow_table().column("value").cast(pa.string())
 
 
+def _is_variant(kind: pa.DataType) -> bool:
+    """Whether it is DuckDB's VARIANT, which arrives as what it is made of."""
+    return (
+        bool(pa.types.is_struct(kind))
+        and kind.names == ["metadata", "value"]
+        and all(_is_blob(field.type) for field in kind)
+    )
+
+
 _NOT_TEXT: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_list, "a LIST"),
     (pa.types.is_large_list, "a LIST"),
     (pa.types.is_fixed_size_list, "an ARRAY"),
     (pa.types.is_map, "a MAP"),
+    (_is_variant, "a VARIANT"),
     (pa.types.is_struct, "a STRUCT"),
     (pa.types.is_union, "a UNION"),
     (lambda kind: isinstance(kind, pa.BaseExtensionType), "a type of its own"),

@@ -6,6 +6,7 @@ DuckDB calls with `ChunkedArray`s of at most 2,048 rows, constants repeated, and
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +62,14 @@ class Function:
 
         DuckDB itself keeps it only as long as the connection that registered it, though the database calls it longer.
         """
+        n_arguments = len(inspect.signature(self.body).parameters)
 
         def call(*columns: pa.ChunkedArray) -> pa.Array:
+            if len(columns) != n_arguments:
+                arguments = "argument" if n_arguments == 1 else "arguments"
+                raise ThanoError(f"{self.name} takes {n_arguments} {arguments}, not {len(columns)}")
+            if self.name.startswith("_"):  # also where somebody calls it by that name, with other arguments
+                find_session(columns[-1][0].as_py() if columns else None)
             converted = [take(column) for take, column in zip(self.takes, columns, strict=False)]
             return self.body(*converted, *columns[len(converted) :])
 
@@ -107,6 +114,7 @@ def per_row(function: Callable[..., Any], returns: pa.DataType) -> Callable[...,
     For functions that act on one thing at a time (those of the registry), not for functions over many rows.
     """
 
+    @functools.wraps(function)  # as many arguments, the session's token being the last
     def body(*columns: pa.ChunkedArray) -> pa.Array:
         *arguments, sessions = columns
         session = session_of(sessions)

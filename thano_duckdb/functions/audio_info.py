@@ -14,7 +14,7 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import clips
+from .clips import RefusedClip, clips
 
 AUDIO_INFO = pa.struct(
     [
@@ -40,16 +40,17 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     }
     with session.access() as access:
         values = clips(audio, access)
+        limits = {text: access.limited(each) for text, each in limits.items()}
     with CallThreads(N_THREADS, "thano-probe") as threads:
         rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
         return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
 
 
-def _row(clip: Clip | None, limits: ReadLimits) -> dict[str, object] | None:
+def _row(clip: Clip | RefusedClip | None, limits: ReadLimits) -> dict[str, object] | None:
     if clip is None:
         return None
-    found = probe(clip, limits=limits)
+    found = clip.failure if isinstance(clip, RefusedClip) else probe(clip, limits=limits)
     if isinstance(found, AudioFailure):
         return {"error": found.reason}
     return _fields(found)

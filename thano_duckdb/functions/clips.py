@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.access import Access
 from thano_duckdb.errors import AudioError, brief
+
+
+@dataclass(frozen=True)
+class RefusedClip:
+    """A clip that the database may not read. Nothing about its file is looked at, not even whether it exists.
+
+    Attributes:
+        location: the path or URL as the user wrote it.
+        failure: why it gives no audio.
+    """
+
+    location: str
+    failure: AudioFailure
 
 
 def no_files_allowed(location: str) -> AudioError:
@@ -17,6 +32,12 @@ def no_files_allowed(location: str) -> AudioError:
         f"this database may not read files or URLs such as {brief(location)} (enable_external_access=false, or it is "
         f"not within its allowed_directories, or its file system is disabled): give audio as a BLOB"
     )
+
+
+def refusal(location: str) -> AudioFailure:
+    """The same as the reason of one clip among others."""
+    sentence = str(no_files_allowed(location))
+    return AudioFailure(f"{sentence[0].upper()}{sentence[1:]}.")
 
 
 def check_allowed(values: Iterable[object], access: Access) -> None:
@@ -30,13 +51,12 @@ def check_allowed(values: Iterable[object], access: Access) -> None:
             raise no_files_allowed(value)
 
 
-def clips(audio: pa.ChunkedArray, access: Access) -> list[Clip | None]:
-    """The clips of paths, URLs and contents of files, see `arguments.audio`; None for NULL.
+def clips(audio: pa.ChunkedArray, access: Access) -> list[Clip | RefusedClip | None]:
+    """The clips of paths, URLs and contents of files, see `arguments.audio`; None for NULL."""
+    return [None if value is None else _clip(value, access) for value in audio.to_pylist()]
 
-    Raises:
-        AudioError: the column holds paths that the database may not read.
-    """
-    values = audio.to_pylist()
-    if not access.is_unrestricted:
-        check_allowed(values, access)
-    return [None if value is None else Clip.of(value) for value in values]
+
+def _clip(value: str | bytes, access: Access) -> Clip | RefusedClip:
+    if isinstance(value, bytes) or access.is_unrestricted or access.allows(value):
+        return Clip.of(value)
+    return RefusedClip(value, refusal(value))

@@ -42,7 +42,7 @@ def _errors(
 _PAIR = (arguments.text("the reference"), arguments.text("the hypothesis"))
 
 FUNCTIONS = (
-    Function("thano_normalize", _normalize, pa.string(), (arguments.text("the text"),)),
+    Function("thano_normalize", _normalize, pa.string(), (arguments.text("the argument of thano_normalize"),)),
     Function("thano_word_errors", _errors(metrics.word_errors), EDIT_COUNTS, _PAIR),
     Function("thano_char_errors", _errors(metrics.character_errors), EDIT_COUNTS, _PAIR),
 )

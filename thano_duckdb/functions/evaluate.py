@@ -30,26 +30,34 @@ def evaluate(session: Session, rows: list[dict[str, Any]] | None) -> list[dict[s
     Args:
         session: of the connection that calls; its statement knows the speed over real time of what it computed itself,
             which is NULL where every transcript came from the cache.
-        rows: STRUCT(reference, hypothesis, duration) of each row; NULL, as DuckDB's `list` gives it, for none.
+        rows: STRUCT(reference, hypothesis, duration, error) of each row; NULL, as DuckDB's `list` gives it, for none.
     """
-    metrics = scores(_utterances(rows), interval=False)
+    metrics = scores(_utterances(session, rows), interval=False)
     metrics["speed"] = session.statement.speed if session.statement is not None else None
     return [{"metric": metric, "score": score} for metric, score in metrics.items()]
 
 
-def evaluate_group(_session: Session, rows: list[dict[str, Any]] | None) -> dict[str, float | None]:
+def evaluate_group(session: Session, rows: list[dict[str, Any]] | None) -> dict[str, float | None]:
     """The metrics of one of several groups side by side, with an interval of its WER; counts are integers."""
-    return scores(_utterances(rows), interval=True)
+    return scores(_utterances(session, rows), interval=True)
 
 
-def _utterances(rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
-    return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows or []]
+def _utterances(session: Session, rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
+    """The rows to score; the statement warns of those that hold nothing to score."""
+    rows = rows or []
+    n_without_reference = sum(row["reference"] is None for row in rows)
+    n_without_audio = sum(
+        row["reference"] is not None and row["hypothesis"] is None and row["error"] is None for row in rows
+    )
+    session.rows_not_scored(n_without_reference, n_without_audio)
+    return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows]
 
 
 _ROWS = arguments.rows(
     reference=arguments.text("the reference"),
     hypothesis=arguments.text("the hypothesis"),
     duration=arguments.number("the duration"),
+    error=arguments.text("the error"),
 )
 
 FUNCTIONS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from .arrow import Function, parse_options, per_row
 from .clips import check_allowed
 
 if TYPE_CHECKING:
+    from thano_duckdb.models.registry import ModelEntry
     from thano_duckdb.monitoring.training_monitor import EpochMetrics, StepProgress
     from thano_duckdb.training.build import Base, BuildResult
 
@@ -42,6 +42,9 @@ EPOCH = pa.struct(
         pa.field("audio_hours", pa.float64()),
         pa.field("skipped", pa.int64()),
         pa.field("seconds", pa.float64()),
+        pa.field("base_wer", pa.float64()),
+        pa.field("base_cer", pa.float64()),
+        pa.field("kept", pa.bool_()),
     ]
 )
 EPOCHS = pa.list_(EPOCH)
@@ -61,7 +64,8 @@ def build(
         name: of the new model.
         base: what it is made from.
         options: JSON text or NULL.
-        rows: STRUCT(audio, text) of each row of the query; NULL, as DuckDB's `list` gives it, for none.
+        rows: STRUCT(audio, text) of each row of the query, or STRUCT(audio, text, group) with `split_by`; NULL, as
+            DuckDB's `list` gives it, for none.
 
     Returns:
         `EPOCH` structs.
@@ -69,22 +73,26 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
+    session.check_asked_for("build")
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.free_name(name, overwrite=chosen.overwrite)
-    examples = [Example(row["audio"], row["text"]) for row in rows or []]
+    examples = [_example(row) for row in rows or []]
+    if any(example.group for example in examples) and not chosen.validation_split:
+        raise ThanoError("option 'split_by' says which rows are held out together: add a validation_split, such as 0.1")
     with session.access() as access:
         check_allowed((example.audio for example in examples), access)
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
+        limits = access.limited(chosen.read_limits)
     sql = session.statement.source if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
         build_model = run_aside(_import_training, monitor)
-        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql)
-    return _epochs(result)
+        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
+    return _epochs(result.entry)
 
 
 def _import_training() -> Callable[..., BuildResult]:
@@ -95,6 +103,10 @@ def _import_training() -> Callable[..., BuildResult]:
     require_libraries()
     importlib.import_module("thano_duckdb.training.run")
     return build_model
+
+
+def _example(row: dict[str, Any]) -> Example:
+    return Example(row["audio"], row["text"], (row["group"],) if "group" in row else None)
 
 
 def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
@@ -109,9 +121,16 @@ def _base(session: Session, spec: str, options: TrainingOptions, access: Access)
     return Base(resolved.name + version, resolved.folder)
 
 
-def _epochs(result: BuildResult) -> list[dict[str, Any]]:
-    model = {"model": result.entry.name, "version": result.entry.version}
-    return [{**model, **dataclasses.asdict(epoch)} for epoch in result.metrics]
+def _epochs(entry: ModelEntry) -> list[dict[str, Any]]:
+    """An `EPOCH` for each epoch in the lineage of a model; what its lineage does not say is NULL."""
+    lineage = entry.lineage
+    comparison, kept_epoch = lineage.get("comparison"), lineage.get("kept_epoch")
+    base = comparison["base"] if comparison and comparison["is_held_out"] else {"wer": None, "cer": None}
+    shared = {"model": entry.name, "version": entry.version, "base_wer": base["wer"], "base_cer": base["cer"]}
+    return [
+        {**shared, "kept": None if kept_epoch is None else epoch["epoch"] == kept_epoch, **epoch}
+        for epoch in lineage.get("metrics", ())
+    ]
 
 
 @contextmanager
@@ -160,6 +179,9 @@ class _StatementMonitor:
     def warned(self, sentence: str) -> None:
         warn(sentence)
 
+    def evaluation_started(self, what: str, n_clips: int) -> None:
+        self._bar.expect_clips(n_clips, f"evaluating {what}")
+
     def step_done(self, progress: StepProgress) -> None:
         self._bar.show(progress)
 
@@ -176,14 +198,18 @@ def training(session: Session, model: str) -> list[dict[str, Any]]:
     entry = session.registry.find(model)
     if entry is None:
         raise ModelError(f"there is no model '{model}' in the registry; LIST MODEL shows the names")
-    return [{"model": entry.name, "version": entry.version, **epoch} for epoch in entry.lineage.get("metrics", ())]
+    return _epochs(entry)
 
 
 _BUILD = (
     arguments.text("the name of the model"),
     arguments.text("the base model"),
     arguments.options,
-    arguments.rows(audio=arguments.audio, text=arguments.text("the text of a training row")),
+    arguments.rows(
+        {"group": arguments.text("the group of a training row")},
+        audio=arguments.audio,
+        text=arguments.text("the text of a training row"),
+    ),
 )
 
 FUNCTIONS = (

@@ -27,7 +27,7 @@ from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import clips
+from .clips import RefusedClip, clips
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -55,7 +55,7 @@ def transcribe(
         `TRANSCRIPT` structs, as many and in the order of the rows.
 
     Raises:
-        ThanoError: the model or the options are wrong, files may not be read, or `on_error='fail'` and a clip failed.
+        ThanoError: the model or the options are wrong, or `on_error='fail'` and a clip failed or may not be read.
     """
     session = session_of(sessions)
     with _running_statement(session) as statement, session.access() as access:
@@ -69,20 +69,32 @@ def transcribe(
             chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
             resolved = _resolved(session, access, model)
             engine = _engine(session, statement, model, resolved, chosen)
+            monitor = _monitor(statement, chosen)
+            for row in rows:
+                if isinstance(refused := values[row], RefusedClip):
+                    transcripts[row] = _refused(refused, monitor)
+            allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
-            decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row in rows])
+            decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
             found = engine.transcribe(
-                [values[row] for row in rows],
+                [clip for _, clip in allowed],
                 decoder=decoder,
                 decoders=decoders,
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
-                monitor=_monitor(statement, chosen),
-                read=functools.partial(decode, limits=session.settings.read_limits.changed(chosen)),
+                monitor=monitor,
+                read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
-            for row, transcript in zip(rows, found, strict=True):
+            for (row, _), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
         return to_arrow(transcripts)
+
+
+def _refused(clip: RefusedClip, monitor: Monitor) -> Transcript:
+    monitor.clips_received(1)
+    monitor.clip_failed(clip.location, clip.failure.reason)
+    monitor.clips_done(1, 0.0)
+    return Transcript.failed(clip.failure.reason)
 
 
 def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
@@ -97,7 +109,7 @@ def _resolved(session: Session, access: Access, model: str) -> ResolvedModel:
     """What the name of a model means."""
     if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
         raise _swapped(brief(model))
-    return session.resolve(model, access)
+    return session.resolve(model, access, checks_folder=False)
 
 
 def _engine(

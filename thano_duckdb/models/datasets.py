@@ -41,6 +41,13 @@ DATASETS = (
         "100 short English sentences spoken by text-to-speech, with librispeech_train.csv (80) and "
         "librispeech_test.csv (20): audio_path, text",
     ),
+    Dataset(
+        "telephone_data",
+        "audio",
+        "tutorial_data/telephone_data",
+        "the same sentences over a mobile phone (8 kHz, GSM), with telephone_train.csv (80) and telephone_test.csv "
+        "(20): audio_path, text, speaker",
+    ),
 )
 
 

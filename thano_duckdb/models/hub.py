@@ -6,6 +6,7 @@ from pathlib import Path
 
 from thano_duckdb.errors import HubUnavailableError, ModelError
 
+from .bundled import MODEL, has_model
 from .checkpoint import check_checkpoint
 
 # On a network that drops packets silently the client itself would wait for ever.
@@ -97,13 +98,11 @@ def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> 
 
 
 def _unavailable(spec: str, repo_id: str, why: str) -> HubUnavailableError:
-    """The error for a model that cannot be downloaded now, with the three ways to get it."""
-    from huggingface_hub import constants
-
+    """The error for a model that cannot be downloaded now, with what can be used in its place."""
+    online = "unset HF_HUB_OFFLINE" if "HF_HUB_OFFLINE" in why else f"download it once with `hf download {repo_id}`"
+    offline = f"the small English model of this package, USING {MODEL}, or " if has_model() else ""
     return HubUnavailableError(
-        f"the model '{spec}' ({repo_id}) is not in the local cache {constants.HF_HUB_CACHE}, and the Hugging Face hub "
-        f"cannot be used: {why}. Three ways: (1) connect once, and it is downloaded by itself or by `hf download "
-        f"{repo_id}` (HF_HOME or HF_HUB_CACHE name the cache); (2) copy its folder to this machine and write USING "
-        f"'/path/to/folder' in the statement; (3) register that folder: UPLOAD MODEL my_model FROM '/path/to/folder'",
+        f"the model '{spec}' ({repo_id}) is not in the local cache, and the Hugging Face hub cannot be used: {why}. "
+        f"To get it {online}; without a network take {offline}a copy of a model's folder, USING '/path/to/folder'",
         why,
     )

@@ -58,7 +58,7 @@ class ResolvedModel:
     notice: str = ""
 
 
-def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> ResolvedModel:
+def resolve(spec: str, registry: Registry, *, allow_external: bool = True, checks_folder: bool = True) -> ResolvedModel:
     """Find the folder that `spec` means, and download it from the hub if necessary.
 
     In this order: `hf://owner/name[@revision]`; a path (with a `/`, or starting with `.` or `~`), relative to the
@@ -71,6 +71,7 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         registry: the models on disk.
         allow_external: False if the database may not read files: then only registered models are allowed, and built-in
             ones that ship with the package or are in the hub's local cache.
+        checks_folder: False where a model is loaded next, which checks the files of a user's own folder itself.
 
     Raises:
         ModelError: there is no such model, it cannot be downloaded, or it is not a usable checkpoint; with the remedy.
@@ -80,13 +81,13 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True) -> Re
         return _from_hub_address(spec)
     if is_path(spec):
         _check_external(spec, allow_external)
-        return _from_folder(spec)
+        return _from_folder(spec, checks_folder)
     if registered := _from_registry(spec, registry):
         return registered
     if model := find_built_in(spec):
         return _from_built_in(spec, model, allow_external)
-    if allow_external and spec and Path(spec).is_dir():
-        return _from_folder(spec)
+    if allow_external and spec and os.path.isdir(spec):
+        return _from_folder(spec, checks_folder)
     raise _unknown(spec, registry)
 
 
@@ -148,12 +149,15 @@ def _from_hub_address(spec: str) -> ResolvedModel:
     return ResolvedModel(from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
 
 
-def _from_folder(spec: str) -> ResolvedModel:
+def _from_folder(spec: str, checks_folder: bool) -> ResolvedModel:
     folder = local_folder(spec)
-    if not folder.exists():
+    if not os.path.exists(folder):
+        if "whisper" in spec.casefold():
+            raise _no_whisper(f"there is no model folder {folder}")
         hint = f" For the model of that name on the Hugging Face hub write 'hf://{spec}'."
         raise ModelError(f"there is no model folder {folder}.{hint if _LIKE_A_HUB_NAME.fullmatch(spec) else ''}")
-    check_checkpoint(folder)
+    if checks_folder:
+        check_checkpoint(folder)
     return ResolvedModel(folder, str(folder))
 
 
@@ -205,6 +209,13 @@ def _is_a_language_model(spec: str) -> ModelError:
     )
 
 
+def _no_whisper(problem: str) -> ModelError:
+    return ModelError(
+        f"{problem}, and Whisper is not supported: use a CTC model that reads the waveform, such as "
+        f"'hf://facebook/wav2vec2-base-960h'"
+    )
+
+
 def _unknown(spec: str, registry: Registry) -> ModelError:
     name = spec if len(spec) <= 100 else f"{spec[:97]}..."
     if not is_name(split_version(spec)[0]):
@@ -212,10 +223,7 @@ def _unknown(spec: str, registry: Registry) -> ModelError:
     if spec.casefold() == LANGUAGE_MODEL:
         return _is_a_language_model(spec)
     if "whisper" in spec.casefold():
-        return ModelError(
-            f"there is no model '{name}', and Whisper is not supported: use a CTC model that reads the waveform, such "
-            f"as 'hf://facebook/wav2vec2-base-960h'"
-        )
+        return _no_whisper(f"there is no model '{name}'")
     language = _OF_A_LANGUAGE.fullmatch(spec)
     if language is not None and language["code"].casefold() in _OTHER_LANGUAGES.split():
         return ModelError(

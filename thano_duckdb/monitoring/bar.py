@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+WIDTH_CHARS = 80
+"""Of a terminal that does not say how wide it is."""
 
 
 def is_shown(wanted: bool | str) -> bool:
@@ -25,7 +30,15 @@ def open_bar(**settings: Any) -> tqdm[Any]:
         from tqdm.notebook import tqdm_notebook as bar_class
     else:
         from tqdm import tqdm as bar_class
-    return bar_class(leave=False, dynamic_ncols=True, file=sys.stderr, **settings)
+    return bar_class(leave=False, **_width(), file=sys.stderr, **settings)
+
+
+def _width() -> dict[str, Any]:
+    """The width as tqdm takes it: that of the terminal, where it has one. A pseudo-terminal often has 0 columns."""
+    with contextlib.suppress(OSError, ValueError):  # no terminal, or no file
+        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+            return {"ncols": WIDTH_CHARS}
+    return {"dynamic_ncols": True}
 
 
 def close_bar(bar: tqdm[Any]) -> None:

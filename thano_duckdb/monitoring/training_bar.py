@@ -1,4 +1,4 @@
-"""The progress bar of a build: the clips while they are being read, then epoch, step, loss, speed and time left."""
+"""The progress bar of a build: clips while they are read or evaluated, then epoch, step, loss, speed and time left."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class TrainingBar:
         self._is_training = False
         self._wer = ""
 
-    def expect_clips(self, n_clips: int) -> None:
-        """`n_clips` are going to be read."""
+    def expect_clips(self, n_clips: int, what: str = "reading") -> None:
+        """`n_clips` are going to be read, or whatever else `what` is."""
         if self._shown:
-            self._bar = open_bar(total=n_clips, unit="clip", desc="reading")
+            self.close()
+            self._bar, self._is_training = open_bar(total=n_clips, unit="clip", desc=what), False
 
     def count_clips(self, n_clips: int) -> None:
-        """`n_clips` more have been read."""
+        """`n_clips` more are done."""
         if self._bar is not None:
             self._bar.update(n_clips)
 

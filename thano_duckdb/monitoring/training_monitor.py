@@ -67,6 +67,9 @@ class TrainingMonitor(Monitor, Protocol):
     def warned(self, sentence: str) -> None:
         """Something is wrong with the rows (reported before the training) or with an epoch (reported at its end)."""
 
+    def evaluation_started(self, what: str, n_clips: int) -> None:
+        """`what` (the base, or the new model) is going to be evaluated on `n_clips`, which `clips_done` reports."""
+
     def step_done(self, progress: StepProgress) -> None:
         """Another step is done; reported at most a few times per second."""
 
@@ -78,6 +81,9 @@ class SilentTrainingMonitor(SilentMonitor):
     """Ignores everything, and never stops the build."""
 
     def warned(self, sentence: str) -> None:
+        """Ignored."""
+
+    def evaluation_started(self, what: str, n_clips: int) -> None:
         """Ignored."""
 
     def step_done(self, progress: StepProgress) -> None:

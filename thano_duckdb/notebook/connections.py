@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import duckdb
+from IPython.core.getipython import get_ipython
 from sql.connection import ConnectionManager, is_pep249_compliant, is_spark
 from sqlalchemy.engine import Engine, make_url
 
@@ -46,6 +47,7 @@ class Connections:
     @property
     def current(self) -> Connection | None:
         """The connection that the next statement runs on, if it is DuckDB's or ours."""
+        forget_closed()
         current = ConnectionManager.current
         if _duckdb_behind(current) is None:
             return None
@@ -103,14 +105,18 @@ class Connections:
             NotebookConnection(connection, self._cell), displaycon=False, alias=alias, config=self._config
         )
 
-    def close_default(self) -> None:
-        """Close the connection that was opened when the extension was loaded, if it still exists."""
-        default = ConnectionManager.connections.get(DEFAULT)
-        if _duckdb_behind(default) is not None:
-            was_current = ConnectionManager.current is default
-            ConnectionManager.close_connection_with_descriptor(DEFAULT)
-            if was_current:
-                ConnectionManager.current = None
+    def remove(self, connection: Connection) -> tuple[list[str], bool]:
+        """Take a connection out of JupySQL's list, open as it is; its aliases, and whether it was the current one."""
+        forget_closed()
+        aliases = [
+            alias for alias, known in ConnectionManager.connections.items() if _duckdb_behind(known) is connection
+        ]
+        is_current = _duckdb_behind(ConnectionManager.current) is connection
+        for alias in aliases:
+            del ConnectionManager.connections[alias]
+        if is_current:
+            ConnectionManager.current = None
+        return aliases, is_current
 
     def _ours(self, alias: str) -> NotebookConnection:
         """The connection of an alias, with our statements, also where JupySQL had it before this extension."""
@@ -129,10 +135,46 @@ class Connections:
 
 def current_connection() -> Connection:
     """See `thano_duckdb.current_connection`."""
-    behind = getattr(ConnectionManager.current, "_connection", None)
-    if isinstance(behind, NotebookConnection):
-        return behind.connection
-    raise ThanoError("no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql")
+    shell = get_ipython()
+    magics = shell.magics_manager.registry.get("ThanoMagics") if shell is not None else None
+    if magics is None:
+        raise ThanoError("no connection to DuckDB in this notebook: use %load_ext thano_duckdb, then %sql")
+    current: Connection | None = magics.connections.current
+    if current is not None:
+        return current
+    if ConnectionManager.current is None:
+        raise ThanoError(no_connection())
+    current_name = name_of(ConnectionManager.current)
+    raise ThanoError(f"the current connection is {current_name}: switch to DuckDB first, with {_way_to_duckdb()}")
+
+
+def no_connection() -> str:
+    """What to do where no connection is the current one."""
+    known = next(iter(ConnectionManager.connections), None)
+    switch = f"switch to one that is open with %sql {known}, or " if known is not None else ""
+    return (
+        f"No active connection: {switch}open one with %sql my.duckdb (a file) or %sql {URL} (in memory, the tables are "
+        "gone when it is closed)"
+    )
+
+
+def forget_closed() -> None:
+    """Let no closed connection be the current one: `%sql --close` leaves it there."""
+    if ConnectionManager.current not in ConnectionManager.connections.values():
+        ConnectionManager.current = None
+
+
+def name_of(connection: Any) -> str:
+    """An open connection as messages show it: its alias, or its kind of database."""
+    alias = connection.alias
+    return repr(alias) if alias and "://" not in alias else str(getattr(connection, "dialect", None) or "another one")
+
+
+def _way_to_duckdb() -> str:
+    for alias, connection in ConnectionManager.connections.items():
+        if _duckdb_behind(connection) is not None:
+            return f"%sql {alias}"
+    return f"%sql {URL}"
 
 
 def open_database(name: str = _MEMORY) -> Connection:

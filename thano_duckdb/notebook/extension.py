@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import duckdb
 from IPython.core.interactiveshell import InteractiveShell
 from sql.connection import ConnectionManager
 from sql.run.resultset import ResultSet
 from sqlparse.engine import grouping
 
-from .connections import DEFAULT, open_database
+from thano_duckdb.connection import Connection
+
+from .connections import DEFAULT, Connections, forget_closed, open_database
 from .magics import ThanoMagics
 from .rows import html_of
 
@@ -26,19 +30,25 @@ def load(shell: InteractiveShell) -> None:
     if loaded is None:
         magics.on_unload.enter_context(_relaxed_libraries())
     else:
-        magics.on_unload = loaded.on_unload
+        magics.on_unload, magics.opened = loaded.on_unload, loaded.opened
     shell.register_magics(magics)
     settings = magics.config_of_jupysql
     shell.display_formatter.formatters[_HTML].for_type(ResultSet, html_of(lambda: settings.displaylimit))
+    while _unlisted:
+        magics.opened = _unlisted.pop().list_again(magics.connections)
+    forget_closed()
     if ConnectionManager.current is None:
-        connection = open_database()
-        magics.connections.add(DEFAULT, connection)
-        if DEFAULT not in shell.user_ns:
-            shell.push({DEFAULT: connection})
+        magics.opened = open_database()
+        magics.connections.add(DEFAULT, magics.opened)
+    if magics.opened is not None and DEFAULT not in shell.user_ns:
+        shell.push({DEFAULT: magics.opened})
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Give `%sql` back to JupySQL, undo what `load` changed, and close the connection that it opened."""
+    """Give `%sql` back to JupySQL, undo what `load` changed, and close the connection that it opened.
+
+    It is closed when the cell ends: `%reload_ext` loads the extension again before that, and the tables stay.
+    """
     magics = _loaded(shell)
     if magics is None:
         return
@@ -48,9 +58,60 @@ def unload(shell: InteractiveShell) -> None:
         shell.magics_manager.magics[kind].pop("thanosql", None)
     shell.display_formatter.formatters[_HTML].pop(ResultSet, None)
     magics.on_unload.close()
-    connection = shell.user_ns.get(DEFAULT)
-    magics.connections.close_default()
-    shell.drop_by_id({DEFAULT: connection})
+    if magics.opened is not None:
+        aliases, is_current = magics.connections.remove(magics.opened)
+        shell.drop_by_id({DEFAULT: magics.opened})
+        if aliases and _is_open(magics.opened):
+            _unlisted.append(_Unlisted(magics.opened, tuple(aliases), is_current))
+            _close_unlisted_later(shell)
+
+
+@dataclass(frozen=True)
+class _Unlisted:
+    """The connection that `load` opened, between `unload` and the end of the cell.
+
+    Attributes:
+        connection: open.
+        aliases: that JupySQL had it under.
+        is_current: whether it was the current one.
+    """
+
+    connection: Connection
+    aliases: tuple[str, ...]
+    is_current: bool
+
+    def list_again(self, connections: Connections) -> Connection:
+        """Give it to JupySQL again."""
+        current = ConnectionManager.current
+        for alias in self.aliases:
+            connections.add(alias, self.connection)
+        if not self.is_current:
+            ConnectionManager.current = current
+        return self.connection
+
+
+_unlisted: list[_Unlisted] = []
+_ENDS_CELL = ("pre_execute", "post_execute")
+"""The first for an extension that was unloaded outside of any cell."""
+
+
+def _close_unlisted_later(shell: InteractiveShell) -> None:
+    def close() -> None:
+        for event in _ENDS_CELL:
+            shell.events.unregister(event, close)
+        while _unlisted:
+            _unlisted.pop().connection.close()
+
+    for event in _ENDS_CELL:
+        shell.events.register(event, close)
+
+
+def _is_open(connection: Connection) -> bool:
+    try:
+        connection.cursor().close()
+    except duckdb.ConnectionException:
+        return False
+    return True
 
 
 def _loaded(shell: InteractiveShell) -> ThanoMagics | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import duckdb
 from IPython.core.error import UsageError
 
+from thano_duckdb.dialect import hint
 from thano_duckdb.errors import DialectError, ThanoError
 
 # How DuckDB ends a message about a location in the SQL.
@@ -64,17 +65,22 @@ def _about_saved_queries(error: Exception, saved: Sequence[str]) -> str:
 
 
 def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]:
+    """DuckDB's sentence; and where in the cell it is, with what we add to it."""
     message = _DUCKDB_KIND.sub("", str(error))
+    advice = hint(statement) or ""
+    if advice:
+        message = message.removesuffix(advice).rstrip()
+        advice = f" {advice}"
     found = _DUCKDB_LOCATION.search(message)
     if found is None:
-        return message, ""
+        return message, advice
     prefix = _LINE_PREFIX.search(found[0])
     column = len(found["before"]) - (len(prefix[0]) if prefix else 0) + 1
     line = found["line"]
     if line.startswith("..."):
         line, column = line[3:], column - 3
     line = line.removesuffix("...")
-    return message[: found.start()], _location_in_cell(cell, statement, line, column)
+    return message[: found.start()], _location_in_cell(cell, statement, line, column) + advice
 
 
 def _location_in_cell(cell: str, statement: str, line: str, column: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,11 +21,12 @@ from sql.store import store
 
 from sql import display as jupysql_display
 from thano_duckdb.caller import warnings_on_one_line
+from thano_duckdb.connection import Connection
 from thano_duckdb.dialect import plan, split_statements
 from thano_duckdb.errors import ThanoError
 
 from .adapter import Cell, Cursor
-from .connections import URL, Connections, wrong_database
+from .connections import URL, Connections, no_connection, wrong_database
 from .failures import interrupted, one_line
 from .magic_line import MagicLine, assigned_variable, read_line
 
@@ -44,12 +46,14 @@ class ThanoMagics(Magics):
         cell: what surrounds the statements of the current cell.
         connections: the notebook's.
         on_unload: puts back what loading the extension changed.
+        opened: the connection that was opened when the extension was loaded.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         """Find JupySQL, which has been loaded."""
         super().__init__(shell)
         self.on_unload = ExitStack()
+        self.opened: Connection | None = None
         self._jupysql: Callable[..., Any] = shell.find_cell_magic("jupysql")
         self._jupysql_magic: Any = shell.find_cell_magic("jupysql").__self__
         self.cell = Cell(variables=shell.user_ns)
@@ -115,6 +119,10 @@ class ThanoMagics(Magics):
                 return replace(head, connection=word), (cell or "").partition(word)[2]
             self.connections.forget_variable(word, variables)
             is_foreign = self.connections.is_foreign(word, alone=alone, variables=variables)
+            has_none = self.connections.current is None and ConnectionManager.current is None
+            has_sql = bool(head.sql or (cell or "").strip())
+            if has_none and has_sql and not is_foreign and not os.getenv("DATABASE_URL"):
+                raise UsageError((wrong_database(word) if alone else None) or no_connection())
             if is_foreign or head.persists or self.connections.current is None:
                 return None
             if alone and head.sql and (mistake := wrong_database(word)):

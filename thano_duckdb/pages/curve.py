@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from thano_duckdb.errors import ThanoError
 
-from .curve_panels import Panel, Series, curve_panels
+from .curve_panels import Panel, Series, curve_panels, kept_row
 from .page import Page, count, render
 from .tables import as_table, shown
 
@@ -47,12 +48,13 @@ class DrawnLine:
 
 @dataclass(frozen=True)
 class DrawnPanel:
-    """A panel with its axes."""
+    """A panel with its axes; the published epoch is marked at `kept_at` units from the left."""
 
     title: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     lines: tuple[DrawnLine, ...]
+    kept_at: float | None
 
 
 def curve(metrics_rows: Any) -> Page:
@@ -60,7 +62,7 @@ def curve(metrics_rows: Any) -> Page:
 
     Args:
         metrics_rows: a list of dicts or whatever `as_table` reads, with `epoch`, `train_loss`, and if clips were
-            held out `eval_loss`, `wer`, `cer`.
+            held out `eval_loss`, `wer`, `cer`; `kept` is true for the published epoch, which is then marked.
 
     Raises:
         ThanoError: `epoch` or `train_loss` is missing.
@@ -72,17 +74,31 @@ def curve(metrics_rows: Any) -> Page:
         )
     rows: list[dict[str, Any]] = sorted(table.to_pylist(), key=lambda row: row["epoch"])
     summary = count(len(rows), "epoch") + (f", training loss {rows[-1]['train_loss']:.3g}" if rows else "")
+    published = _published(rows)
+    if published:
+        summary += f", {published}"
     panels = [_draw(panel) for panel in curve_panels(rows)] if len(rows) > 1 else []
     cells = [(name, [shown(row[name]) for row in rows]) for name in table.column_names]
     return render(
         "curve.html",
         summary,
+        published=f"{published[:1].upper()}{published[1:]}." if published else "",
         panels=panels,
         cells=[(name, values) for name, values in cells if any(value != "NULL" for value in values)],
         n_rows=len(rows),
         box=(LEFT, RIGHT, TOP, BOTTOM),
         size=(WIDTH, HEIGHT),
     )
+
+
+def _published(rows: Sequence[dict[str, Any]]) -> str:
+    """Which epoch was published, and its WER beside that of the base; empty where the rows do not say."""
+    if (kept := kept_row(rows)) is None:
+        return ""
+    words = f"epoch {kept['epoch']} of {len(rows)} is published"
+    if kept.get("wer") is not None and kept.get("base_wer") is not None:
+        words += f": WER {kept['wer']:.3f}, of the base {kept['base_wer']:.3f}"
+    return words
 
 
 def _draw(panel: Panel) -> DrawnPanel:
@@ -111,6 +127,7 @@ def _draw(panel: Panel) -> DrawnPanel:
         tuple(Tick(x_of(epoch), str(epoch)) for epoch in x_marks),
         tuple(Tick(y_of(value), f"{value:g}") for value in y_marks),
         tuple(line_of(series) for series in panel.series),
+        None if panel.kept_epoch is None else x_of(panel.kept_epoch),
     )
 
 

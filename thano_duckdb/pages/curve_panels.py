@@ -28,24 +28,32 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines that share an axis from 0 upwards."""
+    """Lines that share an axis from 0 upwards, and the epoch that was published, where it is known."""
 
     title: str
     series: tuple[Series, ...]
+    kept_epoch: int | None
 
 
 def curve_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """The panels and series that have a value, in the order in which they are drawn.
 
     Args:
-        rows: one per epoch, with `epoch`, `train_loss`, and if clips were held out `eval_loss`, `wer`, `cer`.
+        rows: one per epoch, with `epoch`, `train_loss`, and if clips were held out `eval_loss`, `wer`, `cer`; `kept`
+            is true for the one that was published.
     """
     panels = []
+    kept = kept_row(rows)
     for title, lines in _PANELS:
         series = [Series(name, _points(rows, column)) for name, column in lines]
         if drawn := tuple(each for each in series if each.points):
-            panels.append(Panel(title, drawn))
+            panels.append(Panel(title, drawn, kept["epoch"] if kept else None))
     return panels
+
+
+def kept_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The row of the epoch that was published; None where the rows do not say."""
+    return next((row for row in rows if row.get("kept")), None)
 
 
 def _points(rows: Sequence[Mapping[str, Any]], column: str) -> tuple[tuple[int, float], ...]:

@@ -23,7 +23,8 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
         path: where to save the figure as well, in the format of its extension (png, svg, pdf).
 
     Returns:
-        A matplotlib figure, which a notebook shows, with one panel for the losses and one for the error rates.
+        A matplotlib figure, which a notebook shows, with one panel for the losses and one for the error rates. A dotted
+        line marks the epoch that was published.
 
     Raises:
         ModelError: there is no such model, or it was not made by BUILD or FIT.
@@ -57,6 +58,8 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
         for series, style in zip(panel.series, ("-", "--"), strict=False):
             epochs, values = zip(*series.points, strict=True)
             axes.plot(epochs, values, linestyle=style, marker=marker, label=series.name)
+        if panel.kept_epoch is not None:
+            axes.axvline(panel.kept_epoch, color="tab:green", linestyle=":", label="published")
         axes.set(title=panel.title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylim(bottom=0)

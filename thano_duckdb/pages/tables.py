@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -40,7 +40,7 @@ def _table(result: Any) -> pa.Table:
     if hasattr(type(result), "__arrow_c_stream__"):
         return pa.table(result)
     raise ThanoError(
-        f"a {type(result).__name__} holds no rows to show: give a relation (con.sql(..)), a data frame, an Arrow "
+        f"this {type(result).__name__} holds no rows to show: give a relation (con.sql(..)), a data frame, an Arrow "
         "table, a result of %sql, or a list of dicts"
     )
 
@@ -83,13 +83,13 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
-def may_read(result: Any) -> Callable[[str], bool]:
-    """Tells of a path or URL whether the database of a relation may read it; other results may read everything."""
+def access_of_result(result: Any) -> Access | None:
+    """What the database of a relation may read; None for other results, which have no connection."""
     if not isinstance(result, duckdb.DuckDBPyRelation):
-        return lambda _: True
+        return None
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         rows = result.limit(0).query("no_rows", sql)
         return rows.fetchall() if rows is not None else []
 
-    return Access(ask).allows
+    return Access(ask)

@@ -19,7 +19,7 @@ from .columns import Columns, find
 from .differences import HypothesisWord, Step, align
 from .page import Page, count, render
 from .players import NO_ROOM, Player, players
-from .tables import as_table, audio_values, may_read, shown, values_at
+from .tables import access_of_result, as_table, audio_values, shown, values_at
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def transcripts_page(
     """The page of `thano_duckdb.show`."""
     if max_rows < 1:
         raise ThanoError(f"max_rows must be 1 or more, not {max_rows}")
-    readable = may_read(result)
+    access, limits = access_of_result(result), limits_of(result)
     table = as_table(result)
     columns = find(table, audio=audio, hypothesis=hypothesis, reference=reference)
     hypotheses: list[str | None] = columns.hypothesis.to_pylist()
@@ -89,12 +89,23 @@ def transcripts_page(
         "transcripts.html",
         _one_line(totals),
         totals=totals,
-        rows=_rows(columns, worst, counts, confidences, may_read=readable, limits=limits_of(result)),
+        rows=_rows(
+            columns,
+            worst,
+            counts,
+            confidences,
+            may_read=access.allows if access else _everything,
+            limits=access.limited(limits) if access else limits,
+        ),
         n_hidden=n_rows - len(worst),
         has_reference=columns.reference is not None,
         has_words=columns.words is not None,
         has_confidence=columns.confidence is not None,
     )
+
+
+def _everything(_: str) -> bool:
+    return True
 
 
 def _rank(hypothesis: str | None, counts: EditCounts | None, confidence: float | None) -> tuple[int, float, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache, cached
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.models.checkpoint import check_checkpoint
 
 from .libraries import require_libraries
 from .recognizer.ctc_checkpoint import fingerprint
@@ -32,15 +33,19 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {folder}")
+    check_checkpoint(folder)
     require_libraries()
     return _load(folder, device, precision, _key(folder, device, precision))
 
 
 def loaded_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine | None:
     """What `load_engine` returns, where it need not load anything; else None."""
-    if not _loaded or not folder.is_dir():
+    if not _loaded:
         return None
-    key = _key(folder, device, precision)
+    try:
+        key = _key(folder, device, precision)
+    except OSError:  # the folder is missing or may not be read: loading it says so
+        return None
     with _changing:
         return _loaded.get(key)
 

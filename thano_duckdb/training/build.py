@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from thano_duckdb import __version__
 from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint
@@ -27,11 +27,16 @@ from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
+from thano_duckdb.version import __version__
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder, BuildLock
+from .comparison import Comparison
 from .corpus import Corpus, prepare_corpus
 from .training_options import Example, TrainingOptions
+
+if TYPE_CHECKING:
+    from .run import TrainingResult
 
 # Files of the base that are copied to the new model.
 _INHERITED = (
@@ -66,10 +71,12 @@ class Base:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """A published model and the metrics of its epochs."""
+    """A published model, which is as it was after `kept_epoch`, and the metrics of all its epochs."""
 
     entry: ModelEntry
     metrics: tuple[EpochMetrics, ...]
+    kept_epoch: int
+    comparison: Comparison | None
 
 
 def build_model(
@@ -81,6 +88,7 @@ def build_model(
     monitor: TrainingMonitor,
     *,
     sql: str | None = None,
+    read_limits: ReadLimits | None = None,
 ) -> BuildResult:
     """Train a model on rows and publish it, or continue the same build if it was stopped earlier.
 
@@ -92,6 +100,7 @@ def build_model(
         registry: where the model is published, and where checkpoints are kept until then.
         monitor: receives progress; asked within each step whether to stop.
         sql: the statement, for the lineage.
+        read_limits: on reading one clip, in place of those of `options`.
 
     Raises:
         ThanoError: the options, the rows or the base are invalid; raised before training starts.
@@ -100,7 +109,7 @@ def build_model(
     """
     name = registry.free_name(name, overwrite=options.overwrite)
     require_libraries()
-    build = _Build(name, base, _resolve_device(options), registry, monitor, sql)
+    build = _Build(name, base, _resolve_device(options), registry, monitor, sql, read_limits or options.read_limits)
     with _one_at_a_time(monitor), _staged(registry, name) as staging:
         return build.run(examples, staging)
 
@@ -137,11 +146,12 @@ class _Build:
     registry: Registry
     monitor: TrainingMonitor
     sql: str | None
+    read_limits: ReadLimits
 
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore(decoder=functools.partial(decode, limits=self.options.read_limits))
+        store = AudioStore(decoder=functools.partial(decode, limits=self.read_limits))
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:
@@ -161,33 +171,38 @@ class _Build:
             folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
             if self._is_published(folder.run):
                 folder.restart()
-            for warning in corpus.warnings:
-                self.monitor.warned(warning)
-            metrics = train(network, corpus, store, folder, self.options, self.monitor)
+            for note in corpus.warnings:
+                self.monitor.warned(note)
+            training = train(network, corpus, store, folder, self.options, self.monitor)
             result = folder.make_empty(folder.result)
             network.save(result)
             for pattern in _INHERITED:
                 for path in template.glob(pattern):
                     shutil.copyfile(path, result / path.name)
         check_checkpoint(result)
+        comparison = training.comparison
+        notes = list(corpus.warnings)
+        if comparison and (warning := comparison.warning(self.options.learning_rate)):
+            self.monitor.warned(warning)
+            notes.append(warning)
         entry = self.registry.publish(
             result,
             self.name,
             kind="built",
             base=self.base.name,
-            lineage=self._lineage(corpus, metrics, folder.run),
+            lineage=self._lineage(corpus, training, notes, folder.run),
             overwrite=self.options.overwrite,
-            description=self._description(corpus),
+            description=self._description(corpus, training),
         )
         folder.remove()
-        return BuildResult(entry, tuple(metrics))
+        return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
 
     def _identity(self, corpus: Corpus) -> str:
         """A hash of everything that the result of the build depends on."""
         folder = self.base.folder
         parts = [
             self.base.name,
-            fingerprint(folder) if folder else metadata.version("thano_duckdb"),
+            fingerprint(folder) if folder else __version__,
             self.options.influential(),
             corpus.digest,
         ]
@@ -198,7 +213,7 @@ class _Build:
         entry = self.registry.find(self.name)
         return entry is not None and entry.lineage.get("run") == run
 
-    def _lineage(self, corpus: Corpus, metrics: Sequence[EpochMetrics], run: str) -> dict[str, Any]:
+    def _lineage(self, corpus: Corpus, training: TrainingResult, notes: list[str], run: str) -> dict[str, Any]:
         return {
             "run": run,
             "base": self.base.name,
@@ -211,14 +226,19 @@ class _Build:
                 "skipped": corpus.n_skipped,
                 "hours": _hours(corpus),
             },
-            "notes": list(corpus.warnings),
+            "notes": notes,
             "libraries": {"thano_duckdb": __version__} | {name: metadata.version(name) for name in _LIBRARIES},
-            "metrics": [dataclasses.asdict(epoch) for epoch in metrics],
+            "metrics": [dataclasses.asdict(epoch) for epoch in training.metrics],
+            "kept_epoch": training.kept_epoch,
+            "comparison": training.comparison.to_json() if training.comparison else None,
         }
 
-    def _description(self, corpus: Corpus) -> str:
+    def _description(self, corpus: Corpus, training: TrainingResult) -> str:
         how = "trained from scratch with the architecture of" if self.options.from_scratch else "fine-tuned from"
-        return f"{how} {self.base.name} on {len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+        rows = f"{len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+        epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
+        achieved = f": {training.comparison.describe()}" if training.comparison else ""
+        return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:

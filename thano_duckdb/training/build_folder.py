@@ -1,7 +1,9 @@
 """The folder of a running build in the model home. It allows a build to be stopped at any time and resumed later.
 
     <staging>/<identity>/run.json             the id of the run, for the registry's lineage
-                         checkpoint-000003/   the complete state after epoch 3; only the last checkpoint is kept
+                         base.json            the figures of the base, before the training
+                         checkpoint-000002/   the weights after epoch 2, the one to publish unless a later one is better
+                         checkpoint-000003/   the complete state after epoch 3, the last one
                          partial/             a checkpoint that is being written
                          result/              a finished model that is about to be published
 
@@ -10,16 +12,21 @@ A checkpoint is first synced to disk and then renamed, so it is either complete 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models.staging import sync, sync_tree
 
 _PREFIX = "checkpoint-"
+_NEEDED_TO_GO_ON = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth")
+"""What a checkpoint holds besides the weights."""
 
 
 class BuildFolder:
@@ -52,14 +59,43 @@ class BuildFolder:
         """The checkpoint to resume from, if there is one."""
         return max(self._checkpoints(), default=None)
 
-    def commit(self, written: Path, epoch: int) -> None:
-        """Turn the folder `written` into the checkpoint of an epoch, atomically, and remove the previous one."""
+    def checkpoint(self, epoch: int) -> Path:
+        """The checkpoint of an epoch: the last one, or the one that was to be kept."""
+        return self._folder / f"{_PREFIX}{epoch:06d}"
+
+    def commit(self, written: Path, epoch: int, *, keep: int) -> None:
+        """Turn the folder `written` into the checkpoint of an epoch, atomically, and remove those no longer needed.
+
+        Args:
+            written: a complete checkpoint.
+            epoch: the one after which it was written.
+            keep: the epoch whose weights are kept as well, this one or an earlier one that was kept so far.
+        """
         older = self._checkpoints()
         sync_tree(written)
-        os.rename(written, self._folder / f"{_PREFIX}{epoch:06d}")
+        os.rename(written, self.checkpoint(epoch))
         sync(self._folder)
         for checkpoint in older:
-            shutil.rmtree(checkpoint)
+            if checkpoint != self.checkpoint(keep):
+                shutil.rmtree(checkpoint)
+            else:
+                for name in _NEEDED_TO_GO_ON:
+                    (checkpoint / name).unlink(missing_ok=True)
+
+    def save_base(self, figures: Mapping[str, Any]) -> None:
+        """Keep the figures of the base, so that a build that is resumed need not compute them again."""
+        partial = self._folder / "base.json.partial"
+        with contextlib.suppress(OSError):  # the first checkpoint reports a full disk
+            partial.write_text(json.dumps(figures) + "\n", encoding="utf-8")
+            os.replace(partial, self._folder / "base.json")
+
+    def base(self) -> dict[str, Any] | None:
+        """The figures that `save_base` kept, or None."""
+        try:
+            figures: dict[str, Any] = json.loads((self._folder / "base.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return figures
 
     def make_empty(self, folder: Path) -> Path:
         """Create `folder`, or remove what is in it."""

@@ -7,8 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError, brief_location
@@ -18,6 +16,7 @@ from thano_duckdb.speech.readahead import ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 from .audio_store import AudioStore
+from .split import choose_held_out, connected_rows
 from .training_options import Example
 
 MAX_CLIP_S = 60.0
@@ -37,6 +36,8 @@ class Utterance:
         text: its transcript, as in the row.
         labels: the transcript in the alphabet of the model.
         n_samples: its length at 16 kHz.
+        recording: a hash of its samples, the same for every path and format of the same recording.
+        group: see `Example`.
     """
 
     key: bytes
@@ -44,6 +45,8 @@ class Utterance:
     text: str
     labels: Labels
     n_samples: int
+    recording: bytes
+    group: tuple[str | None] | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Corpus:
         train: the utterances to train on.
         validation: the held-out utterances.
         n_skipped: the number of rows that could not be used.
-        warnings: at most one sentence about skipped rows, and one about dropped characters.
+        warnings: at most one sentence each about skipped rows, dropped characters, and a share that was not met.
         digest: a hash of the usable rows and of which of them are held out.
     """
 
@@ -86,7 +89,8 @@ def prepare_corpus(
         alphabet: the characters that the model can write.
         grid: the frame grid of the model.
         store: decodes the clips and keeps them.
-        validation_split: share of the usable rows to hold out; at least one row, but never all.
+        validation_split: share of the usable rows to hold out; at least one row, but never all. Rows of the same
+            recording, and of the same group, stay together.
         seed: for the choice of the held-out rows.
         fail_on_error: whether to stop at the first clip that cannot be read.
         monitor: receives progress for every clip, and is asked whether to stop.
@@ -96,7 +100,7 @@ def prepare_corpus(
         ThanoError: there are no rows, or none of them can be used.
         Cancelled: `monitor` was cancelled.
     """
-    rows = sorted((_row(example) for example in examples), key=lambda row: row.key)
+    rows = sorted((_row(example) for example in examples), key=lambda row: (row.key, repr(row.example.group)))
     usable: list[Utterance] = []
     skipped = _Skipped()
     monitor.clips_received(len(rows))
@@ -124,7 +128,11 @@ def prepare_corpus(
         none = "the only row of the query cannot" if len(rows) == 1 else f"none of the query's {len(rows)} rows can"
         raise ThanoError(f"{none} be used for training ({skipped.reasons})")
     train, validation = _split(usable, validation_split, seed)
-    warnings = [skipped.describe() if skipped.n else None, describe_dropped([row.labels for row in usable])]
+    warnings = [
+        skipped.describe() if skipped.n else None,
+        describe_dropped([row.labels for row in usable]),
+        _describe_share(len(validation), len(usable), validation_split),
+    ]
     return Corpus(
         train=train,
         validation=validation,
@@ -202,7 +210,8 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
             f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s give {n_frames} frames, "
             f"but the text needs at least {labels.n_frames_needed}."
         )
-    return Utterance(row.key, source, text, labels, n_samples)
+    recording = hashlib.blake2b(samples.data, digest_size=16).digest()
+    return Utterance(row.key, source, text, labels, n_samples, recording, row.example.group)
 
 
 def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
@@ -210,10 +219,27 @@ def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[
         return tuple(usable), ()
     if len(usable) < 2:
         raise ThanoError("option 'validation_split' needs at least two usable rows, but there is only one")
-    n_held_out = min(max(1, round(share * len(usable))), len(usable) - 1)
-    held_out = set(np.random.default_rng(seed).permutation(len(usable))[:n_held_out].tolist())
+    has_groups = any(utterance.group for utterance in usable)
+    groups = connected_rows([[utterance.recording, utterance.group or utterance.recording] for utterance in usable])
+    if len(groups) == 1:
+        common = "value of split_by, or share a recording" if has_groups else "recording"
+        raise ThanoError(
+            f"option 'validation_split' cannot hold out any row: all {len(usable)} usable rows have the same {common}"
+        )
+    held_out = choose_held_out(groups, share, seed)
     train = tuple(utterance for index, utterance in enumerate(usable) if index not in held_out)
     return train, tuple(usable[index] for index in sorted(held_out))
+
+
+def _describe_share(n_held_out: int, n_usable: int, share: float) -> str | None:
+    """One sentence if the rows that are held out are half as many as asked for, or twice as many."""
+    n_asked = max(1, round(share * n_usable))
+    if not share or n_asked / 2 < n_held_out < n_asked * 2:
+        return None
+    return (
+        f"{n_held_out} of {n_usable} rows are held out, not {n_asked} as validation_split={share:g} asks for, because "
+        "rows of the same recording or the same value of split_by stay together"
+    )
 
 
 def _digest(train: Sequence[Utterance], validation: Sequence[Utterance]) -> str:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from thano_duckdb.errors import Cancelled, ThanoError
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
-from thano_duckdb.speech.batching import plan_batches
 from thano_duckdb.speech.device import is_out_of_memory
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder
-from .corpus import Corpus
+from .comparison import Comparison, Evaluation
+from .corpus import Corpus, Utterance
 from .epoch_plan import EpochPlan
 from .loader import BatchLoader
 from .network import CtcNetwork, load_network
 from .trainer import CtcTrainer
 from .training_options import TrainingOptions
-from .validation import Evaluation, FixedBatches, evaluate
+from .validation import Validation
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class BatchLimits:
 
 CPU_LIMITS = BatchLimits(default_s=40, with_batch_size_s=160)
 GPU_LIMITS = BatchLimits(default_s=160, with_batch_size_s=640)
+SAMPLE_CLIPS = 32
+"""Clips of the training on which a model is compared with its base where none are held out."""
 
 
 @contextlib.contextmanager
@@ -57,6 +60,21 @@ def seeded_network(folder: Path, options: TrainingOptions) -> Iterator[CtcNetwor
             np.random.set_state(numpy_state)
 
 
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training did; the network has the weights of `kept_epoch`.
+
+    Attributes:
+        metrics: of every epoch.
+        kept_epoch: the one to publish.
+        comparison: of the network with its base; None where there is no base, from scratch.
+    """
+
+    metrics: tuple[EpochMetrics, ...]
+    kept_epoch: int
+    comparison: Comparison | None
+
+
 def train(
     network: CtcNetwork,
     corpus: Corpus,
@@ -64,7 +82,7 @@ def train(
     folder: BuildFolder,
     options: TrainingOptions,
     monitor: TrainingMonitor,
-) -> list[EpochMetrics]:
+) -> TrainingResult:
     """Train `network`, or resume from the last checkpoint of `folder`.
 
     Args:
@@ -75,52 +93,46 @@ def train(
         options: how to train, with the device and the precision resolved.
         monitor: receives progress; asked within each step whether to stop.
 
-    Returns:
-        The metrics of every epoch.
-
     Raises:
         Cancelled: `monitor` was cancelled.
         ThanoError: there is not enough memory for a batch.
     """
     limits = CPU_LIMITS if options.device == "cpu" else GPU_LIMITS
     seconds = limits.default_s if options.batch_size is None else limits.with_batch_size_s
-    plan = EpochPlan(
-        [utterance.n_samples for utterance in corpus.train],
-        max_clips=options.batch_size,
-        max_batch_samples=seconds * SAMPLE_RATE_HZ,
-        seed=options.seed,
-    )
+    of_batch: Any = {"max_clips": options.batch_size, "max_batch_samples": seconds * SAMPLE_RATE_HZ}
+    plan = EpochPlan([utterance.n_samples for utterance in corpus.train], **of_batch, seed=options.seed)
     loader = BatchLoader(
         corpus.train, plan, network, store, seed=options.seed if options.augments else None, monitor=monitor
     )
-    held_out_batches = plan_batches(
-        [utterance.n_samples for utterance in corpus.validation],
-        max_clips=options.batch_size,
-        max_batch_samples=seconds * SAMPLE_RATE_HZ,
-    )
-    held_out_loader = BatchLoader(
-        corpus.validation, FixedBatches(held_out_batches), network, store, seed=None, monitor=monitor
+    validation = Validation(
+        corpus.validation or _sample(corpus.train, options.seed), network, store, **of_batch, monitor=monitor
     )
 
     def evaluate_held_out(trainer: CtcTrainer) -> Evaluation | None:
-        if not held_out_batches:
-            return None
-        return evaluate(
-            network,
-            held_out_loader,
-            held_out_batches,
-            corpus.validation,
-            call=trainer.model_wrapped,
-            to_device=trainer.to_device,
-        )
+        return validation.evaluate(trainer.model_wrapped, trainer.to_device) if corpus.validation else None
 
     trainer = CtcTrainer(
         network, loader, folder, options, evaluate=evaluate_held_out, n_skipped=corpus.n_skipped, monitor=monitor
     )
     network.monitor = monitor
-    checkpoint = folder.last_checkpoint()
+
+    def evaluate_now(what: str) -> Evaluation:
+        with trainer.accelerator.autocast():
+            return validation.evaluate(network.module, trainer.to_device, shown_as=what)
+
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        base = None
+        if not options.from_scratch:
+            if (figures := folder.base()) is None:
+                folder.save_base(figures := asdict(evaluate_now("the base")))
+            base = Evaluation(**figures)
+        trainer.run()
+        metrics = trainer.metrics
+        comparison = None
+        if base is not None:
+            kept = metrics[trainer.kept_epoch - 1]
+            model = Evaluation.of(kept) or evaluate_now("the new model")
+            comparison = Comparison(bool(corpus.validation), len(validation.utterances), base, model)
     except Cancelled:
         raise _interrupted(trainer.metrics, options.epochs) from None
     except (RuntimeError, MemoryError) as error:
@@ -130,7 +142,13 @@ def train(
             f"there is not enough memory on '{options.device}' to train on batches of up to {seconds} s of audio: "
             "use a smaller batch_size"
         ) from error
-    return trainer.metrics
+    return TrainingResult(tuple(metrics), trainer.kept_epoch, comparison)
+
+
+def _sample(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """A few of the utterances, always the same."""
+    chosen = np.random.default_rng(seed).permutation(len(utterances))[:SAMPLE_CLIPS]
+    return [utterances[index] for index in sorted(chosen)]
 
 
 def _interrupted(metrics: list[EpochMetrics], n_epochs: int) -> Cancelled:

@@ -10,16 +10,18 @@ from typing import Any
 
 import torch
 import transformers
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, StepProgress, TrainingMonitor
 
+from .best_epoch import best_epoch, is_out_of_patience
 from .build_folder import BuildFolder
+from .comparison import Evaluation
 from .loader import Batch, BatchLoader
 from .network import CtcNetwork
 from .training_options import TrainingOptions
-from .validation import Evaluation
 
 REPORT_EVERY_S = 0.5
 WEIGHT_DECAY = 0.01
@@ -89,17 +91,33 @@ class CtcTrainer(transformers.Trainer):
         self._evaluate_network = evaluate
         self._n_skipped = n_skipped
         self._monitor = monitor
-        self.first_step = 0
-        self._started_s = self._reported_s = time.monotonic()
-        self._audio_s_since_start = 0.0
-        self._loss_since_report: list[torch.Tensor] = []
-        self._start_epoch()
+        self._keeps_best, self._patience = options.keeps_best, options.patience
+        self._start_clock(first_step=0)
 
     @property
     def metrics(self) -> list[EpochMetrics]:
         """The metrics of every epoch, including those before the build was resumed."""
         log: list[dict[str, Any]] = self.state.log_history
         return [EpochMetrics(**entry[_METRICS]) for entry in log if _METRICS in entry]
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch that is to be published, of those that are finished."""
+        return best_epoch(self.metrics) if self._keeps_best else len(self.metrics)
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the training is over before its last epoch."""
+        return is_out_of_patience(self.metrics, self._patience)
+
+    def run(self) -> None:
+        """Train, or resume from the last checkpoint, then load the weights of the epoch to publish."""
+        checkpoint = self._folder.last_checkpoint()
+        if checkpoint is not None:
+            self.state = transformers.TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if not self.is_out_of_patience:
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self._load_from_checkpoint(str(self._folder.checkpoint(self.kept_epoch)))
 
     # What Trainer calls.
 
@@ -146,7 +164,7 @@ class CtcTrainer(transformers.Trainer):
             super()._save_checkpoint(model, trial)
             (written,) = partial.iterdir()
             (written / "training_args.bin").unlink()  # a pickle that nothing reads
-            self._folder.commit(written, epoch)
+            self._folder.commit(written, epoch, keep=self.kept_epoch)
             shutil.rmtree(partial)
         except Exception as error:  # torch and safetensors each raise their own error for a full disk
             resume = f"continue after epoch {epoch - 1}" if epoch > 1 else "start again"
@@ -203,6 +221,13 @@ class CtcTrainer(transformers.Trainer):
         log.append({_METRICS: dataclasses.asdict(metrics)})
         self._start_epoch()
 
+    def _start_clock(self, first_step: int) -> None:
+        self._first_step = first_step  # not 0 if the training is resumed
+        self._started_s = self._reported_s = time.monotonic()
+        self._audio_s_since_start = 0.0
+        self._loss_since_report: list[torch.Tensor] = []
+        self._start_epoch()
+
     def _start_epoch(self) -> None:
         self._epoch_started_s = time.monotonic()
         self._loss_sum: Any = 0.0
@@ -215,7 +240,7 @@ class CtcTrainer(transformers.Trainer):
     def _report(self) -> None:
         now_s = time.monotonic()
         n_done = self.state.global_step
-        n_done_in_this_run = n_done - self.first_step
+        n_done_in_this_run = n_done - self._first_step
         n_left = self.state.max_steps - n_done
         elapsed_s = now_s - self._started_s
         self._monitor.step_done(
@@ -238,7 +263,9 @@ class _EpochCallback(transformers.TrainerCallback):
         self._trainer = trainer
 
     def on_train_begin(self, args: Any, state: transformers.TrainerState, control: Any, **_kwargs: Any) -> None:
-        self._trainer.first_step = state.global_step  # not 0 if the training is resumed
+        self._trainer._start_clock(state.global_step)
 
-    def on_epoch_end(self, *_args: Any, **_kwargs: Any) -> None:
+    def on_epoch_end(self, args: Any, state: Any, control: transformers.TrainerControl, **_kwargs: Any) -> None:
         self._trainer.finish_epoch()
+        if self._trainer.is_out_of_patience:
+            control.should_training_stop = True

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import Option, StatementKind
 from thano_duckdb.options import find_option
+
+_HELD_OUT = "rows that are held out: add a validation_split, such as 0.1"
 
 # Options that change nothing about the resulting model: a build resumes although they have changed.
 _WITHOUT_INFLUENCE = ("overwrite", "resume", "on_error", "max_bytes", "max_duration", "timeout")
@@ -20,10 +23,12 @@ class Example:
     Attributes:
         audio: path or URL (str), content of a file (bytes), or None.
         text: its transcript as people write it, or None.
+        group: the value of `split_by`, NULL being one; None without `split_by`.
     """
 
     audio: str | bytes | None
     text: str | None
+    group: tuple[str | None] | None = None
 
 
 def _option(name: str) -> Option:
@@ -44,6 +49,8 @@ class TrainingOptions:
         learning_rate: the highest, after the warm-up and before the linear decay over the second half.
         warmup_ratio: share of the steps over which the learning rate rises from 0.
         validation_split: share of the rows that is held out and evaluated after each epoch.
+        keep: the epoch that is published: 'best' on the held-out rows, or 'last'; None: 'best' if there are any.
+        patience: epochs without improvement on the held-out rows after which the training stops; None: never.
         seed: of the order of the rows, the augmentation, dropout, and, from scratch, the weights.
         freeze_feature_encoder: leave the convolutions as they are; None means so unless from scratch.
         mask_time_prob: SpecAugment: share of the frames of each clip that is masked.
@@ -63,6 +70,8 @@ class TrainingOptions:
     learning_rate: float = _default("learning_rate")
     warmup_ratio: float = _default("warmup_ratio")
     validation_split: float = _default("validation_split")
+    keep: str | None = _default("keep")
+    patience: int | None = _default("patience")
     seed: int = _default("seed")
     freeze_feature_encoder: bool | None = _default("freeze_feature_encoder")
     mask_time_prob: float = _default("mask_time_prob")
@@ -82,12 +91,22 @@ class TrainingOptions:
         """Check every value.
 
         Raises:
-            ThanoError: one is of another type, out of range, or not one of the choices.
+            ThanoError: one is of another type, out of range, or not one of the choices, or needs rows to be held out.
         """
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None or field.default is not None:
                 object.__setattr__(self, field.name, _option(field.name).accept(value))
+        if not self.validation_split:
+            if self.patience is not None:
+                raise ThanoError(f"option 'patience' compares the epochs on {_HELD_OUT}")
+            if self.keep == "best":
+                raise ThanoError(f"option 'keep' compares the epochs on {_HELD_OUT}")
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best epoch is published, and not the last."""
+        return (self.keep or ("best" if self.validation_split else "last")) == "best"
 
     @property
     def freezes_feature_encoder(self) -> bool:

@@ -1,19 +1,22 @@
-"""Evaluates a network on held-out utterances: loss, word and character error rates."""
+"""Evaluates a network on utterances: loss, word and character error rates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from thano_duckdb.monitoring.training_monitor import TrainingMonitor
+from thano_duckdb.speech.batching import plan_batches
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.metrics import character_errors, error_rate, word_errors
 
+from .audio_store import AudioStore
+from .comparison import Evaluation
 from .corpus import Utterance
-from .loader import Batch
+from .loader import Batch, BatchLoader
 from .network import CtcNetwork
 
 
@@ -30,59 +33,76 @@ class FixedBatches:
         return self._batches
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss per label, averaged over the clips, and pooled error rates."""
+class Validation:
+    """Evaluates a network on the same utterances as often as it is asked, by greedy decoding.
 
-    loss: float
-    wer: float | None
-    cer: float | None
-
-
-@torch.no_grad()
-def evaluate(
-    network: CtcNetwork,
-    batches: Iterable[Batch],
-    order: Sequence[Sequence[int]],
-    utterances: Sequence[Utterance],
-    *,
-    call: Callable[..., Any],
-    to_device: Callable[[Batch], Batch],
-) -> Evaluation:
-    """Evaluate a network by greedy decoding; it is in evaluation mode meanwhile.
-
-    Args:
-        network: the network to evaluate.
-        batches: the batches of all utterances.
-        order: the indices of the utterances in each batch.
-        utterances: the held-out utterances.
-        call: the network as wrapped by a trainer.
-        to_device: moves a batch to the device of the network.
+    Attributes:
+        utterances: on which it evaluates.
     """
-    was_training = network.module.training
-    network.module.eval()
-    try:
-        loss_sum = 0.0
-        hypotheses = [""] * len(utterances)
-        for indices, batch in zip(order, batches, strict=True):
-            output = network.run(to_device(batch), call)
-            loss_sum += len(indices) * float(output.loss)
-            log_probs, ids = output.logits.float().log_softmax(-1).max(-1, keepdim=True)  # (batch, frames, 1)
-            n_frames = [network.grid.n_frames(utterances[index].n_samples) for index in indices]
-            scores = [
-                FrameScores(clip_ids[:count], clip_log_probs[:count])
-                for clip_ids, clip_log_probs, count in zip(
-                    ids.cpu().numpy(), log_probs.cpu().numpy(), n_frames, strict=True
-                )
-            ]
-            decoded = GreedyDecoder().decode(scores, network.vocabulary, stride=network.grid.stride)
-            for index, hypothesis in zip(indices, decoded, strict=True):
-                hypotheses[index] = hypothesis.text
-    finally:
-        network.module.train(was_training)
-    references = [utterance.text for utterance in utterances]
-    return Evaluation(
-        loss_sum / len(utterances),
-        error_rate(word_errors(references, hypotheses)),
-        error_rate(character_errors(references, hypotheses)),
-    )
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        network: CtcNetwork,
+        store: AudioStore,
+        *,
+        max_clips: int | None,
+        max_batch_samples: int,
+        monitor: TrainingMonitor,
+    ) -> None:
+        """Plan batches with the limits of `plan_batches`."""
+        self.utterances = utterances
+        self._network = network
+        self._monitor = monitor
+        self._order = plan_batches(
+            [utterance.n_samples for utterance in utterances], max_clips=max_clips, max_batch_samples=max_batch_samples
+        )
+        self._batches = BatchLoader(utterances, FixedBatches(self._order), network, store, seed=None, monitor=monitor)
+
+    @torch.no_grad()
+    def evaluate(
+        self, call: Callable[..., Any], to_device: Callable[[Batch], Batch], *, shown_as: str | None = None
+    ) -> Evaluation:
+        """Evaluate the network; it is in evaluation mode meanwhile.
+
+        Args:
+            call: the network as wrapped by a trainer.
+            to_device: moves a batch to the device of the network.
+            shown_as: what the progress is called; None to report none.
+        """
+        network, n_clips = self._network, len(self.utterances)
+        if shown_as:
+            self._monitor.evaluation_started(shown_as, n_clips)
+        was_training = network.module.training
+        network.module.eval()
+        try:
+            loss_sum = 0.0
+            hypotheses = [""] * n_clips
+            for indices, batch in zip(self._order, self._batches, strict=True):
+                output = network.run(to_device(batch), call)
+                loss_sum += len(indices) * float(output.loss)
+                for index, hypothesis in zip(indices, self._decode(indices, output.logits), strict=True):
+                    hypotheses[index] = hypothesis
+                if shown_as:
+                    self._monitor.clips_done(len(indices), batch["audio_s"])
+        finally:
+            network.module.train(was_training)
+        references = [utterance.text for utterance in self.utterances]
+        return Evaluation(
+            loss_sum / n_clips,
+            error_rate(word_errors(references, hypotheses)),
+            error_rate(character_errors(references, hypotheses)),
+        )
+
+    def _decode(self, indices: Sequence[int], logits: torch.Tensor) -> list[str]:
+        """The hypotheses of a batch, from logits (batch, frames, vocab)."""
+        log_probs, ids = logits.float().log_softmax(-1).max(-1, keepdim=True)  # (batch, frames, 1)
+        n_frames = [self._network.grid.n_frames(self.utterances[index].n_samples) for index in indices]
+        scores = [
+            FrameScores(clip_ids[:count], clip_log_probs[:count])
+            for clip_ids, clip_log_probs, count in zip(
+                ids.cpu().numpy(), log_probs.cpu().numpy(), n_frames, strict=True
+            )
+        ]
+        decoded = GreedyDecoder().decode(scores, self._network.vocabulary, stride=self._network.grid.stride)
+        return [each.text for each in decoded]

@@ -11,7 +11,7 @@ SELECT "speaker", unnest(thano_scores) FROM (SELECT src."speaker", thano_group_s
 -- case: for each speaker, on the transcripts of another model
 EVALUATE USING m OPTIONS (by='speaker', text_col=predicted) AS PREDICT USING n AS FROM librispeech_test
 -- becomes
-SELECT "speaker", unnest(thano_scores) FROM (SELECT src."speaker", thano_group_scores(src."predicted", thano_transcribe('m', src."audio_path")) AS thano_scores FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker") ORDER BY 1
+SELECT "speaker", unnest(thano_scores) FROM (SELECT src."speaker", thano_group_scores(src."predicted", thano_transcribe('m', src."audio_path")) AS thano_scores FROM (SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('n', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src GROUP BY src."speaker") ORDER BY 1
 
 -- case: by two columns
 EVALUATE USING m OPTIONS (by=['speaker', "my text"]) AS SELECT *, 1 AS "my text" FROM librispeech_test

@@ -1,62 +1,62 @@
 -- case: only a query
 PREDICT USING Wav2Vec2En AS SELECT * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src
 
 -- case: any case, FROM first, a semicolon
 predict using Wav2Vec2En as from librispeech_test;
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (from librispeech_test) AS src;
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (from librispeech_test) AS src;
 
 -- case: a query in parentheses
 PREDICT USING Wav2Vec2En AS (SELECT * FROM librispeech_test)
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM ((SELECT * FROM librispeech_test)) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM ((SELECT * FROM librispeech_test)) AS src
 
 -- case: VALUES
 PREDICT USING Wav2Vec2En OPTIONS (audio_col=col0) AS VALUES ('a.wav'), ('b.wav')
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."col0").text AS "predicted" FROM (VALUES ('a.wav'), ('b.wav')) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."col0").text AS "predicted" FROM (VALUES ('a.wav'), ('b.wav')) AS src
 
 -- case: TABLE
 PREDICT USING Wav2Vec2En OPTIONS () AS TABLE librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (TABLE librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (TABLE librispeech_test) AS src
 
 -- case: a version, and options in any order
 PREDICT USING mine@2 OPTIONS (precision=int8, on_error='fail', device="cpu", batch_size=16) AS FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('mine@2', src."audio_path", '{"batch_size": 16, "device": "cpu", "on_error": "fail", "precision": "int8"}').text AS "predicted" FROM (FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('mine@2', src."audio_path", '{"batch_size": 16, "device": "cpu", "on_error": "fail", "precision": "int8"}').text AS "predicted" FROM (FROM librispeech_test) AS src
 
 -- case: a hyphenated name and another result column
 PREDICT USING wav2vec2-base-960h.v1 OPTIONS (result_col='what was "said"') AS FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['what was "said"'])), thano_transcribe('wav2vec2-base-960h.v1', src."audio_path").text AS "what was ""said""" FROM (FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('what was "said"'))), thano_transcribe('wav2vec2-base-960h.v1', src."audio_path").text AS "what was ""said""" FROM (FROM librispeech_test) AS src
 
 -- case: a folder as the model
 PREDICT USING '../models/an4''s' OPTIONS (audio_col='my audio') AS FROM calls
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('../models/an4''s', src."my audio").text AS "predicted" FROM (FROM calls) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('../models/an4''s', src."my audio").text AS "predicted" FROM (FROM calls) AS src
 
 -- case: a model of the hub in double quotes
 PREDICT USING "hf://facebook/wav2vec2-base-960h" OPTIONS (audio_col=recording) AS FROM calls
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('hf://facebook/wav2vec2-base-960h', src."recording").text AS "predicted" FROM (FROM calls) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('hf://facebook/wav2vec2-base-960h', src."recording").text AS "predicted" FROM (FROM calls) AS src
 
 -- case: one more column
 PREDICT USING Wav2Vec2En OPTIONS (include=confidence) AS FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted', 'confidence'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted', 'confidence'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path").confidence AS "confidence" FROM (FROM librispeech_test) AS src
 
 -- case: every column
 PREDICT USING Wav2Vec2En OPTIONS (include=['confidence', "words", duration, 'ERROR'], batch_size=2) AS FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted', 'confidence', 'words', 'duration', 'error'])), thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').confidence AS "confidence", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').words AS "words", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').duration AS "duration", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').error AS "error" FROM (FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted', 'confidence', 'words', 'duration', 'error'))), thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').text AS "predicted", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').confidence AS "confidence", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').words AS "words", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').duration AS "duration", thano_transcribe('Wav2Vec2En', src."audio_path", '{"batch_size": 2}').error AS "error" FROM (FROM librispeech_test) AS src
 
 -- case: NULL is the default
 PREDICT USING Wav2Vec2En OPTIONS (audio_col=None, batch_size=NULL, include=null, result_col=NULL) AS FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src
 
 -- case: comments everywhere
 /* first */ PREDICT /* a */ USING -- b
@@ -64,7 +64,7 @@ SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2V
 AS -- the query
 SELECT * FROM librispeech_test -- PREDICT USING nothing AS
 -- becomes
-/* first */ SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (
+/* first */ SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (
 
 -- the query
 SELECT * FROM librispeech_test) AS src -- PREDICT USING nothing AS
@@ -73,18 +73,18 @@ SELECT * FROM librispeech_test) AS src -- PREDICT USING nothing AS
 SELECT count(*) FROM (PREDICT USING Wav2Vec2En AS SELECT * FROM librispeech_test -- all of them
 ) WHERE predicted IS NOT NULL
 -- becomes
-SELECT count(*) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src -- all of them
+SELECT count(*) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src -- all of them
 ) WHERE predicted IS NOT NULL
 
 -- case: text that only looks like ours
 PREDICT USING Wav2Vec2En AS SELECT *, $$;PREDICT USING x AS ($$ AS predict, E'\'(' AS build FROM librispeech_test list
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT *, $$;PREDICT USING x AS ($$ AS predict, E'\'(' AS build FROM librispeech_test list) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (SELECT *, $$;PREDICT USING x AS ($$ AS predict, E'\'(' AS build FROM librispeech_test list) AS src
 
 -- case: not in ASCII
 PREDICT USING 모델 OPTIONS (result_col='전사') AS SELECT *, '가;(' AS "ö" FROM librispeech_test WHERE text <> 'é'
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['전사'])), thano_transcribe('모델', src."audio_path").text AS "전사" FROM (SELECT *, '가;(' AS "ö" FROM librispeech_test WHERE text <> 'é') AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('전사'))), thano_transcribe('모델', src."audio_path").text AS "전사" FROM (SELECT *, '가;(' AS "ö" FROM librispeech_test WHERE text <> 'é') AS src
 
 -- case: one word per line, so that DuckDB's line numbers stay right
 PREDICT
@@ -94,7 +94,7 @@ AS
 SELECT
 * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('Wav2Vec2En', src."audio_path").text AS "predicted" FROM (
 
 
 

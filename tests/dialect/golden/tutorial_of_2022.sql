@@ -1,14 +1,14 @@
 -- case: the table of the first tutorial
 COPY librispeech_train OPTIONS(overwrite =True) FROM "thanosql-dataset/librispeech_data/librispeech_train.csv"
 -- becomes
-CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
+CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
 
 -- case: the second table
 COPY librispeech_test
 OPTIONS(overwrite =True)
 FROM "thanosql-dataset/librispeech_data/librispeech_test.csv"
 -- becomes
-CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
+CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
 
 
 
@@ -16,7 +16,7 @@ CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM read_csv(thano_file('t
 PRINT AUDIO AS
 SELECT audio_path FROM librispeech_train LIMIT 5
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'])), unnest(thano_audio_info(src."audio_path")) FROM (
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'))), unnest(thano_audio_info(src."audio_path")) FROM (
 SELECT audio_path FROM librispeech_train LIMIT 5) AS src
 
 -- case: a built-in model, with options of training that have no effect
@@ -32,7 +32,7 @@ SELECT *
 FROM librispeech_test
 LIMIT 100
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
 
 
 
@@ -58,7 +58,7 @@ AS
 SELECT *
 FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (
 
 
 
@@ -83,7 +83,7 @@ AS
 SELECT *
 FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('my_speech_recognition_model', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('my_speech_recognition_model', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
 
 
 
@@ -97,4 +97,4 @@ FROM librispeech_test) AS src
 -- case: of May 2022, without OPTIONS
 PREDICT USING my_asr_model AS SELECT * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('my_asr_model', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('my_asr_model', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src

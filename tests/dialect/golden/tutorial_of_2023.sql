@@ -6,7 +6,7 @@ SELECT * FROM thano_get_dataset('librispeech_data', '{"overwrite": true}')
 -- case: the table
 COPY librispeech_train OPTIONS (if_exists='replace') FROM 'thanosql-dataset/librispeech_data/librispeech_train.csv'
 -- becomes
-CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM read_csv(thano_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
+CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
 
 -- case: the model
 GET THANOSQL MODEL wav2vec2 OPTIONS (model_name='tutorial_audio_recognition', overwrite=True)
@@ -16,22 +16,22 @@ SELECT * FROM thano_get_model('wav2vec2', '{"model_name": "tutorial_audio_recogn
 -- case: listening
 PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'])), unnest(thano_audio_info(src."audio_path")) FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'))), unnest(thano_audio_info(src."audio_path")) FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
 
 -- case: predicting
 PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', batch_size=8) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 8}').text AS "predicted" FROM (SELECT * FROM librispeech_train) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 8}').text AS "predicted" FROM (SELECT * FROM librispeech_train) AS src
 
 -- case: building
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2En OPTIONS (audio_col='audio_path', text_col='text', max_epochs=1, batch_size=4, overwrite= True) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
 
 -- case: predicting with the built model
 PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path', result_col='predict_result') AS SELECT * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, ['predict_result'])), thano_transcribe('my_speech_recognition_model', src."audio_path").text AS "predict_result" FROM (SELECT * FROM librispeech_test) AS src
+SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predict_result'))), thano_transcribe('my_speech_recognition_model', src."audio_path").text AS "predict_result" FROM (SELECT * FROM librispeech_test) AS src
 
 -- case: Whisper
 PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='auto', task='translate', result_col='predict_result') AS SELECT * FROM korean_voice
@@ -40,7 +40,7 @@ PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='
 -- case: continuing
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', list({'audio': src."audio_path", 'text': src."text"})), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
+SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
 
 -- case: evaluating
 EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test

@@ -33,10 +33,13 @@ class TrainingNode(QueryNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of one row per epoch."""
         # One list of structs, so that audio and text cannot drift apart.
-        row = f"{{'audio': {self.column('audio_col')}, 'text': {self.column('text_col')}}}"
+        fields = [f"audio := {self.column('audio_col')}", f"text := {self.column('text_col')}"]
+        if self.options["split_by"] is not None:
+            fields.append(f'"group" := CAST({self.column("split_by")} AS VARCHAR)')
+        row = f"system.main.struct_pack({', '.join(fields)})"
         options = json_literal(self.options.for_function)
         names = f"{literal(self.name.text)}, {literal(self.model.text)}, {options}"
-        return f"SELECT unnest(thano_build({names}, list({row})), recursive := true) FROM (", ") AS src"
+        return f"SELECT unnest(thano_build({names}, system.main.list({row})), recursive := true) FROM (", ") AS src"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

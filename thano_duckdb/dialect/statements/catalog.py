@@ -20,7 +20,7 @@ _LISTS = {
     "LANGUAGE MODEL": "SELECT * FROM thano_models() WHERE kind = 'language model'",
     "THANOSQL MODEL": "SELECT * FROM thano_models()",
     "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
-    "TABLE": "SELECT table_name FROM duckdb_tables() WHERE NOT internal",
+    "TABLE": "SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal",
 }
 
 
@@ -155,6 +155,9 @@ class Delete(Node):
         if_exists = (reader.word, reader.tokens.word(reader.index + 1)) == ("if", "exists")
         if if_exists:
             reader.skip(2)
+        elif reader.word == "if" and reader.tokens.word(reader.index + 1) not in ("", ";", "options", "@"):
+            reader.skip()
+            raise reader.error(f"{reader.shown} is unexpected after IF. Did you mean IF EXISTS?")
         after = "IF EXISTS" if if_exists else f"{reader.tokens.sql[keyword.start :].split()[0].upper()} MODEL"
         name = reader.name("model", after, with_version=True)
         options = read_options(reader, cls.kind)

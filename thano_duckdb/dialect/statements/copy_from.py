@@ -23,9 +23,8 @@ from thano_duckdb.option import StatementKind
 from .json_records import records
 from .syntax import Syntax, written_at
 
-_FOLDER_OF_LATER_TUTORIALS = "thanosql-dataset/"
+_AUDIO_READER = "thano_copied_audio"
 _RECORDS = re.compile(r"\s*\[\s*(\{|\]\s*$)")
-_WILDCARDS = re.compile(r"[*?\[]")
 _EXTENSION = re.compile(r"\.[0-9]?[a-z][a-z0-9]*")
 _NAMES = frozenset({token_type.identifier, token_type.keyword})
 _COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
@@ -85,8 +84,8 @@ class Copy(Node):
         if exists == "replace":
             return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
-            # DuckDB's readers refuse a missing file when they are bound, `thano_audio` only when it is read.
-            check = rows.replace("*", "count(*)", 1) + "; " if "FROM thano_audio(" in rows else ""
+            # DuckDB's readers refuse a missing file when they are bound, `thano_copied_audio` only when it is read.
+            check = rows.replace("*", 'count(*) AS "Count"', 1) + "; " if f"FROM {_AUDIO_READER}(" in rows else ""
             return (
                 f"{check}CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}"
             ), ""
@@ -106,11 +105,10 @@ def _rows(node: Copy) -> str:
         except ValueError as error:
             raise node.error(f"The JSON records of COPY cannot be read: {error}", node.file.span) from None
     reader, file = _reader(node), literal(path)
-    is_local = reader != "thano_audio" and "://" not in path
-    # A name with wildcards may be that of a file; the folder of the later tutorials has another name here.
-    if is_local and (_WILDCARDS.search(path) or path.startswith(_FOLDER_OF_LATER_TUTORIALS)):
-        file = f"thano_file({file})"
-    return f"SELECT * FROM {reader}({file})"
+    if reader != _AUDIO_READER and "://" not in path:
+        file = f"thano_copied_file({file})"
+    schema = "" if reader == _AUDIO_READER else "system.main."  # a macro of the reader's name is not meant
+    return f"SELECT * FROM {schema}{reader}({file})"
 
 
 def _reader(node: Copy) -> str:
@@ -122,7 +120,7 @@ def _reader(node: Copy) -> str:
     if suffix in _READERS:
         return _READERS[suffix]
     if not suffix or suffix in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
-        return "thano_audio"
+        return _AUDIO_READER
     problem = _REFUSED.get(
         suffix,
         f"COPY does not read {brief(suffix)} files: it reads csv, tsv, parquet, json and jsonl, and folders of audio"

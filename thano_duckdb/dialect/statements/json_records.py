@@ -24,7 +24,7 @@ def records(text: str) -> str:
         structure = json.dumps([_filled(reduce(_merged, map(_type, rows)))], ensure_ascii=False)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return f"from_json({literal(text)}, {literal(structure)})"
+    return f"system.main.from_json({literal(text)}, {literal(structure)})"
 
 
 def _refuse(constant: str) -> None:

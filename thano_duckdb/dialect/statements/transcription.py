@@ -20,6 +20,13 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 """What PRINT AUDIO adds to its query: the fields of `thano_audio_info`."""
 
 
+GROUP_COLUMNS = (
+    *("wer", "wer_low", "wer_high", "cer", "ser"),
+    *("substitutions", "deletions", "insertions", "words", "clips", "failed", "audio_hours"),
+)
+"""What EVALUATE adds to the columns of `by`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddingNode(QueryNode):
     """A statement that gives the columns of its query, and columns of its own after them.
@@ -45,7 +52,7 @@ class AddingNode(QueryNode):
         """A SELECT of the other columns of the query, then its own."""
         names, added, read_by = self.added_columns(), self.added_sql(), self._read_by
         replaced = [name for name in names if name.casefold() not in read_by]
-        kept = f"COLUMNS(lambda c: thano_keeps(c, [{', '.join(map(literal, replaced))}]))"
+        kept = f"COLUMNS(lambda c: thano_keeps(c, system.main.list_value({', '.join(map(literal, replaced))})))"
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", ") AS src"
         # What is read is among the columns of the query; DuckDB's COLUMNS may not be empty.
@@ -134,6 +141,14 @@ class Evaluate(TranscribingNode):
     """`EVALUATE USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.EVALUATE
+
+    def warnings(self) -> Iterator[tuple[str, Span]]:
+        """Also where a column of `by` has the name of a metric: the result has both."""
+        yield from super(Evaluate, self).warnings()
+        both = ", ".join(f"'{name}'" for name in self.options.texts("by") if name.casefold() in GROUP_COLUMNS)
+        if both:
+            place = self.options.span_of("by") or self.keyword
+            yield f"EVALUATE gives {both} twice: the column of by, then the metric", place
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
