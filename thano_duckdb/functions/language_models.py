@@ -131,6 +131,7 @@ def collect_text(
 
 
 def _check(session: Session, name: str, options: object) -> LanguageModelOptions:
+    session.check_asked_for("build_language_model")
     chosen = LanguageModelOptions(**parse_options(options, "thano_build_language_model", _KIND))
     session.registry.free_name(name, overwrite=chosen.overwrite, is_language_model=True)
     with session.access() as access:
@@ -196,6 +197,7 @@ def _interruptible(session: Session, work: Callable[[], T], stop: Callable[[], o
 
 def upload(session: Session, name: str, file: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD LANGUAGE MODEL: copy an ARPA file or a KenLM binary into the registry, after reading all of it."""
+    session.check_asked_for("upload_language_model")
     source = local_folder(file)
     chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
     overwrite = chosen.get("overwrite", False)
