@@ -204,6 +204,7 @@ class Connection:
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
+        self._install_once()
         with near_misses_named(query):
             names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
         return names
