@@ -258,7 +258,6 @@ def test_options_are_cast(con: thano_duckdb.Connection) -> None:
         con.execute("SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', ['a'])").fetchall()
 
 
-@pytest.mark.filterwarnings("ignore:the new model is not better than its base")
 def test_evaluate_and_build_take_texts_of_other_types(
     con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance]
 ) -> None:

@@ -54,7 +54,6 @@ def test_build_returns_one_row_per_epoch_and_registers_a_model_for_later_process
     assert isinstance(transformers.Wav2Vec2ForCTC.from_pretrained(folder), transformers.Wav2Vec2ForCTC)
 
 
-@pytest.mark.filterwarnings("ignore:the new model is not better than its base")
 def test_fit_continues_from_a_built_model(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:
     rows = an4_con.sql(QUERY).df()  # noqa: F841 - DuckDB finds it by its name
     with thano_duckdb.connect(model_home=tmp_path) as con:

@@ -106,7 +106,6 @@ def test_one_warning_reports_all_skipped_rows(raw: duckdb.DuckDBPyConnection, sm
     assert row[COLUMNS.index("skipped")] == 2
 
 
-@pytest.mark.filterwarnings("ignore:the new model is not better than its base")
 def test_a_group_keeps_its_rows_on_one_side(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
     rows = "list({'audio': audio_path, 'text': words, 'group': rowid // 3})"
     call = f"SELECT unnest(thano_build('mine', ?, ?, {rows}), recursive := true) FROM rows"
