@@ -35,6 +35,16 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([*SHELL, *arguments], capture_output=True, text=True, input=stdin, check=False)
 
 
+def assert_ctrl_c_ends_it(shell: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C once the shell has printed that it has begun: it ends within seconds, with one word."""
+    assert shell.stdout is not None
+    assert shell.stderr is not None
+    assert shell.stdout.readline() == "begun\n"
+    shell.send_signal(signal.SIGINT)
+    assert shell.wait(timeout=10) == 130
+    assert shell.stderr.read() == "Interrupted.\n"
+
+
 def test_tables_are_printed_as_duckdb_prints_them() -> None:
     shell = run("-c", "SELECT 1 AS a, 'é' AS b; CREATE TABLE t AS SELECT 3 AS c; FROM t")
     with duckdb.connect() as con:
@@ -158,12 +168,7 @@ def test_after_ctrl_c_a_script_ends_soon_and_does_not_say_that_its_transcripts_a
     )
     command = [sys.executable, "-c", script, "-c", statement]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
-        assert shell.stdout is not None
-        assert shell.stderr is not None
-        assert shell.stdout.readline() == "begun\n"
-        shell.send_signal(signal.SIGINT)
-        assert shell.wait(timeout=10) == 130
-        assert shell.stderr.read() == "Interrupted.\n"
+        assert_ctrl_c_ends_it(shell)
 
 
 def test_after_ctrl_c_a_script_does_not_wait_for_a_library_that_is_being_loaded() -> None:
@@ -194,12 +199,7 @@ def test_ctrl_c_while_the_shell_starts_is_one_word(tmp_path: Path, how: str) -> 
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), package])},
         cwd=tmp_path,
     ) as shell:
-        assert shell.stdout is not None
-        assert shell.stderr is not None
-        assert shell.stdout.readline() == "begun\n"
-        shell.send_signal(signal.SIGINT)
-        assert shell.wait(timeout=10) == 130
-        assert shell.stderr.read() == "Interrupted.\n"
+        assert_ctrl_c_ends_it(shell)
 
 
 def test_rows_copied_to_standard_output_are_all_that_is_on_it() -> None:

@@ -270,7 +270,7 @@ def test_functions_are_registered_where_an_earlier_attempt_got_only_to_the_first
 
 def test_connecting_imports_none_of_the_large_libraries() -> None:
     code = (
-        "import sys, thano_duckdb; con = thano_duckdb.connect(); con.execute('SELECT 1').fetchall(); con.cursor()\n"
+        "import sys, thano_duckdb; con = thano_duckdb.connect(); con.cursor()\n"
         "print([name for name in ('numpy', 'pyarrow', 'torch', 'IPython') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

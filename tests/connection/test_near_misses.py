@@ -194,7 +194,7 @@ def test_whisper_is_answered_with_ctc_models(con: thano_duckdb.Connection) -> No
 def test_a_model_offline_is_answered_without_the_name_of_another_statement(
     con: thano_duckdb.Connection, no_hub: Path
 ) -> None:
-    with pytest.raises(ThanoError, match="copy its folder") as refusal:
+    with pytest.raises(ThanoError, match="or a copy of a model's folder") as refusal:
         con.execute("BUILD MODEL m USING Wav2Vec2LargeEn AS SELECT 'a.wav' AS audio_path, 'a' AS text")
     assert "PREDICT" not in str(refusal.value)
     assert not no_hub.exists()

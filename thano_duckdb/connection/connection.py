@@ -131,7 +131,7 @@ class Connection:
         """
         request = self._understand(query)
         with self._whole_run(request):
-            relation = self.call(self._raw.sql, request.sql, alias=alias, params=params)
+            relation = call_in_user_frame(self._raw.sql, request.sql, alias=alias, params=params)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
@@ -161,7 +161,7 @@ class Connection:
         run = Run(self._raw, self._session, self._understand(query, discards_rows=True))
         self._refuse_in_transaction(run.request)
         with run.step():
-            self.call(self._raw.execute, run.request.sql, parameters)
+            call_in_user_frame(self._raw.execute, run.request.sql, parameters)
         run.end_without_rows()
         self._executed = run
         return self
@@ -171,7 +171,7 @@ class Connection:
         self._end_executed()
         request = self._understand(query, discards_rows=True)
         with self._whole_run(request):
-            self.call(self._raw.executemany, request.sql, parameters)
+            call_in_user_frame(self._raw.executemany, request.sql, parameters)
         return self
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -204,9 +204,9 @@ class Connection:
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
+        self._install_once()
         with near_misses_named(query):
-            names: set[str] = self.call(self._raw.get_table_names, rewrite_to_find_tables(query), qualified=qualified)
-        return names
+            return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing
 
@@ -283,7 +283,7 @@ class Connection:
         """What `duckdb.sql(query, connection=...)` asks a connection for; DuckDB's own, of the rewritten text."""
         request = self._understand(query)
         self._refuse_in_transaction(request)
-        return self.call(self._raw._prepare_script, request.sql, *args, **kwargs)
+        return call_in_user_frame(self._raw._prepare_script, request.sql, *args, **kwargs)
 
     def _delegate(self, name: str, method: Any) -> Any:
         fetches = name in _FETCH_ALL
@@ -294,7 +294,7 @@ class Connection:
                 self._install_once()
                 self._free_connection()
             with self._step():
-                result = self.call(method, *args, **kwargs)
+                result = call_in_user_frame(method, *args, **kwargs)
             if fetches:
                 self._end_executed()
             return self if result is self._raw else adopt(result, self)
@@ -302,10 +302,6 @@ class Connection:
         return run
 
     # Our functions
-
-    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of DuckDB's in the user's frame."""
-        return call_in_user_frame(function, *args, **kwargs)
 
     def _install_once(self) -> None:
         """Install our functions and macros unless that is done.

@@ -17,6 +17,7 @@ import duckdb
 from duckdb import DuckDBPyRelation
 
 from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
+from thano_duckdb.caller import call_in_user_frame
 
 
 class RelationOwner(Protocol):
@@ -28,9 +29,6 @@ class RelationOwner(Protocol):
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
-
-    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of DuckDB's in the user's frame."""
 
 
 class Relation(DuckDBPyRelation):
@@ -71,7 +69,7 @@ def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
         if owner is None:  # made by DuckDB's own code on the way to one of our relations
             return method(self, *args, **kwargs)
         with owner.reading(self):
-            return adopt(owner.call(method, self, *args, **kwargs), owner)
+            return adopt(call_in_user_frame(method, self, *args, **kwargs), owner)
 
     return run
 

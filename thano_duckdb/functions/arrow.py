@@ -67,9 +67,12 @@ class Function:
         def call(*columns: pa.ChunkedArray) -> pa.Array:
             if len(columns) != n_arguments:
                 arguments = "argument" if n_arguments == 1 else "arguments"
-                raise ThanoError(f"{self.name} takes {n_arguments} {arguments}, not {len(columns)}")
-            if self.name.startswith("_"):  # also where somebody calls it by that name, with other arguments
-                find_session(columns[-1][0].as_py() if columns else None)
+                advice = ""
+                if self.name.startswith("_"):  # somebody calls it by that name
+                    advice = f": use {self.name[1:]}, and where it is missing call thano_duckdb.load(connection)"
+                raise ThanoError(f"{self.name} takes {n_arguments} {arguments}, not {len(columns)}{advice}")
+            if self.name.startswith("_"):
+                find_session(columns[-1][0].as_py())
             converted = [take(column) for take, column in zip(self.takes, columns, strict=False)]
             return self.body(*converted, *columns[len(converted) :])
 
