@@ -30,7 +30,7 @@ TEXTS = ("lm_text/common_voice_sentences.txt", "lm_text/novels.txt", "ljspeech_t
 in a file of this size its phrases would take the room of everyday ones."""
 N_GENERATED = 6_000
 """Lines of spelling, numbers, dates and commands: without them, spelled letters and digits become words."""
-PRUNE = 3e-7
+PRUNE = 3.4e-7
 LM_WEIGHT, WORD_SCORE = 0.8, 2.0
 """Tuned on the training clips of the tutorial."""
 

@@ -13,7 +13,7 @@ SELECT * FROM librispeech_train LIMIT 5;
 PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3;
 
 -- A model that is already trained: facebook/wav2vec2-base-960h from the Hugging Face hub, or, where the hub is out of reach, the
--- small one that ships with the package.
+-- small one that ships with the package, with its language model.
 GET THANOSQL MODEL tutorial_audio_recognition;
 
 PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path') AS
@@ -22,20 +22,36 @@ SELECT * FROM librispeech_test;
 EVALUATE USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', text_col='text') AS
 SELECT * FROM librispeech_test;
 
--- A model of your own: BUILD returns one row per epoch. It starts from the small model, which any machine trains in a minute.
+-- Some words of the small model are still wrong. If you know which words are likely, say so: these hotwords mend a third of its errors.
+PREDICT USING Wav2Vec2TinyEn
+OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk'], include='hotwords') AS
+SELECT * FROM librispeech_test;
+
+-- The same sentences over a mobile phone, which the small model has never heard: two words of five are wrong.
+GET THANOSQL DATASET telephone_data;
+
+COPY telephone_train OPTIONS (overwrite=True) FROM 'tutorial_data/telephone_data/telephone_train.csv';
+
+COPY telephone_test OPTIONS (overwrite=True) FROM 'tutorial_data/telephone_data/telephone_test.csv';
+
+PREDICT USING Wav2Vec2TinyEn AS SELECT * FROM telephone_test;
+
+-- A model of your own, which learns the telephone from 80 clips in about a minute; BUILD returns one row per epoch. The convolutions,
+-- which hear the sounds, must learn as well, in small steps of few clips.
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2TinyEn
-OPTIONS (audio_col='audio_path', text_col='text', epochs=5, learning_rate=3e-4, overwrite=True) AS
-SELECT * FROM librispeech_train;
+OPTIONS (audio_col='audio_path', text_col='text', epochs=15, learning_rate=5e-4, batch_size=8,
+         freeze_feature_encoder=False, augment=True, overwrite=True) AS
+SELECT * FROM telephone_train;
 
 PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path') AS
-SELECT * FROM librispeech_test;
+SELECT * FROM telephone_test;
 
 EVALUATE USING my_speech_recognition_model OPTIONS (audio_col='audio_path', text_col='text') AS
-SELECT * FROM librispeech_test;
+SELECT * FROM telephone_test;
 
--- What the training achieved: the share of words (wer) and of characters (cer) that are wrong, before and after.
+-- What the training achieved in sentences that it was not trained on: the share of words (wer) and of characters (cer) that are wrong.
 SELECT metric, round(small.score, 3) AS before, round(mine.score, 3) AS after
-FROM (EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM librispeech_test) AS small
-JOIN (EVALUATE USING my_speech_recognition_model AS SELECT * FROM librispeech_test) AS mine USING (metric)
+FROM (EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM telephone_test) AS small
+JOIN (EVALUATE USING my_speech_recognition_model AS SELECT * FROM telephone_test) AS mine USING (metric)
 WHERE metric IN ('wer', 'cer')
 ORDER BY metric DESC;

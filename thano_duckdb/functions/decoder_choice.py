@@ -16,7 +16,7 @@ from thano_duckdb.errors import ThanoError, brief
 from thano_duckdb.language.language_model import LanguageModel, resolve_language_model
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, uses_bundled_language_model
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
 
@@ -98,15 +98,8 @@ class DecoderChoice:
     def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
         if "language_model" in options:
             value = options["language_model"]
-        elif model.folder == bundled.MODEL_FOLDER and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
-            value = self._bundled_if_usable()
         else:
-            value = None
-            if ngram_file(model.folder / LANGUAGE_MODEL_FOLDER) is not None:
-                self.session.notice(
-                    f"The model {brief(model.name)} has a language model in its folder, which is not used: "
-                    f"OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses it, language_model=NULL does not."
-                )
+            value = self.statement.pinned(("default language model", model), lambda: self._default(model))
         if value is None:
             return None
         characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
@@ -121,6 +114,17 @@ class DecoderChoice:
             )
 
         return self.statement.pinned(("language model", value, model), find)
+
+    def _default(self, model: ResolvedModel) -> str | None:
+        """What the option means where it is omitted."""
+        if uses_bundled_language_model(model.folder) and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
+            return self._bundled_if_usable()
+        if ngram_file(model.folder / LANGUAGE_MODEL_FOLDER) is not None:
+            self.session.notice(
+                f"The model {brief(model.name)} has a language model in its folder, which is not used: "
+                f"OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses it, language_model=NULL does not."
+            )
+        return None
 
     def _bundled_if_usable(self) -> str | None:
         from thano_duckdb.speech.decoding.beam_library import problem

@@ -194,11 +194,19 @@ def _of_the_acoustic_model(
     if path is None:
         raise ModelError(
             f"the acoustic model has no language model: there is neither an ARPA file nor a KenLM binary in "
-            f"{acoustic_model / LANGUAGE_MODEL_FOLDER}"
+            f"{acoustic_model / LANGUAGE_MODEL_FOLDER}{_how_to_download(acoustic_model)}"
         )
     if not acoustic_model.is_relative_to(registry.home):
         _check_may_read(path, may_read)
     return LanguageModel.open(OF_THE_MODEL, path)
+
+
+def _how_to_download(acoustic_model: Path) -> str:
+    """For a model of the hub, whose language model may have gigabytes, and is not downloaded unasked."""
+    if acoustic_model.parent.name != "snapshots" or not (repository := acoustic_model.parents[1].name).count("--"):
+        return ""
+    repo_id = repository.removeprefix("models--").replace("--", "/")
+    return f"; if the hub has one, `hf download {repo_id} --include '{LANGUAGE_MODEL_FOLDER}/*'` gets it"
 
 
 def _from_file(value: str, may_read: Callable[[Path], bool]) -> LanguageModel:

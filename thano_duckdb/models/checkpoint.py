@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,10 +16,15 @@ from typing import Any
 
 from thano_duckdb.errors import ModelError
 
+from .built_in_models import LANGUAGE_MODEL
+
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
+LANGUAGE_MODEL_KEY = "thano_language_model"
+"""In config.json: the language model of this package that is used unless a statement says otherwise. Models that are
+built from the checkpoint inherit it."""
 LANGUAGE_MODEL_FILES = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
 
 MAX_JSON_BYTES = 32 * 2**20
@@ -121,6 +127,20 @@ def language_model_files(folder: Path) -> list[Path]:
     if ngrams is None:
         return []
     return [ngrams, *(path for path in (inside / "unigrams.txt", inside / "attrs.json") if path.is_file())]
+
+
+def uses_bundled_language_model(folder: Path) -> bool:
+    """Whether the texts of a checkpoint are written with the language model of this package, unless asked otherwise."""
+    config = read_json(folder / "config.json")
+    return isinstance(config, dict) and config.get(LANGUAGE_MODEL_KEY) == LANGUAGE_MODEL
+
+
+def copy_language_model(folder: Path, into: Path) -> None:
+    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another."""
+    if files := language_model_files(folder):
+        (into / LANGUAGE_MODEL_FOLDER).mkdir()
+        for path in files:
+            shutil.copyfile(path, into / LANGUAGE_MODEL_FOLDER / path.name)
 
 
 def _is_readable(path: Path) -> bool:

@@ -28,7 +28,7 @@ from thano_duckdb.masking import masked
 from thano_duckdb.model_name import NAME_RULE, is_name, normal_form, same_name, split_version
 
 from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
-from .checkpoint import LANGUAGE_MODEL_FOLDER, check_checkpoint, language_model_files, needed_files, read_json
+from .checkpoint import check_checkpoint, copy_language_model, needed_files, read_json
 from .staging import Staging, sync, sync_tree
 
 ModelKind = Literal["uploaded", "built", "language model"]
@@ -243,10 +243,7 @@ class Registry:
             with self._staging.errors_with_remedy():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
-                if files := language_model_files(folder):
-                    (staging / LANGUAGE_MODEL_FOLDER).mkdir()
-                    for path in files:
-                        shutil.copyfile(path, staging / LANGUAGE_MODEL_FOLDER / path.name)
+                copy_language_model(folder, staging)
             check_checkpoint(staging)  # the folder may have changed while it was copied
             return self.publish(
                 staging,

@@ -20,7 +20,7 @@ from thano_duckdb.audio.decode import decode
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.errors import ModelInUseError
 from thano_duckdb.models import tiny
-from thano_duckdb.models.checkpoint import check_checkpoint
+from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
@@ -179,6 +179,8 @@ class _Build:
             for pattern in _INHERITED:
                 for path in template.glob(pattern):
                     shutil.copyfile(path, result / path.name)
+            if not self.options.from_scratch:
+                copy_language_model(template, result)
         check_checkpoint(result)
         comparison = training.comparison
         notes = list(corpus.warnings)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.checkpoint import check_checkpoint
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_checkpoint
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
@@ -109,13 +109,15 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     Raises:
         ModelError: the checkpoint cannot be loaded, or training its architecture is not supported.
     """
-    overrides = {
+    overrides: dict[str, Any] = {
         "apply_spec_augment": True,
         "mask_time_prob": options.mask_time_prob,
         "ctc_loss_reduction": "mean",
         "ctc_zero_infinity": True,
     }
-    if not options.from_scratch:
+    if options.from_scratch:
+        overrides[LANGUAGE_MODEL_KEY] = None  # the new model may be for another language
+    else:
         check_checkpoint(folder)
     checkpoint = CtcCheckpoint.read(folder)
     if not checkpoint.is_padding_invariant:

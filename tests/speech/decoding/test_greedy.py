@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import jiwer
 import numpy as np
 import pytest
 import transformers
@@ -13,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import thano_duckdb
 from tests.speech.oracles import LABELS, write_settings
+from thano_duckdb.models import bundled
 from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.decoding.greedy import greedy_decode
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
@@ -68,13 +73,37 @@ def test_words_start_and_end_with_their_frames() -> None:
     assert (second.start_s, second.end_s) == pytest.approx((11 * FRAME_S, 0.28))
 
 
-def test_confidence_is_the_geometric_mean_over_written_frames() -> None:
-    high, half, low = math.log(0.9), math.log(0.5), math.log(0.1)
-    found = decode("_AA|B_", [low, high, half, low, half, low])
-    first, second = found.words
-    assert first.confidence == pytest.approx(math.sqrt(0.9 * 0.5))
-    assert second.confidence == pytest.approx(0.5)
-    assert found.confidence == pytest.approx((0.9 * 0.5 * 0.5) ** (1 / 3))
+def test_a_doubtful_letter_makes_its_word_less_likely_and_a_doubtful_clip_all_words() -> None:
+    sure, doubtful = math.log(0.99), math.log(0.5)
+    clear = [word.confidence for word in decode("_AB|CD_", [sure] * 7).words]
+    one_letter = [word.confidence for word in decode("_AB|CD_", [sure] * 4 + [doubtful] + [sure] * 2).words]
+    silence = [word.confidence for word in decode("_AB|CD_", [doubtful] + [sure] * 6).words]
+    assert min(clear) > 0.9
+    assert one_letter[1] < one_letter[0] < clear[0]
+    assert silence[0] == pytest.approx(silence[1])
+    assert silence[0] < clear[0]
+
+
+def test_the_confidence_of_a_text_is_the_mean_of_its_words() -> None:
+    found = decode("_AA|B_", [-0.1, -0.2, -0.3, -0.1, -1.0, -0.1])
+    assert found.confidence == pytest.approx(sum(word.confidence for word in found.words) / 2)
+
+
+def test_few_words_that_are_rated_as_likely_right_are_wrong(bundled_model: Path) -> None:
+    """On the tutorial's test clips, which neither the model nor the calibration has heard."""
+    folder = bundled.dataset_folder("librispeech_data")
+    with thano_duckdb.connect(progress=False) as con, contextlib.chdir(folder):
+        rows = con.sql(
+            "PREDICT USING Wav2Vec2TinyEn OPTIONS (language_model=NULL, include='words') AS SELECT "
+            "parse_filename(audio_path) AS audio_path, text FROM read_csv('librispeech_test.csv')"
+        ).fetchall()
+    likely_right = []
+    for _path, text, predicted, words in rows:
+        alignment = jiwer.process_words(text.lower(), predicted.lower()).alignments[0]
+        right = {i for part in alignment if part.type == "equal" for i in range(part.hyp_start_idx, part.hyp_end_idx)}
+        likely_right += [number in right for number, word in enumerate(words) if word["confidence"] >= 0.8]
+    assert len(likely_right) >= 40
+    assert sum(likely_right) / len(likely_right) > 0.9
 
 
 def test_the_confidence_of_silence_is_that_of_its_blanks() -> None:
@@ -82,7 +111,17 @@ def test_the_confidence_of_silence_is_that_of_its_blanks() -> None:
 
 
 def test_confidence_is_never_above_one() -> None:
-    assert decode("AAA", [1e-7, 1e-7, 1e-7]).confidence == 1.0
+    assert 0.9 < decode("AAA", [1e-7, 1e-7, 1e-7]).confidence <= 1.0
+    assert decode("___", [1e-7, 1e-7, 1e-7]).confidence == 1.0
+
+
+def test_a_long_text_without_spaces_is_as_likely_as_its_words() -> None:
+    tokens = Vocabulary((None, *"abcdefghijklmnopqrstuvwxyz"), frozenset())
+    text = list(range(1, 26)) * 8
+    found = decode_ids(text, np.full(len(text), -0.05, np.float32), tokens)
+    short = decode_ids(text[:5], np.full(5, -0.05, np.float32), tokens)
+    assert found.confidence == pytest.approx(short.confidence)
+    assert found.confidence > 0.9
 
 
 def test_without_a_delimiter_the_text_is_one_word() -> None:
@@ -100,12 +139,12 @@ def test_no_clips_give_no_texts() -> None:
     assert greedy_decode([], [], VOCABULARY, stride=STRIDE) == []
 
 
-Path = list[tuple[int, float]]
+Frames = list[tuple[int, float]]
 
 
-def reference(path: Path, vocabulary: Vocabulary) -> tuple[str, float, list[tuple[str, int, int, float]]]:
+def reference(path: Frames, vocabulary: Vocabulary) -> tuple[str, float, list[tuple[str, int, int, float]]]:
     """Text, confidence, and words as (text, first frame, end frame, confidence), computed run by run."""
-    words: list[tuple[str, int, int, list[float]]] = []
+    words: list[tuple[str, int, int, list[float], int]] = []
     is_inside, position = False, 0
     for index, run in groupby(path, key=lambda frame: frame[0]):
         logs = [log for _, log in run]
@@ -114,19 +153,22 @@ def reference(path: Path, vocabulary: Vocabulary) -> tuple[str, float, list[tupl
         if index in vocabulary.delimiter_ids:
             is_inside = False
         elif token is not None:
-            before = words.pop() if is_inside else ("", start, start, [])
-            words.append((before[0] + token, before[1], position, before[3] + logs))
+            before = words.pop() if is_inside else ("", start, start, [], 0)
+            words.append((before[0] + token, before[1], position, before[3] + logs, before[4] + 1))
             is_inside = True
-    written = [log for word in words for log in word[3]]
-    return (
-        vocabulary.delimiter.join(word[0] for word in words),
-        mean_probability(written or [log for _, log in path]),
-        [(*word[:3], mean_probability(word[3])) for word in words],
-    )
+    everything = [log for _, log in path]
+    rated = [(*word[:3], confidence(word, everything, vocabulary)) for word in words]
+    mean = sum(word[3] for word in rated) / len(rated) if rated else math.exp(sum(everything) / len(everything))
+    return vocabulary.delimiter.join(word[0] for word in words), mean, rated
 
 
-def mean_probability(logs: list[float]) -> float:
-    return math.exp(sum(logs) / len(logs))
+def confidence(word: tuple[str, int, int, list[float], int], clip: list[float], vocabulary: Vocabulary) -> float:
+    _text, start, end, logs, n_labels = word
+    frames = sum(clip[start:end])
+    if not vocabulary.delimiter_ids and n_labels > 5:
+        frames *= 5 / n_labels
+    evidence = 3.71 + 4.68 * sum(logs) / len(logs) + 0.89 * frames + 12.14 * sum(clip) / len(clip)
+    return 1 / (1 + math.exp(-max(evidence, -100.0)))
 
 
 @st.composite
@@ -137,14 +179,14 @@ def vocabularies(draw: st.DrawFn) -> Vocabulary:
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[Vocabulary, list[Path]]:
+def batches(draw: st.DrawFn) -> tuple[Vocabulary, list[Frames]]:
     vocabulary = draw(st.just(VOCABULARY) | vocabularies())
     frame = st.tuples(st.integers(0, min(9, len(vocabulary.tokens) - 1)), st.floats(-20, 0, width=32))
     return vocabulary, draw(st.lists(st.lists(frame, min_size=1, max_size=40), min_size=1, max_size=6))
 
 
 @given(batches())
-def test_any_batch_is_decoded_like_the_simple_implementation(batch: tuple[Vocabulary, list[Path]]) -> None:
+def test_any_batch_is_decoded_like_the_simple_implementation(batch: tuple[Vocabulary, list[Frames]]) -> None:
     vocabulary, paths = batch
     found = greedy_decode(
         [np.array([index for index, _ in path], np.int16) for path in paths],

@@ -17,6 +17,7 @@ from thano_duckdb.speech.transcript import WORD_RECORD, Words
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .decoder import FrameScores, Hypothesis
+from .greedy_confidence import word_confidences
 from .vocabulary import Vocabulary
 
 MAX_GAP_S = 1.0
@@ -51,10 +52,10 @@ def greedy_decode(
     character of the word. Letters of one word may be far apart, with nothing but blanks between them, when the model
     writes no delimiter over a silence: then the word has all its letters, and the times of the stretch with most of its
     frames among those that no gap of more than `MAX_GAP_S` cuts. (Where a language is written without delimiters, a
-    clip is one word, and this does not apply.) Its confidence is the geometric mean of the
-    best probability over the frames that write its characters, and the confidence of the text is the same mean over
-    all its words. Frames of blanks and delimiters count only if there is no text: then the mean is over all frames.
-    Between two words stands the delimiter of the vocabulary, a space in most; there is none at the ends.
+    clip is one word, and this does not apply.) Its confidence is the probability that it is right (see
+    `greedy_confidence`), and the confidence of the text is the mean of its words. Without any words it is the geometric
+    mean of the best probabilities of all frames. Between two words stands the delimiter of the vocabulary, a space in
+    most; there is none at the ends.
 
     Args:
         ids: for each clip, the best id of each frame (at least one), shape (frames,).
@@ -77,6 +78,7 @@ def greedy_decode(
     run_starts = np.flatnonzero(is_start)  # first frame of each run
     run_stops = np.append(run_starts[1:], len(frame_ids))
     run_log_probs = np.add.reduceat(frame_log_probs, run_starts)
+    clip_log_probs = np.add.reduceat(frame_log_probs, clip_starts) / clip_frames
     run_ids = frame_ids[run_starts]
     run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
@@ -99,16 +101,19 @@ def greedy_decode(
     records = np.empty(len(first), WORD_RECORD)
     records["start_s"] = (run_starts[written[from_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
     records["end_s"] = (run_stops[written[to_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
-    records["confidence"] = _probability(np.add.reduceat(sums, first), np.add.reduceat(n_frames, first))
-
-    # A clip may have no words, for which `reduceat` cannot be used.
-    clip_words = np.bincount(word_clips, minlength=n_clips)
-    text_sums = np.bincount(run_clips[written], sums, n_clips)
-    text_frames = np.bincount(run_clips[written], n_frames, n_clips)
-    confidences = _probability(
-        np.where(clip_words, text_sums, np.add.reduceat(frame_log_probs, clip_starts)),
-        np.where(clip_words, text_frames, clip_frames),
+    records["confidence"] = word_confidences(
+        np.add.reduceat(sums, first) / np.add.reduceat(n_frames, first),
+        _sums(frame_log_probs, run_starts[written[from_run]], run_stops[written[to_run]]),
+        clip_log_probs[word_clips],
+        np.diff(bounds),
+        has_delimiter=bool(vocabulary.delimiter_ids),
     )
+
+    clip_words = np.bincount(word_clips, minlength=n_clips)
+    # Rounding may make a sum of log-probabilities slightly positive.
+    of_silence = np.exp(np.minimum(0.0, clip_log_probs))
+    of_words = np.bincount(word_clips, records["confidence"], n_clips) / np.maximum(1, clip_words)
+    confidences = np.where(clip_words, of_words, of_silence)
 
     words = pc.binary_join(_lists(vocabulary.texts.take(pa.array(run_ids[written])), bounds), "")
     records["n_bytes"] = pc.binary_length(words)
@@ -147,9 +152,12 @@ def _longest_stretches(
     return starts[chosen], stops[chosen] - 1
 
 
-def _probability(log_prob_sums: NDArray[np.float64], n_frames: NDArray[np.integer]) -> NDArray[np.float64]:
-    # Rounding may make a sum of log-probabilities slightly positive.
-    return np.minimum(1.0, np.exp(log_prob_sums / n_frames))
+def _sums(values: NDArray[np.float64], starts: NDArray[np.integer], stops: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The sum of each stretch, which depends on nothing else than its values; stretches do not overlap."""
+    if not len(starts):
+        return np.zeros(0)
+    edges = np.stack([starts, stops], axis=1).ravel()
+    return np.add.reduceat(np.append(values, 0.0), edges)[::2]
 
 
 def _lists(values: pa.Array, bounds: NDArray[np.integer]) -> pa.ListArray:
