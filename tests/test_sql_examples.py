@@ -16,7 +16,6 @@ RUN_ELSEWHERE = {
     "macros.sql": "not an example: every connection runs it",
     "tutorial.sql": "test_demo.py",
     "asterisk_prompts.sql": "test_human_speech.py",
-    "telephone.sql": "test_the_lesson_ends_with_a_model_that_is_better_than_its_base",
 }
 EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name not in RUN_ELSEWHERE)
 
@@ -50,20 +49,6 @@ def test_an_example_runs(example: Path, workspace: Path, an4_model: Path) -> Non
         rows = [relation.fetchall() for relation in results if relation is not None]
     assert len(rows) >= 3
     assert rows[-1]
-
-
-def test_the_lesson_ends_with_a_model_that_is_better_than_its_base(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with thano_duckdb.connect(model_home=tmp_path / "models") as con:
-        for statement in split_statements((REPOSITORY / "sql" / "telephone.sql").read_text()):
-            relation = con.sql(statement)
-        assert relation is not None
-        rates = {metric: (before, after) for metric, before, after in relation.fetchall()}
-    assert rates.keys() == {"wer", "cer"}
-    for before, after in rates.values():
-        assert after < 0.85 * before
 
 
 def write_corpus(folder: Path, rows: list[tuple[str, str, str, str]]) -> None:

@@ -42,7 +42,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
     """The address of a JupyterLab whose folder holds the tutorial, with a shorter training."""
     notebook = nbformat.read(TUTORIAL, as_version=4)
     for cell in notebook.cells:
-        cell.source = cell.source.replace("epochs=6", "epochs=2")
+        cell.source = cell.source.replace("epochs=15", "epochs=2")
     nbformat.write(notebook, tmp_path / "tutorial.ipynb")
     runtime = tmp_path / "runtime"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]

@@ -18,7 +18,7 @@ WITH t AS (FROM korean_voice) SELECT unnest(thano_build_language_model('calls', 
 -- case: from what a model hears
 BUILD LANGUAGE MODEL calls OPTIONS (text_col='predicted') AS PREDICT USING m AS FROM librispeech_test
 -- becomes
-SELECT unnest(thano_build_language_model('calls', '{}', src."predicted"), recursive := true) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, ['predicted'])), thano_transcribe('m', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src
+SELECT unnest(thano_build_language_model('calls', '{}', src."predicted"), recursive := true) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('m', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src
 
 -- case: it has no base
 BUILD LANGUAGE MODEL calls USING other AS FROM korean_voice

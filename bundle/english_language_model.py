@@ -1,4 +1,4 @@
-"""Build the English language model of this package: `python -m bundle.language_model CORPORA`.
+"""Build the English language model of this package: `python -m bundle.english_language_model CORPORA`.
 
 CORPORA is a folder that holds the files in TEXTS, one sentence a line, and an4, kathleen_arctic and ljspeech_part1
 (manifest.csv), whose test sentences are taken out. Writes
