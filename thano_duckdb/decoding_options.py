@@ -16,7 +16,7 @@ DECODING_OPTIONS = (
         "a name, the path of an ARPA file or KenLM binary, `'en'`, `'model'` (the one in the model's folder), or NULL: "
         "see [Decoding](docs/decoding.md)",
         ValueKind.TEXT,
-        default_in_words="`'en'` with `Wav2Vec2TinyEn`, else none",
+        default_in_words="`'en'` with `Wav2Vec2TinyEn` and models built from it, else none",
         takes_null=True,
         used_by=_TRANSCRIBE,
     ),

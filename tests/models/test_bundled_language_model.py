@@ -41,12 +41,12 @@ def test_it_finds_english_likely_and_nonsense_unlikely(english: LanguageModel) -
     right, wrong = score(["she would like a glass of water", "water a of like she glass would"])
     assert 5 * right.perplexity < wrong.perplexity
     (spelled,) = score(["m e f three nine"])
-    assert spelled.perplexity < 100
+    assert spelled.perplexity < 200
 
 
 def test_its_figures_are_those_of_its_card(english: LanguageModel, an4_test: list[Utterance]) -> None:
     scores = load_scorer(english).score([clip.text.lower() for clip in an4_test])
-    assert perplexity(scores) == pytest.approx(99, rel=0.02)
+    assert perplexity(scores) == pytest.approx(113, rel=0.02)
     card = (LANGUAGE_MODEL_FOLDER / "README.md").read_text(encoding="utf-8")
     words = english.unigrams()
     assert words is not None
