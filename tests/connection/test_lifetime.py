@@ -342,3 +342,24 @@ def test_neither_waits_while_torch_is_imported(
     assert name == {"interrupt": "InterruptException", "close": "ConnectionException"}[stop]
     assert float(seconds) < 1.5
     assert run.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda con: con.get_table_names("FROM t"),
+        lambda con: con.execute("SELECT 1"),
+        lambda con: con.sql("SELECT 1"),
+        lambda con: con.cursor(),
+        lambda con: con.extract_statements("SELECT 1"),
+    ],
+    ids=["get_table_names", "execute", "sql", "cursor", "extract_statements"],
+)
+def test_a_closed_connection_says_what_duckdb_says(call: Callable[[Any], object]) -> None:
+    errors = []
+    for con in (duckdb.connect(), thano_duckdb.connect()):
+        con.close()
+        with pytest.raises(duckdb.ConnectionException) as caught:
+            call(con)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]

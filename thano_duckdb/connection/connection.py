@@ -307,11 +307,13 @@ class Connection:
         """Install our functions and macros unless that is done.
 
         It is not possible on a connection that was taken over within a transaction, or with rows left to fetch, and is
-        then tried again with the next statement.
+        then tried again with the next statement. On a closed connection the statement itself raises the error.
         """
         if self._is_installed:
             return
-        not_now = contextlib.suppress(ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException)
+        not_now = contextlib.suppress(
+            ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException, duckdb.ConnectionException
+        )
         with delayed_interrupts(), self._installing, not_now:
             if not self._is_installed:
                 self._install(self._raw, self._session)
