@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.bundled import MODEL_FOLDER
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY
 
 _COPIED = ("config.json", "vocab.json", "tokenizer_config.json", "preprocessor_config.json")
 _LOGGED = ("epoch", "train_loss", "learning_rate", "audio_hours", "seconds")
@@ -33,6 +35,9 @@ def main() -> None:
     MODEL_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copyfile(stages[-1] / name, MODEL_FOLDER / name)
+    config = json.loads((MODEL_FOLDER / "config.json").read_text(encoding="utf-8"))
+    config[LANGUAGE_MODEL_KEY] = LANGUAGE_MODEL
+    (MODEL_FOLDER / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     checkpoints = [load_file(stage / "model.safetensors") for stage in [stages[-1], *arguments.mean_with]]
     weights = {
         name: torch.stack([checkpoint[name].float() for checkpoint in checkpoints]).mean(0).to(torch.float16)
