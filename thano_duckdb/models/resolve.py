@@ -197,7 +197,7 @@ def _stand_in(spec: str, repo_id: str, why: str) -> ResolvedModel:
         notice=(
             f"'{spec}' is {repo_id}, which is not in the local cache, and the Hugging Face hub cannot be used: {why}. "
             f"The small model '{bundled.MODEL}' of this package stands in for it. It is meant for trying things out: "
-            f"expect misspelt words in clear, read English, and much worse in other speech"
+            f"expect one wrong word in ten in clear, read English, and far more in other speech"
         ),
     )
 
