@@ -302,6 +302,49 @@ def test_interrupt_and_close_from_another_thread(run: Callable[[thano_duckdb.Con
     con.close()
 
 
+def test_no_statement_begins_once_another_thread_closes() -> None:
+    con = thano_duckdb.connect()
+    errors: list[duckdb.Error] = []
+
+    def work() -> None:
+        while len(errors) < 3:  # one that reports an error, and goes on with the next statement
+            try:
+                con.execute(SLOW).fetchall()
+            except duckdb.ConnectionException as error:
+                errors.append(error)
+
+    worker = Worker(work)
+    worker.start()
+    time.sleep(0.3)
+    con.close()
+    worker.join()
+    assert worker.error is None
+    with pytest.raises(duckdb.ConnectionException, match="already closed"):
+        con.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("delay_ms", [0, 1, 2, 4, 8, 12, 20])
+@pytest.mark.parametrize("stop", ["interrupt", "close"])
+def test_the_first_statement_of_a_cursor_can_be_stopped_at_any_moment(stop: str, delay_ms: int) -> None:
+    """Our functions are installed before it, which takes some milliseconds."""
+    with thano_duckdb.connect() as con:
+        cursor = con.cursor()
+        begun = threading.Event()
+
+        def work() -> None:
+            begun.set()
+            cursor.execute(SLOW).fetchall()
+
+        worker = Worker(work)
+        worker.start()
+        begun.wait()
+        time.sleep(delay_ms / 1000)
+        while worker.is_alive():  # DuckDB's own interrupt does nothing before a statement has begun, either
+            getattr(cursor, stop)()
+            worker.join(1)
+        assert type(worker.error) in (duckdb.InterruptException, duckdb.ConnectionException)
+
+
 INTERRUPTED_WHILE_LOADING = """
 import sys, threading, time, duckdb, thano_duckdb
 con = thano_duckdb.connect()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -82,6 +83,7 @@ class Connection:
         self._install = install
         self._is_installed = False
         self._installing = threading.Lock()
+        self._is_interrupted = False
         self._executed: Run | None = None
         """The run of the last `execute`, open while rows of it may be left to fetch."""
         self._requests: weakref.WeakKeyDictionary[Relation, Request] = weakref.WeakKeyDictionary()
@@ -235,22 +237,24 @@ class Connection:
 
     def interrupt(self) -> None:
         """Stop the statement that another thread runs on this connection; there it raises `InterruptException`."""
+        if self._installing.locked():  # a statement is about to begin
+            self._is_interrupted = True
         self._stop(self._session.statement, StopReason.INTERRUPT)
 
     def close(self) -> None:
         """Issue the pending warnings of the last statement, and close the connection.
 
-        A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there.
+        A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there, and so does
+        any statement that begins meanwhile.
         """
-        running = self._session.statement_of_another_thread
-        if running is not None:
-            self._stop(running, StopReason.CLOSE)
-            for _ in range(round(_STOP_TIMEOUT_S / _STOP_POLL_S)):
-                if self._session.wait_until_idle(_STOP_POLL_S):
-                    break
-                self._raw.interrupt()
-        self._end_executed()
-        self._raw.close()
+        with self._session.closing():
+            deadline_s = time.monotonic() + _STOP_TIMEOUT_S
+            while (running := self._session.statement_of_another_thread) and time.monotonic() < deadline_s:
+                self._stop(running, StopReason.CLOSE)
+                self._session.wait_until_idle(_STOP_POLL_S)
+            with self._installing:  # by another thread, whose statement is about to begin
+                self._end_executed()
+                self._raw.close()
 
     def __enter__(self) -> Self:
         return self
@@ -311,6 +315,7 @@ class Connection:
         """
         if self._is_installed:
             return
+        self._is_interrupted = False
         not_now = contextlib.suppress(
             ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException, duckdb.ConnectionException
         )
@@ -318,6 +323,8 @@ class Connection:
             if not self._is_installed:
                 self._install(self._raw, self._session)
                 self._is_installed = True
+        if self._is_interrupted:
+            raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
 
     # Runs
 

@@ -105,6 +105,8 @@ class Session:
         self._connection = weakref.ref(connection)
         self._statement: RunningStatement | None = None
         self._thread: int | None = None
+        self._is_closing = False
+        self._beginning = threading.Lock()
         self._idle = threading.Event()
         self._idle.set()
         _sessions[self.token] = self
@@ -121,16 +123,33 @@ class Session:
 
     @contextlib.contextmanager
     def running(self, statement: RunningStatement) -> Iterator[None]:
-        """Let our functions report to `statement` within the block, which each fetch of its rows enters again."""
-        outer, outer_thread = self._statement, self._thread
-        self._idle.clear()
-        self._statement, self._thread = statement, threading.get_ident()
+        """Let our functions report to `statement` within the block, which each fetch of its rows enters again.
+
+        Raises:
+            ConnectionException: another thread is closing the connection.
+        """
+        with self._beginning:
+            if self._is_closing:
+                raise duckdb.ConnectionException("Connection Error: Connection already closed!")
+            outer, outer_thread = self._statement, self._thread
+            self._idle.clear()
+            self._statement, self._thread = statement, threading.get_ident()
         try:
             yield
         finally:
             self._statement, self._thread = outer, outer_thread
             if outer is None:
                 self._idle.set()
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[None]:
+        """Let no statement begin within the block."""
+        with self._beginning:
+            self._is_closing = True
+        try:
+            yield
+        finally:
+            self._is_closing = False
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Wait until no statement is running; False if one still is after `timeout_s`."""
