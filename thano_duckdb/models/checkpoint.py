@@ -29,6 +29,8 @@ LANGUAGE_MODEL_FILES = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
 
 MAX_JSON_BYTES = 32 * 2**20
 """Of one file; the largest vocabularies have a few MiB."""
+MAX_JSON_DEPTH = 100
+"""Lists within lists: no such file has more than ten, and Python copies or shows no more than some hundreds."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
@@ -166,6 +168,8 @@ def read_json(path: Path, *, allow_nan: bool = False) -> Any:
             )
         text = path.read_text(encoding="utf-8")
         value = json.loads(text) if allow_nan else json.loads(text, parse_constant=_refuse)
+        if _is_deeper(value, MAX_JSON_DEPTH):
+            raise RecursionError
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -175,6 +179,21 @@ def read_json(path: Path, *, allow_nan: bool = False) -> Any:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
     return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists or objects lie within each other, more than `depth` of them."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> None:
