@@ -20,6 +20,7 @@ from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, fingerp
 
 N_MUTATIONS = 300
 DEEP = "[" * 100_000
+NESTED = "[" * 500 + "]" * 500
 
 
 @pytest.fixture
@@ -90,10 +91,8 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "a thousand wide layers": changed("config.json", num_hidden_layers=1_000, hidden_size=16_384),
     "a vocabulary of 10^12": changed("config.json", vocab_size=10**12),
     "layers that are a text": changed("config.json", num_hidden_layers="2"),
-    "config nested 500 times": written(
-        "config.json", '{"model_type": "wav2vec2", "a": %s1%s}' % ("[" * 500, "]" * 500)
-    ),
-    "kernels nested 500 times": written("vocab.json", '{"A": %s1%s}' % ("[" * 500, "]" * 500)),
+    "config nested 500 times": written("config.json", f'{{"model_type": "wav2vec2", "a": {NESTED}}}'),
+    "vocabulary nested 500 times": written("vocab.json", f'{{"A": {NESTED}}}'),
     "no heads": changed("config.json", num_attention_heads=0),
     "three heads for 16 numbers": changed("config.json", num_attention_heads=3),
     "three groups for 16 numbers": changed("config.json", num_conv_pos_embedding_groups=3),

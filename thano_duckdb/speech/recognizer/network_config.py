@@ -23,7 +23,7 @@ _FIELD = re.compile(r"[Ff]ield '(\w+)'")
 
 
 def read_network_config(folder: Path) -> Any:
-    """transformers' configuration of the network in a folder.
+    """The configuration of the network in a folder, as transformers has it.
 
     Raises:
         ModelError: the architecture is not supported, or a number is invalid or asks for too much; the message names
@@ -77,7 +77,7 @@ def _config_class(folder: Path, model_type: object) -> Any:
     config_class: Any = None
     if isinstance(model_type, str) and model_type in transformers.CONFIG_MAPPING:
         config_class = transformers.CONFIG_MAPPING[model_type]
-    network = transformers.MODEL_FOR_CTC_MAPPING.get(config_class, None) if config_class is not None else None
+    network: Any = transformers.MODEL_FOR_CTC_MAPPING.get(config_class, None) if config_class is not None else None
     reads_waveform = network is not None and network.main_input_name == "input_values"
     if not (reads_waveform and {"conv_kernel", "conv_stride"} <= _architecture_fields(config_class)):
         raise ModelError(

@@ -99,8 +99,8 @@ def _check_convolutions(folder: Path, config: Any) -> None:
         raise ModelError(f"{folder} cannot be loaded: the convolutions in its config.json do not fit together")
     if (stride := math.prod(config.conv_stride)) < MIN_STRIDE:
         raise ModelError(
-            f"{folder} cannot be loaded: conv_stride in its config.json gives a frame for every {stride} samples, which "
-            f"would take far too long; at least {MIN_STRIDE} are supported, and speech models have 160 to 640"
+            f"{folder} cannot be loaded: conv_stride in its config.json gives a frame for every {stride} samples, "
+            f"which would take far too long; at least {MIN_STRIDE} are supported, and speech models have 160 to 640"
         )
 
 
