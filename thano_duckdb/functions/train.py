@@ -126,10 +126,10 @@ def _epochs(entry: ModelEntry) -> list[dict[str, Any]]:
     """An `EPOCH` for each epoch in the lineage of a model; what its lineage does not say is NULL."""
     lineage = entry.lineage
     comparison, kept_epoch = lineage.get("comparison"), lineage.get("kept_epoch")
-    base = comparison["base"] if comparison and comparison["is_held_out"] else {"wer": None, "cer": None}
-    shared = {"model": entry.name, "version": entry.version, "base_wer": base["wer"], "base_cer": base["cer"]}
+    base = comparison["base"] if comparison and comparison["is_held_out"] else {}
+    shared = {"model": entry.name, "version": entry.version, "base_wer": base.get("wer"), "base_cer": base.get("cer")}
     return [
-        {**shared, "kept": None if kept_epoch is None else epoch["epoch"] == kept_epoch, **epoch}
+        {**epoch, **shared, "kept": None if kept_epoch is None else epoch["epoch"] == kept_epoch}
         for epoch in lineage.get("metrics", ())
     ]
 

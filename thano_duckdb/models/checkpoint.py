@@ -5,6 +5,7 @@ Only loading it tells whether it is a CTC model that the engine can run: see `sp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -89,6 +90,23 @@ def check_weights(folder: Path) -> None:
             named = ", ".join(shard if len(shard) <= 60 else f"{shard[:57]}..." for shard in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ModelError(f"{folder} lacks a part of its weights: {named}{more}")
+
+
+@contextlib.contextmanager
+def reading_model(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong because a model is deleted or replaced while it is read into one sentence.
+
+    Raises:
+        ModelError: within the block the folder disappeared, or a file in it could not be read.
+    """
+    try:
+        yield
+    except (ModelError, OSError) as error:
+        if not folder.is_dir():
+            raise ModelError(f"the model in {folder} was deleted while it was being loaded") from error
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"a file of the model in {folder} cannot be read: {error.strerror or error}") from error
 
 
 def weight_files(folder: Path) -> list[Path]:
