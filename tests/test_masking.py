@@ -218,6 +218,7 @@ def test_warnings_and_errors_are_masked(con: thano_duckdb.Connection) -> None:
         assert "127.0.0.1:9/a.wav" in text
         assert "hunter2" not in text
         assert "0a1b2c" not in text
+        assert "a.wav?x=***: " in text
     caret = str(refused.value).splitlines()
     assert caret[1][caret[2].index("^") :].startswith("epoks")
 

@@ -34,7 +34,9 @@ _PATTERNS = (
         r"(?P<secret>[^\s/:@'\"]{0,100}:(?!\d{1,5}(?:[/\s'\"?#]|$))[^\n]{0,200}|[^\s/]+)(?=@)"
     ),
     # https://host/clip.wav?X-Amz-Signature=..&token=..  (a quote belongs to a value unless it ends it)
-    re.compile(r"(?P<kept>[?&;#](?P<parameter>[\w.%\[\]-]{1,60})=)(?P<secret>(?:[^&\s'\"#]|['\"]{1,2}(?=\w))+)"),
+    re.compile(
+        r"(?P<kept>[?&;#](?P<parameter>[\w.%\[\]-]{1,60})=)(?P<secret>(?!\*{3}(?:\W|$))(?:[^&\s'\"#]|['\"]{1,2}(?=\w))+)"
+    ),
     # {"token": ".."}
     re.compile(rf"""(?P<kept>["'](?P<name>[\w.-]{{1,60}})["']\s{{0,9}}:\s{{0,9}})(?P<secret>{_STRING})""", re.DOTALL),
     # SECRET '..', and password = '..'

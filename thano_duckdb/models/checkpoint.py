@@ -195,7 +195,8 @@ def read_json(path: Path, *, allow_nan: bool = False) -> Any:
     except RecursionError:
         raise ModelError(f"{path} cannot be read as JSON: it is nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+        why = "it holds a number of thousands of digits" if "integer string conversion" in str(error) else error
+        raise ModelError(f"{path} cannot be read as JSON: {why}") from error
     return value
 
 

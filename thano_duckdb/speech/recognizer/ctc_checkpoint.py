@@ -263,7 +263,7 @@ def _flag(settings: dict[str, Any], name: str, folder: Path, *, default: bool) -
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise ModelError(f"{folder} cannot be loaded: {name} must be true or false, not {_shown(json.dumps(value))}")
+        raise ModelError(f"{folder} cannot be loaded: {name} must be true or false, not {brief(json.dumps(value))}")
     return value
 
 
