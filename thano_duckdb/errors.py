@@ -5,7 +5,7 @@ Importing this module costs nothing, and every other module may do so. Messages 
 
 from __future__ import annotations
 
-from .masking import mask_secrets
+from .masking import mask_secrets, mask_url
 
 
 class ThanoError(Exception):
@@ -50,10 +50,10 @@ class DialectError(ThanoError):
         super().__init__(problem)
         self.problem = str(self)
         self.line = sql.count("\n", 0, offset) + 1
-        line_start = sql.rfind("\n", 0, offset) + 1
-        self.column = offset - line_start + 1
-        line_text = sql[line_start:].split("\n", 1)[0].rstrip("\r")
-        line_text, at = mask_secrets(line_text), len(mask_secrets(line_text[: self.column - 1]))
+        self.column = offset - sql.rfind("\n", 0, offset)
+        shown, shown_before = mask_secrets(sql), mask_secrets(sql[:offset])
+        line_start = shown_before.rfind("\n") + 1
+        line_text, at = shown[line_start:].split("\n", 1)[0].rstrip("\r"), len(shown_before) - line_start
         line_text, before_caret = _excerpt(line_text, at)
         # A tab before the caret stays a tab, so that the two lines keep their alignment.
         caret = "".join("\t" if char == "\t" else " " for char in line_text[:before_caret]) + "^"
@@ -165,18 +165,19 @@ def brief(text: str) -> str:
     >>> print(brief("rec"), brief("'rec'"))
     'rec' 'rec'
     """
-    line = " ".join(text.split())
+    line = " ".join(mask_url(text).split())
     if len(line) > 60:
         line = f"{line[:57]}..."
     return line if len(line) > 1 and line[0] == line[-1] and line[0] in "'\"" else f"'{line}'"
 
 
 def brief_location(location: str, max_chars: int = 200) -> str:
-    """A path or URL of any length as messages show it: on one line, its middle cut out where it is long.
+    """A path or URL of any length as messages show it: on one line, masked, its middle cut out where it is long.
 
     >>> brief_location("a" * 500, max_chars=9)
     'aaa...aaa'
     """
+    location = mask_url(location)
     if len(location) > max_chars:
         half = (max_chars - 3) // 2
         location = f"{location[:half]}...{location[-half:]}"

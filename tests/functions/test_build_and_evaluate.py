@@ -14,11 +14,13 @@ import soundfile
 import transformers
 
 import thano_duckdb
+from tests.checkpoints import build
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
 from thano_duckdb import DialectError, ThanoError, ThanoWarning
 from thano_duckdb.dialect.statements.transcription import GROUP_COLUMNS
 from thano_duckdb.functions.evaluate import GROUP_SCORES
+from thano_duckdb.models.registry import Registry
 from thano_duckdb.training.training_options import Example
 
 COLUMNS = [
@@ -52,6 +54,26 @@ def test_build_returns_one_row_per_epoch_and_registers_a_model_for_later_process
     samples, _ = soundfile.read(an4_test[9].audio_path, dtype="float32")
     assert HuggingFace.load(Path(folder)).text(samples) == text
     assert isinstance(transformers.Wav2Vec2ForCTC.from_pretrained(folder), transformers.Wav2Vec2ForCTC)
+
+
+def test_what_a_lineage_says_of_other_models_is_ignored(tmp_path: Path) -> None:
+    lineage = {"metrics": [{"epoch": 1, "model": "other", "version": 9, "kept": False}], "kept_epoch": 1}
+    build(Registry(tmp_path), "m", 1, lineage=lineage)
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        assert con.sql("SELECT model, version, epoch, kept FROM thano_training('m')").fetchall() == [("m", 1, 1, True)]
+
+
+def test_a_damaged_lineage_hides_no_other_model(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    build(registry, "m", 1)
+    damaged = build(registry, "n", 1).path / "thano.json"
+    damaged.write_text(damaged.read_text().replace('"Wav2Vec2En"', '{"a": 1}'))
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        with pytest.warns(thano_duckdb.ThanoWarning, match="'n@1' is damaged"):
+            assert con.sql("SELECT name FROM (LIST MODEL) WHERE kind = 'built'").fetchall() == [("m",)]
+        with pytest.raises(ThanoError, match="'n@1' is damaged"):
+            con.sql("FROM thano_training('n')").fetchall()
+        assert con.sql("DELETE MODEL n").fetchall()[0][:2] == ("n", 1)
 
 
 def test_fit_continues_from_a_built_model(an4_con: thano_duckdb.Connection, an4_model: Path, tmp_path: Path) -> None:

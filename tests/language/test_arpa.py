@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import time
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 
 from tests.language.kit import build, tutorial_sentences
 from thano_duckdb.errors import ModelError
+from thano_duckdb.language import arpa
 from thano_duckdb.language.arpa import summarize
 from thano_duckdb.language.ngram_scorer import NgramScorer
 
@@ -57,6 +61,12 @@ DAMAGED = {
     "a line missing": (WHOLE.replace("-0.25\t<s> a\n", ""), "fewer 2-grams than the 2"),
     "a line too many": (WHOLE.replace("-0.25\t<s> a\n", "-0.25\t<s> a\n-0.25\ta a\n"), "stands where '.end.' should"),
     "an order missing": (WHOLE.replace("\\2-grams:", "\\3-grams:"), "stands where '.2-grams:' should"),
+}
+DAMAGED |= {
+    "a trillion n-grams": (WHOLE.replace("ngram 2=2", f"ngram 2={10**12}"), "fewer 2-grams than the 1000000000000"),
+    "a count of 900 digits": (WHOLE.replace("ngram 2=2", f"ngram 2={'9' * 900}"), "fewer 2-grams than the 999"),
+    "a line without an end": (WHOLE[: WHOLE.index("-0.5")] + "a" * 10**6, r"is not a (unigram|1-gram)"),
+    "a word that stands twice": (WHOLE.replace("<unk>", "a"), "the word 'a' stands twice"),
 }
 DAMAGED_NUMBERS = {
     "no number": (WHOLE.replace("-0.5", "x0.5"), "a number that is none"),
@@ -113,3 +123,43 @@ def test_the_same_sentences_in_any_order_give_the_same_file(tmp_path: Path) -> N
     one, _ = build(tmp_path / "one", sentences, prune=1e-4)
     other, _ = build(tmp_path / "other", sentences[::-1], prune=1e-4)
     assert one.read_bytes() == other.read_bytes()
+
+
+BOMBS = {
+    "of one line": b"",
+    "of blank lines": b"\n",
+    "of one word": b"-1\ta\n",
+    "of words": None,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_that_expands_to_gigabytes_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    repeated = BOMBS[name]
+    block = (
+        b"".join(b"-1\tw%d\n" % number for number in range(10**5)) if repeated is None else (repeated or b"a") * 10**6
+    )
+    compressor = zlib.compressobj(9, wbits=31)
+    head = WHOLE[: WHOLE.index("-0.5")].replace("1=4", f"1={10**10}").encode()
+    path = tmp_path / "bomb.arpa.gz"
+    with path.open("wb") as file:
+        file.write(compressor.compress(head))
+        for _ in range(100 * 10**6 // len(block)):
+            file.write(compressor.compress(block))
+        file.write(compressor.flush())
+    tracemalloc.start()
+    started_s = time.process_time()
+    for read in (summarize, NgramScorer.read):
+        with pytest.raises(ModelError, match="is damaged"):
+            read(path)
+    assert time.process_time() - started_s < 20
+    assert tracemalloc.get_traced_memory()[1] < 400 * 10**6
+    tracemalloc.stop()
+
+
+def test_text_that_expands_beyond_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arpa, "_MIN_EXPANDED_BYTES", 1000)
+    path = tmp_path / "bomb.arpa.gz"
+    path.write_bytes(gzip.compress(WHOLE.replace("-0.25\ta </s>", "-0.25\ta </s>" + " " * 9_000).encode()))
+    with pytest.raises(ModelError, match="it expands to more than 30 times its size"):
+        summarize(path)

@@ -76,12 +76,93 @@ def test_a_kenlm_binary_says_its_order_and_its_words(registry: Registry) -> None
 def test_the_words_of_a_binary_without_them_come_from_the_list_beside_it(registry: Registry, tmp_path: Path) -> None:
     content = TINY_BINARY.read_bytes()
     path = tmp_path / "lm.bin"
-    path.write_bytes(content[: content.rindex(b"<unk>\0")])
+    path.write_bytes(with_byte(content[: content.rindex(b"<unk>\0")], HAS_WORDS_AT, 0))
     assert found(str(path), registry).unigrams() is None
     (tmp_path / "b").mkdir()
     shutil.copyfile(path, tmp_path / "b" / "lm.bin")
     (tmp_path / "b" / "unigrams.txt").write_text("<s>\ncat\nsat\n")
     assert found(str(tmp_path / "b" / "lm.bin"), registry).unigrams() == ("cat", "sat")
+
+
+HAS_WORDS_AT = 100
+"""Where the header of a KenLM binary says whether the words are at its end; its vocabulary begins at 128."""
+
+
+def with_byte(content: bytes, at: int, value: int) -> bytes:
+    return content[:at] + bytes([value]) + content[at + 1 :]
+
+
+def test_a_binary_that_is_cut_short_anywhere_is_refused(registry: Registry, tmp_path: Path) -> None:
+    content = TINY_BINARY.read_bytes()
+    path = tmp_path / "lm.bin"
+    for n_bytes in range(60, len(content)):
+        path.write_bytes(content[:n_bytes])
+        with pytest.raises(ModelError, match=r"is damaged: it (ends|has)"):
+            found(str(path), registry)
+
+
+@pytest.mark.parametrize("at", [*range(92, 96), 96, *range(110, 116), *range(118, 124), *range(128, 136)])
+def test_a_binary_whose_header_is_damaged_is_refused(at: int, registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "lm.bin"
+    path.write_bytes(with_byte(TINY_BINARY.read_bytes(), at, 0x7F))  # KenLM crashes on some of them
+    if at in (92, 93):  # the lowest bits of the multiplier
+        found(str(path), registry)
+        return
+    with pytest.raises(ModelError, match="is damaged"):
+        found(str(path), registry)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sentence"),
+    [
+        ('{"alpha": "0.5"}', "alpha in .* must be a number from 0 to 100, not '0.5'"),
+        ('{"alpha": NaN}', "cannot be read as JSON: NaN is not JSON"),
+        ('{"beta": Infinity}', "cannot be read as JSON: Infinity is not JSON"),
+        ('{"beta": 1e999}', "beta in .* must be a number from -100 to 100, not 'inf'"),
+        ('{"alpha": 1e300}', r"alpha in .* must be a number from 0 to 100, not '1e\+300'"),
+        ('{"beta": %s}' % ("9" * 400), "beta in .* must be a number from -100 to 100"),
+        ('{"beta": true}', "beta in .* must be a number from -100 to 100, not 'True'"),
+        ("[1]", "is not a JSON object"),
+    ],
+)  # fmt: skip
+def test_weights_that_are_none_are_refused(attributes: str, sentence: str, registry: Registry, tmp_path: Path) -> None:
+    path, _ = build(tmp_path, ["a b"])
+    (tmp_path / "attrs.json").write_text('{"alpha": null, "other": "x"}')
+    assert found(str(path), registry).lm_weight is None
+    (tmp_path / "attrs.json").write_text(attributes)
+    with pytest.raises(ModelError, match=sentence):
+        found(str(path), registry)
+
+
+def test_a_list_of_words_that_is_none_is_refused(registry: Registry, tmp_path: Path) -> None:
+    content = TINY_BINARY.read_bytes()
+    path = tmp_path / "lm.bin"
+    path.write_bytes(with_byte(content[: content.rindex(b"<unk>\0")], HAS_WORDS_AT, 0))
+    words = tmp_path / "unigrams.txt"
+    words.write_bytes("Grüße".encode("latin-1"))
+    with pytest.raises(ModelError, match=r"unigrams\.txt is not a list of words in UTF-8: .* at byte 2"):
+        found(str(path), registry)
+    with words.open("wb") as file:
+        file.truncate(10**9)
+    with pytest.raises(ModelError, match=r"unigrams\.txt is too large"):
+        found(str(path), registry)
+
+
+def test_files_beside_the_model_need_permission_too(registry: Registry, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"alpha": 0.5}')
+    path, _ = build(tmp_path / "open", ["a b"])
+    (tmp_path / "open" / "attrs.json").symlink_to(secret)
+
+    def may_read(file: Path) -> bool:
+        return file.resolve().is_relative_to(tmp_path / "open")
+
+    with pytest.raises(ModelError, match=r"may not read .*attrs\.json"):
+        found(str(path), registry, may_read=may_read)
+    folder = make_checkpoint(tmp_path / "open" / "acoustic")
+    shutil.copytree(tmp_path / "open", folder / "language_model", ignore=lambda *_: ["acoustic"], symlinks=True)
+    with pytest.raises(ModelError, match=r"may not read .*attrs\.json"):
+        found("model", registry, acoustic_model=folder, may_read=may_read)
 
 
 @pytest.mark.parametrize("n_bytes", [60, 90, 100])

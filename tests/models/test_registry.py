@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.checkpoints import build, leftovers, make_checkpoint, marker_of, names
 from thano_duckdb.errors import ModelError, RegistryError
+from thano_duckdb.models.lineage import About, read_about
 from thano_duckdb.models.registry import Registry, model_home
 
 
@@ -125,6 +128,51 @@ def test_a_damaged_version_is_reported_and_does_not_hide_the_others(registry: Re
         registry.find("m")
     assert [entry.version for entry in registry.delete("m@2")] == [2]
     assert names(registry) == ["m@1"]
+
+
+WRONG_ABOUT: list[dict[str, Any]] = [
+    {"kind": 5}, {"kind": "other"}, {"base": {"a": 1}}, {"description": 7}, {"description": None}, {"created": 3},
+    {"created": "yesterday"}, {"created": "0001-01-01T00:00:00+14:00"}, {"lineage": None}, {"lineage": [1]},
+    {"lineage": {"metrics": "abc"}}, {"lineage": {"metrics": [5]}}, {"lineage": {"metrics": [{}]}},
+    {"lineage": {"metrics": [{"epoch": "x"}]}}, {"lineage": {"metrics": [{"epoch": 10**30}]}},
+    {"lineage": {"metrics": [{"epoch": True}]}}, {"lineage": {"metrics": [{"epoch": 1, "wer": "low"}]}},
+    {"lineage": {"metrics": [{"epoch": 1, "wer": 10**400}]}}, {"lineage": {"metrics": [{"epoch": 1, "skipped": 1.5}]}},
+    {"lineage": {"kept_epoch": "1"}},
+    {"lineage": {"comparison": 5}}, {"lineage": {"comparison": {"base": {}}}},
+    {"lineage": {"comparison": {"is_held_out": True, "base": {"wer": "x"}}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG_ABOUT, ids=str)
+def test_values_of_another_type_damage_only_their_version(registry: Registry, wrong: dict[str, Any]) -> None:
+    build(registry, "m", 1)
+    damaged = build(registry, "m", 2, overwrite=True)
+    about = json.loads((damaged.path / "thano.json").read_text())
+    (damaged.path / "thano.json").write_text(json.dumps(about | wrong))
+    reported: list[str] = []
+    assert names(registry, reported.append) == ["m@1"]
+    assert "'m@2' is damaged" in reported[0]
+    with pytest.raises(ModelError, match=r"'m@2' is damaged"):
+        registry.find("m")
+    assert [entry.version for entry in registry.delete("m@2")] == [2]
+    assert names(registry) == ["m@1"]
+
+
+def test_figures_that_are_not_finite_are_no_damage(registry: Registry) -> None:
+    lineage = {"metrics": [{"epoch": 1, "train_loss": float("nan"), "wer": None, "seconds": 3}], "kept_epoch": 1}
+    assert build(registry, "m", 1, lineage=lineage).lineage["kept_epoch"] == 1
+
+
+def test_a_version_that_is_deleted_while_it_is_looked_up(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = build(registry, "m", 1), build(registry, "m", 2, overwrite=True)
+
+    def delete_then_read(folder: Path) -> About:
+        if folder == second.path and folder.exists():
+            registry.delete("m@2")
+        return read_about(folder)
+
+    monkeypatch.setattr("thano_duckdb.models.registry.read_about", delete_then_read)
+    assert registry.find("m") == first
 
 
 # Upload

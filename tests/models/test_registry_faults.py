@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -69,6 +70,25 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_else(
     assert names(registry) == ["m@1"]
     assert leftovers(registry) == []
     assert registry.upload("m", checkpoint, overwrite=True).version == 2
+
+
+def test_no_locks_are_left(registry: Registry, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staging = registry.home / ".staging"
+    registry.upload("m", checkpoint)
+    assert list(staging.iterdir()) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", mock.Mock(side_effect=OSError(errno.ENOSPC, "full")))
+        with pytest.raises(RegistryError):
+            registry.upload("m", checkpoint, overwrite=True)
+    assert list(staging.iterdir()) == []
+    with registry.stage("abc") as folder:
+        make_checkpoint(folder)
+        assert sorted(path.name for path in staging.iterdir()) == ["build-abc", "build-abc.lock"]
+        registry.publish(folder, "m", kind="built", overwrite=True)
+    assert list(staging.iterdir()) == []
+    with registry.stage("abc") as folder:
+        make_checkpoint(folder)
+    assert sorted(path.name for path in staging.iterdir()) == ["build-abc", "build-abc.lock"]  # it can be resumed
 
 
 def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path, checkpoint: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.training.kit import write_model
 from thano_duckdb.errors import ModelError
@@ -19,6 +20,7 @@ from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, fingerp
 
 N_MUTATIONS = 300
 DEEP = "[" * 100_000
+NESTED = "[" * 500 + "]" * 500
 
 
 @pytest.fixture
@@ -89,6 +91,32 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "a thousand wide layers": changed("config.json", num_hidden_layers=1_000, hidden_size=16_384),
     "a vocabulary of 10^12": changed("config.json", vocab_size=10**12),
     "layers that are a text": changed("config.json", num_hidden_layers="2"),
+    "config nested 500 times": written("config.json", f'{{"model_type": "wav2vec2", "a": {NESTED}}}'),
+    "vocabulary nested 500 times": written("vocab.json", f'{{"A": {NESTED}}}'),
+    "no heads": changed("config.json", num_attention_heads=0),
+    "three heads for 16 numbers": changed("config.json", num_attention_heads=3),
+    "three groups for 16 numbers": changed("config.json", num_conv_pos_embedding_groups=3),
+    "an activation that is a number": changed("config.json", hidden_act=3),
+    "an activation that does not exist": changed("config.json", hidden_act="reluu"),
+    "a norm that does not exist": changed("config.json", feat_extract_norm="batch"),
+    "a dropout above 1": changed("config.json", hidden_dropout=7),
+    "a dropout that is a text": changed("config.json", layerdrop="0"),
+    "an epsilon below 0": changed("config.json", layer_norm_eps=-1.0),
+    "a vocabulary of null": changed("config.json", vocab_size=None),
+    "a frame for each sample": changed("config.json", conv_stride=[1, 1, 1]),
+    "a frame for ten samples": changed("config.json", conv_stride=[10, 1, 1]),
+    "attention of gigabytes": changed(
+        "config.json", conv_stride=[10, 1, 4], hidden_size=1024, num_attention_heads=512, num_hidden_layers=1
+    ),
+    "wide convolutions for every sample": changed(
+        "config.json", conv_dim=[4_000] * 3, conv_kernel=[3] * 3, conv_stride=[1, 1, 40]
+    ),
+    "quantized weights": changed("config.json", quantization_config={"quant_method": "bitsandbytes"}),
+    "no kind of network": changed("config.json", model_type=None),
+    "a kind of network that is a list": changed("config.json", model_type=["wav2vec2"]),
+    "a switch of the audio settings that is a text": changed("preprocessor_config.json", do_normalize="false"),
+    "a switch of the audio settings that is a number": changed("preprocessor_config.json", do_normalize=0),
+    "a switch of the tokenizer that is a text": changed("tokenizer_config.json", do_lower_case="false"),
     "strides of zero": changed("config.json", conv_stride=[0, 0, 0]),
     "kernels that are a number": changed("config.json", conv_kernel=3),
     "more kernels than strides": changed("config.json", conv_kernel=[1, 2, 3, 4]),
@@ -115,6 +143,52 @@ def test_it_is_refused_at_once_in_one_sentence(model: Path, tamper: Callable[[Pa
     message.encode()
     assert str(model) in message
     assert len(message) < 600 + len(str(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_attention_heads", 0), ("hidden_act", 3), ("hidden_act", "reluu"), ("hidden_dropout", 7), ("conv_bias", 2)],
+)
+def test_the_sentence_names_the_entry_and_its_value(model: Path, name: str, value: object) -> None:
+    changed("config.json", **{name: value})(model)
+    with pytest.raises(ModelError, match=rf"{name} in its config.json cannot be '{str(value)[:60]}'$"):
+        load(model)
+
+
+SWITCHES: dict[str, Any] = {
+    "a billion labels": {"num_labels": 10**9},
+    "two names for a billion labels": {"num_labels": 10**9, "id2label": {"0": "a", "1": "b"}},
+    "labels that are no numbers": {"id2label": {"a": "b"}, "label2id": {"b": "a"}},
+    "tuples as results": {"return_dict": False},
+    "tuples, in the old spelling": {"use_return_dict": False},
+    "TorchScript": {"torchscript": True},
+    "all hidden states": {"output_hidden_states": True},
+    "all attentions": {"output_attentions": True},
+    "attention from the hub": {"attn_implementation": "kernels-community/flash-attn"},
+    "slow attention": {"attn_implementation": "eager", "_attn_implementation": "eager"},
+    "code of the checkpoint": {"auto_map": {"AutoConfig": "evil.C", "AutoModelForCTC": "evil.M"}},
+    "another task": {"problem_type": "single_label_classification", "num_labels": 1},
+    "layers in small parts": {"chunk_size_feed_forward": 1},
+    "an encoder and a decoder": {"is_encoder_decoder": True, "tie_word_embeddings": True},
+    "a type of numbers that does not exist": {"dtype": "float7"},
+    "settings of single layers": {"per_layer_config": {"0": {"hidden_size": 10**9}}},
+    "heads that are removed": {"pruned_heads": {"0": [0]}},
+}
+
+
+@pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
+def test_entries_that_do_not_describe_the_network_change_nothing(model: Path, switches: dict[str, Any]) -> None:
+    clip = torch.sin(torch.arange(8_000) / 10)[None]
+    expected = CtcCheckpoint.read(model).load_network().eval()(clip)
+    changed("config.json", **switches)(model)
+    started_s = time.process_time()
+    found = CtcCheckpoint.read(model).load_network().eval()(clip)
+    assert time.process_time() - started_s < 2
+    assert torch.equal(found.logits, expected.logits)
+    assert found.keys() == {"logits"}
+    for network in (CtcCheckpoint.read(model).load_network(), CtcCheckpoint.read(model).new_network()):
+        assert network.config.return_dict
+        assert network.config._attn_implementation == "sdpa"
 
 
 def test_a_dangling_link_beside_the_model_does_no_harm(model: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.speech import loading
 from thano_duckdb.speech.loading import MAX_MODELS, load_engine, loaded_engine
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -105,3 +106,18 @@ def test_pure_modules_do_not_import_torch(module: str) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("step", ["check_checkpoint", "_key", "_load"])
+def test_a_model_that_is_deleted_while_it_is_loaded(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = getattr(loading, step)
+
+    def delete_first(*arguments: object) -> object:
+        shutil.rmtree(folders[0])
+        return before(*arguments)
+
+    monkeypatch.setattr(loading, step, delete_first)
+    with pytest.raises(ModelError, match=f"^the model in {folders[0]} was deleted while it was being loaded$"):
+        load_engine(folders[0], "cpu")

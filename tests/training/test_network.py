@@ -78,7 +78,7 @@ def test_an_architecture_that_mixes_padding_in_is_not_trained(tmp_path: Path) ->
     tiny.write_tiny(tmp_path)
     config = Wav2Vec2ConformerConfig(
         vocab_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        conv_dim=[8, 8], conv_kernel=[10, 3], conv_stride=[5, 2],
+        conv_dim=[8, 8], conv_kernel=[20, 8], conv_stride=[10, 8],
         num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
     )  # fmt: skip
     Wav2Vec2ConformerForCTC(config).save_pretrained(tmp_path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from thano_duckdb.caller import warn
-from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, unknown_model
+from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, split_statements, unknown_model
 from thano_duckdb.errors import ModelError
 
 from .session import Session
@@ -86,6 +86,11 @@ def understand(query: str | duckdb.Statement, session: Session) -> Request:
 
 def _changes(sql: str) -> frozenset[str]:
     return frozenset(name.lower() for name in _CHANGING_FUNCTION.findall(sql))
+
+
+def changing_statements(source: str) -> str:
+    """The statements of a text that change models, for their lineage: the others may create secrets, for example."""
+    return ";\n".join(statement for statement in split_statements(source) if _changes(plan(statement).sql))
 
 
 def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:

@@ -16,7 +16,7 @@ from thano_duckdb.errors import ThanoError, brief
 from thano_duckdb.language.language_model import LanguageModel, resolve_language_model
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, uses_bundled_language_model
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, reading_model, uses_bundled_language_model
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
 
@@ -117,7 +117,9 @@ class DecoderChoice:
 
     def _default(self, model: ResolvedModel) -> str | None:
         """What the option means where it is omitted."""
-        if uses_bundled_language_model(model.folder) and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
+        with reading_model(model.folder):
+            uses_bundled = uses_bundled_language_model(model.folder)
+        if uses_bundled and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
             return self._bundled_if_usable()
         if ngram_file(model.folder / LANGUAGE_MODEL_FOLDER) is not None:
             self.session.notice(

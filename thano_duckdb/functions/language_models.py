@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.request import changing_statements
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
 from thano_duckdb.language.build_language_model import (
@@ -158,7 +159,7 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
     if not chunks:
         raise ThanoError("there is nothing to learn from: the query of BUILD LANGUAGE MODEL has no rows")
     collector = _collector(session)
-    sql = session.statement.source if session.statement is not None else None
+    sql = changing_statements(session.statement.source) if session.statement is not None else None
     try:
         with session.registry.stage() as folder, collector.take(chunks) as store:
             figures = _interruptible(

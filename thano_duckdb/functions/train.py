@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.request import changing_statements
 from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
@@ -88,7 +89,7 @@ def build(
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
         limits = access.limited(chosen.read_limits)
-    sql = session.statement.source if session.statement is not None else None
+    sql = changing_statements(session.statement.source) if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
         build_model = run_aside(_import_training, monitor)
         result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
@@ -125,10 +126,10 @@ def _epochs(entry: ModelEntry) -> list[dict[str, Any]]:
     """An `EPOCH` for each epoch in the lineage of a model; what its lineage does not say is NULL."""
     lineage = entry.lineage
     comparison, kept_epoch = lineage.get("comparison"), lineage.get("kept_epoch")
-    base = comparison["base"] if comparison and comparison["is_held_out"] else {"wer": None, "cer": None}
-    shared = {"model": entry.name, "version": entry.version, "base_wer": base["wer"], "base_cer": base["cer"]}
+    base = comparison["base"] if comparison and comparison["is_held_out"] else {}
+    shared = {"model": entry.name, "version": entry.version, "base_wer": base.get("wer"), "base_cer": base.get("cer")}
     return [
-        {**shared, "kept": None if kept_epoch is None else epoch["epoch"] == kept_epoch, **epoch}
+        {**epoch, **shared, "kept": None if kept_epoch is None else epoch["epoch"] == kept_epoch}
         for epoch in lineage.get("metrics", ())
     ]
 

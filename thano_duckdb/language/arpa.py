@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from thano_duckdb.errors import ModelError, brief
 
@@ -24,6 +27,11 @@ MAX_ORDER = 6
 BATCH_LINES = 100_000
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\s*")
 _MAX_HEADER_LINES = 1000
+MAX_LINE_BYTES = 10_000
+MAX_EXPANSION = 30
+"""Of a file that is compressed; text of real models shrinks to a third or a fifth."""
+_MIN_EXPANDED_BYTES = 64 * 2**20
+_BUFFER_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,13 @@ def summarize(path: Path) -> ArpaSummary:
         for order, n in enumerate(n_ngrams, 1):
             read_section_title(file, order, path)
             if order == 1:
-                words = [word for batch in read_lines(file, order, n, path) for word in _words(batch, path)]
+                known: dict[str, None] = {}
+                for batch in read_lines(file, order, n, path):
+                    for word in _words(batch, path):
+                        if word in known:
+                            raise damaged(path, f"the word {brief(word)} stands twice among its single words")
+                        known[word] = None
+                words = list(known)
             else:
                 for _ in read_lines(file, order, n, path):
                     pass
@@ -89,14 +103,35 @@ def open_arpa(path: Path) -> Iterator[BinaryIO]:
             if not is_compressed:
                 yield raw
                 return
+            n_bytes = os.fstat(raw.fileno()).st_size
             with gzip.GzipFile(fileobj=raw) as file:
-                yield file  # type: ignore[misc]  # it has the methods that are needed
+                limited = _Expanding(file, max(_MIN_EXPANDED_BYTES, MAX_EXPANSION * n_bytes), path)
+                yield io.BufferedReader(limited, _BUFFER_BYTES)
     except FileNotFoundError:
         raise ModelError(f"there is no language model {path} (any more)") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise damaged(path, f"it cannot be decompressed ({error})") from error
     except OSError as error:
         raise ModelError(f"the language model {path} cannot be read: {error.strerror or error}") from error
+
+
+class _Expanding(io.RawIOBase):
+    """A compressed file that is refused where it expands to far more than a language model would."""
+
+    def __init__(self, file: gzip.GzipFile, max_bytes: int, path: Path) -> None:
+        self._file = file
+        self._n_left = max_bytes
+        self._path = path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n_read = self._file.readinto(buffer)
+        self._n_left -= n_read
+        if self._n_left < 0:
+            raise damaged(self._path, f"it expands to more than {MAX_EXPANSION} times its size, unlike text")
+        return n_read
 
 
 def read_header(file: BinaryIO, path: Path) -> tuple[int, ...]:
@@ -159,10 +194,10 @@ def read_lines(file: BinaryIO, order: int, n: int, path: Path) -> Iterator[list[
     """
     left = n
     while left:
-        batch = list(islice(file, min(left, BATCH_LINES)))
+        batch = list(islice(iter(partial(file.readline, MAX_LINE_BYTES), b""), min(left, BATCH_LINES)))
         left -= len(batch)
         if not batch or not batch[-1].strip() or batch[-1].startswith(b"\\"):
-            raise damaged(path, f"it has fewer {order}-grams than the {n} that it announces")
+            raise damaged(path, f"it has fewer {order}-grams than the {brief(str(n))[1:-1]} that it announces")
         yield batch
 
 

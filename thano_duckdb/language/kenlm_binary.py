@@ -12,7 +12,7 @@ from pathlib import Path
 
 from thano_duckdb.errors import ModelError
 
-from .arpa import MAX_ORDER
+from .arpa import MAX_ORDER, damaged
 
 _FORMAT = b"mmap lm http://kheafield.com/code format version "
 _MAGIC = _FORMAT + b"5\n\0"
@@ -21,6 +21,13 @@ _SANITY_BYTES = -(-(len(_MAGIC) + 1) // 8) * 8 + 32
 _PARAMETERS = struct.Struct("<B3xfI?3xI")  # order, probing_multiplier, model_type, has_vocabulary, search_version
 _N_NGRAMS = struct.Struct("<Q")
 _MAX_WORD_LIST_BYTES = 2**30
+_TYPES = range(6)  # probing, rest probing, trie, and the trie with numbers or pointers in fewer bits
+_PROBING_TYPES = (0, 1)
+# What a word takes at least: in a probing model its hash and number in the vocabulary, and its two numbers; in a trie
+# its hash, its two numbers and its pointer.
+_MIN_WORD_BYTES = 16
+_MIN_PROBING_NGRAM_BYTES = 12
+_MIN_TRIE_NGRAM_BITS = 2
 
 
 @dataclass(frozen=True)
@@ -63,19 +70,45 @@ def summarize_binary(path: Path) -> BinarySummary:
             f"{path} was written by another version of KenLM than 5; make the binary again from its ARPA file"
         )
     if len(header) < _PARAMETERS.size + _N_NGRAMS.size:
-        raise ModelError(f"the language model {path} is damaged: it ends within its header; copy it again")
-    order, _multiplier, _type, has_words, _version = _PARAMETERS.unpack_from(header)
-    (n_words,) = _N_NGRAMS.unpack_from(header, _PARAMETERS.size)
+        raise damaged(path, "it ends within its header")
+    order, multiplier, model_type, has_words, _version = _PARAMETERS.unpack_from(header)
     if not 2 <= order <= MAX_ORDER:
         raise ModelError(f"{path} is a model of order {order}; those from 2 to {MAX_ORDER} are supported")
-    return BinarySummary(order, n_words, has_words)
+    with path.open("rb") as file:
+        n_bytes = file.seek(0, 2)
+        file.seek(_SANITY_BYTES + _PARAMETERS.size)
+        counts = file.read(_N_NGRAMS.size * order)
+        file.seek(-(-(_SANITY_BYTES + _PARAMETERS.size + _N_NGRAMS.size * order) // 8) * 8)
+        vocabulary = file.read(_N_NGRAMS.size)
+    if len(counts) < _N_NGRAMS.size * order or len(vocabulary) < _N_NGRAMS.size:
+        raise damaged(path, "it ends within its header")
+    n_ngrams = [n for (n,) in _N_NGRAMS.iter_unpack(counts)]
+    if model_type not in _TYPES or not 1 < multiplier < 100:
+        raise damaged(path, "its header is not one that KenLM writes")
+    if n_bytes < _min_bytes(n_ngrams, model_type):
+        raise damaged(path, f"it has {n_bytes:,} bytes, too few for the {sum(n_ngrams):,} n-grams of its header")
+    # KenLM reads as many words as stand here, wherever that is: in a probing model after the version of the vocabulary.
+    if model_type in _PROBING_TYPES:
+        is_consistent = struct.unpack("<II", vocabulary)[1] <= n_ngrams[0]
+    else:
+        is_consistent = _N_NGRAMS.unpack(vocabulary)[0] < n_ngrams[0]
+    if not is_consistent:
+        raise damaged(path, "its vocabulary has another number of words than its header")
+    return BinarySummary(order, n_ngrams[0], has_words)
+
+
+def _min_bytes(n_ngrams: list[int], model_type: int) -> int:
+    """A lower bound of the size of a file."""
+    bits = 8 * _MIN_PROBING_NGRAM_BYTES if model_type in _PROBING_TYPES else _MIN_TRIE_NGRAM_BITS
+    return n_ngrams[0] * _MIN_WORD_BYTES + sum(n_ngrams[1:]) * bits // 8
 
 
 def words_of_binary(path: Path) -> tuple[str, ...] | None:
     """The words at the end of the file, or None where it has none.
 
     Raises:
-        ModelError, OSError: see `summarize_binary`.
+        ModelError: the words are cut short, or see `summarize_binary`.
+        OSError: see `summarize_binary`.
     """
     summary = summarize_binary(path)
     if not summary.has_words:
@@ -85,7 +118,6 @@ def words_of_binary(path: Path) -> tuple[str, ...] | None:
         file.seek(max(0, n_bytes - min(_MAX_WORD_LIST_BYTES, summary.n_words * 64)))
         tail = file.read()
     at = tail.rfind(b"<unk>\0")
-    words = tail[at:].split(b"\0")[:-1]
-    if at < 0 or len(words) != summary.n_words:
-        return None
-    return tuple(word.decode(errors="replace") for word in words)
+    if at < 0 or tail.count(b"\0", at) != summary.n_words or not tail.endswith(b"\0"):
+        raise damaged(path, f"it ends before the last of its {summary.n_words:,} words")
+    return tuple(word.decode(errors="replace") for word in tail[at:-1].split(b"\0"))

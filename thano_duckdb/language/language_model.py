@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from thano_duckdb.errors import ModelError, did_you_mean
+from thano_duckdb.errors import ModelError, brief, did_you_mean
 from thano_duckdb.model_name import split_version
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
@@ -18,8 +18,10 @@ from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, read_json
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.models.resolve import is_path, local_folder
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import find_option
 
-from .model_file import ModelFile, read_model_file
+from .model_file import WORDS_FILE, ModelFile, read_model_file
 
 ATTRIBUTES_FILE = "attrs.json"
 """What `Wav2Vec2ProcessorWithLM` writes beside the n-grams: `alpha` and `beta` among others."""
@@ -67,7 +69,8 @@ class LanguageModel:
             ModelError: there is no such file, it is no language model, or it is damaged.
         """
         file = read_model_file(path)
-        attributes = _attributes(path.with_name(ATTRIBUTES_FILE))
+        beside = path.with_name(ATTRIBUTES_FILE)
+        attributes = _attributes(beside)
         return cls(
             name,
             path,
@@ -75,8 +78,8 @@ class LanguageModel:
             file.fingerprint,
             is_binary=file.is_binary,
             is_upper_case=file.is_upper_case,
-            lm_weight=_number(attributes.get("alpha")),
-            word_score=_number(attributes.get("beta")),
+            lm_weight=_weight(attributes, "alpha", "lm_weight", beside),
+            word_score=_weight(attributes, "beta", "word_score", beside),
             description=description or f"{file.order}-gram model of {file.n_words:,} words",
             _file=file,
         )
@@ -230,22 +233,43 @@ def _from_registry(entry: ModelEntry) -> LanguageModel:
 
 
 def _check_may_read(path: Path, may_read: Callable[[Path], bool]) -> None:
-    if not may_read(path):
-        raise ModelError(
-            f"this database may not read {path} (enable_external_access=false, or it is not within its "
-            f"allowed_directories); UPLOAD LANGUAGE MODEL from a connection that may, and give its name"
-        )
+    """Refuse a file, or one beside it that is read too, that the database may not read."""
+    beside = (path.with_name(name) for name in (ATTRIBUTES_FILE, WORDS_FILE))
+    for file in (path, *beside):
+        if not may_read(file) and (file == path or file.is_file()):
+            raise ModelError(
+                f"this database may not read {file} (enable_external_access=false, or it is not within its "
+                f"allowed_directories); UPLOAD LANGUAGE MODEL from a connection that may, and give its name"
+            )
 
 
 def _attributes(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     found = read_json(path)
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is not a JSON object")
+    return found
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _weight(attributes: dict[str, Any], name: str, option: str, path: Path) -> float | None:
+    """A number of `attrs.json`, or None where it is omitted.
+
+    Raises:
+        ModelError: it is none that the option of the same meaning could have.
+    """
+    value = attributes.get(name)
+    if value is None:
+        return None
+    allowed = find_option(StatementKind.PREDICT, option)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    assert allowed.at_least is not None
+    assert allowed.at_most is not None
+    if not (is_number and allowed.at_least <= value <= allowed.at_most):
+        raise ModelError(
+            f"{name} in {path} must be a number from {allowed.at_least} to {allowed.at_most}, not {brief(repr(value))}"
+        )
+    return float(value)
 
 
 def write_attributes(folder: Path, *, lm_weight: float, word_score: float) -> None:

@@ -15,6 +15,8 @@ from .kenlm_binary import is_kenlm_binary, summarize_binary, words_of_binary
 WORDS_FILE = "unigrams.txt"
 """The words, one a line, which `Wav2Vec2ProcessorWithLM` writes beside the n-grams."""
 
+MAX_WORDS_FILE_BYTES = 64 * 2**20
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -68,10 +70,21 @@ def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
         order, words, n_words = arpa.order, arpa.words, len(arpa.words)
     listed = path.with_name(WORDS_FILE)
     if words is None and listed.is_file():
-        words = tuple(listed.read_text(encoding="utf-8", errors="replace").split())
+        words = _listed_words(listed)
     if words is not None:
         words = tuple(word for word in words if word not in MARKERS)
     return ModelFile(order, words, n_words, is_binary, _is_upper_case(words), fingerprint)
+
+
+def _listed_words(path: Path) -> tuple[str, ...]:
+    with path.open("rb") as file:
+        content = file.read(MAX_WORDS_FILE_BYTES + 1)
+    if len(content) > MAX_WORDS_FILE_BYTES:
+        raise ModelError(f"{path} is too large: a list of words has at most {MAX_WORDS_FILE_BYTES >> 20} MiB")
+    try:
+        return tuple(content.decode().split())
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is not a list of words in UTF-8: {error.reason} at byte {error.start:,}") from None
 
 
 def _is_upper_case(words: tuple[str, ...] | None) -> bool:

@@ -183,7 +183,9 @@ def _parse(lines: list[bytes], order: int, ids: dict[bytes, int], path: Path) ->
         raise damaged(path, f"a probability among its {order}-grams is above 1")
     words = [parts.take(pa.array(starts + 1 + column)) for column in range(order)]
     if order == 1:
-        ids.update((word.encode(), number) for number, word in enumerate(words[0].to_pylist(), len(ids)))
+        for word in words[0].to_pylist():
+            if ids.setdefault(word.encode(), n_known := len(ids)) != n_known:
+                raise damaged(path, f"the word {brief(word)} stands twice among its single words")
     known = pa.array(list(ids), pa.string())
     hashes: Hashes | np.uint64 = _FIRST
     for column in words:

@@ -5,6 +5,7 @@ Only loading it tells whether it is a CTC model that the engine can run: see `sp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,6 +30,8 @@ LANGUAGE_MODEL_FILES = ("*.arpa", "*.arpa.gz", "*.bin", "*.binary", "*.klm")
 
 MAX_JSON_BYTES = 32 * 2**20
 """Of one file; the largest vocabularies have a few MiB."""
+MAX_JSON_DEPTH = 100
+"""Lists within lists: no such file has more than ten, and Python copies or shows no more than some hundreds."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
@@ -87,6 +90,23 @@ def check_weights(folder: Path) -> None:
             named = ", ".join(shard if len(shard) <= 60 else f"{shard[:57]}..." for shard in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ModelError(f"{folder} lacks a part of its weights: {named}{more}")
+
+
+@contextlib.contextmanager
+def reading_model(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong because a model is deleted or replaced while it is read into one sentence.
+
+    Raises:
+        ModelError: within the block the folder disappeared, or a file in it could not be read.
+    """
+    try:
+        yield
+    except (ModelError, OSError) as error:
+        if not folder.is_dir():
+            raise ModelError(f"the model in {folder} was deleted while it was being loaded") from error
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"a file of the model in {folder} cannot be read: {error.strerror or error}") from error
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -166,6 +186,8 @@ def read_json(path: Path, *, allow_nan: bool = False) -> Any:
             )
         text = path.read_text(encoding="utf-8")
         value = json.loads(text) if allow_nan else json.loads(text, parse_constant=_refuse)
+        if _is_deeper(value, MAX_JSON_DEPTH):
+            raise RecursionError
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -173,8 +195,24 @@ def read_json(path: Path, *, allow_nan: bool = False) -> Any:
     except RecursionError:
         raise ModelError(f"{path} cannot be read as JSON: it is nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+        why = "it holds a number of thousands of digits" if "integer string conversion" in str(error) else error
+        raise ModelError(f"{path} cannot be read as JSON: {why}") from error
     return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists or objects lie within each other, more than `depth` of them."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> None:

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
 
@@ -28,13 +28,9 @@ from thano_duckdb.masking import masked
 from thano_duckdb.model_name import NAME_RULE, is_name, normal_form, same_name, split_version
 
 from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
-from .checkpoint import check_checkpoint, copy_language_model, needed_files, read_json
+from .checkpoint import check_checkpoint, copy_language_model, needed_files
+from .lineage import LINEAGE_FILE, ModelKind, read_about
 from .staging import Staging, sync, sync_tree
-
-ModelKind = Literal["uploaded", "built", "language model"]
-"""How an acoustic model came into the registry; or that it is none."""
-
-LINEAGE_FILE = "thano.json"
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _VERSION = re.compile(r"[1-9][0-9]*")
@@ -127,7 +123,13 @@ class Registry:
         versions = self.versions(name)
         if not versions or (version is not None and version not in versions):
             return None
-        return self._entry(self._name_on_disk(name), version or versions[-1])
+        name_on_disk, found = self._name_on_disk(name), version or versions[-1]
+        try:
+            return self._entry(name_on_disk, found)
+        except ModelError:
+            if (self.home / name_on_disk / str(found)).exists():
+                raise
+            return self.find(spec)  # it was deleted a moment ago
 
     def versions(self, name: str) -> list[int]:
         """The version numbers of a name, in ascending order; none if there is no such model."""
@@ -300,18 +302,11 @@ class Registry:
         """
         path = self.home / name / str(version)
         try:
-            about = read_json(path / LINEAGE_FILE, allow_nan=True)  # of a figure of the training
+            about = read_about(path)
             return ModelEntry(
-                name=name,
-                version=version,
-                kind=about["kind"],
-                base=about["base"],
-                created=datetime.datetime.fromisoformat(about["created"]),
-                path=path,
-                description=about["description"],
-                lineage=about["lineage"],
+                name, version, about.kind, about.base, about.created, path, about.description, about.lineage
             )
-        except (ModelError, KeyError, TypeError, ValueError) as error:
+        except (ModelError, ValueError) as error:
             if damaged or isinstance(error.__cause__, PermissionError):
                 created = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
                 return ModelEntry(name, version, "uploaded", None, created, path)

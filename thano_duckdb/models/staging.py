@@ -66,6 +66,8 @@ class Staging:
         finally:
             if key is None:
                 shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                self._remove_lock(owner)
             owner.release()
 
     def move_to_trash(self, folder: Path) -> Path:
@@ -100,6 +102,15 @@ class Staging:
 
     def _owner_lock(self, name: str) -> filelock.BaseFileLock:
         return filelock.FileLock(self._folder / f"{name}.lock", thread_local=False)
+
+    def _remove_lock(self, owner: filelock.BaseFileLock) -> None:
+        """Remove the file of a lock that this process holds, and whose folder is gone.
+
+        Locks are taken only while the home is locked. So nobody waits for this file, and nobody takes it between here
+        and the release: who comes later makes a new one. Where the home cannot be locked, the next `stage` removes it.
+        """
+        with contextlib.suppress(RegistryError, OSError), self.locked():
+            Path(owner.lock_file).unlink(missing_ok=True)
 
     def _clean(self) -> None:
         """Remove what dead processes left behind.

@@ -14,6 +14,8 @@ from thano_duckdb.errors import ModelError
 PACKAGES = ("torch", "torchaudio", "transformers")
 REMEDY = "pip install 'torch>=2.11,<2.15' 'torchaudio==2.11.*' 'transformers>=5.17,<6'"
 
+_MAX_CHARS = 300
+
 
 def require_libraries() -> None:
     """Import torch, torchaudio and transformers.
@@ -38,6 +40,14 @@ def require_libraries() -> None:
 def first_line(error: BaseException) -> str:
     """The first line of an error of a library; pages of details may follow it."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def one_sentence(error: BaseException) -> str:
+    """What an error of a library says, on one line and not too long, with its type where it says next to nothing."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if len(text) > _MAX_CHARS:
+        text = f"{text[: _MAX_CHARS - 3]}..."
+    return text if " " in text else f"{type(error).__name__} {text}".rstrip()
 
 
 def _version(package: str) -> str:

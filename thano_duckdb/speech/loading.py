@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache, cached
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.checkpoint import check_checkpoint
+from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
 from .libraries import require_libraries
 from .recognizer.ctc_checkpoint import fingerprint
@@ -33,9 +33,10 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {folder}")
-    check_checkpoint(folder)
-    require_libraries()
-    return _load(folder, device, precision, _key(folder, device, precision))
+    with reading_model(folder):
+        check_checkpoint(folder)
+        require_libraries()
+        return _load(folder, device, precision, _key(folder, device, precision))
 
 
 def loaded_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine | None:

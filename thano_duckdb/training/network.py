@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_checkpoint
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_checkpoint, reading_model
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
@@ -117,15 +117,16 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
     }
     if options.from_scratch:
         overrides[LANGUAGE_MODEL_KEY] = None  # the new model may be for another language
-    else:
-        check_checkpoint(folder)
-    checkpoint = CtcCheckpoint.read(folder)
-    if not checkpoint.is_padding_invariant:
-        raise ModelError(
-            f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
-        )
-    load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
-    network = CtcNetwork(load(**overrides), checkpoint)
+    with reading_model(folder):
+        if not options.from_scratch:
+            check_checkpoint(folder)
+        checkpoint = CtcCheckpoint.read(folder)
+        if not checkpoint.is_padding_invariant:
+            raise ModelError(
+                f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
+            )
+        load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
+        network = CtcNetwork(load(**overrides), checkpoint)
     if options.freezes_feature_encoder:
         network.module.freeze_feature_encoder()
     return network

@@ -212,7 +212,7 @@ def test_code_in_a_checkpoint_is_not_executed(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     config |= {"model_type": "unheard-of", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCTC": "evil.M"}}
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="is a unheard-of model, which is not supported"):
         AcousticModel.load(copied)
 
 

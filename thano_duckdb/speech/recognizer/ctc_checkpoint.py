@@ -18,10 +18,10 @@ from typing import Any
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.models.checkpoint import check_weights, read_json
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
-from thano_duckdb.speech.libraries import first_line, quiet_transformers, require_libraries
+from thano_duckdb.speech.libraries import one_sentence, quiet_transformers, require_libraries
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
-from .network_size import check_network_size
+from .network_config import read_network_config
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
@@ -61,16 +61,7 @@ class CtcCheckpoint:
             ModelError: the folder or its architecture is not supported; the message says why.
         """
         require_libraries()
-        import transformers
-
-        read_json(folder / "config.json")  # transformers reads a file of any size
-        try:
-            with quiet_transformers():
-                config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # transformers reports a broken configuration by many types of error
-            raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
-        _check_architecture(folder, config, transformers.MODEL_FOR_CTC_MAPPING)
-        check_network_size(folder, config)
+        config = read_network_config(folder)
         return cls(
             folder,
             config,
@@ -109,7 +100,7 @@ class CtcCheckpoint:
                     output_loading_info=True,
                 )
         except Exception as error:  # many types, as above
-            raise ModelError(f"{self.folder} cannot be loaded: {first_line(error)}") from error
+            raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
         # SpecAugment's mask vector is used only in training, and many checkpoints lack it.
         missing = sorted(name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed"))
         if missing:
@@ -136,30 +127,13 @@ class CtcCheckpoint:
             with quiet_transformers():
                 return create(config, trust_remote_code=False)
         except Exception as error:
-            raise ModelError(f"{self.folder} cannot be loaded: {first_line(error)}") from error
+            raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
 
     def _config_with(self, overrides: dict[str, Any]) -> Any:
         config = copy.deepcopy(self.config)
         # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
         return config
-
-
-def _check_architecture(folder: Path, config: Any, ctc_networks: Any) -> None:
-    """Check that the network reads the waveform and was trained with CTC.
-
-    Raises:
-        ModelError: it is of another kind, which the message names.
-    """
-    network = ctc_networks.get(type(config), None)
-    reads_waveform = network is not None and network.main_input_name == "input_values"
-    if not (reads_waveform and getattr(config, "conv_kernel", None) and getattr(config, "conv_stride", None)):
-        raise ModelError(
-            f"{folder} is a {config.model_type} model, which is not supported: use a CTC model that reads the "
-            "waveform, such as Wav2Vec2, HuBERT, WavLM or Data2VecAudio"
-        )
-    if getattr(config, "add_adapter", False):
-        raise ModelError(f"{folder} reduces its frame rate with an adapter (add_adapter=true), which is not supported")
 
 
 def fingerprint(folder: Path) -> str:
@@ -195,7 +169,7 @@ def read_normalize(folder: Path) -> bool:
         raise ModelError(
             f"{folder} was trained on audio at {_shown(rate_hz)} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
         )
-    return bool(settings.get("do_normalize", True))
+    return _flag(settings, "do_normalize", folder, default=True)
 
 
 def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
@@ -226,7 +200,7 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
         )
 
     delimiter_token = _content(tokenizer.get("word_delimiter_token", "|"))
-    lower = bool(tokenizer.get("do_lower_case", False))
+    lower = _flag(tokenizer, "do_lower_case", folder, default=False)
     unwritten = set(special.values())
     tokens: list[str | None] = [None] * n_labels
     delimiters = set()
@@ -277,6 +251,20 @@ def _content(token: Any) -> str | None:
     """The text of a token: these files hold it as a plain string or as `{"content": ..}`."""
     text = token.get("content") if isinstance(token, dict) else token
     return None if text is None else str(text)
+
+
+def _flag(settings: dict[str, Any], name: str, folder: Path, *, default: bool) -> bool:
+    """A setting that is true or false; null is the default, as in transformers.
+
+    Raises:
+        ModelError: it is something else, such as the text "false", which Python would take for true.
+    """
+    value = settings.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise ModelError(f"{folder} cannot be loaded: {name} must be true or false, not {brief(json.dumps(value))}")
+    return value
 
 
 def _shown(value: object) -> str:

@@ -9,56 +9,133 @@ from typing import Any
 
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.models.checkpoint import weight_files
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, SINGLE_PASS_MAX_S
 
 MAX_CONVOLUTIONS = 32
+MIN_STRIDE = 40
+"""Samples from one frame to the next; those of real models are 160 to 640. Attention takes time that grows with the
+square of the number of frames."""
+MAX_ATTENTION_SCORES = 2**30
+"""Of one layer, over the longest clip that goes through the network as a whole; a large real model has 2^26."""
+MAX_MULTIPLICATIONS_PER_S = 10**12
+"""For a second of audio; the largest real models take 10^11."""
+# The entries of config.json that are counts, from 1 up to:
 _LARGEST = {
     "vocab_size": 1_000_000,
     "num_hidden_layers": 1_000,
     "hidden_size": 65_536,
     "intermediate_size": 1_000_000,
-    "num_attention_heads": 65_536,
+    "num_attention_heads": 1_024,
     "num_conv_pos_embeddings": 65_536,
     "num_conv_pos_embedding_groups": 65_536,
     "conv_pos_kernel_size": 65_536,
-    "num_feat_extract_layers": MAX_CONVOLUTIONS,
+    "squeeze_factor": 100,
+    "num_buckets": 1_000_000,
+    "max_bucket_distance": 1_000_000,
+    "position_buckets": 1_000_000,
+    "max_position_embeddings": 1_000_000,
+    "max_source_positions": 1_000_000,
+    "conv_depthwise_kernel_size": 10_000,
     "num_codevector_groups": 1_000,
     "num_codevectors_per_group": 1_000_000,
     "codevector_dim": 65_536,
     "proj_codevector_dim": 65_536,
     "classifier_proj_size": 65_536,
-    "num_buckets": 1_000_000,
-    "max_bucket_distance": 1_000_000,
+    "adapter_attn_dim": 65_536,
+    "mask_time_length": 1_000_000,
+    "mask_feature_length": 1_000_000,
 }
+_MAY_BE_NONE = {"adapter_attn_dim"}
+_MAY_BE_NEGATIVE = {"position_buckets"}  # -1 for none
 _LARGEST_CONVOLUTION = {"conv_dim": 65_536, "conv_kernel": 10_000, "conv_stride": 10_000}
+_ACTIVATIONS = ("hidden_act", "feat_extract_activation")
 _TOLERANCE = 1.5
 _MIN_PARAMETERS = 10_000_000  # below that any network is built at once
 
 
 def check_network_size(folder: Path, config: Any) -> None:
-    """Check the numbers of transformers' configuration, and that it describes no more than the weights hold.
+    """Check the values of transformers' configuration, and that it describes no more than the weights hold.
 
     Raises:
-        ModelError: a number is none, or out of all proportion.
+        ModelError: a value is invalid, or out of all proportion.
     """
-    for name, largest in _LARGEST.items():
-        value = getattr(config, name, None)
-        if value is not None and not _is_count(value, largest):
-            raise _refusal(folder, name, value)
-    lengths = set()
-    for name, largest in _LARGEST_CONVOLUTION.items():
-        values: Any = getattr(config, name, None)
-        is_list = isinstance(values, list | tuple) and 0 < len(values) <= MAX_CONVOLUTIONS
-        if not (is_list and all(value and _is_count(value, largest) for value in values)):
-            raise _refusal(folder, name, values)
-        lengths.add(len(values))
-    if len(lengths) > 1 or math.prod(config.conv_stride) > 16_000:
-        raise ModelError(f"{folder} cannot be loaded: the convolutions in its config.json do not fit together")
+    _check_counts(folder, config)
+    _check_convolutions(folder, config)
+    _check_other_values(folder, config)
+    _check_work(folder, config)
     if not weight_files(folder):  # then it is not loaded either
         return
     described = _n_described(config)
     if described > _MIN_PARAMETERS and described > _TOLERANCE * (stored := n_stored(folder)):
         raise ModelError(
             f"{folder} cannot be loaded: its config.json describes {described:,} weights, and its files hold {stored:,}"
+        )
+
+
+def _check_counts(folder: Path, config: Any) -> None:
+    for name, largest in _LARGEST.items():
+        value = getattr(config, name, 1)
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if not _is_count(value, largest) and not (value == -1 and name in _MAY_BE_NEGATIVE):
+            raise _refusal(folder, name, value)
+    for name in ("num_attention_heads", "num_conv_pos_embedding_groups"):
+        if config.hidden_size % getattr(config, name, 1):
+            raise ModelError(
+                f"{folder} cannot be loaded: hidden_size in its config.json ({config.hidden_size}) is not a multiple "
+                f"of {name} ({getattr(config, name)})"
+            )
+
+
+def _check_convolutions(folder: Path, config: Any) -> None:
+    lengths = set()
+    for name, largest in _LARGEST_CONVOLUTION.items():
+        values: Any = getattr(config, name, None)
+        is_list = isinstance(values, list | tuple) and 0 < len(values) <= MAX_CONVOLUTIONS
+        if not (is_list and all(_is_count(value, largest) for value in values)):
+            raise _refusal(folder, name, values)
+        lengths.add(len(values))
+    if len(lengths) > 1 or math.prod(config.conv_stride) > SAMPLE_RATE_HZ:
+        raise ModelError(f"{folder} cannot be loaded: the convolutions in its config.json do not fit together")
+    if (stride := math.prod(config.conv_stride)) < MIN_STRIDE:
+        raise ModelError(
+            f"{folder} cannot be loaded: conv_stride in its config.json gives a frame for every {stride} samples, "
+            f"which would take far too long; at least {MIN_STRIDE} are supported, and speech models have 160 to 640"
+        )
+
+
+def _check_other_values(folder: Path, config: Any) -> None:
+    from transformers.activations import ACT2FN
+
+    for name, value in vars(config).items():
+        is_share = name.endswith(("dropout", "_prob", "layerdrop"))
+        is_small = name.endswith("_eps") or name == "initializer_range"
+        if (is_share or is_small) and not _is_between(value, 0, 1):
+            raise _refusal(folder, name, value)
+    for name in _ACTIVATIONS:
+        if getattr(config, name, "gelu") not in ACT2FN:
+            raise _refusal(folder, name, getattr(config, name))
+    if getattr(config, "feat_extract_norm", "layer") not in ("group", "layer"):
+        raise _refusal(folder, "feat_extract_norm", config.feat_extract_norm)
+
+
+def _check_work(folder: Path, config: Any) -> None:
+    """Check the time and memory that clips would take, which grow with other numbers than the weights."""
+    n_frames = SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ / math.prod(config.conv_stride)
+    if config.num_attention_heads * n_frames**2 > MAX_ATTENTION_SCORES:
+        raise ModelError(
+            f"{folder} cannot be loaded: num_attention_heads in its config.json ({config.num_attention_heads}) would "
+            f"take far too much memory with so many frames a second"
+        )
+    rate_hz, n_per_s = float(SAMPLE_RATE_HZ), 0.0
+    for weights, stride in zip(_convolution_weights(config), config.conv_stride, strict=True):
+        rate_hz /= stride
+        n_per_s += weights * rate_hz
+    n_per_s += (_n_described(config) - sum(_convolution_weights(config))) * rate_hz
+    if n_per_s > MAX_MULTIPLICATIONS_PER_S:
+        raise ModelError(
+            f"{folder} cannot be loaded: the network in its config.json would take {n_per_s:.1e} multiplications for a "
+            f"second of audio; at most {MAX_MULTIPLICATIONS_PER_S:.0e} are supported"
         )
 
 
@@ -84,16 +161,21 @@ def _n_described(config: Any) -> int:
 
     hidden = number("hidden_size")
     layers = number("num_hidden_layers") * hidden * (4 * hidden + 2 * number("intermediate_size"))
-    channels = pairwise((1, *config.conv_dim))
-    convolutions: int = sum(
-        before * after * kernel for (before, after), kernel in zip(channels, config.conv_kernel, strict=True)
-    )
     positions = hidden * hidden // (number("num_conv_pos_embedding_groups") or 1) * number("num_conv_pos_embeddings")
-    return layers + convolutions + positions + hidden * number("vocab_size")
+    return layers + sum(_convolution_weights(config)) + positions + hidden * number("vocab_size")
+
+
+def _convolution_weights(config: Any) -> list[int]:
+    channels = pairwise((1, *config.conv_dim))
+    return [before * after * kernel for (before, after), kernel in zip(channels, config.conv_kernel, strict=True)]
 
 
 def _is_count(value: object, largest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
+
+
+def _is_between(value: object, lowest: float, highest: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
 
 def _refusal(folder: Path, name: str, value: object) -> ModelError:
