@@ -8,7 +8,7 @@ from __future__ import annotations
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
 from .near_misses import hint, near_miss, plain_copies
-from .nodes import Name, Node, QueryNode
+from .nodes import ROWS, Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
 from .script import split_statements
@@ -19,6 +19,7 @@ from .statements.copy_from import Copy
 from .statements.transcription import Evaluate, Predict, PrintAudio
 
 __all__ = [
+    "ROWS",
     "Build",
     "Copy",
     "Delete",
