@@ -255,13 +255,13 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
             system.main.parse_dirpath(filename), system.main."||"(system.main."||"('/', utterance_id), '.flac')
         ) AS audio_path,
         text,
-        system.main.split_part(utterance_id, '-', 1) AS speaker,
-        system.main.split_part(utterance_id, '-', 2) AS chapter,
+        system.main.list_extract(system.main.string_split(utterance_id, '-'), 1) AS speaker,
+        COALESCE(system.main.list_extract(system.main.string_split(utterance_id, '-'), 2), '') AS chapter,
         utterance_id
     FROM (
         SELECT
             filename,
-            system.main.split_part(line, ' ', 1) AS utterance_id,
+            system.main.list_extract(system.main.string_split(line, ' '), 1) AS utterance_id,
             system.main.trim(
                 system.main.substr(line, system.main."+"(system.main.strpos(line, ' '), 1))
             ) AS text
