@@ -14,8 +14,8 @@ from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
 from .copied_folder import unread_audio
-from .interrupts import on_interrupt
-from .request import NO_TEXT, Request
+from .interrupts import delayed_interrupts, on_interrupt
+from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement
 from .session import Session
 from .translate_error import translate_error
@@ -145,6 +145,23 @@ class Run:
             return list(call_in_user_frame(self._raw.sql, rewrite(query)).columns)
         except duckdb.Error:
             return []
+
+
+def run_leading_statements(raw: duckdb.DuckDBPyConnection, session: Session, request: Request) -> Request:
+    """Run all but the last statement of a text, and return the last.
+
+    Each runs by itself: the change that one of them asks for is not allowed to a view that another one reads.
+    """
+    *leading, last = request.statements
+    for statement in leading:
+        with delayed_interrupts():
+            part = understand(statement, session, warns=False)
+        with Run(raw, session, part).whole():
+            relation = call_in_user_frame(raw.sql, part.sql)
+            if relation is not None:
+                relation.materialize()
+    with delayed_interrupts():
+        return understand(last, session, warns=False)
 
 
 def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None:

@@ -73,7 +73,7 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
-    session.check_asked_for("build")
+    session.check_asked_for("build", name=name, base=base, options=options)
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
@@ -88,7 +88,7 @@ def build(
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
         limits = access.limited(chosen.read_limits)
-    sql = session.statement.source if session.statement is not None else None
+    sql = session.statement.source.strip() if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
         build_model = run_aside(_import_training, monitor)
         result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
