@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -89,7 +89,8 @@ def test_a_build_allows_no_view_to_build_another_model(con: thano_duckdb.Connect
         ("thano_get_model('Wav2Vec2TinyEn')", "BUILD MODEL mine USING old AS FROM clips"),
         ("thano_get_dataset('telephone_data')", "SELECT * FROM clips, thano_get_dataset('librispeech_data')"),
         ("thano_upload_language_model('words', '{files}/x')", "BUILD LANGUAGE MODEL words AS FROM clips"),
-        ("(SELECT thano_build_language_model('en2', '{}', text) FROM good)", "BUILD LANGUAGE MODEL words AS FROM clips"),
+        ("(SELECT thano_build_language_model('en2', '{}', text) FROM good)",
+         "BUILD LANGUAGE MODEL words AS FROM clips"),
     ],
 )  # fmt: skip
 def test_what_a_statement_says_it_allows_for_the_same_arguments_only(
@@ -117,7 +118,15 @@ def test_a_view_that_takes_the_change_of_a_build_for_itself_makes_it_fail(con: t
         con.execute(build)
 
 
-@pytest.mark.parametrize("run", ["execute", "sql", "executemany"])
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda con, script: con.execute(script).fetchall(),
+        lambda con, script: con.sql(script).fetchall(),
+        lambda con, script: con.executemany(script, [[], []]),
+    ],
+    ids=["execute", "sql", "executemany"],
+)
 @pytest.mark.parametrize(
     "script",
     [
@@ -125,18 +134,15 @@ def test_a_view_that_takes_the_change_of_a_build_for_itself_makes_it_fail(con: t
         "SELECT * FROM clips; DELETE MODEL prod",
         "DELETE MODEL old; CREATE TABLE t AS PREDICT USING prod AS SELECT * FROM clips; SELECT 1",
         "CREATE VIEW again AS SELECT * FROM thano_delete_model('prod'); SELECT * FROM again",
-        "CREATE OR REPLACE VIEW clips AS SELECT * FROM thano_delete_model('prod'); DESCRIBE SELECT 1; FROM clips; SELECT 1",
+        "CREATE OR REPLACE VIEW clips AS FROM thano_delete_model('prod'); DESCRIBE SELECT 1; FROM clips; SELECT 1",
     ],
 )
 def test_one_statement_of_a_script_allows_nothing_to_another(
-    con: thano_duckdb.Connection, script: str, run: str
+    con: thano_duckdb.Connection, script: str, run: Callable[[thano_duckdb.Connection, str], object]
 ) -> None:
     evil_view(con, "thano_delete_model('prod')")
     with pytest.raises(thano_duckdb.RegistryError, match=REFUSED):
-        if run == "executemany":
-            con.executemany(script, [[], []])
-        else:
-            getattr(con, run)(script).fetchall()
+        run(con, script)
     assert ("prod", 1) in models(con)
 
 

@@ -74,6 +74,18 @@ def test_a_new_column_replaces_the_one_of_its_name(
     assert columns(database, "EXECUTE later") == expected
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT {'audio_path': 'x'} AS src",
+        "SELECT (SELECT count(*) FROM (PREDICT USING m AS SELECT 1 AS n)) FROM (SELECT 'x' AS audio_path) AS src",
+    ],
+)
+def test_no_other_column_stands_in_for_the_one_that_is_missing(database: Database, query: str) -> None:
+    with pytest.raises(duckdb.BinderException, match="audio_path"):
+        run(database, query if "PREDICT" in query else f"PREDICT USING m AS {query}")
+
+
 def test_print_audio_replaces_columns_too(database: Database) -> None:
     sql = "PRINT AUDIO AS SELECT 'x.wav' AS audio_path, 'OLD' AS Format"
     assert columns(database, sql) == ["audio_path", "duration", "format", "error"]

@@ -16,6 +16,7 @@ from thano_duckdb.monitoring.statement_bar import Progress
 from .copied_folder import unread_audio
 from .interrupts import delayed_interrupts, on_interrupt
 from .request import NO_TEXT, Request, understand
+from .row_count import count_rows
 from .running_statement import RunningStatement
 from .session import Session
 from .translate_error import translate_error
@@ -165,13 +166,7 @@ def run_leading_statements(raw: duckdb.DuckDBPyConnection, session: Session, req
 
 
 def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None:
-    """How many rows a request will transcribe, where its text alone says so.
-
-    A plain cursor counts them: it has none of our functions, so counting can never transcribe.
-    """
+    """How many rows a request will transcribe, where its text alone says so, and counting changes nothing."""
     if plan is None or len(plan.statements) != 1:
         return None
-    with contextlib.closing(raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
-        row = cursor.execute(f"SELECT count(*) FROM ({plan.statements[0].query_text})").fetchone()
-        return int(row[0]) if row else None
-    return None
+    return count_rows(raw, plan.statements[0].query_text)
