@@ -35,14 +35,22 @@ CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
                         system.main."*"(
                             system.main."+"(
                                 system.main."+"(
-                                    system.main.thano_word_errors(reference, hypothesis).substitutions,
-                                    system.main.thano_word_errors(reference, hypothesis).deletions
+                                    system.main.struct_extract(
+                                        system.main.thano_word_errors(reference, hypothesis), 'substitutions'
+                                    ),
+                                    system.main.struct_extract(
+                                        system.main.thano_word_errors(reference, hypothesis), 'deletions'
+                                    )
                                 ),
-                                system.main.thano_word_errors(reference, hypothesis).insertions
+                                system.main.struct_extract(
+                                    system.main.thano_word_errors(reference, hypothesis), 'insertions'
+                                )
                             ),
                             18446744073709551616::HUGEINT
                         ),
-                        system.main.thano_word_errors(reference, hypothesis).length
+                        system.main.struct_extract(
+                            system.main.thano_word_errors(reference, hypothesis), 'length'
+                        )
                     )
                 )
             ),
@@ -63,14 +71,22 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
                         system.main."*"(
                             system.main."+"(
                                 system.main."+"(
-                                    system.main.thano_char_errors(reference, hypothesis).substitutions,
-                                    system.main.thano_char_errors(reference, hypothesis).deletions
+                                    system.main.struct_extract(
+                                        system.main.thano_char_errors(reference, hypothesis), 'substitutions'
+                                    ),
+                                    system.main.struct_extract(
+                                        system.main.thano_char_errors(reference, hypothesis), 'deletions'
+                                    )
                                 ),
-                                system.main.thano_char_errors(reference, hypothesis).insertions
+                                system.main.struct_extract(
+                                    system.main.thano_char_errors(reference, hypothesis), 'insertions'
+                                )
                             ),
                             18446744073709551616::HUGEINT
                         ),
-                        system.main.thano_char_errors(reference, hypothesis).length
+                        system.main.struct_extract(
+                            system.main.thano_char_errors(reference, hypothesis), 'length'
+                        )
                     )
                 )
             ),
@@ -96,9 +112,16 @@ CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
 -- PREDICT without the dialect: SELECT * FROM thano_predict('Wav2Vec2En', 'calls', audio_col := 'recording')
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
     SELECT
-        COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))),
-        thano_transcribe(model, src[audio_col], options).text AS predicted
-    FROM system.main.query_table(source) AS src;
+        COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))),
+        system.main.struct_extract(
+            thano_transcribe(
+                model,
+                COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))),
+                options
+            ),
+            'text'
+        ) AS predicted
+    FROM system.main.query_table(source);
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
 CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, error) AS
@@ -110,13 +133,23 @@ CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, 
 
 CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
     system.main._thano_scores(
-        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
+        thano_scored_rows(
+            reference,
+            system.main.struct_extract(transcript, 'text'),
+            system.main.struct_extract(transcript, 'duration'),
+            system.main.struct_extract(transcript, 'error')
+        ),
         {session}
     );
 
 CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
     system.main._thano_group_scores(
-        thano_scored_rows(reference, transcript.text, transcript.duration, transcript.error),
+        thano_scored_rows(
+            reference,
+            system.main.struct_extract(transcript, 'text'),
+            system.main.struct_extract(transcript, 'duration'),
+            system.main.struct_extract(transcript, 'error')
+        ),
         {session}
     );
 
@@ -124,11 +157,13 @@ CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
 CREATE OR REPLACE TEMP MACRO thano_evaluate(
     model, source, audio_col := 'audio_path', text_col := 'text', options := NULL
 ) AS TABLE
-    SELECT unnest(
-        thano_scores(src[text_col], thano_transcribe(model, src[audio_col], options)),
-        recursive := true
-    )
-    FROM system.main.query_table(source) AS src;
+    SELECT unnest(thano_scores(reference, thano_transcribe(model, audio, options)), recursive := true)
+    FROM (
+        SELECT
+            COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(text_col))) AS reference,
+            COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))) AS audio
+        FROM system.main.query_table(source)
+    );
 
 -- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
 CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
@@ -195,10 +230,10 @@ CREATE OR REPLACE TEMP MACRO thano_copied_audio(location) AS TABLE
     WHERE (
         SELECT
             system.main._thano_check_copied(
-                count(*),
-                count(found.error),
-                arg_min(found.audio_path, found.audio_path) FILTER (found.error IS NOT NULL),
-                arg_min(found.error, found.audio_path) FILTER (found.error IS NOT NULL),
+                system.main.count_star(),
+                system.main.count(found.error),
+                system.main.arg_min(found.audio_path, found.audio_path) FILTER (found.error IS NOT NULL),
+                system.main.arg_min(found.error, found.audio_path) FILTER (found.error IS NOT NULL),
                 {session}
             )
         FROM found
@@ -220,13 +255,13 @@ CREATE OR REPLACE TEMP MACRO thano_librispeech(root) AS TABLE
             system.main.parse_dirpath(filename), system.main."||"(system.main."||"('/', utterance_id), '.flac')
         ) AS audio_path,
         text,
-        system.main.split_part(utterance_id, '-', 1) AS speaker,
-        system.main.split_part(utterance_id, '-', 2) AS chapter,
+        system.main.list_extract(system.main.string_split(utterance_id, '-'), 1) AS speaker,
+        COALESCE(system.main.list_extract(system.main.string_split(utterance_id, '-'), 2), '') AS chapter,
         utterance_id
     FROM (
         SELECT
             filename,
-            system.main.split_part(line, ' ', 1) AS utterance_id,
+            system.main.list_extract(system.main.string_split(line, ' '), 1) AS utterance_id,
             system.main.trim(
                 system.main.substr(line, system.main."+"(system.main.strpos(line, ' '), 1))
             ) AS text

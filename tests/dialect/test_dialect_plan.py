@@ -248,7 +248,7 @@ def test_a_thousand_nested_predictions() -> None:
     assert len(statements) == 1000
     assert all(isinstance(statement, QueryNode) for statement in statements)
     sql = rewrite(inner)
-    assert sql.count("thano_transcribe") == sql.count(") AS src") == 1000
+    assert sql.count("thano_transcribe") == sql.count(") AS _thano_rows") == 1000
     assert sql.count("(") == sql.count(")")
 
 

@@ -196,7 +196,7 @@ def test_evaluate_by_two_columns(an4_con: thano_duckdb.Connection, an4_model: Pa
         an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (by=['text', 'speakr']) AS FROM an4")
 
 
-@pytest.mark.parametrize("name", ["wer", "clips", "scores", "src"])
+@pytest.mark.parametrize("name", ["wer", "clips", "thano_scores", "_thano_scores", "_THANO_SCORES", "_thano_rows"])
 def test_the_column_of_groups_may_have_any_name(an4_con: thano_duckdb.Connection, an4_model: Path, name: str) -> None:
     rows = f"SELECT audio_path, text, id % 2 AS {name} FROM an4 WHERE id < 4"
     with warnings.catch_warnings(record=True, action="always") as caught:

@@ -51,7 +51,7 @@ class Access:
         """
         opens_files = True
         try:
-            external, mode, _ = self._ask(f"{_SETTINGS}, count(*) FROM {_glob(_ANY_FILE)}")[0]
+            external, mode = self._ask(f"{_SETTINGS} FROM (VALUES (0)) LEFT JOIN {_glob(_ANY_FILE)} ON true LIMIT 1")[0]
         except duckdb.Error:
             opens_files = False
             external, mode = self._ask(_SETTINGS)[0]
@@ -125,7 +125,7 @@ class Access:
     def _is_open(self, location: str) -> bool:
         """Whether DuckDB would open a file or URL. It checks the text before it expands `*` and the like."""
         try:
-            self._ask(f"SELECT count(*) FROM {_glob(location)}")
+            self._ask(f"SELECT 1 FROM {_glob(location)} LIMIT 1")
         except duckdb.Error:  # a refusal, as a rule; whatever else it is, nothing says that it is allowed
             return False
         return True

@@ -29,7 +29,7 @@ from .relation import Relation, adopt
 from .request import NO_TEXT, Request, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
-from .sql_run import Run
+from .sql_run import Run, run_leading_statements
 from .translate_error import near_misses_named
 
 __all__ = ["Connection"]
@@ -340,6 +340,8 @@ class Connection:
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
         """Read what to run, and install our functions before the first statement.
 
+        Of a text that changes models, all statements but the last run here.
+
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
@@ -348,6 +350,9 @@ class Connection:
         if discards_rows and (request.may_change_models or not self._is_installed):
             self._raw.complete()
         self._install_once()
+        if request.may_change_models and len(request.statements) > 1:
+            self._refuse_in_transaction(request)
+            return run_leading_statements(self._raw, self._session, request)
         return request
 
     def _refuse_in_transaction(self, request: Request) -> None:

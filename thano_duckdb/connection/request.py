@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 import duckdb
 
 from thano_duckdb.caller import warn
-from thano_duckdb.dialect import Evaluate, Node, Plan, Predict, plan, split_statements, unknown_model
+from thano_duckdb.dialect import (
+    ChangingCall,
+    Evaluate,
+    Node,
+    Plan,
+    Predict,
+    changing_calls,
+    plan,
+    statements_in_place,
+    unknown_model,
+)
 from thano_duckdb.errors import ModelError
 
 from .session import Session
@@ -22,14 +32,14 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
-        changes: the functions in it that change models or write a data set (`build`, `delete_model`, ..).
+        changes: the calls in it that change models or write a data set.
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
     """
 
     source: str
     sql: str | duckdb.Statement
     plan: Plan | None
-    changes: frozenset[str] = frozenset()
+    changes: tuple[ChangingCall, ...] = ()
     warned_of: set[str] = field(default_factory=set, compare=False)
 
     @property
@@ -41,6 +51,11 @@ class Request:
     def runs_now(self) -> bool:
         """Whether a statement changes something, so that it runs at once, and only once (BUILD, UPLOAD, ..)."""
         return self.plan is not None and self.plan.runs_now
+
+    @property
+    def statements(self) -> list[str]:
+        """Its statements, each at its place in the text; none where a `duckdb.Statement` was given."""
+        return statements_in_place(self.source)
 
     def holds_transaction_statement(self) -> bool:
         """Whether BEGIN, COMMIT or ROLLBACK is among its statements."""
@@ -55,10 +70,6 @@ class Request:
         return bool(last.type == duckdb.StatementType.SELECT)
 
 
-_CHANGING_FUNCTION = re.compile(
-    r"\b_?thano_(build|build_language_model|upload_model|upload_language_model|delete_model|get_model|get_dataset)\b",
-    re.IGNORECASE,
-)
 _SELECT = re.compile(r"SELECT\b[^;]*;?\s*", re.IGNORECASE)
 """Surely a single query, such as those that PREDICT and EVALUATE become: there is no need to parse it."""
 
@@ -66,31 +77,23 @@ NO_TEXT = Request("", "", None)
 """For a method of DuckDB's that takes no SQL text."""
 
 
-def understand(query: str | duckdb.Statement, session: Session) -> Request:
-    """Rewrite SQL text, warn of options without effect, and refuse unknown models.
+def understand(query: str | duckdb.Statement, session: Session, *, warns: bool = True) -> Request:
+    """Rewrite SQL text, warn of options without effect if `warns`, and refuse unknown models.
 
     Raises:
         DialectError: one of our statements is not well formed, or names a model that does not exist.
     """
     if not isinstance(query, str):
         text = query.query if isinstance(query, duckdb.Statement) else ""  # what is neither is refused by DuckDB
-        return Request("", query, None, _changes(text))
+        return Request("", query, None, changing_calls(text))
     found = plan(query)
-    for sentence in found.warnings:
-        warn(sentence)
+    if warns:
+        for sentence in found.warnings:
+            warn(sentence)
     if not found.runs_now:  # otherwise the text itself may make the model that it uses
         for statement in found.statements:
             _check_model(statement, found, query, session)
-    return Request(query, found.sql, None if found.is_plain else found, _changes(found.sql))
-
-
-def _changes(sql: str) -> frozenset[str]:
-    return frozenset(name.lower() for name in _CHANGING_FUNCTION.findall(sql))
-
-
-def changing_statements(source: str) -> str:
-    """The statements of a text that change models, for their lineage: the others may create secrets, for example."""
-    return ";\n".join(statement for statement in split_statements(source) if _changes(plan(statement).sql))
+    return Request(query, found.sql, None if found.is_plain else found, changing_calls(found.sql))
 
 
 def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:

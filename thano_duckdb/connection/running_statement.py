@@ -6,7 +6,7 @@ import contextlib
 import enum
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from thano_duckdb.errors import AudioError, Cancelled, brief_location
 from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
+    from thano_duckdb.dialect import ChangingCall
     from thano_duckdb.models.resolve import ResolvedModel
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class RunningStatement:
         progress: Progress,
         *,
         warned_of: set[str] | None = None,
-        changes: frozenset[str] = frozenset(),
+        changes: tuple[ChangingCall, ...] = (),
     ) -> None:
         """A statement that starts now.
 
@@ -63,10 +64,10 @@ class RunningStatement:
             source: its text as the user wrote it.
             progress: is shown while it runs.
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
-            changes: what it asks to change, see `Request.changes`.
+            changes: the calls of its text that change models or write a data set; each allows one such change.
         """
         self.source = source
-        self.changes = changes
+        self._allowed = list(changes)
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
         self._progress = progress
@@ -106,6 +107,22 @@ class RunningStatement:
     def has_notices(self) -> bool:
         """Whether one of our functions has something to warn of, besides clips that failed."""
         return bool(self._notices or self._replaced or self._n_without_reference or self._n_without_audio)
+
+    def allows(self, function: str, arguments: Mapping[str, Any], *, is_last: bool) -> bool:
+        """Whether its text holds the call of `function`, which changes something, with these arguments.
+
+        Args:
+            function: such as `delete_model`.
+            arguments: by the names of the parameters.
+            is_last: the change follows. A call that says all of it allows it only once.
+        """
+        with self._lock:
+            for call in self._allowed:
+                if call.allows(function, arguments):
+                    if is_last and call.is_exact:
+                        self._allowed.remove(call)
+                    return True
+        return False
 
     def cancel(self, reason: StopReason = StopReason.CTRL_C) -> None:
         """Ask the engine to stop; safe in a signal handler."""

@@ -10,8 +10,10 @@ database: every connection to it can call it. So two questions must be answered 
   the connection selects from can read it (`duckdb_functions()`) and hand it on, as it could hand on what the macros
   return. DuckDB does not tell a Python function which connection calls, so connections of one database trust each
   other's views. The query log would show the token too; `lock_configuration` prevents that.
-- **Is a change asked for?** A function that changes models or writes files asks for the statement that its session
-  runs, see `check_asked_for`: neither a view nor a token from elsewhere is enough.
+- **Is a change asked for?** A function that changes models or writes files asks whether the text of the statement that
+  its session runs holds this very call, see `check_asked_for`: neither a view, nor a token from elsewhere, nor another
+  change that the statement does ask for is enough. A secret in the statement's SQL would prove less: a view reads it by
+  `current_query()`.
 - **What may it read and write?** The function asks the database of its session's connection, see `access`. The macros
   pass nothing about it.
 
@@ -168,7 +170,7 @@ class Session:
         with access_of(connection) as access:
             yield access
 
-    def check_asked_for(self, function: str) -> None:
+    def check_asked_for(self, function: str, *, is_last: bool = True, **arguments: object) -> None:
         """Refuse to change models or data sets where the user's statement does not say so.
 
         A view or a macro that it uses may be somebody else's. Of a plain connection, whose statements are not known,
@@ -176,14 +178,18 @@ class Session:
 
         Args:
             function: what changes something, such as `delete_model`.
+            is_last: the change follows; False where the same call asks again before.
+            arguments: what it is called with, apart from rows, by the names of the macro's parameters.
 
         Raises:
-            RegistryError: the statement that is running does not name it.
+            RegistryError: the statement that is running does not say so, or it said so once and that is done.
         """
-        if self.knows_statements and (self._statement is None or function not in self._statement.changes):
+        if not self.knows_statements:
+            return
+        if self._statement is None or not self._statement.allows(function, arguments, is_last=is_last):
             raise RegistryError(
-                f"thano_{function} was called by a view or a macro: models and data sets are changed only by a "
-                "statement that says so itself"
+                f"thano_{function} was called by a view or a macro, or more often than the statement says: models and "
+                "data sets are changed only by a statement that says so itself"
             )
 
     def check_changes_allowed(self, access: Access, what: str) -> None:

@@ -14,8 +14,9 @@ from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
 from .copied_folder import unread_audio
-from .interrupts import on_interrupt
-from .request import NO_TEXT, Request
+from .interrupts import delayed_interrupts, on_interrupt
+from .request import NO_TEXT, Request, understand
+from .row_count import count_rows
 from .running_statement import RunningStatement
 from .session import Session
 from .translate_error import translate_error
@@ -147,14 +148,25 @@ class Run:
             return []
 
 
-def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None:
-    """How many rows a request will transcribe, where its text alone says so.
+def run_leading_statements(raw: duckdb.DuckDBPyConnection, session: Session, request: Request) -> Request:
+    """Run all but the last statement of a text, and return the last.
 
-    A plain cursor counts them: it has none of our functions, so counting can never transcribe.
+    Each runs by itself: the change that one of them asks for is not allowed to a view that another one reads.
     """
+    *leading, last = request.statements
+    for statement in leading:
+        with delayed_interrupts():
+            part = understand(statement, session, warns=False)
+        with Run(raw, session, part).whole():
+            relation = call_in_user_frame(raw.sql, part.sql)
+            if relation is not None:
+                relation.materialize()
+    with delayed_interrupts():
+        return understand(last, session, warns=False)
+
+
+def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None:
+    """How many rows a request will transcribe, where its text alone says so, and counting changes nothing."""
     if plan is None or len(plan.statements) != 1:
         return None
-    with contextlib.closing(raw.cursor()) as cursor, contextlib.suppress(duckdb.Error):
-        row = cursor.execute(f"SELECT count(*) FROM ({plan.statements[0].query_text})").fetchone()
-        return int(row[0]) if row else None
-    return None
+    return count_rows(raw, plan.statements[0].query_text)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import duckdb
 
 from thano_duckdb import errors
-from thano_duckdb.dialect import Copy, hint, missing_column, near_miss, unknown_model
+from thano_duckdb.dialect import ROWS, Copy, hint, missing_column, near_miss, unknown_model
 from thano_duckdb.errors import ModelError, ThanoError, did_you_mean
 
 from .request import Request
@@ -18,13 +18,15 @@ from .request import Request
 # DuckDB passes on the text of what a function raises, not the exception.
 _RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
 _UNKNOWN_COLUMN = re.compile(
-    r'(?:"src" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
+    rf'(?:"{ROWS}" does not have a column named|Referenced column) "(?P<column>.*?)"(?: not found)?'
 )
 
 _EXCERPT = re.compile(r"\n\n(?P<head>LINE \d+: )(?P<text>.*)\n(?P<before> *)(?P<carets>\^+)")
-_MISSING_KEY = re.compile(r'Could not find key "(?P<column>.*)" in struct(?:\s+Candidate Entries: (?P<candidates>.*))?')
+_NO_COLUMN = re.compile(
+    r"list_value\((?P<known>[^()]*)\), \(lambda c: .*lower\('(?P<column>.*)'\).* resulted in an empty set of columns"
+)
 _TABLE_MACRO = re.compile(r"\b(?P<name>thano_(?:predict|evaluate))\b", re.IGNORECASE)
-_QUOTED = re.compile(r'"(.*?)"')
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _FILTERED_RATE = re.compile(r'Function "(?P<name>thano_[wc]er)" is a Macro Function')
 
 
@@ -89,11 +91,11 @@ def _n_equal(one: str, other: str) -> int:
 
 def _column_of_macro(message: str, source: str) -> ThanoError | None:
     """The error for a column that `thano_predict` or `thano_evaluate` misses."""
-    missing, called = _MISSING_KEY.search(message), _TABLE_MACRO.search(source)
+    missing, called = _NO_COLUMN.search(message), _TABLE_MACRO.search(source)
     if missing is None or called is None:
         return None
     column, name = missing["column"], called["name"].lower()
-    near = did_you_mean(column, _QUOTED.findall(missing["candidates"] or ""))
+    near = did_you_mean(column, _QUOTED.findall(missing["known"]))
     options = "audio_col := '..'" + (" or text_col := '..'" if name == "thano_evaluate" else "")
     return ThanoError(
         f"{name} reads the column '{column}', which its table does not have.{near} {options} names another."

@@ -5,13 +5,14 @@ Nothing here opens a connection, reads a file or loads a model.
 
 from __future__ import annotations
 
+from .changing_calls import ChangingCall, changing_calls
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
 from .near_misses import hint, near_miss, plain_copies
-from .nodes import Name, Node, QueryNode
+from .nodes import ROWS, Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
-from .script import split_statements
+from .script import split_statements, statements_in_place
 from .span import Span
 from .statements.build_and_fit import Build, Fit
 from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
@@ -19,7 +20,9 @@ from .statements.copy_from import Copy
 from .statements.transcription import Evaluate, Predict, PrintAudio
 
 __all__ = [
+    "ROWS",
     "Build",
+    "ChangingCall",
     "Copy",
     "Delete",
     "Evaluate",
@@ -36,6 +39,7 @@ __all__ = [
     "QueryNode",
     "Span",
     "Upload",
+    "changing_calls",
     "hint",
     "missing_column",
     "near_miss",
@@ -45,5 +49,6 @@ __all__ = [
     "rewrite",
     "rewrite_to_find_tables",
     "split_statements",
+    "statements_in_place",
     "unknown_model",
 ]

@@ -14,6 +14,13 @@ from .given_options import GivenOptions
 from .quoting import identifier
 from .span import Span
 
+ROWS = "_thano_rows"
+"""What our SQL calls the rows of a statement's query.
+
+Where the query lacks the column `audio_path`, DuckDB takes `_thano_rows.audio_path` for a field of its STRUCT column
+`_thano_rows`: no column should have such a name.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -95,4 +102,4 @@ class QueryNode(Node):
         """The column of the query that an option names, as SQL."""
         name = self.options.text(option)
         assert name is not None, f"{option} has a default"
-        return f"src.{identifier(name)}"
+        return f"{ROWS}.{identifier(name)}"

@@ -46,7 +46,7 @@ def rewrite(sql: str) -> str:
         >>> from thano_duckdb import rewrite
         >>> rewrite("LIST THANOSQL MODEL")
         'SELECT * FROM thano_models()'
-        >>> "thano_transcribe('my_model', src" in rewrite("PREDICT USING my_model AS FROM calls")
+        >>> "thano_transcribe('my_model', " in rewrite("PREDICT USING my_model AS FROM calls")
         True
         >>> rewrite("SELECT 1 AS predict -- only DuckDB")
         'SELECT 1 AS predict -- only DuckDB'

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
-from thano_duckdb.connection.request import changing_statements
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
 from thano_duckdb.language.build_language_model import (
@@ -125,14 +124,14 @@ def collect_text(
         session.statement.raise_if_cancelled()
 
     def check() -> None:
-        _check(session, names[0].as_py(), options[0].as_py())
+        _check(session, names[0].as_py(), options[0].as_py(), is_last=False)
 
     number = _collector(session).add(texts.combine_chunks(), check)
     return pa.array([number] * len(texts), pa.int64())
 
 
-def _check(session: Session, name: str, options: object) -> LanguageModelOptions:
-    session.check_asked_for("build_language_model")
+def _check(session: Session, name: str, options: object, *, is_last: bool) -> LanguageModelOptions:
+    session.check_asked_for("build_language_model", is_last=is_last, name=name, options=options)
     chosen = LanguageModelOptions(**parse_options(options, "thano_build_language_model", _KIND))
     session.registry.free_name(name, overwrite=chosen.overwrite, is_language_model=True)
     with session.access() as access:
@@ -155,11 +154,11 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
     Raises:
         ThanoError: there is nothing to learn from, or the name or an option is refused.
     """
-    chosen = _check(session, name, options)
+    chosen = _check(session, name, options, is_last=True)
     if not chunks:
         raise ThanoError("there is nothing to learn from: the query of BUILD LANGUAGE MODEL has no rows")
     collector = _collector(session)
-    sql = changing_statements(session.statement.source) if session.statement is not None else None
+    sql = session.statement.source.strip() if session.statement is not None else None
     try:
         with session.registry.stage() as folder, collector.take(chunks) as store:
             figures = _interruptible(
@@ -198,7 +197,7 @@ def _interruptible(session: Session, work: Callable[[], T], stop: Callable[[], o
 
 def upload(session: Session, name: str, file: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD LANGUAGE MODEL: copy an ARPA file or a KenLM binary into the registry, after reading all of it."""
-    session.check_asked_for("upload_language_model")
+    session.check_asked_for("upload_language_model", name=name, file=file, options=options)
     source = local_folder(file)
     chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
     overwrite = chosen.get("overwrite", False)

@@ -91,7 +91,7 @@ def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
 
 def upload_model(session: Session, name: str, folder: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
-    session.check_asked_for("upload_model")
+    session.check_asked_for("upload_model", name=name, folder=folder, options=options)
     source = resolve.local_folder(folder)
     with session.access() as access:
         if not (access.allows_folder(source) and access.allows_folder(source / LANGUAGE_MODEL_FOLDER)):
@@ -109,7 +109,7 @@ def delete_model(session: Session, name: str, if_exists: bool = False) -> list[d
 
     With `if_exists` a name that does not exist gives no row, and is no error.
     """
-    session.check_asked_for("delete_model")
+    session.check_asked_for("delete_model", name=name, if_exists=if_exists)
     with session.access() as access:
         session.check_changes_allowed(access, "DELETE MODEL")
     if if_exists and session.registry.find(name) is None and not find_built_in(name):
@@ -119,7 +119,7 @@ def delete_model(session: Session, name: str, if_exists: bool = False) -> list[d
 
 def get_model(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
     """GET THANOSQL MODEL: download a built-in or hub model, and register it under `model_name` if that is given."""
-    session.check_asked_for("get_model")
+    session.check_asked_for("get_model", name=name, options=options)
     chosen = parse_options(options, "thano_get_model", StatementKind.GET_MODEL)
     wanted = chosen.get("model_name")
     built_in = find_built_in(wanted or name)
@@ -138,7 +138,7 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
 
 def get_dataset(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:
     """GET THANOSQL DATASET: lay out a data set in the working folder."""
-    session.check_asked_for("get_dataset")
+    session.check_asked_for("get_dataset", name=name, options=options)
     chosen = parse_options(options, "thano_get_dataset", StatementKind.GET_DATASET)
     dataset = find_dataset(name)
     with session.access() as access:

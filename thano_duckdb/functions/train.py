@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
-from thano_duckdb.connection.request import changing_statements
 from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
@@ -74,7 +73,7 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
-    session.check_asked_for("build")
+    session.check_asked_for("build", name=name, base=base, options=options)
     if name is None or base is None:
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
@@ -89,7 +88,7 @@ def build(
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
         limits = access.limited(chosen.read_limits)
-    sql = changing_statements(session.statement.source) if session.statement is not None else None
+    sql = session.statement.source.strip() if session.statement is not None else None
     with _monitor(session) as monitor, _interrupt_message(session):
         build_model = run_aside(_import_training, monitor)
         result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)

@@ -51,7 +51,7 @@ CREATE OR REPLACE TABLE clips AS SELECT * FROM thano_copied_audio('librispeech.v
 -- case: audio files
 COPY clips OPTIONS (if_exists='append') FROM 'it''s/*.FLAC'
 -- becomes
-SELECT count(*) AS "Count" FROM thano_copied_audio('it''s/*.FLAC'); CREATE TABLE IF NOT EXISTS clips AS SELECT * FROM thano_copied_audio('it''s/*.FLAC') LIMIT 0; INSERT INTO clips BY NAME SELECT * FROM thano_copied_audio('it''s/*.FLAC')
+SELECT system.main.count_star() AS "Count" FROM thano_copied_audio('it''s/*.FLAC'); CREATE TABLE IF NOT EXISTS clips AS SELECT * FROM thano_copied_audio('it''s/*.FLAC') LIMIT 0; INSERT INTO clips BY NAME SELECT * FROM thano_copied_audio('it''s/*.FLAC')
 
 -- case: a name that DuckDB would take for a pattern
 COPY t OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data/train*.csv.gz'

@@ -1,24 +1,24 @@
 -- case: from a table
 BUILD LANGUAGE MODEL calls AS FROM korean_voice
 -- becomes
-SELECT unnest(thano_build_language_model('calls', '{}', src."text"), recursive := true) FROM (FROM korean_voice) AS src
+SELECT unnest(thano_build_language_model('calls', '{}', _thano_rows."text"), recursive := true) FROM (FROM korean_voice) AS _thano_rows
 
 -- case: with options
 build language model "calls" OPTIONS (order=4, prune=1e-6, text_col='sentence', overwrite=True) AS
 SELECT text AS sentence FROM korean_voice;
 -- becomes
-SELECT unnest(thano_build_language_model('calls', '{"order": 4, "overwrite": true, "prune": 1e-06}', src."sentence"), recursive := true) FROM (
-SELECT text AS sentence FROM korean_voice) AS src;
+SELECT unnest(thano_build_language_model('calls', '{"order": 4, "overwrite": true, "prune": 1e-06}', _thano_rows."sentence"), recursive := true) FROM (
+SELECT text AS sentence FROM korean_voice) AS _thano_rows;
 
 -- case: after a WITH list
 WITH t AS (FROM korean_voice) BUILD LANGUAGE MODEL calls AS SELECT text FROM t
 -- becomes
-WITH t AS (FROM korean_voice) SELECT unnest(thano_build_language_model('calls', '{}', src."text"), recursive := true) FROM (SELECT text FROM t) AS src
+WITH t AS (FROM korean_voice) SELECT unnest(thano_build_language_model('calls', '{}', _thano_rows."text"), recursive := true) FROM (SELECT text FROM t) AS _thano_rows
 
 -- case: from what a model hears
 BUILD LANGUAGE MODEL calls OPTIONS (text_col='predicted') AS PREDICT USING m AS FROM librispeech_test
 -- becomes
-SELECT unnest(thano_build_language_model('calls', '{}', src."predicted"), recursive := true) FROM (SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('m', src."audio_path").text AS "predicted" FROM (FROM librispeech_test) AS src) AS src
+SELECT unnest(thano_build_language_model('calls', '{}', _thano_rows."predicted"), recursive := true) FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'text') AS "predicted" FROM (FROM librispeech_test) AS _thano_rows) AS _thano_rows
 
 -- case: it has no base
 BUILD LANGUAGE MODEL calls USING other AS FROM korean_voice

@@ -16,8 +16,8 @@ CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM system.main.read_csv(t
 PRINT AUDIO AS
 SELECT audio_path FROM librispeech_train LIMIT 5
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'))), unnest(thano_audio_info(src."audio_path")) FROM (
-SELECT audio_path FROM librispeech_train LIMIT 5) AS src
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error')))), unnest(thano_audio_info(_thano_rows."audio_path")) FROM (
+SELECT audio_path FROM librispeech_train LIMIT 5) AS _thano_rows
 
 -- case: a built-in model, with options of training that have no effect
 PREDICT USING tutorial_audio_recognition
@@ -32,7 +32,7 @@ SELECT *
 FROM librispeech_test
 LIMIT 100
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('tutorial_audio_recognition', _thano_rows."audio_path", '{"batch_size": 4}'), 'text') AS "predicted" FROM (
 
 
 
@@ -42,7 +42,7 @@ SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), t
 
 SELECT *
 FROM librispeech_test
-LIMIT 100) AS src
+LIMIT 100) AS _thano_rows
 
 -- case: building
 BUILD MODEL my_speech_recognition_model
@@ -58,7 +58,7 @@ AS
 SELECT *
 FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (
 
 
 
@@ -69,7 +69,7 @@ SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_
 
 
 SELECT *
-FROM librispeech_train) AS src
+FROM librispeech_train) AS _thano_rows
 
 -- case: the built model
 PREDICT USING my_speech_recognition_model
@@ -83,7 +83,7 @@ AS
 SELECT *
 FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('my_speech_recognition_model', src."audio_path", '{"batch_size": 4}').text AS "predicted" FROM (
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('my_speech_recognition_model', _thano_rows."audio_path", '{"batch_size": 4}'), 'text') AS "predicted" FROM (
 
 
 
@@ -92,9 +92,9 @@ SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), t
 
 
 SELECT *
-FROM librispeech_test) AS src
+FROM librispeech_test) AS _thano_rows
 
 -- case: of May 2022, without OPTIONS
 PREDICT USING my_asr_model AS SELECT * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('my_asr_model', src."audio_path").text AS "predicted" FROM (SELECT * FROM librispeech_test) AS src
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('my_asr_model', _thano_rows."audio_path"), 'text') AS "predicted" FROM (SELECT * FROM librispeech_test) AS _thano_rows

@@ -16,22 +16,22 @@ SELECT * FROM thano_get_model('wav2vec2', '{"model_name": "tutorial_audio_recogn
 -- case: listening
 PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error'))), unnest(thano_audio_info(src."audio_path")) FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS src
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error')))), unnest(thano_audio_info(_thano_rows."audio_path")) FROM (SELECT audio_path FROM librispeech_train LIMIT 3) AS _thano_rows
 
 -- case: predicting
 PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', batch_size=8) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))), thano_transcribe('tutorial_audio_recognition', src."audio_path", '{"batch_size": 8}').text AS "predicted" FROM (SELECT * FROM librispeech_train) AS src
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('tutorial_audio_recognition', _thano_rows."audio_path", '{"batch_size": 8}'), 'text') AS "predicted" FROM (SELECT * FROM librispeech_train) AS _thano_rows
 
 -- case: building
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2En OPTIONS (audio_col='audio_path', text_col='text', max_epochs=1, batch_size=4, overwrite= True) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
 
 -- case: predicting with the built model
 PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path', result_col='predict_result') AS SELECT * FROM librispeech_test
 -- becomes
-SELECT COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predict_result'))), thano_transcribe('my_speech_recognition_model', src."audio_path").text AS "predict_result" FROM (SELECT * FROM librispeech_test) AS src
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predict_result')))), system.main.struct_extract(thano_transcribe('my_speech_recognition_model', _thano_rows."audio_path"), 'text') AS "predict_result" FROM (SELECT * FROM librispeech_test) AS _thano_rows
 
 -- case: Whisper
 PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='auto', task='translate', result_col='predict_result') AS SELECT * FROM korean_voice
@@ -40,12 +40,12 @@ PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='
 -- case: continuing
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', system.main.list(system.main.struct_pack(audio := src."audio_path", text := src."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS src
+SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
 
 -- case: evaluating
 EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test
 -- becomes
-SELECT unnest(thano_scores(src."text", thano_transcribe('my_speech_recognition_model', src."audio_path")), recursive := true) FROM (SELECT * FROM librispeech_test) AS src
+SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('my_speech_recognition_model', _thano_rows."audio_path")), recursive := true) FROM (SELECT * FROM librispeech_test) AS _thano_rows
 
 -- case: uploading
 UPLOAD MODEL my_upload OPTIONS (framework='pytorch', overwrite=True) FROM 'trained_model'

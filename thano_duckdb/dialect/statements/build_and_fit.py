@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from thano_duckdb.dialect.nodes import Name, QueryNode
+from thano_duckdb.dialect.nodes import ROWS, Name, QueryNode
 from thano_duckdb.dialect.quoting import json_literal, literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
@@ -39,7 +39,7 @@ class TrainingNode(QueryNode):
         row = f"system.main.struct_pack({', '.join(fields)})"
         options = json_literal(self.options.for_function)
         names = f"{literal(self.name.text)}, {literal(self.model.text)}, {options}"
-        return f"SELECT unnest(thano_build({names}, system.main.list({row})), recursive := true) FROM (", ") AS src"
+        return f"SELECT unnest(thano_build({names}, system.main.list({row})), recursive := true) FROM (", f") AS {ROWS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

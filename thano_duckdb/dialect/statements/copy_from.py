@@ -85,7 +85,11 @@ class Copy(Node):
             return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
             # DuckDB's readers refuse a missing file when they are bound, `thano_copied_audio` only when it is read.
-            check = rows.replace("*", 'count(*) AS "Count"', 1) + "; " if f"FROM {_AUDIO_READER}(" in rows else ""
+            check = (
+                rows.replace("*", 'system.main.count_star() AS "Count"', 1) + "; "
+                if f"FROM {_AUDIO_READER}(" in rows
+                else ""
+            )
             return (
                 f"{check}CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}"
             ), ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from thano_duckdb.dialect.nodes import Name, Node, QueryNode
+from thano_duckdb.dialect.nodes import ROWS, Name, Node, QueryNode
 from thano_duckdb.dialect.option_reader import read_options
 from thano_duckdb.dialect.quoting import json_literal, literal
 from thano_duckdb.dialect.span import Span
@@ -37,7 +37,7 @@ class BuildLanguageModel(QueryNode):
         """A SELECT of one row of figures."""
         options = json_literal(self.options.for_function)
         call = f"thano_build_language_model({literal(self.name.text)}, {options}, {self.column('text_col')})"
-        return f"SELECT unnest({call}, recursive := true) FROM (", ") AS src"
+        return f"SELECT unnest({call}, recursive := true) FROM (", f") AS {ROWS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

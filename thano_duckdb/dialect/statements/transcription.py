@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from thano_duckdb.dialect.nodes import Name, QueryNode
+from thano_duckdb.dialect.nodes import ROWS, Name, QueryNode
 from thano_duckdb.dialect.quoting import identifier, json_literal, literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
@@ -52,19 +52,21 @@ class AddingNode(QueryNode):
         """A SELECT of the other columns of the query, then its own."""
         names, added, read_by = self.added_columns(), self.added_sql(), self._read_by
         replaced = [name for name in names if name.casefold() not in read_by]
-        kept = f"COLUMNS(lambda c: thano_keeps(c, system.main.list_value({', '.join(map(literal, replaced))})))"
+        new = f"system.main.list_value({', '.join(map(literal, replaced))})"
+        # COLUMNS(lambda ..) alone would call whatever `list_filter` the database has.
+        kept = f"COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, {new})))"
         if len(replaced) == len(names):
-            return f"SELECT {kept}, {added} FROM (", ") AS src"
+            return f"SELECT {kept}, {added} FROM (", f") AS {ROWS}"
         # What is read is among the columns of the query; DuckDB's COLUMNS may not be empty.
         read = [read_by[name.casefold()] for name in names if name.casefold() in read_by]
-        others = f"src.* EXCLUDE ({', '.join(self.column(option).removeprefix('src.') for option in read)})"
+        others = f"{ROWS}.* EXCLUDE ({', '.join(self.column(option).removeprefix(f'{ROWS}.') for option in read)})"
         if not replaced:
-            return f"SELECT {others}, {added} FROM (", ") AS src"
-        return f"SELECT {others}, {added} FROM (SELECT {kept} FROM (", ")) AS src"
+            return f"SELECT {others}, {added} FROM (", f") AS {ROWS}"
+        return f"SELECT {others}, {added} FROM (SELECT {kept} FROM (", f")) AS {ROWS}"
 
     def sql_around_unknown(self) -> tuple[str, str]:
         """The same where the columns of the query are not known: DuckDB finds its tables without."""
-        return f"SELECT src.*, {self.added_sql()} FROM (", ") AS src"
+        return f"SELECT {ROWS}.*, {self.added_sql()} FROM (", f") AS {ROWS}"
 
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where a column that it reads is replaced; other columns are found when the statement runs."""
@@ -133,7 +135,10 @@ class Predict(AddingNode, TranscribingNode):
             raise self.error("result_col and include name the same column", self.options.span_of("include"))
         call = self.transcript()
         fields = {result: "text"} | {name: name for name in included}
-        return ", ".join(f"{call}.{field} AS {identifier(name)}" for name, field in fields.items())
+        return ", ".join(
+            f"system.main.struct_extract({call}, {literal(field)}) AS {identifier(name)}"
+            for name, field in fields.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +160,19 @@ class Evaluate(TranscribingNode):
         arguments = f"{self.column('text_col')}, {self.transcript()}"
         by = self.options.texts("by")
         if not by:
-            return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", ") AS src"
-        groups = ", ".join(f"src.{identifier(name)}" for name in by)
+            return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", f") AS {ROWS}"
+        groups = ", ".join(f"{ROWS}.{identifier(name)}" for name in by)
+        scores = "_thano_scores"
+        while scores in (name.casefold() for name in by):
+            scores += "_"
         # Grouped first: unnest would call the function once for each field of its struct.
-        scores = f"unnest(thano_scores) FROM (SELECT {groups}, thano_group_scores({arguments}) AS thano_scores"
+        grouped = f"SELECT {groups}, thano_group_scores({arguments}) AS {scores}"
         kept = ", ".join(identifier(name) for name in by)
         order = ", ".join(str(number) for number in range(1, len(by) + 1))
-        return f"SELECT {kept}, {scores} FROM (", f") AS src GROUP BY {groups}) ORDER BY {order}"
+        return (
+            f"SELECT {kept}, unnest({scores}) FROM ({grouped} FROM (",
+            f") AS {ROWS} GROUP BY {groups}) ORDER BY {order}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
