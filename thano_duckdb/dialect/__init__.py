@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
+from .lexer import check_is_text
 from .near_misses import hint, near_miss, plain_copies
 from .nodes import Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
-from .script import split_statements
+from .script import is_whole, split_statements
 from .span import Span
 from .statements.build_and_fit import Build, Fit
 from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
@@ -36,7 +37,9 @@ __all__ = [
     "QueryNode",
     "Span",
     "Upload",
+    "check_is_text",
     "hint",
+    "is_whole",
     "missing_column",
     "near_miss",
     "parse",
