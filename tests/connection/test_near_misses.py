@@ -208,7 +208,7 @@ def test_the_paths_of_the_later_tutorials_are_those_of_the_data_set(
     path = "thanosql-dataset/librispeech_data"
     con.execute(f"COPY t OPTIONS (if_exists='replace') FROM '{path}/librispeech_train.csv'")
     assert con.sql("SELECT count(*) FROM t").fetchall() == [(80,)]
-    with pytest.warns(ThanoWarning, match="2 other files"):  # the tables
+    with pytest.warns(ThanoWarning, match="2 files that are not audio"):  # the tables
         con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
     assert con.sql("SELECT count(*) FROM clips").fetchall() == [(100,)]
     (tmp_path / path).mkdir(parents=True)

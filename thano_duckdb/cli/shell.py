@@ -30,7 +30,7 @@ from thano_duckdb.startup import main_begins
 
 from . import demo
 from .error_line import error_line
-from .script import awaits_more, is_command, script_of, statements_and_commands
+from .script_text import awaits_more, is_command, script_of, statements_and_commands
 from .training_line import training_line
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
