@@ -89,6 +89,22 @@ def test_a_table_without_rows_is_no_empty_file(con: thano_duckdb.Connection, fol
     assert con.sql("FROM t").columns == ["a", "b"]
 
 
+@pytest.mark.parametrize("options", ["overwrite=True", "if_exists='replace'"])
+@pytest.mark.parametrize("name", ["header.csv", "one line.txt", "empty.parquet", "header*.csv"])
+def test_a_table_is_never_replaced_by_one_without_rows(
+    con: thano_duckdb.Connection, folder: Path, name: str, options: str
+) -> None:
+    (folder / "header.csv").write_text("a,b\n")
+    (folder / "one line.txt").write_text("The quick brown fox.\n")
+    con.execute("COPY (SELECT 1 AS a WHERE false) TO 'empty.parquet'")
+    con.execute("CREATE TABLE t AS SELECT 42 AS kept")
+    with pytest.raises(ThanoError, match=r"no rows in .*so COPY leaves the table as it is; .* write (.*)$") as refusal:
+        con.execute(f"COPY t OPTIONS ({options}) FROM '{name}'")
+    assert con.sql("FROM t").fetchall() == [(42,)]
+    con.execute(str(refusal.value).partition(" write ")[2])
+    assert con.sql("SELECT count(*) FROM t").fetchall() == [(0,)]
+
+
 @pytest.mark.usefixtures("folder")
 def test_appending_shows_a_count(con: thano_duckdb.Connection) -> None:
     assert con.sql("COPY t OPTIONS (if_exists='append') FROM 'deep'").columns == ["Count"]

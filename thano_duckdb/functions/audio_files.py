@@ -113,6 +113,25 @@ def copied_file(session: Session, path: str | None) -> str | None:
     return pattern
 
 
+def check_rows(_session: Session, n_rows: int, path: str, instead: str) -> bool:
+    """True: COPY may replace a table by the rows of a file.
+
+    Args:
+        n_rows: how many rows there are; 1 stands for any number.
+        path: of the file.
+        instead: the statement of DuckDB's own that makes an empty table.
+
+    Raises:
+        ThanoError: there are none.
+    """
+    if not n_rows:
+        raise ThanoError(
+            f"there are no rows in {brief(path)}, so COPY leaves the table as it is; if an empty table is to take its "
+            f"place, write {instead}"
+        )
+    return True
+
+
 def librispeech_texts(session: Session, root: str | None) -> str:
     """The pattern of the texts of a LibriSpeech tree.
 
@@ -168,6 +187,7 @@ FUNCTIONS = (
         (arguments.text("the folder of audio"),),
     ),
     Function("_thano_check_copied", per_row(check_copied, pa.bool_()), pa.bool_()),
+    Function("_thano_check_rows", per_row(check_rows, pa.bool_()), pa.bool_()),
     Function("_thano_copied_file", per_row(copied_file, pa.string()), pa.string(), (arguments.text("the file"),)),
     Function(
         "_thano_librispeech_texts",
