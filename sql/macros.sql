@@ -243,6 +243,10 @@ CREATE OR REPLACE TEMP MACRO thano_copied_audio(location) AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_copied_file(path) AS
     system.main._thano_copied_file(path, {session});
 
+-- True: COPY may replace a table by what it found; no rows are an error.
+CREATE OR REPLACE TEMP MACRO thano_check_rows(n_rows, path, instead) AS
+    system.main._thano_check_rows(n_rows, path, instead, {session});
+
 -- A file for DuckDB's readers, which take `call [1].csv` for a pattern although it exists.
 CREATE OR REPLACE TEMP MACRO thano_file(path) AS
     system.main._thano_file(path, {session});

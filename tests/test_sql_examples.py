@@ -40,7 +40,7 @@ def workspace(tmp_path: Path, an4_test: list[Utterance], monkeypatch: pytest.Mon
     return tmp_path
 
 
-@pytest.mark.filterwarnings("ignore:thano_audio omits 1 other file:thano_duckdb.ThanoWarning")  # the manifest
+@pytest.mark.filterwarnings("ignore:thano_audio omits 1 file that is:thano_duckdb.ThanoWarning")  # the manifest
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_runs(example: Path, workspace: Path, an4_model: Path) -> None:
     with thano_duckdb.connect(model_home=workspace / "models") as con:

@@ -104,7 +104,10 @@ def test_an_error_names_its_line_and_stops_the_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "phrase"),
     [
-        (["-f", "no_such_file.sql"], 1, "no_such_file.sql"),
+        (["-f", "no_such_file.sql"], 1, "Error: there is no script no_such_file.sql\n"),
+        (["-f", "/"], 1, "Error: the script / is a folder: name a file of statements\n"),
+        (["x\udce9.duckdb", "-c", "SELECT 1"], 2, r"the name 'x\udce9.duckdb' is not UTF-8"),
+        (["demo", "--folder", "/proc/no_folder"], 1, "Error: /proc/no_folder: No such file or directory\n"),
         (["-c", "SELECT * FROM nothing_here"], 1, "nothing_here"),
         (["no/such/folder/my.duckdb", "-c", "SELECT 1"], 1, "my.duckdb"),
         (["--no-such-option"], 2, "usage"),
@@ -118,6 +121,26 @@ def test_failures_have_exit_codes_and_one_message(arguments: list[str], code: in
     assert shell.returncode == code
     assert phrase in shell.stderr
     assert "Traceback" not in shell.stderr
+
+
+NOT_UTF8 = b"SELECT 'before';\n.tables\nSELECT 'caf\xe9';\n"
+
+
+@pytest.mark.parametrize(("how", "locale"), [("stdin", "C"), ("stdin", "C.UTF-8"), ("-c", "C.UTF-8"), ("-f", "C")])
+def test_a_script_that_is_not_utf8_is_refused_before_any_of_it_runs(how: str, locale: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.sql"
+    script.write_bytes(NOT_UTF8)
+    arguments: dict[str, list[str | bytes]] = {"stdin": [], "-c": ["-c", NOT_UTF8], "-f": ["-f", str(script)]}
+    shell = subprocess.run(
+        [*SHELL, *arguments[how]],
+        input=NOT_UTF8,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "LC_ALL": locale},
+    )
+    name = f"the script {script}" if how == "-f" else "the script"
+    assert shell.stderr.decode() == f"Error: {name} is not UTF-8 (line 3)\n"
+    assert (shell.stdout, shell.returncode) == (b"", 1)
 
 
 def test_warnings_are_sentences_on_standard_error(an4_model: Path) -> None:
@@ -310,6 +333,35 @@ def test_the_shell_is_left_by_a_word(terminal: Callable[..., tuple[str, str]], c
     assert "before" in out
     assert "after" not in out
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("SELECT 'it;", "x' AS a;"),
+        ("SELECT 'it;'';", "x' AS a;"),
+        ('SELECT 1 AS "it;', 'x";'),
+        ("SELECT $$it;", "x$$ AS a;"),
+        ("SELECT $q$it;", "x$$;", "$q$ AS a;"),
+        ("SELECT /* it;", "*/ 'it;", "x' AS a;"),
+        ("SELECT -- it;", "'it;", "x' AS a; -- the end"),
+    ],
+)
+def test_a_semicolon_in_a_literal_a_name_or_a_comment_ends_no_statement_at_a_terminal(
+    terminal: Callable[..., tuple[str, str]], lines: tuple[str, ...]
+) -> None:
+    out, err = terminal(*lines, "SELECT 40 + 2;")
+    assert err == ""
+    assert "it;" in out
+    assert "42" in out
+
+
+def test_half_a_character_typed_at_a_terminal_is_refused_and_the_shell_goes_on(
+    terminal: Callable[..., tuple[str, str]],
+) -> None:
+    out, err = terminal("SELECT '\udce9';", "SELECT 40 + 2;")
+    assert err.startswith("Error: The text holds U+DCE9, which is no character")
+    assert "42" in out
 
 
 def test_a_terminal_gets_a_banner_help_and_its_tables(terminal: Callable[..., tuple[str, str]]) -> None:

@@ -63,13 +63,14 @@ def test_a_listing_does_not_tell_what_exists_behind_a_link(
     assert len(refusals) == 1, refusals
 
 
-@pytest.mark.parametrize("pattern", ["**", "*", "*.wav"])
+@pytest.mark.parametrize(("pattern", "n_links"), [("**", 3), ("*", 3), ("**/*", 3), ("*.wav", 2)])
 def test_a_listing_leaves_out_links_that_lead_outside(
-    con: thano_duckdb.Connection, box: Path, tmp_path: Path, pattern: str
+    con: thano_duckdb.Connection, box: Path, tmp_path: Path, pattern: str, n_links: int
 ) -> None:
+    """They count alike, be they links to a file, to a folder or to nothing."""
     (box / "there.wav").symlink_to(tmp_path / "secret" / "private.wav")
     (box / "nowhere.wav").symlink_to(tmp_path / "secret" / "nothing.wav")
-    with pytest.warns(thano_duckdb.ThanoWarning, match="omits 2 links to where this database may not read in"):
+    with pytest.warns(thano_duckdb.ThanoWarning, match=f"omits {n_links} links to where this database may not read in"):
         found = con.sql(f"SELECT audio_path, error FROM thano_audio('{box / pattern}')").fetchall()
     assert found == [(str(box / "open.wav"), None)]
 
@@ -99,6 +100,19 @@ def test_a_link_that_stays_inside_is_followed(con: thano_duckdb.Connection, box:
     for path in ("inside/../a.wav", "deep/er/../a.wav", "ins*/../a.wav"):
         found = con.sql(f"SELECT error FROM thano_audio('{box / path}')").fetchall()
         assert found == [(None,)], path
+
+
+@pytest.mark.parametrize("location", ["**", "**/*.wav"])
+def test_a_linked_folder_that_stays_inside_is_searched(
+    con: thano_duckdb.Connection, box: Path, tmp_path: Path, location: str
+) -> None:
+    (box / "link").unlink()
+    (box / "deep").mkdir()
+    (box / "inside").symlink_to(box / "deep")
+    (box / "deep" / "back").symlink_to(box)
+    shutil.copy(box / "open.wav", box / "deep" / "a.wav")
+    found = con.sql(f"SELECT audio_path FROM thano_audio('{box / location}')").fetchall()
+    assert found == [(str(box / "deep" / "a.wav"),), (str(box / "open.wav"),)]
 
 
 # URLs

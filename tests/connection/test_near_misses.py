@@ -105,8 +105,15 @@ def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(
         con.execute("SHOW MODELS")
     with pytest.raises(duckdb.CatalogException, match=r"does not exist(?s:.)*COPY a\.t OPTIONS \(if_exists='append'\)"):
         con.execute(f"COPY a.t FROM '{tmp_path}'")
+    for copy in ("COPY t FROM 'x.csv'", "COPY t (a, b) FROM 'x.csv' (HEADER)"):
+        new_table = (
+            r"Table with name t does not exist(?s:.)*new table of the file write COPY t OPTIONS \(\) FROM 'x.csv'\.$"
+        )
+        with pytest.raises(duckdb.CatalogException, match=new_table):
+            con.execute(copy)
+    con.execute("CREATE TABLE existing (a INT)")
     with pytest.raises(duckdb.Error) as refusal:
-        con.execute("COPY t FROM 'x.csv'")
+        con.execute("COPY existing FROM 'x.csv'")
     assert "OPTIONS" not in str(refusal.value)
     with pytest.raises(duckdb.ParserException) as refusal:
         con.execute(f"COPY x WITH (a) FROM '{tmp_path}'")
@@ -208,7 +215,7 @@ def test_the_paths_of_the_later_tutorials_are_those_of_the_data_set(
     path = "thanosql-dataset/librispeech_data"
     con.execute(f"COPY t OPTIONS (if_exists='replace') FROM '{path}/librispeech_train.csv'")
     assert con.sql("SELECT count(*) FROM t").fetchall() == [(80,)]
-    with pytest.warns(ThanoWarning, match="2 other files"):  # the tables
+    with pytest.warns(ThanoWarning, match="2 files that are not audio"):  # the tables
         con.execute(f"COPY clips OPTIONS (if_exists='replace') FROM '{path}'")
     assert con.sql("SELECT count(*) FROM clips").fetchall() == [(100,)]
     (tmp_path / path).mkdir(parents=True)
@@ -272,6 +279,48 @@ def test_copy_into_a_table_that_exists_says_how_to_replace_it_or_add_to_it(
     advice = r"(?s)already exists.*\(overwrite=True\) replaces the table, OPTIONS \(if_exists='append'\) adds rows"
     with pytest.raises(duckdb.CatalogException, match=advice):
         con.execute(f"COPY t OPTIONS () FROM '{tmp_path}/a.csv'")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "instead"),
+    [
+        ("latin.csv", "", "CREATE TABLE t AS FROM read_csv('latin.csv', encoding='latin-1')"),
+        ("latin.txt", "overwrite=True", "CREATE OR REPLACE TABLE t AS FROM read_csv('latin.txt', encoding='latin-1')"),
+        ("latin*.csv", "", "CREATE TABLE t AS FROM read_csv(thano_file('latin*.csv'), encoding='latin-1')"),
+        ("latin.json", "", None),
+    ],
+)
+def test_a_file_that_is_not_utf8_is_answered_in_one_sentence_with_a_statement_that_reads_it(
+    con: thano_duckdb.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: str,
+    instead: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "utf8.csv").write_text("a,b\n1,2\n")
+    (tmp_path / name.replace("*", "")).write_bytes(b'[{"a": "caf\xe9"}]' if instead is None else b"a,b\ncaf\xe9,1\n")
+    with pytest.raises(ThanoError) as refusal:
+        con.execute(f"COPY first OPTIONS () FROM 'utf8.csv'; COPY t OPTIONS ({options}) FROM '{name}'")
+    (line,) = str(refusal.value).splitlines()
+    if instead is None:
+        assert "is not UTF-8, as JSON must be: convert it" in line
+    else:
+        assert line == f"'{name}' is not UTF-8: name its encoding, as in {instead}"
+        con.execute(instead)
+        assert "café" in con.sql("FROM t").fetchall()[-1]
+
+
+def test_settings_that_duckdb_proposes_for_a_file_come_with_a_statement_that_takes_them(
+    con: thano_duckdb.Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "late.csv").write_text("a\n" + "1\n" * 30_000 + "x\n")
+    advice = (
+        rf"(?s)Possible.*none of these settings: write CREATE TABLE t AS FROM read_csv\('{tmp_path}/late.csv', \.\.\)$"
+    )
+    with pytest.raises(duckdb.ConversionException, match=advice):
+        con.execute(f"COPY t OPTIONS () FROM '{tmp_path}/late.csv'")
 
 
 # Table functions

@@ -120,10 +120,8 @@ SOUP = st.lists(
                 *("[", "]", "{", "}", "::", "'", '"', "$$", "$a$", "/*", "*/", "--", "?", "$1"),
             ]
         ),
-        st.sampled_from(
-            ["'a''b'", "E'\\''", '"x""y"', "1e-4", "é", "한국어", "\u00a0", "\ufeff", "\n", "\0", "🎧", "\ud800"]
-        ),
-        st.text(max_size=5).filter(lambda text: not text.isalpha()),
+        st.sampled_from(["'a''b'", "E'\\''", '"x""y"', "1e-4", "é", "한국어", "\u00a0", "\ufeff", "\n", "\0", "🎧"]),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda text: not text.isalpha()),
     )
 ).map(" ".join)
 

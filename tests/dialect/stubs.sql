@@ -29,6 +29,7 @@ CREATE MACRO thano_datasets() AS TABLE SELECT 'librispeech_data' AS name, 'audio
 CREATE MACRO thano_audio(location) AS TABLE SELECT location || '/a.wav' AS audio_path, 1.5 AS duration;
 CREATE MACRO thano_copied_audio(location) AS TABLE FROM thano_audio(location);
 CREATE MACRO thano_copied_file(path) AS path;
+CREATE MACRO thano_check_rows(n_rows, path, instead) AS true;
 CREATE MACRO thano_get_model(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_get_dataset(name, options) AS TABLE SELECT name AS name, options AS options;
 CREATE MACRO thano_upload_model(name, folder, options) AS TABLE

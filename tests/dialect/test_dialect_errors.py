@@ -8,6 +8,10 @@ from thano_duckdb.dialect import rewrite
 from thano_duckdb.errors import DialectError
 
 ERRORS = [
+    # What is no text
+    ("SELECT '@@\udce9'", "The text holds U+DCE9, which is no character"),
+    ("@@\ud800 PREDICT USING m AS SELECT 1", "is no character"),
+    ("LIST MODEL;\nSELECT 1 AS é, '@@\ud800'", "in place of a byte that is not UTF-8"),
     # What is missing
     ("PREDICT USING@@", "A model is missing after USING"),
     ("PREDICT USING @@AS SELECT 1", "A model is missing after USING"),

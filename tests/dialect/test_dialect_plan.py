@@ -62,7 +62,6 @@ from thano_duckdb.options import OPTIONS
         "CREATE TABLE t(list models, drops model)",
         "SELECT 'unclosed; PREDICT USING m AS SELECT 1",
         "SELECT ((1; SELECT 2)))",
-        "\ud800 PREDICT USING m AS SELECT 1",
     ],
 )
 def test_text_without_a_statement_of_ours_comes_back_unchanged(sql: str) -> None:

@@ -89,6 +89,22 @@ def test_a_table_without_rows_is_no_empty_file(con: thano_duckdb.Connection, fol
     assert con.sql("FROM t").columns == ["a", "b"]
 
 
+@pytest.mark.parametrize("options", ["overwrite=True", "if_exists='replace'"])
+@pytest.mark.parametrize("name", ["header.csv", "one line.txt", "empty.parquet", "header*.csv"])
+def test_a_table_is_never_replaced_by_one_without_rows(
+    con: thano_duckdb.Connection, folder: Path, name: str, options: str
+) -> None:
+    (folder / "header.csv").write_text("a,b\n")
+    (folder / "one line.txt").write_text("The quick brown fox.\n")
+    con.execute("COPY (SELECT 1 AS a WHERE false) TO 'empty.parquet'")
+    con.execute("CREATE TABLE t AS SELECT 42 AS kept")
+    with pytest.raises(ThanoError, match=r"no rows in .*so COPY leaves the table as it is; .* write (.*)$") as refusal:
+        con.execute(f"COPY t OPTIONS ({options}) FROM '{name}'")
+    assert con.sql("FROM t").fetchall() == [(42,)]
+    con.execute(str(refusal.value).partition(" write ")[2])
+    assert con.sql("SELECT count(*) FROM t").fetchall() == [(0,)]
+
+
 @pytest.mark.usefixtures("folder")
 def test_appending_shows_a_count(con: thano_duckdb.Connection) -> None:
     assert con.sql("COPY t OPTIONS (if_exists='append') FROM 'deep'").columns == ["Count"]
@@ -113,6 +129,37 @@ def test_a_pattern_still_finds_what_matches(con: thano_duckdb.Connection) -> Non
     ]
 
 
+def found_in(con: thano_duckdb.Connection, location: str) -> list[str]:
+    return [path for (path,) in con.sql(f"SELECT audio_path FROM thano_audio('{location}')").fetchall()]
+
+
+@pytest.mark.parametrize("location", ["links", "links/**", "links/**/*.wav", "links/", "./**/links/**/?.wav"])
+def test_a_linked_folder_is_searched_once_under_its_own_name_if_it_has_one(
+    con: thano_duckdb.Connection, folder: Path, location: str
+) -> None:
+    links = folder / "links"
+    (links / "real").mkdir(parents=True)
+    for link, target in (("loop", "."), ("again", "real"), ("outside", folder / "deep"), ("real/up", "..")):
+        (links / link).symlink_to(target)
+    (folder / "deep" / "back").symlink_to(links)
+    shutil.copy(folder / "deep" / "er" / "a.wav", links / "real" / "b.wav")
+    with warnings.catch_warnings(action="error"):
+        found = [path.removeprefix("./") for path in found_in(con, location)]
+    assert found == ["links/outside/er/a.wav", "links/real/b.wav"]
+    con.execute(f"COPY t OPTIONS (overwrite=True) FROM '{location}'")
+    assert con.sql("SELECT count(*) FROM t").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("location", ["deep", "deep/**"])
+def test_a_link_to_a_folder_above_is_not_followed_and_counted(
+    con: thano_duckdb.Connection, folder: Path, location: str
+) -> None:
+    (folder / "deep" / "up").symlink_to(folder)
+    expected = r"omits 1 linked folder that is not followed \(it leads to a folder above\) in"
+    with pytest.warns(ThanoWarning, match=expected):
+        assert found_in(con, location) == ["deep/er/a.wav"]
+
+
 def test_recordings_that_cannot_be_read_are_listed_with_a_reason_and_the_rest_is_counted(
     con: thano_duckdb.Connection, folder: Path, an4_clip: str
 ) -> None:
@@ -128,7 +175,9 @@ def test_recordings_that_cannot_be_read_are_listed_with_a_reason_and_the_rest_is
         (mixed / name).write_text("RIFFs by Hendrix")
     os.mkfifo(mixed / "pipe")
     shutil.copy(os.fsencode(an4_clip), os.fsencode(mixed) + b"/caf\xe9.wav")
-    with pytest.warns(ThanoWarning, match="4 other files and 1 file whose name is not UTF-8 in 'mixed'") as caught:
+    with pytest.warns(
+        ThanoWarning, match=r"omits 4 files that are not audio and 1 file whose name is not UTF-8 in 'mixed'\.$"
+    ) as caught:
         rows = con.sql("SELECT parse_filename(audio_path), error IS NULL FROM thano_audio('mixed')").fetchall()
     assert len(caught) == 1
     assert {name for name, is_read in rows if is_read} >= {"no_extension", "call.20240105"}
@@ -137,7 +186,7 @@ def test_recordings_that_cannot_be_read_are_listed_with_a_reason_and_the_rest_is
     with warnings.catch_warnings(record=True, action="always") as recorded:
         con.execute("COPY t OPTIONS (if_exists='append') FROM 'mixed'")
     omitted, unread = sorted(str(warning.message) for warning in recorded)[::-1]
-    assert "4 other files" in omitted
+    assert "4 files that are not audio" in omitted
     assert "10 of 13 recordings cannot be read" in unread
     assert con.sql("SELECT count(*) FROM t").fetchall() == [(13,)]
 

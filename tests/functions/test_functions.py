@@ -243,7 +243,7 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
     rows = con.sql(
         f"SELECT parse_filename(audio_path), duration, sample_rate, channels, error FROM thano_audio('{tmp_path}')"
     )
-    with pytest.warns(ThanoWarning, match="1 other file in"):
+    with pytest.warns(ThanoWarning, match="1 file that is not audio in"):
         found = {row[0]: row[1:] for row in rows.fetchall()}
     assert set(found) == {"a.wav", "b.FLAC", "c.wav"}
     assert found["a.wav"] == (0.1, 8000, 2, None)
@@ -257,7 +257,7 @@ def test_thano_audio_lists_files_with_their_headers(con: thano_duckdb.Connection
 def test_thano_audio_lists_every_audio_format(con: thano_duckdb.Connection, tmp_path: Path) -> None:
     for suffix in (*AUDIO_SUFFIXES, ".csv", ".wavy", "wav"):
         (tmp_path / f"a{suffix}").touch()
-    with pytest.warns(ThanoWarning, match="3 other files"):
+    with pytest.warns(ThanoWarning, match="3 files that are not audio"):
         found = con.sql(f"SELECT audio_path FROM thano_audio('{tmp_path}')").fetchall()
     assert {Path(path).suffix for (path,) in found} == set(AUDIO_SUFFIXES)
     assert len(found) == len(AUDIO_SUFFIXES)

@@ -21,6 +21,7 @@ from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError, ThanoWarning
 from thano_duckdb.models.bundled import dataset_folder
 
+from .error_line import error_line
 from .training_line import training_line
 
 DATABASE = "tutorial.duckdb"
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             _own_audio(arguments.model or OWN_MODEL, arguments.audio or str(dataset_folder("librispeech_data")))
     except (duckdb.Error, OSError, ThanoError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     return 0
 

@@ -14,7 +14,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,13 +23,14 @@ import duckdb
 from thano_duckdb import __version__, connect
 from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.connection import TRANSCRIPTS_KEPT, Connection
-from thano_duckdb.dialect import split_statements
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 from thano_duckdb.startup import main_begins
 
 from . import demo
+from .error_line import error_line
+from .script_text import awaits_more, is_command, script_of, statements_and_commands
 from .training_line import training_line
 
 PROMPT, CONTINUATION_PROMPT = "thano> ", "  ...> "
@@ -47,7 +48,6 @@ COPY table OPTIONS () FROM 'folder'         the clips of a folder as a table
 .quit, .exit, quit, exit                    leave
 All of DuckDB's SQL works as well."""
 _JOINED_WORD = re.compile(r"-[A-Za-z]\w+")
-_COMMAND_LINE = re.compile(r"^[ \t]*(?P<command>\.[a-z].*?|exit|quit)[; \t\r]*$", re.IGNORECASE | re.MULTILINE)
 _COPY_TO_STDOUT = re.compile(r"\bTO\s+'(/dev/stdout|/dev/fd/1|/proc/self/fd/1)'", re.IGNORECASE)
 INTERRUPTED, OUTPUT_CLOSED = 130, 141
 """Exit codes, as of a program that the signals SIGINT and SIGPIPE ended."""
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 with contextlib.suppress(OSError):  # what is left to write goes nowhere
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 return OUTPUT_CLOSED
-            print(_message(error), file=sys.stderr)
+            print(error_line(error), file=sys.stderr)
             return 1
 
 
@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Without -c and -f the statements are read from standard input, each ending with a semicolon. "
         f"`thano_duckdb {DEMO}` runs the tutorial, see its --help; a database of that name is ./{DEMO}.",
     )
-    parser.add_argument("database", nargs="?", default=":memory:", help="a DuckDB file (default: in memory)")
+    parser.add_argument(
+        "database", nargs="?", type=_file_name, default=":memory:", help="a DuckDB file (default: in memory)"
+    )
     parser.add_argument(
         "-c", "--command", dest="scripts", action="append", type=str, metavar="SQL", help="run these statements"
     )
@@ -129,6 +131,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _file_name(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"the name {text!a} is not UTF-8") from None
+    return text
+
+
 def _device(text: str) -> str:
     try:
         return str(find_option(StatementKind.PREDICT, "device").accept(text))
@@ -137,23 +147,19 @@ def _device(text: str) -> str:
 
 
 def _run(connection: Connection, scripts: Sequence[str | Path]) -> int:
-    if scripts:
-        for script in scripts:
-            text = script.read_text(encoding="utf-8") if isinstance(script, Path) else script
-            if not _run_script(connection, text):
-                break
+    if not scripts and sys.stdin.isatty():
+        _read_from_terminal(connection)
         return 0
-    if not sys.stdin.isatty():
-        _run_script(connection, sys.stdin.read())
-        return 0
-    _read_from_terminal(connection)
+    for script in scripts or (None,):
+        if not _run_script(connection, script_of(script)):
+            break
     return 0
 
 
 def _run_script(connection: Connection, text: str) -> bool:
     """Run statements and commands; False where one of them leaves the shell."""
-    for statement, start in _statements(text):
-        if _COMMAND_LINE.fullmatch(statement):
+    for statement, start in statements_and_commands(text):
+        if is_command(statement):
             if not _run_command(connection, statement):
                 return False
         else:
@@ -161,29 +167,6 @@ def _run_script(connection: Connection, text: str) -> bool:
             _print_result(connection, "\n" * text.count("\n", 0, start) + statement)
         sys.stdout.flush()  # a COPY to /dev/stdout writes past Python's buffer
     return True
-
-
-def _statements(text: str) -> Iterator[tuple[str, int]]:
-    """The statements and the commands of a script, each with its offset.
-
-    A command is a line by itself, between two statements: within one, `exit` may be the name of a column.
-    """
-    start = 0
-    for line in _COMMAND_LINE.finditer(text):
-        before = text[start : line.start()]
-        if split_statements(f"{before}{line['command']}")[-1:] == [line["command"]]:
-            yield from _offsets(before, start)
-            yield line["command"], line.start("command")
-            start = line.end()
-    yield from _offsets(text[start:], start)
-
-
-def _offsets(text: str, offset: int) -> Iterator[tuple[str, int]]:
-    start = 0
-    for statement in split_statements(text):
-        start = text.index(statement, start)
-        yield statement, offset + start
-        start += len(statement)
 
 
 def _run_command(connection: Connection, command: str) -> bool:
@@ -238,13 +221,13 @@ def _read_from_terminal(connection: Connection) -> None:
         except KeyboardInterrupt as interrupt:
             print(_interrupt_message(interrupt), file=sys.stderr)
         except (duckdb.Error, OSError, ThanoError) as error:
-            print(_message(error), file=sys.stderr)
+            print(error_line(error), file=sys.stderr)
 
 
 def _read_statements() -> str | None:
-    """The lines typed up to one that ends with a semicolon, or a command; None at the end of the input."""
+    """The lines typed up to a semicolon that ends a statement, or a command; None at the end of the input."""
     lines: list[str] = []
-    while not lines or not (lines[-1].rstrip().endswith(";") or _is_command(lines)):
+    while awaits_more(lines):
         try:
             line = input(CONTINUATION_PROMPT if lines else PROMPT)
         except EOFError:
@@ -258,15 +241,5 @@ def _read_statements() -> str | None:
     return "\n".join(lines)
 
 
-def _is_command(lines: Sequence[str]) -> bool:
-    """Whether what was typed first is complete without a semicolon."""
-    first = lines[0].strip().lower()
-    return len(lines) == 1 and (first.startswith(".") or first in ("quit", "exit"))
-
-
 def _interrupt_message(interrupt: KeyboardInterrupt) -> str:
     return str(interrupt) or "Interrupted."
-
-
-def _message(error: Exception) -> str:
-    return f"Error: {error}"

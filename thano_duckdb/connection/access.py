@@ -87,13 +87,17 @@ class Access:
         if self.is_unrestricted:
             return True
         try:
-            if not self._is_path_open(str(folder / _ANY_FILE)):
+            if not self.allows_within(str(folder)):
                 return False
             with contextlib.suppress(OSError):
                 return all(self._is_path_open(str(file)) for file in folder.iterdir())  # a link may lead out of it
         except ValueError:
             return False
         return True
+
+    def allows_within(self, folder: str) -> bool:
+        """Whether files in a folder may be read, unless they are links that lead elsewhere."""
+        return self.is_unrestricted or self._is_path_open(os.path.join(folder, _ANY_FILE))
 
     def allows_name(self, path: str) -> bool:
         """Whether the name of a local file, which need not exist, may be known: it lies in a folder that may be read.

@@ -15,7 +15,7 @@ def unread_audio(sql: str) -> str | None:
         if _holds_audio(copied.path):
             return (
                 f"COPY without OPTIONS is DuckDB's own, and reads only the CSV files of a folder. For its audio write "
-                f"{copied.with_options('append')}."
+                f"{copied.with_options(append=True)}."
             )
     return None
 

@@ -14,6 +14,7 @@ from thano_duckdb.dialect import ROWS, Copy, hint, missing_column, near_miss, un
 from thano_duckdb.errors import ModelError, ThanoError, did_you_mean
 
 from .request import Request
+from .unread_table import settings_advice, unread_table
 
 # DuckDB passes on the text of what a function raises, not the exception.
 _RAISED_BY_FUNCTION = re.compile(r"executing the UDF: (?P<kind>\w+): (?P<message>.*)", re.DOTALL)
@@ -46,6 +47,8 @@ def translate_error(
             return None
         message = _EXCERPT.sub("", raised["message"])
         return _located(kind(message), request)
+    if unread := unread_table(str(error), request.plan):
+        return unread
     if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
         return missed
     message = _with_own_line(str(error), request)
@@ -113,7 +116,7 @@ def _advice(message: str, request: Request) -> str | None:
     copied = request.plan is not None and any(isinstance(node, Copy) for node in request.plan.statements)
     if copied and "already exists" in message:
         return "OPTIONS (overwrite=True) replaces the table, OPTIONS (if_exists='append') adds rows to it."
-    return hint(request.source)
+    return settings_advice(message, request.plan) or hint(request.source, message)
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ from __future__ import annotations
 from .changing_calls import ChangingCall, changing_calls
 from .diagnose import missing_column, unknown_model
 from .given_options import GivenOptions
+from .lexer import check_is_text
 from .near_misses import hint, near_miss, plain_copies
 from .nodes import ROWS, Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
-from .script import split_statements, statements_in_place
+from .script import is_whole, split_statements, statements_in_place
 from .span import Span
 from .statements.build_and_fit import Build, Fit
 from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
@@ -40,7 +41,9 @@ __all__ = [
     "Span",
     "Upload",
     "changing_calls",
+    "check_is_text",
     "hint",
+    "is_whole",
     "missing_column",
     "near_miss",
     "parse",

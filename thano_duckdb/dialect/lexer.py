@@ -7,11 +7,14 @@ where the next one starts.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import duckdb
 from duckdb import token_type
+
+from thano_duckdb.errors import DialectError
 
 # What DuckDB's parser takes as a space outside quotes and its lexer does not.
 _UNICODE_SPACES = (
@@ -19,6 +22,7 @@ _UNICODE_SPACES = (
 )
 SPACES = " \t\n\r\f\v" + _UNICODE_SPACES
 """All that may be between two tokens, besides comments."""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # As many blanks as the space has bytes, so that the offsets stay right.
 _AS_BLANKS = {ord(space): " " * len(space.encode()) for space in _UNICODE_SPACES}
 
@@ -71,11 +75,27 @@ class Tokens:
         return self.starts[index] + len(self.texts[index]) if index >= 0 else 0
 
 
+def check_is_text(sql: str) -> None:
+    """Refuse half a character (a lone surrogate), which Python also uses for a byte that is not UTF-8.
+
+    Raises:
+        DialectError: `sql` holds one; the error says where.
+    """
+    if sql.isascii():
+        return
+    if lone := _LONE_SURROGATE.search(sql):
+        problem = (
+            f"The text holds U+{ord(lone.group()):04X}, which is no character: Python puts it in place of a byte that "
+            "is not UTF-8"
+        )
+        raise DialectError(problem, _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", sql), lone.start())
+
+
 def lex(sql: str) -> Tokens:
     """Cut `sql` into tokens. Never fails: text that DuckDB cannot read gives tokens too."""
     try:
         data = sql.encode()
-    except UnicodeEncodeError:  # a lone surrogate is not text, and DuckDB will say so
+    except UnicodeEncodeError:  # a lone surrogate: see `check_is_text`
         return Tokens(sql, [], [], [], [], is_open=False)
     marks = duckdb.tokenize(sql if sql.isascii() else sql.translate(_AS_BLANKS))
     starts = [offset for offset, _ in marks]

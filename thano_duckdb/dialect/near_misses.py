@@ -6,6 +6,7 @@ It is only asked for text that DuckDB has refused, so that a statement of DuckDB
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from thano_duckdb.errors import DialectError, brief
 
 from .lexer import Tokens, lex
 from .statements import SYNTAXES, find
-from .statements.copy_from import suffix_of
+from .statements.copy_from import TABLE_SUFFIXES, suffix_of
 
 _BEFORE_A_STATEMENT = frozenset({";", "(", "as", "explain", "analyze", "union", "all", "from", "join"})
 _BEFORE_A_TABLE = frozenset({"from", "join"})
@@ -36,6 +37,7 @@ _WRITE = {
     "evaluate": "EVALUATE USING model [OPTIONS (..)] AS query",
     "print": "PRINT AUDIO [OPTIONS (..)] AS query",
 }
+_NO_TABLE = re.compile(r"Table with name .* does not exist")
 _COPY_OPTIONS = "COPY table OPTIONS (overwrite=True) FROM 'file or folder'"
 
 
@@ -135,8 +137,8 @@ def _shown(first: str, second: str) -> str:
     return f"{first.upper()} {second.upper()}" if second.isidentifier() else first.upper()
 
 
-def hint(sql: str) -> str | None:
-    """A sentence to add to an error of DuckDB's own, where the text may have been meant for us."""
+def hint(sql: str, message: str) -> str | None:
+    """A sentence to add to `message`, an error of DuckDB's own, where the text may have been meant for us."""
     for words, texts in _statements(lex(sql)):
         if words[0] == "show" and words[1:] in (["model"], ["models"]):
             return _LISTS
@@ -145,23 +147,27 @@ def hint(sql: str) -> str | None:
         for before, verb, what in zip(words, words[1:], words[2:], strict=False):
             if before in _BEFORE_A_TABLE and verb == "list" and f"list {what}" in _KEYWORDS:
                 return f"LIST {what.upper()} stands in parentheses after {before.upper()}: (LIST {what.upper()})."
-    copied = next(plain_copies(sql), None)
-    if copied is None:
-        return None
-    return f"For a folder of audio write {copied.with_options('append')}."
+    for copied in _copies(sql):
+        if copied.is_audio and not copied.has_settings:
+            return f"For a folder of audio write {copied.with_options(append=True)}."
+        if copied.is_table and _NO_TABLE.search(message):
+            return f"To make a new table of the file write {copied.with_options(append=False)}."
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class PlainCopy:
-    """DuckDB's own `COPY table FROM 'path'`, of what may be a folder of audio.
+    """DuckDB's own `COPY table FROM 'path'`.
 
     Attributes:
-        table: as written, with a list of columns if there is one.
+        table: as written, without the list of columns.
         quoted_path: likewise, in its quotes.
+        has_settings: something follows the path.
     """
 
     table: str
     quoted_path: str
+    has_settings: bool
 
     @property
     def path(self) -> str:
@@ -169,22 +175,37 @@ class PlainCopy:
         quote = self.quoted_path[0]
         return self.quoted_path[1:-1].replace(quote * 2, quote)
 
-    def with_options(self, if_exists: str) -> str:
-        """Our statement that reads the audio."""
-        return f"COPY {self.table} OPTIONS (if_exists='{if_exists}') FROM {self.quoted_path}"
+    @property
+    def is_audio(self) -> bool:
+        """Whether the path may be that of audio, such as a folder."""
+        return suffix_of(self.path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the path is that of a table of a kind that we read."""
+        return suffix_of(self.path) in TABLE_SUFFIXES
+
+    def with_options(self, *, append: bool) -> str:
+        """Our statement that reads the same."""
+        options = "if_exists='append'" if append else ""
+        return f"COPY {self.table} OPTIONS ({options}) FROM {self.quoted_path}"
 
 
 def plain_copies(sql: str) -> Iterator[PlainCopy]:
-    """The statements of a text that may have been meant as COPY with OPTIONS."""
+    """The statements of a text that may have been meant as COPY with OPTIONS of a folder of audio."""
+    return (copied for copied in _copies(sql) if copied.is_audio and not copied.has_settings)
+
+
+def _copies(sql: str) -> Iterator[PlainCopy]:
     if "copy" not in sql.lower():
         return
     for words, texts in _statements(lex(sql)):
-        if words[0] == "copy" and words[-2:-1] == ["from"] and "options" not in words and texts[-1][:1] in "'\"":
-            if not _is_table(words[1:-2]):
-                continue
-            found = PlainCopy("".join(texts[1:-2]), texts[-1])
-            if suffix_of(found.path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES):
-                yield found
+        if words[0] == "copy" and "from" in words and "options" not in words:
+            at = words.index("from")
+            path = texts[at + 1 : at + 2]
+            if path and path[0][0] in "'\"" and _is_table(words[1:at]):
+                end = words.index("(") if "(" in words[:at] else at
+                yield PlainCopy("".join(texts[1:end]), path[0], has_settings=len(words) > at + 2)
 
 
 def _is_table(words: list[str]) -> bool:

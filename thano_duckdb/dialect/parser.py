@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from thano_duckdb.errors import DialectError
 
-from .lexer import Tokens, lex
+from .lexer import Tokens, check_is_text, lex
 from .nodes import Node, QueryNode
 from .span import Span
 from .statements import FIRST_WORDS, find
@@ -29,8 +29,10 @@ def parse(sql: str) -> tuple[Node, ...]:
     """Our statements in `sql`, an outer one before those in its query, in the order of the text.
 
     Raises:
-        DialectError: one of our statements is not well formed, or stands where it is not allowed.
+        DialectError: one of our statements is not well formed, or stands where it is not allowed; or the text holds
+            half a character.
     """
+    check_is_text(sql)
     folded = sql.lower()
     if not any(word in folded for word in FIRST_WORDS):
         return ()

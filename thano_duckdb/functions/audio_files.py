@@ -9,15 +9,10 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES, looks_like_audio
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import AudioError, ThanoError, brief, brief_location
 from thano_duckdb.models.datasets import where_it_is
@@ -25,48 +20,12 @@ from thano_duckdb.models.datasets import where_it_is
 from . import arguments
 from .arrow import Function, per_row
 from .clips import check_allowed, no_files_allowed
+from .recordings import find_recordings, of_addresses
 
 PATHS = pa.list_(pa.string())
 
-_WILDCARDS = re.compile(r"[*?\[]")
-_ALSO_WITHOUT_EXTENSION = re.compile(r"\.\d*")  # `call.20240105`
-_FILES_OF_FILE_MANAGERS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
-_FOLDERS_OF_MACOS = frozenset({"__MACOSX", ".AppleDouble"})
-"""They hold nothing but a companion for each file, in its name."""
 _ENDING = re.compile(r"\.[a-z0-9]{2,4}$")
-_N_FIRST_BYTES = 12
 _N_BYTES_OF_SPACES = 1_000
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What is in a folder, or matches a pattern.
-
-    Attributes:
-        recordings: the paths of what is or looks like audio, sorted, as the user began them.
-        n_others: other files, and links to folders, which are not followed.
-        n_unnamed: files whose names are not UTF-8: a VARCHAR cannot hold them.
-        n_closed: folders without permission.
-        n_outside: links to files that the database may not read, in folders that it may read.
-    """
-
-    recordings: list[str]
-    n_others: int = 0
-    n_unnamed: int = 0
-    n_closed: int = 0
-    n_outside: int = 0
-
-    @property
-    def omitted(self) -> str:
-        """What is not listed, as one sentence; empty where everything is."""
-        counts = (
-            (self.n_others, "other file", ""),
-            (self.n_unnamed, "file", " whose name is not UTF-8"),
-            (self.n_closed, "folder", " without permission to read"),
-            (self.n_outside, "link", " to where this database may not read"),
-        )
-        named = [f"{n} {what}{'s' if n > 1 else ''}{detail}" for n, what, detail in counts if n]
-        return " and ".join(named)
 
 
 def audio_files(session: Session, location: str | None, matches: list[str] | None) -> list[str]:
@@ -86,7 +45,7 @@ def audio_files(session: Session, location: str | None, matches: list[str] | Non
         if not (access.allows(location) or access.allows_folder(Clip.of(location).path)):
             raise no_files_allowed(location)
         is_remote = Clip.of(location).is_url
-        listing = _of_addresses(matches or []) if is_remote else find_recordings(location, access)
+        listing = of_addresses(matches or []) if is_remote else find_recordings(location, access)
         check_allowed(listing.recordings, access)
     if not listing.recordings:
         raise AudioError(
@@ -94,7 +53,7 @@ def audio_files(session: Session, location: str | None, matches: list[str] | Non
             + (f": it holds {listing.omitted}" if listing.omitted else "")
         )
     if listing.omitted:
-        session.notice(f"thano_audio omits {listing.omitted} in {brief(location)}: it lists audio files only.")
+        session.notice(f"thano_audio omits {listing.omitted} in {brief(location)}.")
     return listing.recordings
 
 
@@ -111,94 +70,6 @@ def glob_pattern(_session: Session, location: str | None) -> str:
     if "*" in location or _ENDING.search(location.lower()):
         return location
     return f"{location.rstrip('/')}/**"
-
-
-def find_recordings(location: str, access: Access) -> Listing:
-    """The recordings at a local path. A folder or file that exists is never taken for a pattern.
-
-    Files that the database may not read are as if they did not exist: they are not opened, listed or counted.
-
-    Raises:
-        AudioError: nothing exists there.
-    """
-    path = where_it_is(Clip.of(location).written_path)
-    if os.path.isdir(path):
-        return _of_folder(path.rstrip(f"/{os.sep}") or os.sep, access)
-    if os.path.lexists(path):
-        return Listing([path])  # the user named it: what it is shows in `error`
-    if not _WILDCARDS.search(path):
-        raise AudioError(f"there is no file or folder {brief(location)} (looked for {os.path.abspath(path)})")
-    matches = (match for match in glob.iglob(path, recursive=True, include_hidden=True) if not _is_in_companions(match))
-    return _sorted_out([match for match in matches if not os.path.isdir(match)], access)
-
-
-def _of_folder(folder: str, access: Access) -> Listing:
-    closed: list[OSError] = []
-    files, n_links = [], 0
-    for parent, folders, names in os.walk(folder, onerror=closed.append):
-        folders[:] = [name for name in folders if name not in _FOLDERS_OF_MACOS]
-        files += [os.path.join(parent, name) for name in names]
-        n_links += sum(os.path.islink(os.path.join(parent, name)) for name in folders)
-    found = _sorted_out(files, access)
-    return replace(found, n_others=found.n_others + n_links, n_closed=len(closed))
-
-
-def _of_addresses(matches: Sequence[str]) -> Listing:
-    found = [address for address in matches if not _is_of_the_system(address)]
-    recordings = [address for address in found if _suffix(address) in _LISTED]
-    return Listing(sorted(recordings), len(found) - len(recordings))
-
-
-def _sorted_out(files: Sequence[str], access: Access) -> Listing:
-    recordings, n_others, n_unnamed, n_outside = [], 0, 0, 0
-    for file in files:
-        if _is_of_the_system(file):
-            continue
-        if not access.allows(file):
-            n_outside += access.allows_name(file)
-        elif not (_suffix(file) in _LISTED or _has_audio_inside(file)):
-            n_others += 1
-        elif not _is_text(file):
-            n_unnamed += 1
-        else:
-            recordings.append(file)
-    return Listing(sorted(recordings), n_others, n_unnamed, n_outside=n_outside)
-
-
-def _is_of_the_system(path: str) -> bool:
-    """Whether a file is one that a file manager keeps about a folder or another file: it is not worth counting."""
-    name = PurePosixPath(path.replace("\\", "/")).name
-    return name.startswith("._") or name.lower() in _FILES_OF_FILE_MANAGERS
-
-
-def _is_in_companions(path: str) -> bool:
-    return not _FOLDERS_OF_MACOS.isdisjoint(path.split(os.sep))
-
-
-def _suffix(path: str) -> str:
-    return PurePosixPath(path.replace("\\", "/")).suffix.lower()
-
-
-def _has_audio_inside(file: str) -> bool:
-    """Whether a file without an extension begins as audio files do."""
-    suffix = _suffix(file)
-    if suffix and not _ALSO_WITHOUT_EXTENSION.fullmatch(suffix):
-        return False
-    try:
-        if not os.path.isfile(file):  # opening a pipe would wait
-            return False
-        with open(file, "rb") as opened:
-            return looks_like_audio(opened.read(_N_FIRST_BYTES))
-    except OSError:
-        return False
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_copied(session: Session, n_files: int, n_unread: int, first: str | None, reason: str | None) -> bool:
@@ -240,6 +111,25 @@ def copied_file(session: Session, path: str | None) -> str | None:
     if files and all(_is_empty(file) for file in files):
         raise ThanoError(f"there is nothing in {brief(path)}: the file is empty, so COPY leaves the table as it is")
     return pattern
+
+
+def check_rows(_session: Session, n_rows: int, path: str, instead: str) -> bool:
+    """True: COPY may replace a table by the rows of a file.
+
+    Args:
+        n_rows: how many rows there are; 1 stands for any number.
+        path: of the file.
+        instead: the statement of DuckDB's own that makes an empty table.
+
+    Raises:
+        ThanoError: there are none.
+    """
+    if not n_rows:
+        raise ThanoError(
+            f"there are no rows in {brief(path)}, so COPY leaves the table as it is; if an empty table is to take its "
+            f"place, write {instead}"
+        )
+    return True
 
 
 def librispeech_texts(session: Session, root: str | None) -> str:
@@ -288,8 +178,6 @@ def file_pattern(session: Session, path: str | None) -> str | None:
     return glob.escape(path) if os.path.isfile(os.path.expanduser(path)) else path
 
 
-_LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
-
 FUNCTIONS = (
     Function("_thano_audio_files", per_row(audio_files, PATHS), PATHS, (arguments.text("the folder of audio"),)),
     Function(
@@ -299,6 +187,7 @@ FUNCTIONS = (
         (arguments.text("the folder of audio"),),
     ),
     Function("_thano_check_copied", per_row(check_copied, pa.bool_()), pa.bool_()),
+    Function("_thano_check_rows", per_row(check_rows, pa.bool_()), pa.bool_()),
     Function("_thano_copied_file", per_row(copied_file, pa.string()), pa.string(), (arguments.text("the file"),)),
     Function(
         "_thano_librispeech_texts",

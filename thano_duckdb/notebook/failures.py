@@ -67,7 +67,7 @@ def _about_saved_queries(error: Exception, saved: Sequence[str]) -> str:
 def _duckdb_text(error: Exception, statement: str, cell: str) -> tuple[str, str]:
     """DuckDB's sentence; and where in the cell it is, with what we add to it."""
     message = _DUCKDB_KIND.sub("", str(error))
-    advice = hint(statement) or ""
+    advice = hint(statement, str(error)) or ""
     if advice:
         message = message.removesuffix(advice).rstrip()
         advice = f" {advice}"

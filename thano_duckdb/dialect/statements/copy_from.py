@@ -33,6 +33,8 @@ _READERS = {
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "read_json"),
     **dict.fromkeys((".parquet", ".pqt"), "read_parquet"),
 }
+TABLE_SUFFIXES = frozenset(_READERS)
+"""Of the files of tables that COPY reads."""
 _REFUSED = {
     **dict.fromkeys(
         (".pkl", ".pickle"),
@@ -82,7 +84,12 @@ class Copy(Node):
         table, rows = self.table.text, _rows(self)
         exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
         if exists == "replace":
-            return f"CREATE OR REPLACE TABLE {table} AS {rows}", ""
+            # A file with a header only is most likely a mistake, and the old table would be lost.
+            check = (
+                f"SELECT thano_check_rows(system.main.count_star(), {literal(self.file.text)}, {literal(self.in_duckdb())}) "
+                f"FROM ({rows} LIMIT 1); "
+            )
+            return f"{check if self.table_reader else ''}CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
             # DuckDB's readers refuse a missing file when they are bound, `thano_copied_audio` only when it is read.
             check = (
@@ -94,6 +101,28 @@ class Copy(Node):
                 f"{check}CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}"
             ), ""
         return f"CREATE TABLE {table} AS {rows}", ""
+
+    @property
+    def table_reader(self) -> str | None:
+        """The function of DuckDB's that reads the file of a table; None where it is audio or records in the text.
+
+        Raises:
+            DialectError: the file is of a kind that is not read.
+        """
+        if _RECORDS.match(self.file.text):
+            return None
+        reader = _reader(self)
+        return reader if reader != _AUDIO_READER else None
+
+    def in_duckdb(self, settings: str = "") -> str:
+        """The same in DuckDB's own words, with settings of its reader such as `, encoding='latin-1'`, which we lack."""
+        exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
+        start = {"replace": "CREATE OR REPLACE TABLE {} AS", "append": "INSERT INTO {} BY NAME"}
+        file = literal(self.file.text)
+        if any(char in self.file.text for char in "*?["):
+            file = f"thano_file({file})"  # a file that exists is not a pattern
+        into = start.get(str(exists), "CREATE TABLE {} AS").format(self.table.text)
+        return f"{into} FROM {self.table_reader}({file}{settings})"
 
 
 def _rows(node: Copy) -> str:
