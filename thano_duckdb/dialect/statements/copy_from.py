@@ -86,8 +86,8 @@ class Copy(Node):
         if exists == "replace":
             # A file with a header only is most likely a mistake, and the old table would be lost.
             check = (
-                f"SELECT thano_check_rows(system.main.count_star(), {literal(self.file.text)}, {literal(self.in_duckdb())}) "
-                f"FROM ({rows} LIMIT 1); "
+                f"SELECT thano_check_rows(system.main.count_star(), {literal(self.file.text)}, "
+                f"{literal(self.in_duckdb())}) FROM ({rows} LIMIT 1); "
             )
             return f"{check if self.table_reader else ''}CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
