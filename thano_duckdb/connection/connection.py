@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -39,6 +40,7 @@ Install = Callable[[duckdb.DuckDBPyConnection, Session], None]
 _FETCH_ALL = frozenset({"fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
 """After these, as after `fetchall`, no rows are left."""
 _STOP_POLL_S = 0.1
+_CLOSE_POLL_S = 0.01
 _STOP_TIMEOUT_S = 30.0
 """How long `close` waits for a statement of another thread to stop."""
 
@@ -199,6 +201,7 @@ class Connection:
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
+        self._session.statements.check_not_closing()
         with near_misses_named(query):
             return self._raw.extract_statements(rewrite(query))
 
@@ -222,6 +225,7 @@ class Connection:
             [('yes',)]
             >>> con.close()
         """
+        self._session.statements.check_not_closing()
         raw = self._raw.cursor()
         session = Session(raw, self._settings, self._session.registry)
         return Connection(raw, self._settings, install=self._install, session=session)
@@ -235,22 +239,30 @@ class Connection:
 
     def interrupt(self) -> None:
         """Stop the statement that another thread runs on this connection; there it raises `InterruptException`."""
-        self._stop(self._session.statement, StopReason.INTERRUPT)
+        self._stop(self._session.statements.all(), StopReason.INTERRUPT)
 
     def close(self) -> None:
         """Issue the pending warnings of the last statement, and close the connection.
 
-        A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there.
+        A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there, and so does
+        every statement that would start after this call.
         """
-        running = self._session.statement_of_another_thread
-        if running is not None:
-            self._stop(running, StopReason.CLOSE)
-            for _ in range(round(_STOP_TIMEOUT_S / _STOP_POLL_S)):
-                if self._session.wait_until_idle(_STOP_POLL_S):
-                    break
+        statements = self._session.statements
+        with statements.closing():
+            deadline_s = time.monotonic() + _STOP_TIMEOUT_S
+            if running := statements.of_other_threads():
+                self._stop(running, StopReason.CLOSE)
+            while not statements.wait_for_other_threads(_STOP_POLL_S) and time.monotonic() < deadline_s:
                 self._raw.interrupt()
-        self._end_executed()
-        self._raw.close()
+            self._end_executed()
+            while True:
+                try:
+                    return self._raw.close()
+                except duckdb.ResourceInUseException:  # another thread prepares a statement, which will be refused
+                    if statements.runs_in_this_thread or time.monotonic() > deadline_s:
+                        raise
+                    self._raw.interrupt()
+                    time.sleep(_CLOSE_POLL_S)
 
     def __enter__(self) -> Self:
         return self
@@ -309,6 +321,7 @@ class Connection:
         It is not possible on a connection that was taken over within a transaction, or with rows left to fetch, and is
         then tried again with the next statement.
         """
+        self._session.statements.check_not_closing()
         if self._is_installed:
             return
         not_now = contextlib.suppress(ThanoError, duckdb.TransactionException, duckdb.ResourceInUseException)
@@ -322,7 +335,7 @@ class Connection:
     @contextlib.contextmanager
     def reading(self, relation: Relation) -> Iterator[None]:
         """Read `relation` within a run of its own; a read within a read belongs to the outer one."""
-        if self._session.statement is not None:
+        if self._session.statements.runs_in_this_thread:
             yield
             return
         with self._whole_run(self._requests.get(relation, NO_TEXT)):
@@ -334,6 +347,7 @@ class Connection:
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
+        self._session.statements.check_not_closing()
         with delayed_interrupts():
             request = understand(query, self._session)
         if discards_rows and (request.may_change_models or not self._is_installed):
@@ -369,8 +383,8 @@ class Connection:
             return self._executed.step()
         return Run(self._raw, self._session).whole()
 
-    def _stop(self, statement: RunningStatement | None, reason: StopReason) -> None:
-        if statement is not None:
+    def _stop(self, statements: list[RunningStatement], reason: StopReason) -> None:
+        for statement in statements:
             statement.cancel(reason)
         self._raw.interrupt()
 
