@@ -21,6 +21,7 @@ import soundfile as sf
 import thano_duckdb
 from thano_duckdb.connection import connection as connection_module
 from thano_duckdb.connection.running_statement import RunningStatement
+from thano_duckdb.connection.running_statements import RunningStatements
 from thano_duckdb.errors import Cancelled
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
@@ -132,6 +133,74 @@ def test_another_thread_stops_a_statement_with_a_loaded_model(
     assert time.monotonic() - started_s < 2
     assert error in str(raised[0])
     con.close()
+
+
+@pytest.mark.parametrize("how", ["execute", "relation", "cursor"])
+def test_a_connection_that_is_closed_accepts_no_further_statement(
+    an4_model: Path, clips: str, stuck: threading.Event, how: str
+) -> None:
+    con = thano_duckdb.connect()
+    statement = f"PREDICT USING '{an4_model}' OPTIONS (batch_size=1) AS {clips}"
+    outcomes: list[object] = []
+
+    def run(worked_on: thano_duckdb.Connection) -> object:
+        rows = worked_on.sql(statement) if how == "relation" else worked_on.execute(statement)
+        return rows.fetchall()
+
+    def work() -> None:
+        for _ in range(200):  # some of them begin while the connection is being closed
+            try:
+                outcomes.append(run(closed))
+            except duckdb.Error as error:
+                outcomes.append(error)
+
+    closed = con.cursor() if how == "cursor" else con
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert stuck.wait(60)
+    closed.close()
+    worker.join()
+    assert [type(outcome) for outcome in outcomes] == [duckdb.ConnectionException] * 200
+    assert "closed by another thread" in str(outcomes[0])
+    assert "already" in str(outcomes[1])
+    with pytest.raises(duckdb.ConnectionException, match="already closed"):
+        closed.execute("SELECT 1")
+    con.close()
+
+
+def test_close_succeeds_while_another_thread_begins_statement_after_statement() -> None:
+    for _ in range(20):
+        con = thano_duckdb.connect()
+        outcomes: list[object] = []
+        begun = threading.Event()
+
+        def work(con: thano_duckdb.Connection, outcomes: list[object], begun: threading.Event) -> None:
+            while not outcomes:
+                try:
+                    con.execute("SELECT thano_normalize(range::VARCHAR) FROM range(100)").fetchall()
+                    con.sql("SELECT 1").fetchall()
+                except duckdb.Error as error:
+                    outcomes.append(error)
+                begun.set()
+
+        worker = threading.Thread(target=work, args=(con, outcomes, begun))
+        worker.start()
+        assert begun.wait(60)
+        con.close()
+        worker.join()
+        assert isinstance(outcomes[0], duckdb.ConnectionException), outcomes
+
+
+def test_a_statement_is_not_taken_for_running_after_two_threads_overlapped() -> None:
+    statements = RunningStatements()
+    first, second = (RunningStatement("", Progress(shown=False)) for _ in range(2))
+    one, other = statements.running(first), statements.running(second)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert statements.all() == [second]
+    other.__exit__(None, None, None)
+    assert statements.current is None
 
 
 def test_the_bar_says_that_a_model_is_loaded(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,6 +23,7 @@ from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
 from thano_duckdb.errors import RegistryError, ThanoError
 
 from .access import Access, in_transaction
+from .closing import close
 from .interrupts import delayed_interrupts
 from .relation import Relation, adopt
 from .request import NO_TEXT, Request, understand
@@ -39,9 +39,6 @@ Install = Callable[[duckdb.DuckDBPyConnection, Session], None]
 
 _FETCH_ALL = frozenset({"fetchdf", "fetch_df", "df", "fetchnumpy", "to_arrow_table", "torch", "tf"})
 """After these, as after `fetchall`, no rows are left."""
-_STOP_POLL_S = 0.1
-_STOP_TIMEOUT_S = 30.0
-"""How long `close` waits for a statement of another thread to stop."""
 
 
 class Connection:
@@ -201,6 +198,7 @@ class Connection:
 
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
+        self._session.statements.check_not_closing()
         with near_misses_named(query):
             return self._raw.extract_statements(rewrite(query))
 
@@ -224,6 +222,7 @@ class Connection:
             [('yes',)]
             >>> con.close()
         """
+        self._session.statements.check_not_closing()
         raw = self._raw.cursor()
         session = Session(raw, self._settings, self._session.registry)
         return Connection(raw, self._settings, install=self._install, session=session)
@@ -239,22 +238,15 @@ class Connection:
         """Stop the statement that another thread runs on this connection; there it raises `InterruptException`."""
         if self._installing.locked():  # a statement is about to begin
             self._is_interrupted = True
-        self._stop(self._session.statement, StopReason.INTERRUPT)
+        self._stop(self._session.statements.all(), StopReason.INTERRUPT)
 
     def close(self) -> None:
         """Issue the pending warnings of the last statement, and close the connection.
 
         A statement that another thread runs is stopped first; it raises `duckdb.ConnectionException` there, and so does
-        any statement that begins meanwhile.
+        every statement that would start after this call.
         """
-        with self._session.closing():
-            deadline_s = time.monotonic() + _STOP_TIMEOUT_S
-            while (running := self._session.statement_of_another_thread) and time.monotonic() < deadline_s:
-                self._stop(running, StopReason.CLOSE)
-                self._session.wait_until_idle(_STOP_POLL_S)
-            with self._installing:  # by another thread, whose statement is about to begin
-                self._end_executed()
-                self._raw.close()
+        close(self._raw, self._session.statements, self._end_executed)
 
     def __enter__(self) -> Self:
         return self
@@ -313,6 +305,7 @@ class Connection:
         It is not possible on a connection that was taken over within a transaction, or with rows left to fetch, and is
         then tried again with the next statement. On a closed connection the statement itself raises the error.
         """
+        self._session.statements.check_not_closing()
         if self._is_installed:
             return
         self._is_interrupted = False
@@ -331,7 +324,7 @@ class Connection:
     @contextlib.contextmanager
     def reading(self, relation: Relation) -> Iterator[None]:
         """Read `relation` within a run of its own; a read within a read belongs to the outer one."""
-        if self._session.statement is not None:
+        if self._session.statements.runs_in_this_thread:
             yield
             return
         with self._whole_run(self._requests.get(relation, NO_TEXT)):
@@ -345,6 +338,7 @@ class Connection:
         `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
+        self._session.statements.check_not_closing()
         with delayed_interrupts():
             request = understand(query, self._session)
         if discards_rows and (request.may_change_models or not self._is_installed):
@@ -383,8 +377,8 @@ class Connection:
             return self._executed.step()
         return Run(self._raw, self._session).whole()
 
-    def _stop(self, statement: RunningStatement | None, reason: StopReason) -> None:
-        if statement is not None:
+    def _stop(self, statements: list[RunningStatement], reason: StopReason) -> None:
+        for statement in statements:
             statement.cancel(reason)
         self._raw.interrupt()
 

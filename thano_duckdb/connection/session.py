@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from thano_duckdb.options import find_option
 
 from .access import Access, access_of
 from .running_statement import RunningStatement, not_scored_warnings, replaced_columns_warning
+from .running_statements import RunningStatements
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Session:
         registry: its models.
         token: what the macros of the connection name it by; see the module's docstring.
         knows_statements: its connection is a `Connection`, which announces every statement that it runs.
+        statements: those that run on the connection, where it announces them.
     """
 
     def __init__(
@@ -105,57 +106,13 @@ class Session:
         self.knows_statements = knows_statements
         self.token = secrets.token_hex(16)
         self._connection = weakref.ref(connection)
-        self._statement: RunningStatement | None = None
-        self._thread: int | None = None
-        self._is_closing = False
-        self._beginning = threading.Lock()
-        self._idle = threading.Event()
-        self._idle.set()
+        self.statements = RunningStatements()
         _sessions[self.token] = self
 
     @property
     def statement(self) -> RunningStatement | None:
         """The statement that is running, or None where a function is called outside any (plain DuckDB)."""
-        return self._statement
-
-    @property
-    def statement_of_another_thread(self) -> RunningStatement | None:
-        """The statement that is running, if another thread runs it."""
-        return self._statement if self._thread != threading.get_ident() else None
-
-    @contextlib.contextmanager
-    def running(self, statement: RunningStatement) -> Iterator[None]:
-        """Let our functions report to `statement` within the block, which each fetch of its rows enters again.
-
-        Raises:
-            ConnectionException: another thread is closing the connection.
-        """
-        with self._beginning:
-            if self._is_closing:
-                raise duckdb.ConnectionException("Connection Error: Connection already closed!")
-            outer, outer_thread = self._statement, self._thread
-            self._idle.clear()
-            self._statement, self._thread = statement, threading.get_ident()
-        try:
-            yield
-        finally:
-            self._statement, self._thread = outer, outer_thread
-            if outer is None:
-                self._idle.set()
-
-    @contextlib.contextmanager
-    def closing(self) -> Iterator[None]:
-        """Let no statement begin within the block."""
-        with self._beginning:
-            self._is_closing = True
-        try:
-            yield
-        finally:
-            self._is_closing = False
-
-    def wait_until_idle(self, timeout_s: float) -> bool:
-        """Wait until no statement is running; False if one still is after `timeout_s`."""
-        return self._idle.wait(timeout_s)
+        return self.statements.current
 
     @contextlib.contextmanager
     def access(self) -> Iterator[Access]:
@@ -186,7 +143,7 @@ class Session:
         """
         if not self.knows_statements:
             return
-        if self._statement is None or not self._statement.allows(function, arguments, is_last=is_last):
+        if (statement := self.statement) is None or not statement.allows(function, arguments, is_last=is_last):
             raise RegistryError(
                 f"thano_{function} was called by a view or a macro, or more often than the statement says: models and "
                 "data sets are changed only by a statement that says so itself"
@@ -219,8 +176,8 @@ class Session:
             allowed = may_use(spec, access)
             return resolve.resolve(spec, self.registry, allow_external=allowed, checks_folder=checks_folder)
 
-        if self._statement is not None:
-            return self._statement.resolve(spec, find)
+        if (statement := self.statement) is not None:
+            return statement.resolve(spec, find)
         resolved = find()
         if resolved.notice:
             warn(resolved.notice)
@@ -239,23 +196,23 @@ class Session:
 
     def notice(self, sentence: str) -> None:
         """Warn of something about the statement that is running: at its end, and once."""
-        if self._statement is not None:
-            self._statement.notice(sentence)
+        if (statement := self.statement) is not None:
+            statement.notice(sentence)
         else:
             warn(sentence)
 
     def rows_not_scored(self, n_without_reference: int, n_without_audio: int) -> None:
         """Warn of rows that EVALUATE does not score: at the end of the statement, which adds up those of its groups."""
-        if self._statement is not None:
-            self._statement.rows_not_scored(n_without_reference, n_without_audio)
+        if (statement := self.statement) is not None:
+            statement.rows_not_scored(n_without_reference, n_without_audio)
         else:
             for sentence in not_scored_warnings(n_without_reference, n_without_audio):
                 warn(sentence)
 
     def column_replaced(self, name: str) -> None:
         """Warn that a new column replaces the query's of that name: at the end of the statement, and once."""
-        if self._statement is not None:
-            self._statement.column_replaced(name)
+        if (statement := self.statement) is not None:
+            statement.column_replaced(name)
         else:
             warn(replaced_columns_warning([name]))
 

@@ -71,7 +71,7 @@ class Run:
             ThanoError: raised by one of our functions, or by DuckDB for a column that our text names.
         """
         try:
-            with self._session.running(self._statement), on_interrupt(self._interrupt):
+            with self._session.statements.running(self._statement), on_interrupt(self._interrupt):
                 yield
         except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
             self.abandon()
