@@ -71,6 +71,16 @@ class Tokens:
         return self.starts[index] + len(self.texts[index]) if index >= 0 else 0
 
 
+def check_is_text(sql: object) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        TypeError: `sql` is not a str.
+    """
+    if not isinstance(sql, str):
+        raise TypeError(f"SQL is given as text (str), not as {type(sql).__name__}")
+
+
 def lex(sql: str) -> Tokens:
     """Cut `sql` into tokens. Never fails: text that DuckDB cannot read gives tokens too."""
     try:

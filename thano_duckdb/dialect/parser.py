@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from thano_duckdb.errors import DialectError
 
-from .lexer import Tokens, lex
+from .lexer import Tokens, check_is_text, lex
 from .nodes import Node, QueryNode
 from .span import Span
 from .statements import FIRST_WORDS, find
@@ -30,7 +30,9 @@ def parse(sql: str) -> tuple[Node, ...]:
 
     Raises:
         DialectError: one of our statements is not well formed, or stands where it is not allowed.
+        TypeError: `sql` is not a str.
     """
+    check_is_text(sql)
     folded = sql.lower()
     if not any(word in folded for word in FIRST_WORDS):
         return ()
