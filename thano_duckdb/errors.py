@@ -184,10 +184,17 @@ def brief_location(location: str, max_chars: int = 200) -> str:
     return "".join(char if char.isprintable() else " " for char in location)
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
-    """` Did you mean 'x'?` with the nearest of `known`, or an empty text where none is near."""
+NEAR_COLUMN = 0.6
+"""How alike names of columns must be: `audio` is near `audio_path`."""
+
+
+def did_you_mean(name: str, known: list[str], *, nearness: float = 0.7) -> str:
+    """` Did you mean 'x'?` with the nearest of `known`, or an empty text where none is near.
+
+    `nearness` is how alike the two must be, from 0 to 1.
+    """
     import difflib
 
     folded = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=nearness)
     return f" Did you mean '{folded[near[0]]}'?" if near else ""

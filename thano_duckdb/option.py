@@ -97,6 +97,13 @@ class Option:
             case _:
                 return str(self.default)
 
+    def given_twice(self, first: str, second: str) -> str:
+        """The sentence for a statement that gives it as `first` and again as `second`, both of them names of it."""
+        if first.lower() == second.lower():
+            return f"The option '{second}' is given twice"
+        other, own = sorted((first, second), key=lambda spelling: spelling.lower() == self.name)
+        return f"'{other}' is another name of '{own}', which is given too"
+
     def accept(self, value: Value) -> Value:
         """The value as the statement takes it: choices in lower case, a single one of COLUMNS and CHOICES as a list.
 

@@ -51,6 +51,14 @@ def test_what_is_no_sql_is_refused_in_duckdbs_words(method: str, query: Any) -> 
     assert str(refused.value).splitlines()[0] == str(expected.value).splitlines()[0]
 
 
+@pytest.mark.parametrize("given", ["my.duckdb", None, 3])
+def test_what_is_no_connection_is_refused_in_one_sentence(given: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^load takes a DuckDB connection, .*, not {type(given).__name__}$"):
+        thano_duckdb.load(given)
+    with pytest.raises(TypeError, match=r"^plot_training takes a connection, then the model, not"):
+        thano_duckdb.plot_training(given, "m")
+
+
 # Macros of the database
 
 HOSTILE = (
@@ -74,6 +82,7 @@ HOSTILE = (
     "\"||\"(a, b) AS 'wrong'",
     "read_csv(a) AS TABLE SELECT 42 AS a",
     "duckdb_tables() AS TABLE SELECT 'wrong' AS table_name, false AS internal",
+    "duckdb_views() AS TABLE SELECT 'wrong' AS view_name, false AS internal",
     "\"glob\"(a) AS TABLE SELECT 'wrong' AS file",
 )
 
@@ -95,7 +104,7 @@ def test_macros_of_a_database_file_do_not_take_the_place_of_functions(tmp_path: 
                 "PREDICT USING Wav2Vec2TinyEn AS SELECT NULL AS audio_path, 'old' AS predicted"
             ).fetchall()
         assert predicted == [(None, None)]
-        assert con.execute("LIST TABLE").fetchall() == []
+        assert con.execute("SELECT table_name, kind FROM (LIST TABLE)").fetchall() == [("v", "view")]
         assert con.execute("LIST MODEL").fetchall() == []
         con.execute(f"COPY t OPTIONS () FROM '{tmp_path / 't.csv'}'")
         assert con.table("t").fetchall() == [(1,)]

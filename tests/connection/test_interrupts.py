@@ -20,6 +20,7 @@ import soundfile as sf
 
 import thano_duckdb
 from thano_duckdb.connection import connection as connection_module
+from thano_duckdb.connection import request as request_module
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.running_statements import RunningStatements
 from thano_duckdb.errors import Cancelled
@@ -225,7 +226,7 @@ def test_the_bar_says_that_a_model_is_loaded(
         (duckdb, "connect", lambda _: thano_duckdb.connect()),
         (connection_module, "open_session", lambda _: thano_duckdb.connect()),
         (connection_module, "understand", lambda con: con.sql("SELECT 1")),
-        (connection_module, "in_transaction", lambda con: con.sql("DELETE MODEL nobody")),
+        (request_module, "in_transaction", lambda con: con.sql("DELETE MODEL nobody")),
         (thano_duckdb, "install", lambda _: thano_duckdb.connect().raw),
     ],
     ids=["open", "session", "understand", "transaction", "install"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from thano_duckdb.dialect import rewrite
+from thano_duckdb.dialect import plan, rewrite, rewrite_to_find_tables, split_statements
 from thano_duckdb.errors import DialectError
 
 ERRORS = [
@@ -39,6 +42,20 @@ ERRORS = [
     ("COPY t OPTIONS @@FROM 'x'", "OPTIONS is followed by ("),
     ("GET THANOSQL @@wav2vec2", "GET THANOSQL is followed by MODEL or DATASET, not 'wav2vec2'"),
     ("LIST THANOSQL @@TABLES", "LIST THANOSQL is followed by MODEL or DATASET"),
+    # What is said too much, or in other words
+    ("PREDICT USING @@MODEL 'x' AS SELECT 1", "MODEL is not written here: write USING 'x', without MODEL"),
+    ("EVALUATE USING @@model m@2 OPTIONS (by='a') AS SELECT 1", "write USING m@2, without MODEL"),
+    ("BUILD MODEL m USING @@MODEL 'x' AS SELECT 1", "write USING 'x', without MODEL"),
+    ("PREDICT USING m OPTIONS (batch_size=1) @@OPTIONS (batch_size=1) AS SELECT 1", "OPTIONS is given twice"),
+    ("UPLOAD MODEL m OPTIONS () @@OPTIONS () FROM 'x'", "OPTIONS is given twice"),
+    ("COPY t OPTIONS () @@OPTIONS () FROM 'x'", "OPTIONS is given twice"),
+    (
+        "BUILD MODEL m USING b OPTIONS (MAX_EPOCHS=1, @@epochs=2) AS SELECT 1",
+        "is another name of 'epochs'",
+    ),
+    ("PREDICT USING m @@WITH (batch_size=1) AS SELECT 1", "WITH does not give options. Did you mean OPTIONS (..)?"),
+    ("UPLOAD MODEL m @@WITH (overwrite=True) FROM 'x'", "Did you mean OPTIONS (..)?"),
+    ("PREDICT USING m @@(batch_size=1) AS SELECT 1", "OPTIONS is missing before the options of PREDICT"),
     # What is never closed, or closes nothing
     ("PREDICT USING m OPTIONS @@(batch_size=1", "This ( is never closed"),
     ("PREDICT USING m OPTIONS (include=@@['words'", "This [ is never closed"),
@@ -80,11 +97,11 @@ ERRORS = [
     ),
     (
         "PREDICT USING m OPTIONS (batch_size=1, @@BATCH_SIZE=2) AS SELECT 1",
-        "'batch_size' and 'BATCH_SIZE' is given twice",
+        "The option 'BATCH_SIZE' is given twice",
     ),
     (
         "BUILD MODEL m USING b OPTIONS (epochs=1, @@max_epochs=1) AS SELECT 1",
-        "'epochs' and 'max_epochs' is given twice",
+        "'max_epochs' is another name of 'epochs', which is given too",
     ),
     ("PREDICT USING m OPTIONS (batch_size=@@0) AS SELECT 1", "must be a whole number from 1 to 2147483647, not 0"),
     ("PREDICT USING m OPTIONS (batch_size=@@-1) AS SELECT 1", "must be a whole number from 1 to 2147483647, not -1"),
@@ -204,6 +221,13 @@ def test_an_error_says_what_is_wrong_and_points_at_it(marked: str, phrase: str) 
     assert phrase in error.problem
     assert (error.line, error.column) == (before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
     assert "\n" not in error.problem
+
+
+@pytest.mark.parametrize("read", [rewrite, rewrite_to_find_tables, plan, split_statements])
+@pytest.mark.parametrize("given", [None, 3, b"SELECT 1"])
+def test_what_is_no_text_is_refused_in_one_sentence(read: Callable[[Any], object], given: object) -> None:
+    with pytest.raises(TypeError, match=rf"^SQL is given as text \(str\), not as {type(given).__name__}$"):
+        read(given)
 
 
 @pytest.mark.parametrize("n_before", [0, 50, 199, 200, 201, 5_000])

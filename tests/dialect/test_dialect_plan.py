@@ -55,7 +55,6 @@ from thano_duckdb.options import OPTIONS
         "COPY options FROM 'x.csv' (FORMAT csv)",
         "COPY (SELECT 1) TO 'options'",
         "PREDICT m AS SELECT 1",
-        "FROM (LIST MODELS), (list tables)",
         "SHOW MODELS",
         "DESCRIBE models",
         "DROP TABLE model",

@@ -139,7 +139,15 @@ def test_a_result_can_be_kept_read_again_and_added_to(database: Database) -> Non
 def test_list_model_omits_the_built_in_models(database: Database) -> None:
     assert run(database, "SELECT name FROM (LIST MODEL)") == [("mine",)]
     assert run(database, "SELECT name FROM (LIST THANOSQL MODEL)") == [("Wav2Vec2En",), ("mine",)]
-    assert ("calls",) in run(database, "LIST TABLE")
+
+
+def test_list_table_tells_tables_of_one_name_apart_and_shows_views(database: Database) -> None:
+    database.execute("CREATE SCHEMA old; CREATE TABLE old.calls AS SELECT 1; CREATE VIEW seen AS FROM calls")
+    assert set(run(database, "FROM (LIST TABLES) WHERE table_name IN ('calls', 'seen')")) >= {
+        ("calls", "main", "memory", "table"),
+        ("calls", "old", "memory", "table"),
+        ("seen", "main", "memory", "view"),
+    }
 
 
 def test_a_table_called_list_keeps_its_aliases(database: Database) -> None:
@@ -147,6 +155,7 @@ def test_a_table_called_list_keeps_its_aliases(database: Database) -> None:
     assert run(database, "SELECT model.n FROM list model") == [(7,)]
     assert run(database, "SELECT model.n FROM (list AS model)") == [(7,)]
     assert run(database, "SELECT model.n FROM (list model JOIN calls ON true)") == [(7,)]
+    assert run(database, "SELECT models.n FROM (list models JOIN calls ON true), (list AS tables)") == [(7,)]
 
 
 def test_names_and_options_reach_the_registry(database: Database) -> None:

@@ -20,17 +20,17 @@ import duckdb
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import rewrite, rewrite_to_find_tables
-from thano_duckdb.errors import RegistryError, ThanoError
+from thano_duckdb.errors import ThanoError
 
-from .access import Access, in_transaction
+from .access import Access
 from .closing import close
 from .interrupts import delayed_interrupts
+from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
-from .request import NO_TEXT, Request, understand
+from .request import NO_TEXT, Request, refuse_in_transaction, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run, run_leading_statements
-from .translate_error import near_misses_named
 
 __all__ = ["Connection"]
 
@@ -128,14 +128,7 @@ class Connection:
             [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
             >>> con.close()
         """
-        request = self._understand(query)
-        with self._whole_run(request):
-            relation = call_in_user_frame(self._raw.sql, request.sql, alias=alias, params=params)
-            if relation is not None and request.runs_now:
-                relation = relation.materialize()
-        if relation is not None:
-            self._requests[adopt(relation, self)] = request
-        return relation
+        return self._relation(query, functools.partial(self._raw.sql, alias=alias, params=params))
 
     query = sql
     from_query = sql
@@ -158,7 +151,7 @@ class Connection:
         """
         self._end_executed()
         run = Run(self._raw, self._session, self._understand(query, discards_rows=True))
-        self._refuse_in_transaction(run.request)
+        refuse_in_transaction(run.request, self._raw)
         with run.step():
             call_in_user_frame(self._raw.execute, run.request.sql, parameters)
         run.end_without_rows()
@@ -199,13 +192,13 @@ class Connection:
     def extract_statements(self, query: str) -> list[duckdb.Statement]:
         """Parse SQL text, our statements or DuckDB's, into DuckDB's statements, which `execute` and `sql` take."""
         self._session.statements.check_not_closing()
-        with near_misses_named(query):
+        with parse_errors_translated(query):
             return self._raw.extract_statements(rewrite(query))
 
     def get_table_names(self, query: str, *, qualified: bool = False) -> set[str]:
         """The tables that SQL text reads, our statements or DuckDB's."""
         self._install_once()
-        with near_misses_named(query):
+        with parse_errors_translated(query):
             return self._raw.get_table_names(rewrite_to_find_tables(query), qualified=qualified)
 
     # Opening and closing
@@ -278,8 +271,9 @@ class Connection:
     def _prepare_script(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """What `duckdb.sql(query, connection=...)` asks a connection for; DuckDB's own, of the rewritten text."""
         request = self._understand(query)
-        self._refuse_in_transaction(request)
-        return call_in_user_frame(self._raw._prepare_script, request.sql, *args, **kwargs)
+        refuse_in_transaction(request, self._raw)
+        with parse_errors_translated(request.source):
+            return call_in_user_frame(self._raw._prepare_script, request.sql, *args, **kwargs)
 
     def _delegate(self, name: str, method: Any) -> Any:
         fetches = name in _FETCH_ALL
@@ -330,6 +324,21 @@ class Connection:
         with self._whole_run(self._requests.get(relation, NO_TEXT)):
             yield
 
+    def query_over(self, relation: Relation, name: str, query: Any) -> Any:
+        """`relation.query(name, query)`: run SQL text, in which `name` is the relation."""
+        return self._relation(query, lambda sql: duckdb.DuckDBPyRelation.query(relation, name, sql))
+
+    def _relation(self, query: Any, run: Callable[[Any], Any]) -> Any:
+        """The relation that `run` makes of the rewritten text; None where the text gives no rows."""
+        request = self._understand(query)
+        with self._whole_run(request):
+            relation = call_in_user_frame(run, request.sql)
+            if relation is not None and request.runs_now:
+                relation = relation.materialize()
+        if relation is not None:
+            self._requests[adopt(relation, self)] = request
+        return relation
+
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
         """Read what to run, and install our functions before the first statement.
 
@@ -345,30 +354,14 @@ class Connection:
             self._raw.complete()
         self._install_once()
         if request.may_change_models and len(request.statements) > 1:
-            self._refuse_in_transaction(request)
+            refuse_in_transaction(request, self._raw)
             return run_leading_statements(self._raw, self._session, request)
         return request
-
-    def _refuse_in_transaction(self, request: Request) -> None:
-        """Refuse what ROLLBACK could not undo.
-
-        Raises:
-            RegistryError: `request` changes models, and a transaction is open or is opened by the same text.
-        """
-        if not request.may_change_models:
-            return
-        with delayed_interrupts():
-            in_one = request.holds_transaction_statement() or in_transaction(self._raw)
-        if in_one:
-            raise RegistryError(
-                "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT "
-                "or ROLLBACK first"
-            )
 
     def _whole_run(self, request: Request) -> AbstractContextManager[None]:
         """A run that begins and ends here."""
         self._free_connection()
-        self._refuse_in_transaction(request)
+        refuse_in_transaction(request, self._raw)
         return Run(self._raw, self._session, request).whole()
 
     def _step(self) -> AbstractContextManager[None]:

@@ -18,6 +18,7 @@ from duckdb import DuckDBPyRelation
 
 from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
 from thano_duckdb.caller import call_in_user_frame
+from thano_duckdb.dialect import rewrite
 
 
 class RelationOwner(Protocol):
@@ -29,6 +30,9 @@ class RelationOwner(Protocol):
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
+
+    def query_over(self, relation: Relation, name: str, query: Any) -> Any:
+        """What `relation.query(name, query)` gives."""
 
 
 class Relation(DuckDBPyRelation):
@@ -62,16 +66,35 @@ def limits_of(result: object) -> ReadLimits:
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:
     """`method`, run as a statement of the relation's owner."""
+    takes_expressions = method.__name__ in _TAKE_EXPRESSIONS
 
     @functools.wraps(method)
     def run(self: Relation, /, *args: Any, **kwargs: Any) -> Any:
         owner = _owners.get(self)
         if owner is None:  # made by DuckDB's own code on the way to one of our relations
             return method(self, *args, **kwargs)
+        if takes_expressions:
+            args = tuple(map(_expression, args))
+            kwargs = {name: _expression(value) for name, value in kwargs.items()}
         with owner.reading(self):
             return adopt(call_in_user_frame(method, self, *args, **kwargs), owner)
 
     return run
+
+
+def _expression(argument: Any) -> Any:
+    """An expression given as text, with our statements in its subqueries rewritten; anything else as it is."""
+    if not isinstance(argument, str):
+        return argument
+    return rewrite(f"{_BEFORE_EXPRESSION}{argument}").removeprefix(_BEFORE_EXPRESSION)
+
+
+@functools.wraps(DuckDBPyRelation.query)
+def _query(self: Relation, virtual_table_name: str, sql_query: Any) -> Any:
+    owner = _owners.get(self)
+    if owner is None:
+        return DuckDBPyRelation.query(self, virtual_table_name, sql_query)
+    return owner.query_over(self, virtual_table_name, sql_query)
 
 
 def _rows_as_statement(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
@@ -89,9 +112,13 @@ def _rows_as_statement(method: Callable[..., Iterator[Any]]) -> Callable[..., It
     return rows
 
 
+_BEFORE_EXPRESSION = "SELECT "
+"""So that `list model` at the beginning is a column and its alias."""
+_TAKE_EXPRESSIONS = ("aggregate", "filter", "join", "order", "project", "select")
 _READING_OPERATORS = ("__repr__", "__str__", "__len__", "__contains__", "__getitem__", "__arrow_c_stream__")
 
 for _name in dir(duckdb.DuckDBPyRelation):
     _method = getattr(DuckDBPyRelation, _name)
     if callable(_method) and (not _name.startswith("_") or _name in _READING_OPERATORS):
         setattr(Relation, _name, (_rows_as_statement if _name == "iter_rows" else _as_statement)(_method))
+setattr(Relation, "query", _query)  # noqa: B010 - mypy takes no assignment to a method

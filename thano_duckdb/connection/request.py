@@ -19,8 +19,11 @@ from thano_duckdb.dialect import (
     statements_in_place,
     unknown_model,
 )
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, RegistryError
 
+from .access import in_transaction
+from .interrupts import delayed_interrupts
+from .parse_errors import parse_errors_translated
 from .session import Session
 
 
@@ -94,6 +97,23 @@ def understand(query: str | duckdb.Statement, session: Session, *, warns: bool =
         for statement in found.statements:
             _check_model(statement, found, query, session)
     return Request(query, found.sql, None if found.is_plain else found, changing_calls(found.sql))
+
+
+def refuse_in_transaction(request: Request, connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse what ROLLBACK could not undo.
+
+    Raises:
+        RegistryError: `request` changes models, and a transaction is open, or is opened by the same text.
+    """
+    if not request.may_change_models:
+        return
+    with delayed_interrupts(), parse_errors_translated(request.source):
+        in_one = request.holds_transaction_statement() or in_transaction(connection)
+    if in_one:
+        raise RegistryError(
+            "models and data sets are not changed inside a transaction, because ROLLBACK could not undo it: COMMIT or "
+            "ROLLBACK first"
+        )
 
 
 def _check_model(statement: Node, found: Plan, query: str, session: Session) -> None:

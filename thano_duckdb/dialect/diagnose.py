@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from thano_duckdb.errors import DialectError, did_you_mean
+from thano_duckdb.errors import NEAR_COLUMN, DialectError, did_you_mean
 from thano_duckdb.option import ValueKind
 from thano_duckdb.options import OPTIONS
 
@@ -39,7 +39,8 @@ def missing_column(
             continue
         span, name = statement.options.span_of(option), statement.kind
         problem = f"{name} reads the column '{column}', which its query does not have."
-        problem += did_you_mean(column, known) or (f" It has {', '.join(known)}." if known else "")
+        listed = f" It has {', '.join(known)}." if known else ""
+        problem += did_you_mean(column, known, nearness=NEAR_COLUMN) or listed
         if span is None:
             problem += f" OPTIONS ({option}='..') names another."
         return DialectError(problem, sql, (span or statement.keyword).start)

@@ -75,12 +75,17 @@ class Tokens:
         return self.starts[index] + len(self.texts[index]) if index >= 0 else 0
 
 
-def check_is_text(sql: str) -> None:
-    """Refuse half a character (a lone surrogate), which Python also uses for a byte that is not UTF-8.
+def check_is_text(sql: object) -> None:
+    """Refuse what is no text, and half a character (a lone surrogate).
+
+    Python puts one in place of a byte that is not UTF-8.
 
     Raises:
-        DialectError: `sql` holds one; the error says where.
+        TypeError: `sql` is not a str.
+        DialectError: it holds half a character; the error says where.
     """
+    if not isinstance(sql, str):
+        raise TypeError(f"SQL is given as text (str), not as {type(sql).__name__}")
     if sql.isascii():
         return
     if lone := _LONE_SURROGATE.search(sql):

@@ -21,6 +21,8 @@ def read_options(reader: TokenReader, statement: StatementKind) -> GivenOptions:
     Raises:
         DialectError: it is not well formed, or holds an option or a value that the statement does not take.
     """
+    if reader.word == "with" and reader.tokens.word(reader.index + 1) == "(":
+        raise reader.error("WITH does not give options. Did you mean OPTIONS (..)?")
     if reader.word != "options":
         return GivenOptions(statement)
     reader.skip()
@@ -32,12 +34,13 @@ def read_options(reader: TokenReader, statement: StatementKind) -> GivenOptions:
         read = _option(reader, statement)
         name = read.option.name
         if name in given:
-            spellings = {which.name_span.of(reader.tokens.sql): None for which in (given[name], read)}
-            twice = " and ".join(f"'{spelling}'" for spelling in spellings)
-            raise reader.error(f"The option {twice} is given twice", read.name_span.start)
+            spellings = (which.name_span.of(reader.tokens.sql) for which in (given[name], read))
+            raise reader.error(read.option.given_twice(*spellings), read.name_span.start)
         given[name] = read
         _separator(reader, opened_at, ")", name)
     reader.skip()
+    if reader.word == "options":
+        raise reader.error("OPTIONS is given twice: write all options in one OPTIONS (..), with commas between them")
     return GivenOptions(statement, tuple(given.values()))
 
 

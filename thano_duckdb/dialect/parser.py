@@ -31,6 +31,7 @@ def parse(sql: str) -> tuple[Node, ...]:
     Raises:
         DialectError: one of our statements is not well formed, or stands where it is not allowed; or the text holds
             half a character.
+        TypeError: `sql` is not a str.
     """
     check_is_text(sql)
     folded = sql.lower()

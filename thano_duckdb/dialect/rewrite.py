@@ -41,6 +41,7 @@ def rewrite(sql: str) -> str:
 
     Raises:
         DialectError: one of our statements is not well formed; the error says where.
+        TypeError: `sql` is not a str.
 
     Example:
         >>> from thano_duckdb import rewrite

@@ -32,6 +32,7 @@ def split_statements(sql: str) -> list[str]:
 
     Raises:
         DialectError: the script holds half a character (a lone surrogate).
+        TypeError: `sql` is not a str.
     """
     check_is_text(sql)
     return [span.of(sql) for span in _spans(sql)]

@@ -102,6 +102,8 @@ class TokenReader:
         if self.is_quoted():
             return self.quoted("model")
         name = self._unspaced("A model", after)
+        if name.text.lower() == "model" and (meant := self._second_name()):
+            raise self.error(f"MODEL is not written here: write {after} {meant}, without MODEL", name.span.start)
         if not is_name(split_version(name.text)[0]):
             problem = f"{brief(name.text)} is not a model's name"
             wanted = (
@@ -109,6 +111,18 @@ class TokenReader:
             )
             raise self.error(f"{problem}: {wanted}", name.span.start)
         return name
+
+    def _second_name(self) -> str:
+        """The name or text in quotes that stands before OPTIONS or AS, as written; empty where these are next."""
+        index = self.index
+        if self.is_quoted():
+            return self.token.text
+        if not self.word.isidentifier() or self.word in ("as", "options"):
+            return ""
+        text = self._unspaced("A model", "MODEL").text
+        is_model = self.word in ("as", "options")
+        self._move_to(index)
+        return text if is_model else ""
 
     def name(self, what: str, after: str, *, with_version: bool = False) -> Name:
         """Read the name of a model or a data set, bare or in quotes; `with_version` one like `name@2` too.

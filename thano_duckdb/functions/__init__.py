@@ -57,6 +57,7 @@ def load(
     Raises:
         ThanoError: `device` or `precision` is unknown, or a limit is not above 0; a transaction is open on the
             connection; or rows of its last `execute` are left to fetch.
+        TypeError: `connection` is no connection, such as the name of a file.
 
     Example:
         >>> import duckdb, thano_duckdb
@@ -65,6 +66,8 @@ def load(
         [(0.25,)]
         >>> con.close()
     """
+    if not hasattr(connection, "sql") or not hasattr(connection, "cursor"):  # duckdb itself, and wrappers, have both
+        raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
     settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
     try:

@@ -182,10 +182,12 @@ def parse_options(given: object, function: str, statement: StatementKind) -> dic
     if not isinstance(written, _Pairs):
         raise ThanoError(f"the options {brief(text)} must be a JSON object; write {_EXAMPLE}")
     options: dict[str, Any] = {}
+    spellings: dict[str, str] = {}
     for name, value in written:
         option = find_option(statement, name, function=function)
         if option.name in options:
-            raise ThanoError(f"The option '{option.name}' is given twice")
+            raise ThanoError(option.given_twice(spellings[option.name], name))
+        spellings[option.name] = name
         options[option.name] = None if value is None else option.accept(value)
     return {
         name: value for name, value in options.items() if value is not None or find_option(statement, name).takes_null

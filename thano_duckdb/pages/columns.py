@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thano_duckdb.errors import ThanoError, did_you_mean
+from thano_duckdb.errors import NEAR_COLUMN, ThanoError, did_you_mean
 
 from .tables import is_blob, is_text
 
@@ -81,7 +81,7 @@ def _position(
     folded = [name.casefold() for name in table.column_names]
     if given is not None:
         if given.casefold() not in folded:
-            hint = did_you_mean(given, table.column_names)
+            hint = did_you_mean(given, table.column_names, nearness=NEAR_COLUMN)
             raise ThanoError(f"there is no column '{given}' ({keyword}=).{hint} The columns are: {_listed(table)}")
         at = folded.index(given.casefold())
         if not fits(kind := table.column(at).type):

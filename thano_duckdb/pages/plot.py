@@ -29,6 +29,7 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
     Raises:
         ModelError: there is no such model, or it was not made by BUILD or FIT.
         ThanoError: matplotlib is not installed.
+        TypeError: `connection` is no connection.
 
     Example:
         >>> import thano_duckdb
@@ -41,6 +42,8 @@ def plot_training(connection: Connection, model: str, path: str | Path | None = 
         ['CTC loss per label']
         >>> con.close()
     """
+    if not hasattr(connection, "execute"):
+        raise TypeError(f"plot_training takes a connection, then the model, not {type(connection).__name__}")
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator

@@ -16,7 +16,7 @@ SELECT * FROM thano_datasets()
 -- case: tables
 LIST TABLE
 -- becomes
-SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal
+SELECT * FROM (SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() WHERE NOT internal UNION ALL SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal)
 
 -- case: ordered
 LIST MODEL ORDER BY name LIMIT 10
@@ -36,7 +36,7 @@ CREATE TABLE models AS SELECT * FROM thano_models() WHERE kind <> 'built-in'
 -- case: set operations
 SELECT name FROM (LIST MODEL) AS m UNION ALL (SELECT table_name FROM (LIST TABLE))
 -- becomes
-SELECT name FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in') AS m UNION ALL (SELECT table_name FROM (SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal))
+SELECT name FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in') AS m UNION ALL (SELECT table_name FROM (SELECT * FROM (SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() WHERE NOT internal UNION ALL SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal)))
 
 -- case: without options
 GET THANOSQL MODEL wav2vec2
@@ -71,7 +71,22 @@ SELECT * FROM thano_models() WHERE kind <> 'built-in'
 -- case: tables, as people type it
 LIST TABLES;
 -- becomes
-SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal;
+SELECT * FROM (SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() WHERE NOT internal UNION ALL SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal);
+
+-- case: within a query, as people type it
+FROM (LIST MODELS), (list tables)
+-- becomes
+FROM (SELECT * FROM thano_models() WHERE kind <> 'built-in'), (SELECT * FROM (SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() WHERE NOT internal UNION ALL SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal))
+
+-- case: in a WITH list, as people type it
+WITH q AS (LIST MODELS) FROM q
+-- becomes
+WITH q AS (SELECT * FROM thano_models() WHERE kind <> 'built-in') FROM q
+
+-- case: copied, as people type it
+COPY (LIST TABLES) TO 'tables.csv'
+-- becomes
+COPY (SELECT * FROM (SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() WHERE NOT internal UNION ALL SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal)) TO 'tables.csv'
 
 -- case: every model, as people type it
 CREATE TABLE all_models AS LIST THANOSQL MODELS

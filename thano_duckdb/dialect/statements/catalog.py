@@ -20,7 +20,12 @@ _LISTS = {
     "LANGUAGE MODEL": "SELECT * FROM thano_models() WHERE kind = 'language model'",
     "THANOSQL MODEL": "SELECT * FROM thano_models()",
     "THANOSQL DATASET": "SELECT * FROM thano_datasets()",
-    "TABLE": "SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal",
+    "TABLE": (
+        "SELECT * FROM ("
+        "SELECT table_name, schema_name, database_name, 'table' AS kind FROM system.main.duckdb_tables() "
+        "WHERE NOT internal UNION ALL "
+        "SELECT view_name, schema_name, database_name, 'view' FROM system.main.duckdb_views() WHERE NOT internal)"
+    ),
 }
 
 
@@ -190,8 +195,6 @@ def _list_cannot_be_names(beginning: Beginning) -> bool:
         return third in ("model", "models", "dataset", "datasets")
     if second == "language":
         return third in ("model", "models")
-    if second in ("models", "tables"):
-        return not beginning.is_first
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 

@@ -81,6 +81,8 @@ def over_a_query(reader: TokenReader, keyword: Span, kind: StatementKind) -> dic
     """
     options = read_options(reader, kind)
     if reader.word != "as":
+        if reader.word == "(" and reader.tokens.word(reader.index + 2) == "=":
+            raise reader.error(f"OPTIONS is missing before the options of {kind}: write OPTIONS (name = value, ..)")
         if reader.word in QUERY_STARTS:
             raise reader.error(f"AS is missing before the query of {kind}")
         expected = "AS" if options.given else "OPTIONS (..) or AS"
