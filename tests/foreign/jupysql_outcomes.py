@@ -39,7 +39,8 @@ def _load(shell: Any) -> None:
     extension.load(shell)
     # Their tests count connections from none, so the one that loading opens is closed.
     magics = shell.magics_manager.registry[ThanoMagics.__name__]
-    magics.connections.close_default()
+    magics.connections.remove(magics.opened)
+    magics.opened.close()
     ConnectionManager.current = None
 
 
