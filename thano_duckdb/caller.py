@@ -74,22 +74,23 @@ def call_in_user_frame(function: Callable[..., T], /, *args: Any, **kwargs: Any)
 
 
 def warn(message: str) -> None:
-    """Warn with our own class, pointing at the user's line; the message is masked and cleaned as that of an error."""
+    """Warn with our own class, pointing at the user's line; the message is masked and cleaned as that of an error.
+
+    Without a registry of what a line has warned of before: the same statement in a loop warns each time it runs, unless
+    the user's own filters say otherwise.
+    """
     message = mask_secrets(on_one_line(message))
     if _cell_variables.get() is not None:
         warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
         return
-    frame = user_frame()
-    if frame is None:
-        warnings.warn(message, ThanoWarning, stacklevel=2)
-        return
+    frame = user_frame() or sys._getframe(1)
     warnings.warn_explicit(
         message,
         ThanoWarning,
         filename=frame.f_code.co_filename,
         lineno=frame.f_lineno,
         module=frame.f_globals.get("__name__", "<unknown>"),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        registry={},
     )
 
 

@@ -184,6 +184,24 @@ def brief_location(location: str, max_chars: int = 200) -> str:
     return "".join(char if char.isprintable() else " " for char in location)
 
 
+def located(location: str, reason: str) -> str:
+    """`location: reason`, as messages show it; the reason alone where there is no location, as of an empty path.
+
+    >>> located("", "The path is empty.")
+    'The path is empty.'
+    """
+    return f"{brief_location(location)}: {reason}" if location.strip() else reason
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "sample"), counted(1200, "sample")
+    ('1 sample', '1,200 samples')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 NEAR_COLUMN = 0.6
 """How alike names of columns must be: `audio` is near `audio_path`."""
 

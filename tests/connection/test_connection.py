@@ -182,6 +182,40 @@ def test_one_warning_per_statement_counts_the_failed_clips(an4_con: thano_duckdb
     assert len(caught_while_fetching) == 1
 
 
+def test_the_warning_says_that_several_rows_have_the_same_clips(
+    con: thano_duckdb.Connection, any_small_model: Path
+) -> None:
+    predict = "PREDICT USING Wav2Vec2TinyEn AS SELECT 'lost_' || (i % {}) || '.wav' AS audio_path FROM range({}) t(i)"
+    for n_clips, n_rows, start in (
+        (3, 5_000, r"3 clips could not be transcribed and gave NULL in every row with one of them \(lost_\d\.wav"),
+        (1, 2, r"1 clip could not be transcribed and gave NULL in every row with it \(lost_0\.wav"),
+        (
+            3,
+            3,
+            r"3 clips could not be transcribed and gave NULL \(lost_\d\.wav: No such file: '[^']*'; \.\.\.\)\. PREDICT",
+        ),
+    ):
+        with pytest.warns(ThanoWarning, match=start) as caught:
+            con.execute(predict.format(n_clips, n_rows)).fetchall()
+        assert len(caught) == 1
+
+
+def test_a_statement_in_a_loop_warns_each_time_unless_the_user_wants_it_once(con: thano_duckdb.Connection) -> None:
+    for action, n_shown in (("default", 3), ("once", 1), ("ignore", 0)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter(action, ThanoWarning)
+            for _ in range(3):
+                con.execute("PREDICT USING Wav2Vec2TinyEn OPTIONS (epochs=3) AS SELECT NULL AS audio_path")
+        assert len(caught) == n_shown, action
+
+
+def test_an_empty_path_is_warned_of_by_its_reason_alone(con: thano_duckdb.Connection, any_small_model: Path) -> None:
+    with pytest.warns(ThanoWarning, match=r"gave NULL \(The path is empty\.\)\. PREDICT"):
+        con.execute("PREDICT USING Wav2Vec2TinyEn AS SELECT '' AS audio_path").fetchall()
+    with pytest.raises(thano_duckdb.AudioError, match=r"^The path is empty\. \(the statement has on_error='fail'"):
+        con.execute("PREDICT USING Wav2Vec2TinyEn OPTIONS (on_error='fail') AS SELECT '' AS audio_path").fetchall()
+
+
 def test_on_error_fail_stops_the_statement(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:
     statement = f"PREDICT USING '{an4_model}' OPTIONS (on_error='fail') AS SELECT 'lost.wav' AS audio_path"
     with pytest.raises(thano_duckdb.AudioError, match=r"lost\.wav"):

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import thano_duckdb
 from tests.checkpoints import make_checkpoint, marker_of
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, find_built_in
 from thano_duckdb.models.registry import Registry
@@ -140,6 +142,34 @@ def test_a_cached_model_needs_no_network(
     assert resolved.folder == snapshot
     assert resolved.name == (name if name.startswith("hf://") else "Wav2Vec2En")
     assert marker_of(resolved.folder) == 5
+
+
+def test_a_model_of_the_hub_is_kept_under_a_name_by_get_and_not_by_upload(
+    here: Path, tmp_path: Path, registry: Registry, cache: Path
+) -> None:
+    put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "checkpoint", 5))
+    with thano_duckdb.connect(model_home=registry.home) as con:
+        with pytest.raises(ModelError, match=r"UPLOAD MODEL takes a folder on this machine.*'hf://a/b'") as refusal:
+            con.execute("UPLOAD MODEL my_model FROM 'hf://a/b'")
+        (get,) = re.findall(r"GET THANOSQL MODEL '.*?' OPTIONS \(.*?\)", str(refusal.value))
+        con.execute(get)
+        assert con.sql("SELECT name FROM (LIST MODEL)").fetchall() == [("my_model",)]
+
+
+@pytest.mark.parametrize("address", ["https://example.com/model", "s3://bucket/model", "file:///model"])
+@pytest.mark.parametrize(
+    ("statement", "takes"),
+    [
+        ("UPLOAD MODEL m FROM '{}'", "UPLOAD MODEL takes a folder"),
+        ("UPLOAD LANGUAGE MODEL m FROM '{}'", "UPLOAD LANGUAGE MODEL takes a file"),
+        ("PREDICT USING '{}' AS SELECT NULL AS audio_path", "a model is a name, 'hf://owner/name', or a folder"),
+        ("SELECT thano_perplexity('a', '{}')", "a language model is a name, or a file"),
+    ],
+)
+def test_an_address_is_not_taken_for_a_path(here: Path, statement: str, takes: str, address: str) -> None:
+    with thano_duckdb.connect() as con, pytest.raises(ThanoError) as refusal:
+        con.sql(statement.format(address)).fetchall()
+    assert f"{takes} on this machine, and '{address}' is an address: download it first" in str(refusal.value)
 
 
 def test_the_large_model_has_a_built_in_name(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:

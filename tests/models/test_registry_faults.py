@@ -93,8 +93,8 @@ def test_no_locks_are_left(registry: Registry, checkpoint: Path, monkeypatch: py
 
 def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path, checkpoint: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for home in (tmp_path / "file", tmp_path / "file" / "home"):
-        with pytest.raises(RegistryError, match="cannot be written"):
+    for home in (tmp_path / "file", tmp_path / "file" / "home", Path("/proc/no_home")):
+        with pytest.raises(RegistryError, match=r"cannot be written \([^\[]*\); set THANO_HOME \(or model_home=\)"):
             Registry(home).upload("m", checkpoint)
 
 

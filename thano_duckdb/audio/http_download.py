@@ -15,6 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from fsspec.asyn import get_loop
 from fsspec.config import conf
 
+from thano_duckdb.errors import counted
+
 from . import timeouts
 from .event_loop import wait_for
 from .failure import UnreadableAudioError, one_line
@@ -144,7 +146,8 @@ def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimit
                 return f"The server {server} refused the connection."
             return f"The server {server} cannot be reached: {one_line(error.os_error)}."
         case aiohttp.ClientPayloadError():
-            return f"It cannot be fetched to its end: the server closed the connection after {into.n_bytes:,} bytes."
+            n_bytes = counted(into.n_bytes, "byte")
+            return f"It cannot be fetched to its end: the server closed the connection after {n_bytes}."
         case zlib.error():
             return "It cannot be fetched: the server sent damaged compressed data."
         case _:

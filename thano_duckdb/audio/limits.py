@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from thano_duckdb.errors import counted
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
@@ -53,7 +54,7 @@ class ReadLimits:
         """
         if self.max_bytes is not None and n_bytes > self.max_bytes:
             raise UnreadableAudioError(
-                f"It is larger than {self.max_bytes:,} bytes; the option 'max_bytes' sets this limit."
+                f"It is larger than {counted(self.max_bytes, 'byte')}; the option 'max_bytes' sets this limit."
             )
 
     def check_duration(self, n_frames: int, rate_hz: int, *, by_header: bool = False) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from thano_duckdb.errors import counted
+
 from . import headers
 from .caf import has_broken_packet_table
 from .encodings import unsupported_encoding
@@ -200,7 +202,7 @@ def _trusted_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_lengt
     """
     if file.channels < 1 or not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise UnreadableAudioError(
-            f"Its header is broken: {file.channels} channels at {file.samplerate} Hz "
+            f"Its header is broken: {counted(file.channels, 'channel')} at {file.samplerate} Hz "
             f"(rates from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read)."
         )
     held_s = file.frames / file.samplerate

@@ -43,7 +43,7 @@ class Clip:
         '<blob of 4 bytes>'
         """
         if isinstance(value, bytes):
-            return cls(f"<blob of {len(value)} bytes>", value)
+            return cls(f"<blob of {len(value)} {'byte' if len(value) == 1 else 'bytes'}>", value)
         return cls(value)
 
     @property

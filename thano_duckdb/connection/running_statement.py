@@ -6,14 +6,14 @@ import contextlib
 import enum
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import AudioError, Cancelled, brief_location
+from thano_duckdb.errors import AudioError, Cancelled, counted, located
 from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class RunningStatement:
         self._lock = threading.Lock()
         self._first_failure: Failure | None = None
         self._failed: set[int] = set()
+        self._several_rows_failed = False
         self._n_warned_of = 0
         self._computed_s = 0.0
         self._has_transcripts = False
@@ -174,6 +175,11 @@ class RunningStatement:
             self._first_failure = self._first_failure or Failure(location, reason)
             self._failed.add(hash(location))
 
+    def rows_failed(self, locations: Sequence[str]) -> None:
+        """The clips of some rows, which failed. They are not counted: DuckDB may ask for the same row twice."""
+        if len(set(locations)) < len(locations):
+            self._several_rows_failed = True
+
     def resolve(self, spec: str, find: Callable[[], ResolvedModel]) -> ResolvedModel:
         """What `find` returned at the first call for a model's name: one statement never mixes two models."""
         with self._resolving:
@@ -248,11 +254,15 @@ class RunningStatement:
         if n_failed == self._n_warned_of or self._first_failure is None:
             return
         self._n_warned_of = n_failed
-        first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
+        example = located(self._first_failure.location, self._first_failure.reason)
+        if n_failed > 1:
+            example = f"{example.removesuffix('.')}; ..."
+        rows = ""
+        if self._several_rows_failed:
+            rows = f" in every row with {'it' if n_failed == 1 else 'one of them'}"
         warn(
-            f"{n_failed} {clips} could not be transcribed and gave NULL ({brief_location(first.location)}:"
-            f" {first.reason}{'; ...' if n_failed > 1 else ''}). PREDICT with OPTIONS (include='error')"
-            " shows each reason."
+            f"{counted(n_failed, 'clip')} could not be transcribed and gave NULL{rows} ({example})."
+            " PREDICT with OPTIONS (include='error') shows each reason."
         )
 
 
@@ -291,5 +301,5 @@ class FailFast:
             AudioError: always.
         """
         raise AudioError(
-            f"{brief_location(location)}: {reason} (the statement has on_error='fail'; with 'null' it would continue)"
+            f"{located(location, reason)} (the statement has on_error='fail'; with 'null' it would continue)"
         )

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import AudioError, ThanoError, brief, brief_location
+from thano_duckdb.errors import AudioError, ThanoError, brief, located
 from thano_duckdb.models.datasets import where_it_is
 
 from . import arguments
@@ -87,7 +87,7 @@ def check_copied(session: Session, n_files: int, n_unread: int, first: str | Non
     """
     if not n_unread:
         return True
-    example = f"{brief_location(first or '')}: {reason}"
+    example = located(first or "", reason or "")
     if n_unread == n_files:
         none = "the only recording found cannot" if n_files == 1 else f"none of the {n_files} recordings found can"
         raise AudioError(f"{none} be read, so COPY leaves the table as it is ({example})")

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import Cancelled, RegistryError, ThanoError
+from thano_duckdb.errors import Cancelled, RegistryError, ThanoError, counted
 from thano_duckdb.language.build_language_model import (
     STAGES,
     LanguageModelFigures,
@@ -29,7 +29,7 @@ from thano_duckdb.language.language_model import LanguageModel, resolve_language
 from thano_duckdb.language.ngram_counts import TextStore
 from thano_duckdb.language.ngram_scorer import NgramScorer, load_scorer
 from thano_duckdb.language.upload import check_language_model, copy_language_model
-from thano_duckdb.models.resolve import local_folder
+from thano_duckdb.models.resolve import local_folder, refuse_address
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.language_bar import LanguageBar
 from thano_duckdb.monitoring.monitor import SilentMonitor
@@ -181,7 +181,8 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
 
 
 def _description(figures: LanguageModelFigures) -> str:
-    return f"{figures.order}-gram model of {figures.vocabulary:,} words, from {figures.sentences:,} sentences"
+    learned = f"{counted(figures.vocabulary, 'word')}, from {counted(figures.sentences, 'sentence')}"
+    return f"{figures.order}-gram model of {learned}"
 
 
 def _interruptible(session: Session, work: Callable[[], T], stop: Callable[[], object]) -> T:
@@ -198,6 +199,7 @@ def _interruptible(session: Session, work: Callable[[], T], stop: Callable[[], o
 def upload(session: Session, name: str, file: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD LANGUAGE MODEL: copy an ARPA file or a KenLM binary into the registry, after reading all of it."""
     session.check_asked_for("upload_language_model", name=name, file=file, options=options)
+    refuse_address(file, "UPLOAD LANGUAGE MODEL takes a file")
     source = local_folder(file)
     chosen = parse_options(options, "thano_upload_language_model", StatementKind.UPLOAD_LANGUAGE_MODEL)
     overwrite = chosen.get("overwrite", False)

@@ -92,6 +92,7 @@ def _dataset_row(dataset: Dataset, path: str) -> dict[str, Any]:
 def upload_model(session: Session, name: str, folder: str, options: str | None) -> list[dict[str, Any]]:
     """UPLOAD MODEL: copy a checkpoint folder into the registry."""
     session.check_asked_for("upload_model", name=name, folder=folder, options=options)
+    resolve.refuse_address(folder, "UPLOAD MODEL takes a folder")
     source = resolve.local_folder(folder)
     with session.access() as access:
         if not (access.allows_folder(source) and access.allows_folder(source / LANGUAGE_MODEL_FOLDER)):

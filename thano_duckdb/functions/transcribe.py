@@ -87,6 +87,8 @@ def transcribe(
             )
             for (row, _), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
+        pairs = zip(values, transcripts, strict=True)
+        statement.rows_failed([clip.location for clip, found in pairs if clip and found and found.error is not None])
         return to_arrow(transcripts)
 
 

@@ -17,7 +17,7 @@ from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_THE_MODEL
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, read_json
 from thano_duckdb.models.registry import ModelEntry, Registry
-from thano_duckdb.models.resolve import is_path, local_folder
+from thano_duckdb.models.resolve import is_path, local_folder, refuse_address
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
@@ -159,6 +159,7 @@ def _find(
         raise ModelError(
             f"a language model is not taken from the hub: download '{value}', and give the path of its file"
         )
+    refuse_address(value, "a language model is a name, or a file")
     if is_path(value):
         return _from_file(value, may_read)
     if entry := registry.find(value):

@@ -23,6 +23,7 @@ RETRY_HUB_AFTER_S = 300
 """How long the hub is not asked again for the tutorial's model after it could not be reached."""
 
 _HUB_ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?/?")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIKE_A_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 _OF_A_LANGUAGE = re.compile(r"wav2vec2[_-]?(?:tiny|base|large|xlsr)?[_-]?(?P<code>[a-z]{2})", re.IGNORECASE)
@@ -117,6 +118,27 @@ def local_folder(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
+def refuse_address(path: str, takes: str) -> None:
+    """Refuse an address where a path is wanted.
+
+    Args:
+        path: what the user wrote.
+        takes: what is wanted, as a clause such as `UPLOAD MODEL takes a folder`.
+
+    Raises:
+        ModelError: `path` is an address.
+    """
+    if not _ADDRESS.match(path):
+        return
+    remedy = "download it first"
+    if path.startswith("hf://"):
+        remedy = (
+            f"PREDICT USING '{path}' uses a model of the Hugging Face hub, and GET THANOSQL MODEL '{path}' OPTIONS "
+            f"(model_name='my_model') keeps one under a name of yours"
+        )
+    raise ModelError(f"{takes} on this machine, and '{path}' is an address: {remedy}")
+
+
 def forget_outages() -> None:
     """Ask the hub again the next time it is needed, even if it could not be reached a moment ago."""
     _outages.clear()
@@ -150,6 +172,7 @@ def _from_hub_address(spec: str) -> ResolvedModel:
 
 
 def _from_folder(spec: str, checks_folder: bool) -> ResolvedModel:
+    refuse_address(spec, "a model is a name, 'hf://owner/name', or a folder")
     folder = local_folder(spec)
     if not os.path.exists(folder):
         if "whisper" in spec.casefold():

@@ -93,7 +93,8 @@ class Staging:
                     f"there is no space left for a model in {self._home}; its models are unharmed. Free some space, or "
                     f"set THANO_HOME (or model_home=) to a folder on another disk"
                 ) from error
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            refused = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+            if error.errno in refused or not self._home.is_dir():  # /proc/models: there is no such file
                 raise RegistryError(
                     f"the model home {self._home} cannot be written ({error.strerror}); set THANO_HOME (or "
                     f"model_home=) to a folder that you may write to"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.audio.limits import ReadLimits
-from thano_duckdb.errors import ModelInUseError
+from thano_duckdb.errors import ModelInUseError, counted
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
 from thano_duckdb.models.registry import ModelEntry, Registry
@@ -237,7 +237,7 @@ class _Build:
 
     def _description(self, corpus: Corpus, training: TrainingResult) -> str:
         how = "trained from scratch with the architecture of" if self.options.from_scratch else "fine-tuned from"
-        rows = f"{len(corpus.train)} clips ({_hours(corpus):.2f} h)"
+        rows = f"{counted(len(corpus.train), 'clip')} ({_hours(corpus):.2f} h)"
         epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
         achieved = f": {training.comparison.describe()}" if training.comparison else ""
         return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from thano_duckdb.errors import counted
 from thano_duckdb.monitoring.training_monitor import EpochMetrics
 
 from .best_epoch import rank
@@ -48,7 +49,7 @@ class Comparison:
 
     def describe(self) -> str:
         """The figures in a few words."""
-        clips = "1 clip" if self.n_clips == 1 else f"{self.n_clips} clips"
+        clips = counted(self.n_clips, "clip")
         rows = f"on {clips} that {'was' if self.n_clips == 1 else 'were'} held out"
         if not self.is_held_out:
             rows = f"on {clips} of the training"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import AudioError, ThanoError, brief_location
+from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
 from thano_duckdb.speech.readahead import ReadAhead
@@ -166,7 +166,7 @@ class _Skipped:
     def add(self, location: str, reason: str) -> None:
         self.n += 1
         if len(self.examples) < N_EXAMPLES:
-            self.examples.append(f"{location}: {reason}")
+            self.examples.append(located(location, reason))
 
     @property
     def reasons(self) -> str:
@@ -207,7 +207,7 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         return _Unusable(f"It lasts {n_samples / SAMPLE_RATE_HZ:.0f} s; the limit for training is {MAX_CLIP_S:.0f} s.")
     if n_frames < labels.n_frames_needed:
         return _Unusable(
-            f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s give {n_frames} frames, "
+            f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s give {counted(n_frames, 'frame')}, "
             f"but the text needs at least {labels.n_frames_needed}."
         )
     recording = hashlib.blake2b(samples.data, digest_size=16).digest()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thano_duckdb.errors import counted
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
@@ -77,7 +78,7 @@ class CtcRecognizer:
         n_samples, n_needed = len(samples), self.model.grid.receptive_field
         if n_samples < n_needed:
             return ClipFailure(
-                f"It is too short: it has {n_samples} samples, and the model needs at least {n_needed} "
+                f"It is too short: it has {counted(n_samples, 'sample')}, and the model needs at least {n_needed} "
                 f"({1000 * n_needed / SAMPLE_RATE_HZ:g} ms)."
             )
         clip = self.model.features(samples)
