@@ -8,7 +8,7 @@
 -- more than their names, because the temporary schema always comes first.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL) AS
-    system.main._thano_transcribe(model, audio, options, hotwords, {session});
+    system.main._thano_transcribe(model, audio, options, hotwords, 'thano_transcribe', {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
@@ -97,7 +97,9 @@ CREATE OR REPLACE TEMP MACRO thano_keeps(name, added) AS
 CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
     SELECT
         COLUMNS(lambda c: thano_keeps(c, system.main.list_value('predicted'))),
-        thano_transcribe(model, src[audio_col], options).text AS predicted
+        system.main._thano_transcribe(
+            model, src[audio_col], options, NULL, 'thano_predict', {session}
+        ).text AS predicted
     FROM system.main.query_table(source) AS src;
 
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
@@ -125,7 +127,10 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
     model, source, audio_col := 'audio_path', text_col := 'text', options := NULL
 ) AS TABLE
     SELECT unnest(
-        thano_scores(src[text_col], thano_transcribe(model, src[audio_col], options)),
+        thano_scores(
+            src[text_col],
+            system.main._thano_transcribe(model, src[audio_col], options, NULL, 'thano_evaluate', {session})
+        ),
         recursive := true
     )
     FROM system.main.query_table(source) AS src;

@@ -25,6 +25,9 @@ TRANSCRIPTS_KEPT = (
     "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
     "there."
 )
+REASONS_OF_PREDICT = "PREDICT with OPTIONS (include='error') shows each reason."
+REASONS_OF_FUNCTION = "thano_transcribe(..).error shows each reason."
+REASONS_OF_EITHER = "PREDICT with OPTIONS (include='error'), or thano_transcribe(..).error, shows each reason."
 _POLL_S = 0.1
 
 
@@ -56,6 +59,7 @@ class RunningStatement:
         *,
         warned_of: set[str] | None = None,
         changes: frozenset[str] = frozenset(),
+        reasons: str = REASONS_OF_FUNCTION,
     ) -> None:
         """A statement that starts now.
 
@@ -64,9 +68,11 @@ class RunningStatement:
             progress: is shown while it runs.
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: what it asks to change, see `Request.changes`.
+            reasons: the sentence that says how to see why each clip failed.
         """
         self.source = source
         self.changes = changes
+        self._reasons = reasons
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
         self._progress = progress
@@ -234,8 +240,7 @@ class RunningStatement:
         first, clips = self._first_failure, "clip" if n_failed == 1 else "clips"
         warn(
             f"{n_failed} {clips} could not be transcribed and gave NULL ({brief_location(first.location)}:"
-            f" {first.reason}{'; ...' if n_failed > 1 else ''}). PREDICT with OPTIONS (include='error')"
-            " shows each reason."
+            f" {first.reason}{'; ...' if n_failed > 1 else ''}). {self._reasons}"
         )
 
 
