@@ -8,7 +8,7 @@
 -- more than their names, because the temporary schema always comes first.
 
 CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL) AS
-    system.main._thano_transcribe(model, audio, options, hotwords, {session});
+    system.main._thano_transcribe(model, audio, options, hotwords, 'thano_transcribe', {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
@@ -114,10 +114,13 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
     SELECT
         COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))),
         system.main.struct_extract(
-            thano_transcribe(
+            system.main._thano_transcribe(
                 model,
                 COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))),
-                options
+                options,
+                NULL,
+                'thano_predict',
+                {session}
             ),
             'text'
         ) AS predicted
@@ -157,7 +160,13 @@ CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
 CREATE OR REPLACE TEMP MACRO thano_evaluate(
     model, source, audio_col := 'audio_path', text_col := 'text', options := NULL
 ) AS TABLE
-    SELECT unnest(thano_scores(reference, thano_transcribe(model, audio, options)), recursive := true)
+    SELECT unnest(
+        thano_scores(
+            reference,
+            system.main._thano_transcribe(model, audio, options, NULL, 'thano_evaluate', {session})
+        ),
+        recursive := true
+    )
     FROM (
         SELECT
             COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(text_col))) AS reference,

@@ -344,6 +344,9 @@ _ELSEWHERE = {
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }
 
+_ARGUMENTS = {"thano_predict": ("audio_col",), "thano_evaluate": ("audio_col", "text_col")}
+"""What the table macros take as arguments, beside their options."""
+
 
 def find_option(statement: StatementKind, name: str, *, function: str | None = None) -> Option:
     """The option that a statement calls `name`, by any of its spellings, whatever the case.
@@ -369,7 +372,20 @@ def find_option(statement: StatementKind, name: str, *, function: str | None = N
     problem = f"{function or statement} has no option {brief(name)}"
     if name.lower() in _ELSEWHERE:
         raise ThanoError(f"{problem}: {_ELSEWHERE[name.lower()]}.")
+    if function is not None and (elsewhere := _outside_of(function, statement, name.lower())):
+        raise ThanoError(f"{problem}: {elsewhere}.")
     used = {spelling: option for spelling, option in known.items() if statement in option.used_by}
     names = dict.fromkeys(option.name for option in used.values())
     listed = f" It takes {', '.join(names)}." if names else " It takes none."
     raise ThanoError(f"{problem}.{did_you_mean(name, list(used)) or listed}")
+
+
+def _outside_of(function: str, statement: StatementKind, name: str) -> str:
+    """Where an option is given that a function does not take, but the statement in front of it; empty for any other."""
+    if name in _ARGUMENTS.get(function, ()):
+        return f"it is an argument of its own, {name} := '..'"
+    for kind in (statement, *StatementKind):
+        option = _BY_STATEMENT[kind].get(name)
+        if option is not None and kind in option.used_by and not option.goes_to_function:
+            return f"only the statement {kind} has it"
+    return ""

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pandas as pd
@@ -200,13 +200,15 @@ def test_the_warning_says_that_several_rows_have_the_same_clips(
         assert len(caught) == 1
 
 
-def test_a_statement_in_a_loop_warns_each_time_unless_the_user_wants_it_once(con: thano_duckdb.Connection) -> None:
-    for action, n_shown in (("default", 3), ("once", 1), ("ignore", 0)):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter(action, ThanoWarning)
-            for _ in range(3):
-                con.execute("PREDICT USING Wav2Vec2TinyEn OPTIONS (epochs=3) AS SELECT NULL AS audio_path")
-        assert len(caught) == n_shown, action
+@pytest.mark.parametrize(("action", "n_shown"), [("default", 3), ("once", 1), ("ignore", 0)])
+def test_a_statement_in_a_loop_warns_each_time_unless_the_user_wants_it_once(
+    con: thano_duckdb.Connection, action: Literal["default", "once", "ignore"], n_shown: int
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action, ThanoWarning)
+        for _ in range(3):
+            con.execute("PREDICT USING Wav2Vec2TinyEn OPTIONS (epochs=3) AS SELECT NULL AS audio_path")
+    assert len(caught) == n_shown
 
 
 def test_an_empty_path_is_warned_of_by_its_reason_alone(con: thano_duckdb.Connection, any_small_model: Path) -> None:

@@ -334,6 +334,29 @@ def test_settings_that_duckdb_proposes_for_a_file_come_with_a_statement_that_tak
             r"thano_predict reads the column 'audio'.*Did you mean 'audio_path'\? audio_col := '..' names another",
         ),
         ("thano_evaluate('Wav2Vec2TinyEn', 'clips')", r"thano_evaluate reads the column 'text'.*or text_col := '..'"),
+        (
+            "thano_predict('Wav2Vec2TinyEn', 'clips', audio_col := audio_path)",
+            r"^thano_predict takes the name of a column as text: audio_col := 'audio_path' \(line 1, column 60\)",
+        ),
+        ("thano_evaluate('Wav2Vec2TinyEn', 'clips', text_col => \"a\")", r"as text: text_col := 'a' \(line 1"),
+        (
+            "thano_evaluate('Wav2Vec2TinyEn', 'clips', text_col := 'audio_path', options := {'by': 'a'})",
+            r"^thano_evaluate has no option 'by': only the statement EVALUATE has it\.$",
+        ),
+        (
+            "thano_predict('Wav2Vec2TinyEn', 'clips', options := {'include': 'error'})",
+            r"^thano_predict has no option 'include': only the statement PREDICT has it\.$",
+        ),
+        (
+            "thano_predict('Wav2Vec2TinyEn', 'clips', options := {'audio_col': 'a'})",
+            r"^thano_predict has no option 'audio_col': it is an argument of its own, audio_col := '\.\.'\.$",
+        ),
+        ("thano_predict('Wav2Vec2TinyEn', 'clips', options := {'foo': 1})", r"^thano_predict has no option 'foo'"),
+        (
+            "(SELECT thano_transcribe('Wav2Vec2TinyEn', audio_path, {'result_col': 'a'}) FROM clips)",
+            r"^thano_transcribe has no option 'result_col': only the statement PREDICT has it\.$",
+        ),
+        ("thano_predict('a.wav', 'clips')", r"thano_predict takes the model first and then the table"),
         ("thano_audio(['a', 'b'])", r"^the folder of audio must be text \(VARCHAR\), not a LIST$"),
         ("thano_audio(NULL)", "^the folder of audio is NULL: name a folder or a file$"),
         ("thano_librispeech(['a'])", r"^the LibriSpeech tree must be text \(VARCHAR\), not a LIST$"),
@@ -343,6 +366,7 @@ def test_mistakes_in_calls_of_table_functions_get_one_sentence(
     con: thano_duckdb.Connection, query: str, phrase: str
 ) -> None:
     con.execute("CREATE TABLE clips (a INT, audio_path VARCHAR)")
+    con.execute("INSERT INTO clips VALUES (1, 'lost.wav')")
     with pytest.raises(ThanoError, match=phrase):
         con.execute(f"FROM {query}").fetchall()
 

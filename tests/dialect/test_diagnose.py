@@ -67,6 +67,22 @@ def diagnosis(database: Database, marked: str) -> DialectError | None:
             'PREDICT USING m OPTIONS (include=words) AS SELECT * FROM librispeech_test ORDER BY @@"Words"',
             "PREDICT makes the column 'Words' from its query",
         ),
+        (
+            "PREDICT USING m AS FROM librispeech_test ORDER BY @@confidence",
+            "write SELECT .. FROM (PREDICT .. OPTIONS (include='confidence')) ORDER BY confidence ..",
+        ),
+        (
+            "EVALUATE USING m OPTIONS (by='speaker') AS FROM librispeech_test ORDER BY @@wer DESC",
+            "write SELECT .. FROM (EVALUATE ..) ORDER BY wer ..",
+        ),
+        (
+            "EVALUATE USING m AS FROM librispeech_test WHERE @@Metric = 'wer'",
+            "write SELECT .. FROM (EVALUATE ..) WHERE Metric ..",
+        ),
+        (
+            "PRINT AUDIO AS FROM librispeech_test WHERE @@duration > 1",
+            "write thano_audio_info(audio_path).duration in it",
+        ),
     ],
 )
 def test_a_missing_column_is_shown_where_the_text_names_it(database: Database, marked: str, phrase: str) -> None:
@@ -79,6 +95,8 @@ def test_a_missing_column_is_shown_where_the_text_names_it(database: Database, m
     "sql",
     [
         "PREDICT USING m AS SELECT nothing FROM librispeech_test",
+        "PREDICT USING m AS SELECT duration FROM librispeech_test",
+        "EVALUATE USING m AS FROM librispeech_test ORDER BY clips",
         "SELECT nothing FROM (PREDICT USING m AS SELECT * FROM librispeech_test)",
         "SELECT nothing FROM calls",
     ],

@@ -227,6 +227,15 @@ def test_the_warning_of_failed_clips_advises_what_the_statement_takes(
 ) -> None:
     with pytest.warns(ThanoWarning, match=r"PREDICT with OPTIONS \(include='error'\) shows each reason"):
         an4_con.execute(f"EVALUATE USING '{an4_model}' AS SELECT 'lost.wav' AS audio_path, 'a' AS text").fetchall()
+    transcribe = f"SELECT thano_transcribe('{an4_model}', 'lost.wav').text"
+    of_function = r"\. thano_transcribe\(\.\.\)\.error shows each reason"
+    with pytest.warns(ThanoWarning, match=of_function):
+        an4_con.execute(transcribe).fetchall()
+    plain = thano_duckdb.load(duckdb.connect())
+    with pytest.warns(ThanoWarning, match=of_function):
+        plain.execute(transcribe).fetchall()
+    with pytest.warns(ThanoWarning, match=r"PREDICT with OPTIONS \(include='error'\), or thano_transcribe"):
+        an4_con.sql(f"PREDICT USING '{an4_model}' AS SELECT 'lost.wav' AS audio_path").limit(1).fetchall()
 
 
 def test_thano_evaluate_gives_the_same_as_evaluate(an4_con: thano_duckdb.Connection, an4_model: Path) -> None:

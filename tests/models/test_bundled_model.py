@@ -79,7 +79,7 @@ def test_without_its_weights_nothing_stands_in(
     monkeypatch.setattr(bundled, "MODEL_FOLDER", tmp_path / "nothing")
     with pytest.raises(ModelError, match=r"missing from this copy of the package .* from_scratch=True"):
         resolve.resolve("Wav2Vec2TinyEn", registry)
-    with pytest.raises(ModelError, match="without a network take"):
+    with pytest.raises(ModelError, match="without a network, use"):
         resolve.resolve(TUTORIAL, registry)
 
 
@@ -91,7 +91,7 @@ def test_only_the_tutorial_model_has_a_stand_in(registry: Registry, any_small_mo
     closed = resolve.resolve(TUTORIAL, registry, allow_external=False)
     assert (closed.folder, "enable_external_access=false" in closed.notice) == (any_small_model, True)
     for other in ("Wav2Vec2En", "wav2vec2", "Wav2Vec2LargeEn", f"hf://{BASE}"):
-        with pytest.raises(ModelError, match="without a network take"):
+        with pytest.raises(ModelError, match="without a network, use"):
             resolve.resolve(other, registry)
 
 

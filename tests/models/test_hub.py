@@ -197,12 +197,18 @@ def test_invalid_hub_addresses_are_refused(here: Path, registry: Registry, cache
             resolve.check(address, registry)
 
 
+def test_a_name_is_suggested_only_where_it_is_near(here: Path, registry: Registry) -> None:
+    registry.upload("inhome", make_checkpoint(here / "folder"))
+    assert "Did you mean" not in refused("nope", registry)
+    assert "Did you mean 'inhome'?" in refused("in_home", registry)
+
+
 def test_without_cache_and_network_the_error_offers_the_bundled_model(here: Path, registry: Registry) -> None:
     started = time.monotonic()
     message = refused("wav2vec2", registry)
     assert time.monotonic() - started < 5
     for words in (
-        *("'wav2vec2'", BASE, "HF_HUB_OFFLINE is set. To get it unset HF_HUB_OFFLINE;"),
+        *("'wav2vec2'", BASE, "HF_HUB_OFFLINE is set. To get the model, unset HF_HUB_OFFLINE;"),
         *("the small English model of this package, USING Wav2Vec2TinyEn, or", "USING '/path/to/folder'"),
     ):
         assert words in message
@@ -227,6 +233,10 @@ def test_without_external_access_only_registered_and_cached_models(
     for spec in ("./folder", str(folder), "hf://a/b"):
         assert "enable_external_access=false" in refused(spec, registry, allow_external=False)
     assert "no model 'folder'" in refused("folder", registry, allow_external=False)
+    advice = refused("Wav2Vec2LargeEn", registry, allow_external=False)
+    assert "cannot be used: this database may not use it (enable_external_access=false). To get the model, " in advice
+    assert "a model of your own (LIST MODEL)" in advice
+    assert "folder" not in advice
     assert resolve.resolve("m", registry, allow_external=False).name == "m"
     assert "enable_external_access=false" in refused("Wav2Vec2En", registry, allow_external=False)
     snapshot = put_in_cache(cache, BASE, folder)
@@ -395,7 +405,7 @@ def test_the_network_fails_fast(fake_hub: str, online: Callable[..., str]) -> No
         started = time.monotonic()
         message = online("Wav2Vec2En", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert time.monotonic() - started < 20
-        assert "without a network take" in message
+        assert "without a network, use" in message
         assert "timed out" in message
     assert "Connection refused" in online("Wav2Vec2En", "http://127.0.0.1:9")
     assert "HF_HUB_OFFLINE is set" in online("Wav2Vec2En", fake_hub, HF_HUB_OFFLINE="1")

@@ -205,6 +205,13 @@ def test_columns_can_be_named() -> None:
             r"no column holds transcripts .*the columns are: audio, x\. .*hypothesis='\.\.'",
         ),
         ([{"predicted": "A", "n": 1}], {}, r"no column holds audio .*the columns are: predicted, n\. .*audio='\.\.'"),
+        ([{"audio": CLIP, "predicted": 5}], {}, r"the column 'predicted' holds int64, not transcripts; name another"),
+        (
+            [{"Audio": 5, "predicted": "A"}],
+            {},
+            r"the column 'Audio' holds int64, not audio; .*audio='\.\.'",
+        ),
+        ([{}], {}, "the columns are: none"),
         ([row("A", "A")], {"hypothesis": "predictd"}, "no column 'predictd'.*Did you mean 'predicted'"),
         ([row("A", "A", n=1)], {"reference": "n"}, "the column 'n' cannot be reference="),
         ([row("A", "A")], {"max_rows": 0}, "max_rows must be 1 or more"),
@@ -220,6 +227,8 @@ def test_what_cannot_be_shown_is_refused_with_a_remedy(rows: Any, names: dict[st
 def test_no_rows_give_a_page_of_0_clips() -> None:
     empty = pa.Table.from_pylist([row("A", "A")]).slice(0, 0)
     assert repr(thano_duckdb.show(empty)) == "0 clips"
+    assert repr(thano_duckdb.show([])) == "0 clips"
+    assert repr(thano_duckdb.show(pandas.DataFrame([]), audio="a", hypothesis="b", reference="c")) == "0 clips"
 
 
 def test_scripts_in_any_column_are_inert() -> None:

@@ -26,6 +26,9 @@ TRANSCRIPTS_KEPT = (
     "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
     "there."
 )
+REASONS_OF_PREDICT = "PREDICT with OPTIONS (include='error') shows each reason."
+REASONS_OF_FUNCTION = "thano_transcribe(..).error shows each reason."
+REASONS_OF_EITHER = "PREDICT with OPTIONS (include='error'), or thano_transcribe(..).error, shows each reason."
 _POLL_S = 0.1
 
 
@@ -57,6 +60,7 @@ class RunningStatement:
         *,
         warned_of: set[str] | None = None,
         changes: tuple[ChangingCall, ...] = (),
+        reasons: str = REASONS_OF_FUNCTION,
     ) -> None:
         """A statement that starts now.
 
@@ -65,9 +69,11 @@ class RunningStatement:
             progress: is shown while it runs.
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: the calls of its text that change models or write a data set; each allows one such change.
+            reasons: the sentence that says how to see why each clip failed.
         """
         self.source = source
         self._allowed = list(changes)
+        self._reasons = reasons
         self.interrupt_message = "Interrupted."
         """What a user who stopped it reads."""
         self._progress = progress
@@ -260,10 +266,7 @@ class RunningStatement:
         rows = ""
         if self._several_rows_failed:
             rows = f" in every row with {'it' if n_failed == 1 else 'one of them'}"
-        warn(
-            f"{counted(n_failed, 'clip')} could not be transcribed and gave NULL{rows} ({example})."
-            " PREDICT with OPTIONS (include='error') shows each reason."
-        )
+        warn(f"{counted(n_failed, 'clip')} could not be transcribed and gave NULL{rows} ({example}). {self._reasons}")
 
 
 def replaced_columns_warning(names: list[str]) -> str:

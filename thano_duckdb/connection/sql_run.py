@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import duckdb
 
 from thano_duckdb.caller import call_in_user_frame
-from thano_duckdb.dialect import Plan, rewrite
+from thano_duckdb.dialect import Evaluate, Plan, Predict, rewrite
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
@@ -17,7 +17,7 @@ from .copied_folder import unread_audio
 from .interrupts import delayed_interrupts, on_interrupt
 from .request import NO_TEXT, Request, understand
 from .row_count import count_rows
-from .running_statement import RunningStatement
+from .running_statement import REASONS_OF_EITHER, REASONS_OF_FUNCTION, REASONS_OF_PREDICT, RunningStatement
 from .session import Session
 from .translate_error import translate_error
 
@@ -56,6 +56,7 @@ class Run:
             ),
             warned_of=None if request is NO_TEXT else request.warned_of,
             changes=request.changes,
+            reasons=_reasons(request),
         )
 
     # While it is open
@@ -146,6 +147,15 @@ class Run:
             return list(call_in_user_frame(self._raw.sql, rewrite(query)).columns)
         except duckdb.Error:
             return []
+
+
+def _reasons(request: Request) -> str:
+    """How the user sees why each clip failed: by what transcribes in the text. A derived relation has none."""
+    if not request.source:
+        return REASONS_OF_EITHER
+    statements = request.plan.statements if request.plan is not None else ()
+    is_statement = any(isinstance(statement, Predict | Evaluate) for statement in statements)
+    return REASONS_OF_PREDICT if is_statement else REASONS_OF_FUNCTION
 
 
 def run_leading_statements(raw: duckdb.DuckDBPyConnection, session: Session, request: Request) -> Request:

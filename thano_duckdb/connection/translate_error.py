@@ -9,7 +9,8 @@ import duckdb
 
 from thano_duckdb import errors
 from thano_duckdb.dialect import ROWS, Copy, hint, missing_column, near_miss, unknown_model
-from thano_duckdb.errors import NEAR_COLUMN, ModelError, ThanoError, did_you_mean
+from thano_duckdb.dialect.quoting import literal
+from thano_duckdb.errors import NEAR_COLUMN, DialectError, ModelError, ThanoError, did_you_mean
 
 from .parse_errors import EXCERPT, with_own_line
 from .request import Request
@@ -25,6 +26,11 @@ _NO_COLUMN = re.compile(
     r"list_value\((?P<known>[^()]*)\), \(lambda c: .*lower\('(?P<column>.*)'\).* resulted in an empty set of columns"
 )
 _TABLE_MACRO = re.compile(r"\b(?P<name>thano_(?:predict|evaluate))\b", re.IGNORECASE)
+_NO_NAME = "COLUMNS expression can only contain lambda parameters"
+"""What DuckDB says where the name of a column is not given as text."""
+_BARE_COLUMN = re.compile(
+    r'\b(?P<option>audio_col|text_col)\s*(?::=|=>)\s*(?P<column>"[^"]+"|[^\W\d]\w*)', re.IGNORECASE
+)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _FILTERED_RATE = re.compile(r'Function "(?P<name>thano_[wc]er)" is a Macro Function')
 
@@ -64,11 +70,18 @@ def translate_error(
 
 
 def _column_of_macro(message: str, source: str) -> ThanoError | None:
-    """The error for a column that `thano_predict` or `thano_evaluate` misses."""
+    """The error for a column that `thano_predict` or `thano_evaluate` misses, or is not given as text."""
     missing, called = _NO_COLUMN.search(message), _TABLE_MACRO.search(source)
-    if missing is None or called is None:
+    if called is None:
         return None
-    column, name = missing["column"], called["name"].lower()
+    name = called["name"].lower()
+    if _NO_NAME in message and (bare := _BARE_COLUMN.search(source, called.end())):
+        column = bare["column"].strip('"')
+        written = f"{bare['option'].lower()} := {literal(column)}"
+        return DialectError(f"{name} takes the name of a column as text: {written}", source, bare.start("column"))
+    if missing is None:
+        return None
+    column = missing["column"]
     near = did_you_mean(column, _QUOTED.findall(missing["known"]), nearness=NEAR_COLUMN)
     options = "audio_col := '..'" + (" or text_col := '..'" if name == "thano_evaluate" else "")
     return ThanoError(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from thano_duckdb.errors import NEAR_COLUMN, DialectError, did_you_mean
 from thano_duckdb.option import ValueKind
-from thano_duckdb.options import OPTIONS
+from thano_duckdb.options import OPTIONS, find_option
 
-from .lexer import lex
+from .lexer import Tokens, lex
 from .nodes import QueryNode
 from .rewrite import Plan
-from .statements.transcription import Predict
+from .statements.transcription import AUDIO_INFO_COLUMNS, GROUP_COLUMNS, Evaluate, Predict, PrintAudio
 
 
 def missing_column(
@@ -76,17 +76,54 @@ def _reads(statement: QueryNode, column: str) -> str | None:
 
 
 def _made_later(plan: Plan, sql: str, column: str) -> DialectError | None:
-    """The error for a query that uses what the PREDICT around it makes."""
-    for statement in plan.statements:
-        if not isinstance(statement, Predict):
-            continue
-        made = [statement.options.text("result_col") or "", *statement.options.texts("include")]
-        if column.casefold() not in (name.casefold() for name in made):
+    """The error for a query that uses what the statement around it makes."""
+    name = column.casefold()
+    for statement in _over_queries(plan):
+        if name not in _made(statement):
             continue
         tokens = lex(sql)
-        for start, text in zip(tokens.starts, tokens.texts, strict=True):
+        for index, (start, text) in enumerate(zip(tokens.starts, tokens.texts, strict=True)):
             inside = statement.query.start <= start < statement.query.end
-            if inside and text.strip('"').casefold() == column.casefold():
-                problem = f"PREDICT makes the column '{column}' from its query, which cannot use it yet:"
-                return DialectError(f"{problem} write SELECT .. FROM (PREDICT ..) WHERE {column} ..", sql, start)
+            if inside and text.strip('"').casefold() == name and _may_mean(statement, name, tokens, index):
+                problem = f"{statement.kind} makes the column '{column}' from its query, which cannot use it yet:"
+                return DialectError(f"{problem} {_remedy(statement, column, tokens, index)}", sql, start)
     return None
+
+
+def _made(statement: QueryNode) -> frozenset[str]:
+    """The columns that a statement adds to those of its query, or could add, in small letters."""
+    names: tuple[str, ...] = ()
+    if isinstance(statement, Predict):
+        names = (*statement.added_columns(), *find_option(statement.kind, "include").choices)
+    elif isinstance(statement, Evaluate):
+        names = GROUP_COLUMNS if statement.options.texts("by") else ("metric", "score")
+    elif isinstance(statement, PrintAudio):
+        names = AUDIO_INFO_COLUMNS
+    return frozenset(name.casefold() for name in names)
+
+
+def _could_include(statement: QueryNode, name: str) -> bool:
+    """Whether PREDICT would make a column if `include` asked for it."""
+    return isinstance(statement, Predict) and name not in map(str.casefold, statement.added_columns())
+
+
+def _may_mean(statement: QueryNode, name: str, tokens: Tokens, index: int) -> bool:
+    """Whether the token may mean a new column: who SELECTs what was not asked for means one of the query's own."""
+    return not _could_include(statement, name) or _clause(tokens, index) != "select"
+
+
+def _clause(tokens: Tokens, index: int) -> str:
+    """The word that begins the clause of a token."""
+    return next((word for word in reversed(tokens.words[:index]) if word in _CLAUSES), "")
+
+
+def _remedy(statement: QueryNode, column: str, tokens: Tokens, index: int) -> str:
+    """What to write instead; `index` is the token that names the column."""
+    if isinstance(statement, PrintAudio):  # it is no query
+        return f"write thano_audio_info({statement.options.text('audio_col')}).{column} in it"
+    clause = "ORDER BY" if _clause(tokens, index) == "order" else "WHERE"
+    options = f" OPTIONS (include='{column.lower()}')" if _could_include(statement, column.casefold()) else ""
+    return f"write SELECT .. FROM ({statement.kind} ..{options}) {clause} {column} .."
+
+
+_CLAUSES = frozenset({"select", "from", "where", "group", "having", "qualify", "order"})

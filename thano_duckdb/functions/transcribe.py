@@ -40,6 +40,7 @@ def transcribe(
     audio: pa.ChunkedArray,
     options: pa.ChunkedArray,
     hotwords: pa.ChunkedArray,
+    functions: pa.ChunkedArray,
     sessions: pa.ChunkedArray,
 ) -> pa.Array:
     """Transcripts of one DuckDB vector.
@@ -49,6 +50,7 @@ def transcribe(
         audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
         hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
+        functions: the macro that the user called, for messages.
         sessions: the token of the connection that calls, see `session_of`.
 
     Returns:
@@ -58,6 +60,7 @@ def transcribe(
         ThanoError: the model or the options are wrong, or `on_error='fail'` and a clip failed or may not be read.
     """
     session = session_of(sessions)
+    function = str(functions[0])
     with _running_statement(session) as statement, session.access() as access:
         values = clips(audio, access)
         words = row_hotwords(hotwords)
@@ -66,8 +69,8 @@ def transcribe(
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
-            chosen = parse_options(text, "thano_transcribe", StatementKind.PREDICT)
-            resolved = _resolved(session, access, model)
+            chosen = parse_options(text, function, StatementKind.PREDICT)
+            resolved = _resolved(session, access, model, function)
             engine = _engine(session, statement, model, resolved, chosen)
             monitor = _monitor(statement, chosen)
             for row in rows:
@@ -107,10 +110,10 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
     return groups
 
 
-def _resolved(session: Session, access: Access, model: str) -> ResolvedModel:
+def _resolved(session: Session, access: Access, model: str, function: str) -> ResolvedModel:
     """What the name of a model means."""
     if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
-        raise _swapped(brief(model))
+        raise _swapped(brief(model), function)
     return session.resolve(model, access, checks_folder=False)
 
 
@@ -145,10 +148,11 @@ def _running_statement(session: Session) -> Iterator[RunningStatement]:
     statement.issue_warnings()
 
 
-def _swapped(shown: str) -> ModelError:
+def _swapped(shown: str, function: str = "thano_transcribe") -> ModelError:
+    second, example = ("audio", "audio_path") if function == "thano_transcribe" else ("table", "'calls'")
     return ModelError(
-        f"{shown} is not a model: thano_transcribe takes the model first and then the audio, "
-        "thano_transcribe('Wav2Vec2En', audio_path)"
+        f"{shown} is not a model: {function} takes the model first and then the {second}, "
+        f"{function}('Wav2Vec2En', {example})"
     )
 
 

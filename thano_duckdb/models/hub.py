@@ -11,6 +11,8 @@ from .checkpoint import check_checkpoint
 
 # On a network that drops packets silently the client itself would wait for ever.
 HUB_TIMEOUT_S = 10
+NO_EXTERNAL_ACCESS = "this database may not use it (enable_external_access=false)"
+"""Why a database in a sandbox downloads nothing; no other folder is open to it either."""
 
 # What is downloaded from a repository: no pickles, nothing in folders (training checkpoints), no language adapters.
 _WANTED = ["*.json", "*.safetensors", "*.txt"]
@@ -99,10 +101,16 @@ def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> 
 
 def _unavailable(spec: str, repo_id: str, why: str) -> HubUnavailableError:
     """The error for a model that cannot be downloaded now, with what can be used in its place."""
+    problem = f"the model '{spec}' ({repo_id}) is not in the local cache, and the Hugging Face hub cannot be used"
     online = "unset HF_HUB_OFFLINE" if "HF_HUB_OFFLINE" in why else f"download it once with `hf download {repo_id}`"
-    offline = f"the small English model of this package, USING {MODEL}, or " if has_model() else ""
+    offline = [f"the small English model of this package, USING {MODEL}"] if has_model() else []
+    if why == NO_EXTERNAL_ACCESS:
+        offline.append("a model of your own (LIST MODEL)")
+        otherwise = "without it"
+    else:
+        offline.append("a copy of a model's folder, USING '/path/to/folder'")
+        otherwise = "without a network"
     return HubUnavailableError(
-        f"the model '{spec}' ({repo_id}) is not in the local cache, and the Hugging Face hub cannot be used: {why}. "
-        f"To get it {online}; without a network take {offline}a copy of a model's folder, USING '/path/to/folder'",
+        f"{problem}: {why}. To get the model, {online}; {otherwise}, use {', or '.join(offline)}",
         why,
     )

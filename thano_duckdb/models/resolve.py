@@ -16,7 +16,7 @@ from thano_duckdb.model_name import is_name, split_version
 from . import bundled
 from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, BuiltInModel, find_built_in
 from .checkpoint import check_checkpoint
-from .hub import from_hub
+from .hub import NO_EXTERNAL_ACCESS, from_hub
 from .registry import Registry
 
 RETRY_HUB_AFTER_S = 300
@@ -33,8 +33,6 @@ _OTHER_LANGUAGES = (
     "km kn ko kr ky lo lt lv mk ml mn mr ms mt my ne nl no or pa pl ps pt ro ru sk sl so sq sr sv sw ta te tg th tl tr "
     "uk ur uz vi wo xh yo zh zu"
 )
-
-_NO_EXTERNAL_ACCESS = "this database may not (enable_external_access=false)"
 
 _outages: TTLCache[str, str] = TTLCache(maxsize=8, ttl=RETRY_HUB_AFTER_S)
 """Why the hub could not be reached, by repository: so that not every statement waits for it again."""
@@ -197,7 +195,7 @@ def _from_registry(spec: str, registry: Registry) -> ResolvedModel | None:
 
 def _from_built_in(spec: str, model: BuiltInModel, allow_external: bool) -> ResolvedModel:
     name = model.names[0]
-    offline_reason = None if allow_external else _NO_EXTERNAL_ACCESS
+    offline_reason = None if allow_external else NO_EXTERNAL_ACCESS
     if model.repo_id is None:
         return ResolvedModel(bundled.model_folder(), name)
     if spec.casefold() != TUTORIAL_MODEL.casefold() or not bundled.has_model():

@@ -74,6 +74,12 @@ def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, referenc
     )
 
 
+def without_rows(*, audio: str | None, hypothesis: str | None, reference: str | None) -> pa.Table:
+    """The table of an empty list or data frame, which has no columns: those that `find` looks for, without rows."""
+    names = audio or AUDIO[0], hypothesis or HYPOTHESIS[0], reference or REFERENCE[0]
+    return pa.table({name: pa.array([], pa.string()) for name in names})
+
+
 def _position(
     table: pa.Table, given: str | None, usual: tuple[str, ...], fits: _Fits, keyword: str, used: frozenset[int]
 ) -> int | None:
@@ -99,6 +105,10 @@ def _first(table: pa.Table, fits: _Fits) -> int | None:
 
 
 def _missing(table: pa.Table, what: str, usual: tuple[str, ...], keyword: str) -> ThanoError:
+    folded = {name.casefold(): at for at, name in reversed(list(enumerate(table.column_names)))}
+    if (at := next((folded[name] for name in usual if name in folded), None)) is not None:
+        problem = f"the column '{table.column_names[at]}' holds {table.column(at).type}, not {what}"
+        return ThanoError(f"{problem}; name another: show(result, {keyword}='..')")
     return ThanoError(
         f"no column holds {what} (looked for {', '.join(usual)}); the columns are: {_listed(table)}. "
         f"Name it: show(result, {keyword}='..')"

@@ -15,7 +15,7 @@ from thano_duckdb.connection.relation import limits_of
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.speech.metrics import EditCounts, character_errors, error_rate, word_errors
 
-from .columns import Columns, find
+from .columns import Columns, find, without_rows
 from .differences import HypothesisWord, Step, align
 from .page import Page, count, render
 from .players import NO_ROOM, Player, players
@@ -76,6 +76,8 @@ def transcripts_page(
         raise ThanoError(f"max_rows must be 1 or more, not {max_rows}")
     access, limits = access_of_result(result), limits_of(result)
     table = as_table(result)
+    if not table.num_columns and not len(result):
+        table = without_rows(audio=audio, hypothesis=hypothesis, reference=reference)
     columns = find(table, audio=audio, hypothesis=hypothesis, reference=reference)
     hypotheses: list[str | None] = columns.hypothesis.to_pylist()
     n_rows = len(hypotheses)
