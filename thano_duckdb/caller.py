@@ -81,7 +81,7 @@ def warn(message: str) -> None:
     """
     message = mask_secrets(on_one_line(message))
     if _cell_variables.get() is not None:
-        warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry={})
+        warnings.warn_explicit(message, ThanoWarning, filename="<cell>", lineno=1, registry=None)
         return
     frame = user_frame() or sys._getframe(1)
     warnings.warn_explicit(
@@ -90,7 +90,7 @@ def warn(message: str) -> None:
         filename=frame.f_code.co_filename,
         lineno=frame.f_lineno,
         module=frame.f_globals.get("__name__", "<unknown>"),
-        registry={},
+        registry=None,
     )
 
 
