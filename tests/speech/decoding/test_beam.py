@@ -145,6 +145,26 @@ def test_a_word_that_could_be_another_has_less_confidence() -> None:
     assert cat.confidence < dog.confidence - 0.1
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ("GOOD BYE", "A", "B"),  # a label with a space in it
+        ("\ue000", "#", "\ue001"),  # characters that stand in for others, and one that needs a stand-in
+        ("\0", "A", "\t"),
+    ],
+)
+def test_any_label_is_written_as_it_is(tokens: tuple[str, ...]) -> None:
+    vocabulary = Vocabulary((None, " ", *tokens), frozenset({1}))
+    log_probs = np.full((7, 5), np.log(1e-4), np.float32)
+    log_probs[range(7), [2, 0, 3, 1, 4, 1, 2]] = np.log(0.999)
+    first, second, third = tokens
+    found = decode(log_probs, vocabulary, n_best=2)
+    assert found.text == f"{first}{second} {third} {first}"
+    assert [word.word for word in found.words] == [first + second, third, first]
+    assert found.alternatives is not None
+    assert found.alternatives[0].text == found.text
+
+
 def test_silence_has_no_words() -> None:
     found = decode(written("______"), n_best=2, hotwords=("A",))
     assert (found.text, len(found.words), found.hotwords) == ("", 0, ())

@@ -109,7 +109,7 @@ class BeamDecoder:
         for piece in cut_at_pauses(log_probs, int(MAX_PIECE_S * SAMPLE_RATE_HZ / stride)):
             beams = self._beams(log_probs[piece], native, hotwords, stride / SAMPLE_RATE_HZ)
             if beams and beams[0].frames:
-                words += columns.of_library(beams[0].text).split()
+                words += [columns.of_library(word) for word in beams[0].text.split()]  # a label may have a space
                 frames += [(piece.start + start, piece.start + stop) for start, stop in beams[0].frames]
                 confidences += word_confidences(beams, log_probs[piece]).tolist()
             texts.append([(beam.text, beam.score) for beam in beams[: self.n_best or 1]])
@@ -118,7 +118,7 @@ class BeamDecoder:
         alternatives = None
         if self.n_best is not None:
             alternatives = tuple(
-                Alternative(columns.of_library(text).replace(" ", delimiter), score)
+                Alternative(delimiter.join(map(columns.of_library, text.split())), score)
                 for text, score in best_texts(texts, self.n_best)
             )
         return Hypothesis(

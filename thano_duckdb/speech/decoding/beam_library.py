@@ -150,7 +150,10 @@ def native_decoder(
     import ctc_beam_decoder
 
     if model is None:
-        return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
+        try:
+            return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the beam search cannot write the model's vocabulary: {brief(str(error))}") from None
     words = model.unigrams()
     try:
         with _quiet():
