@@ -179,6 +179,12 @@ def test_after_the_current_connection_is_closed_a_cell_says_how_to_open_one(
     notebook.run(cell)
 
 
+def test_without_a_connection_what_is_no_name_of_one_is_explained_by_jupysql(notebook: Notebook) -> None:
+    notebook.run("%sql --close thano\nimport duckdb; connections = [duckdb.connect()]")
+    ran = notebook.try_to("%sql connections[0]")
+    assert "'connections[0]' is not a valid connection identifier" in ran.stderr
+
+
 def test_a_connection_of_jupysqls_that_was_closed_does_not_stay_the_current_one(bare_notebook: Notebook) -> None:
     bare_notebook.run("import duckdb\ncc = duckdb.connect()\n%load_ext sql\n%sql cc --alias cc\n%sql --close cc")
     bare_notebook.run("%load_ext thano_duckdb")

@@ -122,7 +122,9 @@ class ThanoMagics(Magics):
             has_none = self.connections.current is None and ConnectionManager.current is None
             has_sql = bool(head.sql or (cell or "").strip())
             if has_none and has_sql and not is_foreign and not os.getenv("DATABASE_URL"):
-                raise UsageError((wrong_database(word) if alone else None) or no_connection())
+                if mistake := wrong_database(word) if alone else no_connection():
+                    raise UsageError(mistake)
+                return None  # a word by itself is meant as a connection, and JupySQL says why it is none
             if is_foreign or head.persists or self.connections.current is None:
                 return None
             if alone and head.sql and (mistake := wrong_database(word)):
