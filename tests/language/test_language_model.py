@@ -287,6 +287,34 @@ def test_the_fingerprint_is_that_of_the_content(registry: Registry, tmp_path: Pa
     assert found(str(path), registry).fingerprint != first
 
 
+def test_a_change_is_noticed_even_where_the_size_and_the_time_of_modification_stay(
+    registry: Registry, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.arpa"
+    text = (
+        "\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\t-0.3\n-1\t</s>\n-0.5\thello\t-0.1\n\n"
+        "\\2-grams:\n-0.2\t<s> hello\n\n\\end\\\n"
+    )
+    for word in ("hello", "jello"):
+        path.write_text(text.replace("hello", word))
+        os.utime(path, (1, 1))
+        assert found(str(path), registry).unigrams() == (word,)
+
+
+def test_a_change_of_the_list_of_words_beside_a_binary_is_noticed(registry: Registry, tmp_path: Path) -> None:
+    content = TINY_BINARY.read_bytes()
+    path, words = tmp_path / "lm.bin", tmp_path / "unigrams.txt"
+    path.write_bytes(with_byte(content[: content.rindex(b"<unk>\0")], HAS_WORDS_AT, 0))
+    fingerprints = set()
+    for text in (None, "cat\nsat\n", "cat\ndog\n"):
+        if text is not None:
+            words.write_text(text)
+        model = found(str(path), registry)
+        assert model.unigrams() == (None if text is None else tuple(text.split()))
+        fingerprints.add(model.fingerprint)
+    assert len(fingerprints) == 3
+
+
 def test_a_language_model_does_not_transcribe(registry: Registry) -> None:
     publish(registry)
     for name in ("calls", "en"):

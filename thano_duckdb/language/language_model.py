@@ -21,7 +21,7 @@ from thano_duckdb.models.resolve import is_path, local_folder, refuse_address
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
-from .model_file import WORDS_FILE, ModelFile, read_model_file
+from .model_file import WORDS_FILE, ModelFile, content_fingerprint, read_model_file
 
 ATTRIBUTES_FILE = "attrs.json"
 """What `Wav2Vec2ProcessorWithLM` writes beside the n-grams: `alpha` and `beta` among others."""
@@ -43,6 +43,8 @@ class LanguageModel:
         lm_weight: the weight beside the acoustic score that it was tuned for (alpha in pyctcdecode); None if unknown.
         word_score: what each word of a transcript earns (beta in pyctcdecode); None if unknown.
         description: one line.
+        is_kept: whether the file is one of the registry or of this package, which nobody writes to; another may be
+            truncated or written over at any time.
     """
 
     name: str
@@ -54,16 +56,18 @@ class LanguageModel:
     lm_weight: float | None = None
     word_score: float | None = None
     description: str = ""
+    is_kept: bool = field(default=False, compare=False)
     _file: ModelFile = field(repr=False, compare=False, kw_only=True)
 
     @classmethod
-    def open(cls, name: str, path: Path, *, description: str = "") -> LanguageModel:
+    def open(cls, name: str, path: Path, *, description: str = "", is_kept: bool = False) -> LanguageModel:
         """Look at a file, and at what lies beside it; its content is read once as long as it does not change.
 
         Args:
             name: what the user calls it.
             path: of the file.
             description: one line; by default its order and the size of its vocabulary.
+            is_kept: see `LanguageModel`.
 
         Raises:
             ModelError: there is no such file, it is no language model, or it is damaged.
@@ -81,12 +85,21 @@ class LanguageModel:
             lm_weight=_weight(attributes, "alpha", "lm_weight", beside),
             word_score=_weight(attributes, "beta", "word_score", beside),
             description=description or f"{file.order}-gram model of {file.n_words:,} words",
+            is_kept=is_kept,
             _file=file,
         )
 
     def unigrams(self) -> tuple[str, ...] | None:
         """The words that it knows, without <s>, </s> and <unk>; None for a KenLM binary that was made without them."""
         return self._file.words
+
+    def is_equal_to(self, copy: Path) -> bool:
+        """Whether a copy of its file has the content that the file had when this was opened.
+
+        Raises:
+            OSError: the copy cannot be read.
+        """
+        return self.fingerprint.startswith(content_fingerprint(copy))
 
     def check_alphabet(self, characters: Collection[str]) -> None:
         """Refuse it where a recognizer cannot write its words.
@@ -186,7 +199,7 @@ def _bundled() -> LanguageModel:
             f"the language model '{BUNDLED}' is missing from this copy of the package "
             f"({bundled.LANGUAGE_MODEL_FOLDER}): install it again"
         )
-    return LanguageModel.open(BUNDLED, path)
+    return LanguageModel.open(BUNDLED, path, is_kept=True)
 
 
 def _of_the_acoustic_model(
@@ -200,9 +213,10 @@ def _of_the_acoustic_model(
             f"the acoustic model has no language model: there is neither an ARPA file nor a KenLM binary in "
             f"{acoustic_model / LANGUAGE_MODEL_FOLDER}{_how_to_download(acoustic_model)}"
         )
-    if not acoustic_model.is_relative_to(registry.home):
+    is_kept = acoustic_model.is_relative_to(registry.home)
+    if not is_kept:
         _check_may_read(path, may_read)
-    return LanguageModel.open(OF_THE_MODEL, path)
+    return LanguageModel.open(OF_THE_MODEL, path, is_kept=is_kept)
 
 
 def _how_to_download(acoustic_model: Path) -> str:
@@ -230,7 +244,7 @@ def _from_registry(entry: ModelEntry) -> LanguageModel:
     path = ngram_file(entry.path)
     if path is None:
         raise ModelError(f"the language model '{spec}' is damaged: {entry.path} holds no ARPA file and no KenLM binary")
-    return LanguageModel.open(spec, path, description=entry.description)
+    return LanguageModel.open(spec, path, description=entry.description, is_kept=True)
 
 
 def _check_may_read(path: Path, may_read: Callable[[Path], bool]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class ModelFile:
         n_words: how many they are.
         is_binary: whether it is a KenLM binary; else an ARPA file.
         is_upper_case: whether the words are written in capitals.
-        fingerprint: of its content.
+        fingerprint: of its content, and of the list of words beside it where that is read.
     """
 
     order: int
@@ -49,17 +50,22 @@ def read_model_file(path: Path) -> ModelFile:
         status = path.stat()
         if not path.is_file():
             raise ModelError(f"{path} is not a file, so it is no language model")
-        return _read(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+        listed = path.with_name(WORDS_FILE)
+        return _read(path, _state(status), _state(listed.stat()) if listed.is_file() else None)
     except (FileNotFoundError, ValueError):  # a path with a NUL is none
         raise ModelError(f"there is no language model {path}") from None
     except OSError as error:
         raise ModelError(f"the language model {path} cannot be read: {error.strerror or error}") from error
 
 
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    """What differs after any change: a program can set the time of modification (mtime), but not that of change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
-    with path.open("rb") as file:
-        fingerprint = hashlib.file_digest(file, functools.partial(hashlib.blake2b, digest_size=16)).hexdigest()
+def _read(path: Path, _model: tuple[int, ...], _words: tuple[int, ...] | None) -> ModelFile:
+    fingerprint = content_fingerprint(path)
     is_binary = is_kenlm_binary(path)
     words: tuple[str, ...] | None
     if is_binary:
@@ -71,9 +77,20 @@ def _read(path: Path, _state: tuple[int, int, int]) -> ModelFile:
     listed = path.with_name(WORDS_FILE)
     if words is None and listed.is_file():
         words = _listed_words(listed)
+        fingerprint += content_fingerprint(listed)
     if words is not None:
         words = tuple(word for word in words if word not in MARKERS)
     return ModelFile(order, words, n_words, is_binary, _is_upper_case(words), fingerprint)
+
+
+def content_fingerprint(path: Path) -> str:
+    """A hash of what a file holds.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, functools.partial(hashlib.blake2b, digest_size=16)).hexdigest()
 
 
 def _listed_words(path: Path) -> tuple[str, ...]:

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import duckdb
 import pyarrow as pa
+
+from .temporary_folder import TemporaryFolder
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 START_ID, END_ID, UNKNOWN_ID = 0, 1, 2
@@ -56,10 +55,10 @@ class TextStore:
 
     def __init__(self) -> None:
         """Open an empty store; `close` removes what it wrote to disk."""
-        self._folder = Path(tempfile.mkdtemp(prefix="thano-ngrams-"))
+        self._folder = TemporaryFolder("ngrams")
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY_LIMIT,
-            "temp_directory": str(self._folder),
+            "temp_directory": str(self._folder.path),
             "preserve_insertion_order": False,
         }
         self.connection = duckdb.connect(config=settings)
@@ -117,7 +116,7 @@ class TextStore:
     def close(self) -> None:
         """Give back memory and disk."""
         self.connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at the end of the process modules may be gone

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.language.language_model import LanguageModel
+from thano_duckdb.language.private_copy import private_file
 
 from .beam_columns import MIN_PROBABILITY, SPACE
 
@@ -80,9 +81,10 @@ def version() -> str:
 class NativeDecoder:
     """A beam search that is ready to run. Any thread may call it; it releases the GIL."""
 
-    def __init__(self, native: Any, *, has_end: bool) -> None:
+    def __init__(self, native: Any, *, has_end: bool, mapped: object = None) -> None:
         self._native = native
         self._has_end = has_end
+        self._mapped = mapped  # what must not be removed before the library closes its files
 
     def beams(
         self,
@@ -156,10 +158,10 @@ def native_decoder(
             raise ModelError(f"the beam search cannot write the model's vocabulary: {brief(str(error))}") from None
     words = model.unigrams()
     try:
-        with _quiet():
+        with private_file(model) as (path, mapped), _quiet():
             native = ctc_beam_decoder.build_ctcdecoder(
                 [*labels, END],
-                kenlm_model_path=str(model.path),
+                kenlm_model_path=str(path),
                 unigrams=None if words is None else [*words, END],
                 alpha=lm_weight,
                 beta=word_score,
@@ -172,7 +174,7 @@ def native_decoder(
             .removeprefix(f"could not load language model {model.path}: ")
         )
         raise ModelError(f"the language model '{model.name}' cannot be loaded: {brief(reason)}") from None
-    return NativeDecoder(native, has_end=True)
+    return NativeDecoder(native, has_end=True, mapped=mapped)
 
 
 @contextlib.contextmanager
