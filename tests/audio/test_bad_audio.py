@@ -121,7 +121,7 @@ def _patched(offset: int, layout: str, value: int) -> bytes:
     [
         (_patched(22, "<H", 0), "Channel count is zero"),
         (_patched(22, "<H", 65_535), "Too many channels"),
-        (_patched(24, "<I", 1), "1 channels at 1 Hz"),
+        (_patched(24, "<I", 1), "1 channel at 1 Hz"),
         (_patched(24, "<I", 0), "damaged"),
         (_patched(34, "<H", 0), "damaged"),
     ],
