@@ -205,8 +205,10 @@ CREATE OR REPLACE TEMP MACRO thano_upload_model(name, folder, options := '{}') A
 CREATE OR REPLACE TEMP MACRO thano_upload_language_model(name, file, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_upload_language_model(name, file, options, {session}), recursive := true);
 
-CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false) AS TABLE
-    SELECT unnest(system.main._thano_delete_model(name, if_exists, {session}), recursive := true);
+CREATE OR REPLACE TEMP MACRO thano_delete_model(name, if_exists := false, is_language_model := NULL) AS TABLE
+    SELECT unnest(
+        system.main._thano_delete_model(name, if_exists, is_language_model, {session}), recursive := true
+    );
 
 CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_model(name, options, {session}), recursive := true);

@@ -13,7 +13,7 @@ SELECT * FROM librispeech_train LIMIT 5;
 PRINT AUDIO AS SELECT audio_path FROM librispeech_train LIMIT 3;
 
 -- A model that is already trained: facebook/wav2vec2-base-960h from the Hugging Face hub, or, where the hub is out of reach, the
--- small one that ships with the package, with its language model.
+-- small one that ships with the package. That one hears letters, of which its language model makes words.
 GET THANOSQL MODEL tutorial_audio_recognition;
 
 PREDICT USING tutorial_audio_recognition OPTIONS (audio_col='audio_path') AS
@@ -23,9 +23,16 @@ EVALUATE USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', text_
 SELECT * FROM librispeech_test;
 
 -- Some words of the small model are still wrong. If you know which words are likely, say so: these hotwords mend a third of its errors.
-PREDICT USING Wav2Vec2TinyEn
-OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk'], include='hotwords') AS
-SELECT * FROM librispeech_test;
+PREDICT USING Wav2Vec2TinyEn OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk']) AS
+SELECT * FROM librispeech_test LIMIT 4;
+
+SELECT round(small.score, 3) AS wer, round(helped.score, 3) AS with_hotwords
+FROM (EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM librispeech_test) AS small
+JOIN (
+    EVALUATE USING Wav2Vec2TinyEn OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk']) AS
+    SELECT * FROM librispeech_test
+) AS helped USING (metric)
+WHERE metric = 'wer';
 
 -- The same sentences over a mobile phone, which the small model has never heard: two words of five are wrong.
 GET THANOSQL DATASET telephone_data;

@@ -202,3 +202,18 @@ def test_a_database_that_may_not_read_files_reads_no_language_model(con: thano_d
             "PREDICT USING Wav2Vec2TinyEn OPTIONS (language_model='./words.arpa') AS SELECT ?::BLOB AS audio_path",
             [blob],
         ).fetchall()
+
+
+def test_words_of_a_language_model_that_can_never_be_written_are_counted(con: thano_duckdb.Connection) -> None:
+    text = Path("words.arpa").read_text(encoding="utf-8")
+    Path("names.arpa").write_text(text.replace("lamp", "Lamp").replace("lunch", "lünch"), encoding="utf-8")
+    with pytest.warns(ThanoWarning, match="2 words of the language model 'names.arpa' can never be written"):
+        rows(con, "language_model='names.arpa'")
+
+
+def test_only_the_first_hotwords_without_effect_are_named(con: thano_duckdb.Connection) -> None:
+    with pytest.warns(ThanoWarning) as caught:
+        rows(con, "hotwords=['n1', 'n2', 'n3', 'n4', 'n5']")
+    sentences = [str(warning.message) for warning in caught]
+    assert len(sentences) == 4
+    assert sentences[-1].startswith("2 more hotwords without effect")

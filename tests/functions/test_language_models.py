@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -296,3 +297,25 @@ def test_an_unknown_language_model_is_one_sentence(con: thano_duckdb.Connection,
     with pytest.raises(ModelError, match="language model") as refused:
         con.sql(f"SELECT thano_perplexity('a', '{value}')").fetchall()
     assert "\n" not in str(refused.value)
+
+
+def test_delete_language_model_deletes_no_acoustic_model(tmp_path: Path, any_small_model: Path) -> None:
+    with thano_duckdb.connect(model_home=tmp_path) as con:
+        con.execute(f"UPLOAD MODEL mine FROM '{any_small_model}'")
+        con.execute("BUILD LANGUAGE MODEL calls AS SELECT 'good morning' AS text")
+        for verb in ("DELETE", "DROP"):
+            with pytest.raises(RegistryError, match="'mine' is an acoustic model, which DELETE MODEL removes"):
+                con.execute(f"{verb} LANGUAGE MODEL mine")
+        with pytest.raises(RegistryError, match="'en' is built in"):
+            con.execute("DELETE LANGUAGE MODEL en")
+        con.execute("DELETE LANGUAGE MODEL calls")
+        assert con.sql("SELECT name FROM (LIST MODEL)").fetchall() == [("mine",)]
+
+
+@pytest.mark.parametrize(("n_rows", "warns"), [(100, True), (4000, False)])
+def test_a_language_model_of_little_text_is_warned_of(tmp_path: Path, n_rows: int, warns: bool) -> None:
+    query = f"SELECT 'we met number ' || chr(97 + (i % 26)::INTEGER) AS text, i FROM range({n_rows}) r(i)"
+    with thano_duckdb.connect(model_home=tmp_path) as con, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        con.execute(f"BUILD LANGUAGE MODEL calls OPTIONS (validation_split=0) AS {query}").fetchall()
+    assert any("words only" in str(warning.message) for warning in caught) is warns

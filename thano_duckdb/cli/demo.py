@@ -9,7 +9,7 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -68,7 +68,7 @@ def _tutorial(folder: Path | None) -> None:
     script = sql_folder().joinpath("tutorial.sql").read_text(encoding="utf-8")
     workspace = _working_folder(folder)
     with contextlib.chdir(workspace), connect(DATABASE, model_home=MODELS) as connection:
-        _run(connection, split_statements(script))
+        _run(connection, _with_comments(script))
     home = f" --model-home {MODELS}" if "THANO_HOME" in os.environ else ""
     print(
         f"\nThe database, the clips and your model are in {workspace}. Where to go next:\n"
@@ -78,6 +78,16 @@ def _tutorial(folder: Path | None) -> None:
         f"  on your own audio        thano_duckdb demo --audio path/to/folder\n"
         f"  all statements, options  README.md"
     )
+
+
+def _with_comments(script: str) -> Iterator[str]:
+    """The statements of a script, each with the comment in front of it."""
+    position = 0
+    for statement in split_statements(script):
+        start = script.index(statement, position)
+        comments = [line for line in script[position:start].splitlines() if line.startswith("--")]
+        yield "\n".join([*comments, statement])
+        position = start + len(statement)
 
 
 def _working_folder(folder: Path | None) -> Path:

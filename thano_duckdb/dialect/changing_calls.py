@@ -19,12 +19,12 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "build_language_model": ("name", "options", "text"),
     "upload_model": ("name", "folder", "options"),
     "upload_language_model": ("name", "file", "options"),
-    "delete_model": ("name", "if_exists"),
+    "delete_model": ("name", "if_exists", "is_language_model"),
     "get_model": ("name", "options"),
     "get_dataset": ("name", "options"),
 }
 """Of each macro `thano_..` that changes something."""
-_DEFAULTS = {"options": "{}", "if_exists": False}
+_DEFAULTS = {"options": "{}", "if_exists": False, "is_language_model": None}
 _ROWS = ("examples", "text")
 """Parameters that are no constants."""
 _NAME = re.compile(rf"\bthano_({'|'.join(_PARAMETERS)})\b", re.IGNORECASE)
@@ -60,7 +60,7 @@ def changing_calls(sql: str) -> tuple[ChangingCall, ...]:
 
     Example:
         >>> changing_calls("FROM thano_delete_model('mine') -- not thano_delete_model('yours')")
-        (ChangingCall(function='delete_model', constants={'if_exists': False, 'name': 'mine'}),)
+        (ChangingCall(function='delete_model', constants={'if_exists': False, ..., 'name': 'mine'}),)
     """
     if not _NAME.search(sql):
         return ()

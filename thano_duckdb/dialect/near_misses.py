@@ -31,6 +31,7 @@ _WRITE = {
     "fit": _TRAINING.format("FIT"),
     "train": _TRAINING.format("BUILD"),
     "create model": f"{_TRAINING.format('BUILD')}, or UPLOAD MODEL name FROM 'folder'",
+    "create language model": "BUILD LANGUAGE MODEL name AS query, or UPLOAD LANGUAGE MODEL name FROM 'file'",
     "upload": "UPLOAD MODEL name [OPTIONS (..)] FROM 'folder'",
     "transcribe": "PREDICT USING model [OPTIONS (..)] AS query",
     "predict": "PREDICT USING model [OPTIONS (..)] AS query",
@@ -110,6 +111,10 @@ def _almost(tokens: Tokens, index: int) -> str | None:
         after = index + 3 if (second, tokens.word(index + 2)) == ("or", "replace") else index + 1
         if tokens.word(after) == "model":
             return f"CREATE MODEL is not a statement. Write {_WRITE['create model']}"
+        if (tokens.word(after), tokens.word(after + 1)) == ("language", "model"):
+            return f"CREATE LANGUAGE MODEL is not a statement. Write {_WRITE['create language model']}"
+    if (first, second, tokens.word(index + 2)) == ("get", "language", "model"):
+        return "GET LANGUAGE MODEL is not a statement, and 'en' needs none: it ships with the package"
     return None
 
 

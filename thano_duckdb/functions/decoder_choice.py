@@ -12,7 +12,7 @@ import pyarrow as pa
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ThanoError, brief
+from thano_duckdb.errors import ThanoError, brief, counted
 from thano_duckdb.language.language_model import LanguageModel, resolve_language_model
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
     from thano_duckdb.speech.engine import Engine
 
+MAX_NAMED = 3
+"""Hotwords without effect that are named in warnings of their own."""
+MAX_SHARE_UNWRITABLE = 0.02
+"""Of the words of a language model: above it a warning says so."""
 RowHotwords = Sequence[tuple[str, ...]]
 """The hotwords of each row."""
 
@@ -76,8 +80,14 @@ class DecoderChoice:
         )
         vocabulary = engine.recognizer.vocabulary
         self._load(decoder, vocabulary)
-        for word in decoder.hotwords_for(vocabulary).unspelled:
+        unspelled = decoder.hotwords_for(vocabulary).unspelled
+        for word in unspelled[:MAX_NAMED]:
             self.session.notice(f"The hotword {brief(word.given)} has no effect: {word.problem}.")
+        if (more := len(unspelled) - MAX_NAMED) > 0:
+            self.session.notice(
+                f"{counted(more, 'more hotword')} without effect: PREDICT with OPTIONS (include='hotwords') gives the "
+                "reason of each."
+            )
         return decoder
 
     def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
@@ -90,8 +100,7 @@ class DecoderChoice:
         vocabulary = engine.recognizer.vocabulary
         if any(decoders[words].hotwords_for(vocabulary).unspelled for words in decoders if words):
             self.session.notice(
-                "Some hotwords of the rows have no effect, because the model cannot spell them: "
-                "PREDICT with OPTIONS (include='hotwords') shows them."
+                "Some hotwords of the rows have no effect: PREDICT with OPTIONS (include='hotwords') gives the reasons."
             )
         return [decoders[words] for words in rows]
 
@@ -105,28 +114,41 @@ class DecoderChoice:
         characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
 
         def find() -> LanguageModel | None:
-            return resolve_language_model(
+            found = resolve_language_model(
                 value,
                 self.session.registry,
                 acoustic_model=model.folder,
                 alphabet=characters,
                 may_read=self._may_read,
             )
+            if found is not None:
+                self._warn_of_unwritable_words(found, characters)
+            return found
 
         return self.statement.pinned(("language model", value, model), find)
+
+    def _warn_of_unwritable_words(self, language_model: LanguageModel, characters: set[str]) -> None:
+        useless = language_model.unwritable(characters)
+        if len(useless) > MAX_SHARE_UNWRITABLE * len(language_model.unigrams() or ()):
+            self.session.notice(
+                f"{counted(len(useless), 'word')} of the language model {brief(language_model.name)} can never be "
+                f"written by the acoustic model, such as {brief(useless[len(useless) // 2])}: its letters, accents, "
+                "digits or capitals are not in the model's alphabet."
+            )
 
     def _default(self, model: ResolvedModel) -> str | None:
         """What the option means where it is omitted."""
         with reading_model(model.folder):
             uses_bundled = uses_bundled_language_model(model.folder)
-        if uses_bundled and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None:
-            return self._bundled_if_usable()
+        uses_bundled = uses_bundled and ngram_file(bundled.LANGUAGE_MODEL_FOLDER) is not None
+        chosen = self._bundled_if_usable() if uses_bundled else None
         if ngram_file(model.folder / LANGUAGE_MODEL_FOLDER) is not None:
             self.session.notice(
-                f"The model {brief(model.name)} has a language model in its folder, which is not used: "
-                f"OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses it, language_model=NULL does not."
+                f"The model {brief(model.name)} has a language model in its folder, which is not used"
+                f"{f' ({chosen!r} is)' if chosen else ''}: OPTIONS (language_model='{LANGUAGE_MODEL_OF_A_MODEL}') uses "
+                f"it, language_model={repr(chosen) if chosen else 'NULL'} does not, without this warning."
             )
-        return None
+        return chosen
 
     def _bundled_if_usable(self) -> str | None:
         from thano_duckdb.speech.decoding.beam_library import problem

@@ -56,6 +56,8 @@ FIGURES = pa.struct(
 )
 _KIND = StatementKind.BUILD_LANGUAGE_MODEL
 
+MIN_WORDS = 10_000
+"""Of text, from which a language model helps at all."""
 T = TypeVar("T")
 
 
@@ -177,6 +179,11 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
             )
     finally:
         collector.end()
+    if figures.words < MIN_WORDS:
+        session.notice(
+            f"The language model '{entry.name}' learned from {counted(figures.words, 'word')} only: below some "
+            f"{MIN_WORDS:,} it rather makes transcripts worse. Add more text, or give the words as hotwords."
+        )
     return [{"model": entry.name, "version": entry.version, **dataclasses.asdict(figures)}]
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ModelError, ThanoError
+from thano_duckdb.errors import ModelError, RegistryError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, BuiltInModel, find_built_in
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER
@@ -105,17 +105,30 @@ def upload_model(session: Session, name: str, folder: str, options: str | None) 
     return [model_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
 
 
-def delete_model(session: Session, name: str, if_exists: bool = False) -> list[dict[str, Any]]:
+def delete_model(
+    session: Session, name: str, if_exists: bool = False, is_language_model: bool | None = None
+) -> list[dict[str, Any]]:
     """DELETE MODEL: every version of a name, or one (`name@2`). Returns a row for each one deleted.
 
-    With `if_exists` a name that does not exist gives no row, and is no error.
+    With `if_exists` a name that does not exist gives no row, and is no error. With `is_language_model` no acoustic
+    model is deleted.
     """
-    session.check_asked_for("delete_model", name=name, if_exists=if_exists)
+    session.check_asked_for("delete_model", name=name, if_exists=if_exists, is_language_model=is_language_model)
     with session.access() as access:
         session.check_changes_allowed(access, "DELETE MODEL")
+    if is_language_model:
+        _check_language_model(session, name)
     if if_exists and session.registry.find(name) is None and not find_built_in(name):
         return []
     return [model_row(entry) for entry in session.registry.delete(name)]
+
+
+def _check_language_model(session: Session, name: str) -> None:
+    entry = session.registry.find(name)
+    if entry is not None and not entry.is_language_model:
+        raise RegistryError(f"'{name}' is an acoustic model, which DELETE MODEL removes")
+    if name.casefold() == LANGUAGE_MODEL:
+        raise RegistryError(f"the language model '{name}' is built in and cannot be deleted")
 
 
 def get_model(session: Session, name: str, options: str | None) -> list[dict[str, Any]]:

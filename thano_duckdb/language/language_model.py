@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from thano_duckdb.errors import ModelError, brief, did_you_mean
+from thano_duckdb.errors import ModelError, brief, counted, did_you_mean
 from thano_duckdb.model_name import split_version
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
@@ -25,6 +26,7 @@ from .model_file import WORDS_FILE, ModelFile, content_fingerprint, read_model_f
 
 ATTRIBUTES_FILE = "attrs.json"
 """What `Wav2Vec2ProcessorWithLM` writes beside the n-grams: `alpha` and `beta` among others."""
+_DIGIT = re.compile(r"\d")
 MIN_SHARE_SPELT = 0.5
 """Of the words: below it a language model is taken for one of another language or alphabet."""
 
@@ -108,19 +110,32 @@ class LanguageModel:
             characters: what the recognizer writes, in any case.
 
         Raises:
-            ModelError: less than half of its words can be written in them.
+            ModelError: less than half of its words, apart from numbers, can be written in them.
         """
         words = self.unigrams()
         if not words:
             return
         alphabet = {character.casefold() for character in characters}
-        n_spelt = sum(alphabet.issuperset(word.casefold()) for word in words)
-        if n_spelt < MIN_SHARE_SPELT * len(words):
-            example = next(word for word in words if not alphabet.issuperset(word.casefold()))
+        candidates = [word for word in words if not _DIGIT.search(word)]
+        n_spelt = sum(alphabet.issuperset(word.casefold()) for word in candidates)
+        if not n_spelt or n_spelt < MIN_SHARE_SPELT * len(candidates):
+            example = next((word for word in candidates if not alphabet.issuperset(word.casefold())), words[0])
             raise ModelError(
-                f"the language model '{self.name}' does not fit: the acoustic model can spell {n_spelt} of its "
-                f"{len(words)} words, and not '{example[:40]}', for example; it is for another language or alphabet"
+                f"the language model '{self.name}' does not fit: the acoustic model can spell {n_spelt:,} of its "
+                f"{counted(len(words), 'word')}, and not '{example[:40]}', for example; it is for another language or "
+                "alphabet"
             )
+
+    def unwritable(self, characters: Collection[str]) -> list[str]:
+        """Its words that a recognizer never writes, because of digits, accents or capitals.
+
+        Args:
+            characters: what the recognizer writes.
+        """
+        alphabet, to_case = set(characters), str.upper if self.is_upper_case else str.lower
+        if not any(char != char.swapcase() and char.swapcase() in alphabet for char in alphabet):
+            alphabet = set(map(to_case, alphabet))  # it writes one case, which stands for both
+        return [word for word in self.unigrams() or () if not alphabet.issuperset(word)]
 
 
 def resolve_language_model(

@@ -61,7 +61,7 @@ UPLOAD LANGUAGE MODEL calls
 -- case: a delete
 DELETE LANGUAGE MODEL calls@2; DROP LANGUAGE MODEL IF EXISTS calls
 -- becomes
-SELECT * FROM thano_delete_model('calls@2'); SELECT * FROM thano_delete_model('calls', if_exists := true)
+SELECT * FROM thano_delete_model('calls@2', is_language_model := true); SELECT * FROM thano_delete_model('calls', if_exists := true, is_language_model := true)
 
 -- case: a list
 SELECT name FROM (LIST LANGUAGE MODELS) UNION ALL SELECT name FROM (LIST LANGUAGE MODEL)

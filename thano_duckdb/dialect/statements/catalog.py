@@ -147,12 +147,14 @@ class Delete(Node):
     Attributes:
         name: of the model, or of one of its versions.
         if_exists: a name that does not exist is no error.
+        is_language_model: whether the statement says LANGUAGE MODEL, which removes no other.
     """
 
     kind = StatementKind.DELETE
     runs_now = True
     name: Name
     if_exists: bool = False
+    is_language_model: bool = False
 
     @classmethod
     def read(cls, reader: TokenReader, keyword: Span) -> Self:
@@ -163,16 +165,25 @@ class Delete(Node):
         elif reader.word == "if" and reader.tokens.word(reader.index + 1) not in ("", ";", "options", "@"):
             reader.skip()
             raise reader.error(f"{reader.shown} is unexpected after IF. Did you mean IF EXISTS?")
-        after = "IF EXISTS" if if_exists else f"{reader.tokens.sql[keyword.start :].split()[0].upper()} MODEL"
+        verb, what = reader.tokens.sql[keyword.start :].upper().split()[:2]
+        is_language_model = what == "LANGUAGE"
+        after = "IF EXISTS" if if_exists else f"{verb} {'LANGUAGE ' if is_language_model else ''}MODEL"
         name = reader.name("model", after, with_version=True)
         options = read_options(reader, cls.kind)
         reader.expect_end()
-        return cls(name=name, if_exists=if_exists, options=options, **written_at(reader, keyword))
+        return cls(
+            name=name,
+            if_exists=if_exists,
+            is_language_model=is_language_model,
+            options=options,
+            **written_at(reader, keyword),
+        )
 
     def sql_around(self) -> tuple[str, str]:
         """A call that removes the model from the registry."""
-        if_exists = ", if_exists := true" if self.if_exists else ""
-        return f"SELECT * FROM thano_delete_model({literal(self.name.text)}{if_exists})", ""
+        more = ", if_exists := true" if self.if_exists else ""
+        more += ", is_language_model := true" if self.is_language_model else ""
+        return f"SELECT * FROM thano_delete_model({literal(self.name.text)}{more})", ""
 
 
 def _read_get(reader: TokenReader, keyword: Span) -> GetModel | GetDataset:
