@@ -106,16 +106,24 @@ class NativeDecoder:
             beam_width: hypotheses that are kept in each frame.
             hotwords: words that are favoured.
             hotword_weight: how much.
+
+        Raises:
+            ModelError: the library failed.
         """
-        found = self._native.decode_beams(
-            _with_end(log_probs) if self._has_end else log_probs,
-            beam_width=beam_width,
-            beam_prune_logp=PRUNE_LOG_PROB,
-            token_min_logp=MIN_LABEL_LOG_PROB,
-            prune_history=False,  # confidences need hypotheses that differ in early words
-            hotwords=list(hotwords),
-            hotword_weight=hotword_weight,
-        )
+        if not len(log_probs):
+            return []
+        try:
+            found = self._native.decode_beams(
+                _with_end(log_probs) if self._has_end else log_probs,
+                beam_width=beam_width,
+                beam_prune_logp=PRUNE_LOG_PROB,
+                token_min_logp=MIN_LABEL_LOG_PROB,
+                prune_history=False,  # confidences need hypotheses that differ in early words
+                hotwords=list(hotwords),
+                hotword_weight=hotword_weight,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the beam search failed: {_reason(str(error))}") from error
         return [
             Beam(
                 text.removesuffix(END).rstrip(), tuple(frames for word, frames in words if word != END), log_prob, score
@@ -157,7 +165,10 @@ def native_decoder(
     import ctc_beam_decoder
 
     if model is None:
-        return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
+        try:
+            return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the beam search cannot write the labels of this model: {_reason(str(error))}") from error
     check_language_model(model)
     return _with_language_model(labels, model, lm_weight, word_score)
 
