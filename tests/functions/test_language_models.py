@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import stat
 import threading
@@ -22,6 +23,7 @@ from thano_duckdb import DialectError, ThanoError
 from thano_duckdb.errors import ModelError, RegistryError
 from thano_duckdb.functions import language_models
 from thano_duckdb.language import ngram_counts, ngram_scorer
+from thano_duckdb.speech.decoding import beam_library
 
 COLUMNS = ["model", "version", "order", "sentences", "words", "vocabulary", "ngrams", "perplexity", "oov_rate"]
 TINY_BINARY = Path(__file__).parents[1] / "language" / "tiny.kenlm"
@@ -208,6 +210,32 @@ def test_upload_refuses_what_is_damaged(con: thano_duckdb.Connection, tmp_path: 
     with pytest.raises(ModelError, match="there is no language model"):
         con.execute("UPLOAD LANGUAGE MODEL m FROM 'nothing.arpa'")
     assert registered(con) == []
+
+
+@pytest.mark.skipif(bool(beam_library.problem()), reason=str(beam_library.problem()))
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("-0.5\tcat \t-0.1\n", "cannot be loaded: 'Expected tab or newline for backoff in the 1-gram at byte"),
+        ("-0.5\tcat\t1e30\n", "is damaged: '-0.5 cat 1e30' has a backoff weight that no model has"),
+        ("-0.5\tc\vt\t-0.1\n", "is damaged: '-0.5 c t -0.1' holds a control character"),
+    ],
+)
+def test_what_kenlm_cannot_use_is_refused_by_upload_and_by_predict(
+    con: thano_duckdb.Connection, text: str, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.arpa"
+    path.write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\t-0.3\n-1\t</s>\n"
+        f"{text}\n\\2-grams:\n-0.2\t<s> </s>\n\n\\end\\\n"
+    )
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        con.execute(f"UPLOAD LANGUAGE MODEL m FROM '{path}'")
+    assert registered(con) == []
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        con.sql(
+            f"PREDICT USING Wav2Vec2TinyEn OPTIONS (language_model='{path}') AS SELECT 'a.wav' AS audio_path"
+        ).show()
 
 
 def test_delete_removes_a_language_model_and_its_versions(con: thano_duckdb.Connection) -> None:

@@ -68,7 +68,16 @@ DAMAGED |= {
     "a line without an end": (WHOLE[: WHOLE.index("-0.5")] + "a" * 10**6, r"is not a (unigram|1-gram)"),
     "a word that stands twice": (WHOLE.replace("<unk>", "a"), "the word 'a' stands twice"),
 }
+DAMAGED |= {
+    "<unk> in two spellings": (
+        WHOLE.replace("1=4", "1=5").replace("<unk>\n", "<unk>\n-2.0\t<UNK>\n"),
+        "the word '<unk>' stands twice",
+    ),
+    "a vertical tab in a word": (WHOLE.replace("\ta\t", "\ta\vb\t"), "'-0.5 a b -0.2' holds a control character"),
+    "a form feed in a 2-gram": (WHOLE.replace("a </s>", "a\f</s>"), "holds a control character"),
+}
 DAMAGED_NUMBERS = {
+    "a backoff beyond all measure": (WHOLE.replace("-0.2\n", "1e30\n"), "'-0.5 a 1e30' has a backoff weight that no"),
     "no number": (WHOLE.replace("-0.5", "x0.5"), "a number that is none"),
     "not finite": (WHOLE.replace("-0.5", "nan"), "not finite"),
     "above 1": (WHOLE.replace("-0.5", "0.5"), "above 1"),

@@ -215,7 +215,7 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
         session.registry.free_name(name, overwrite=overwrite, is_language_model=True)
         model = _resolve_file(session, file, access)
     with session.registry.stage() as folder:
-        _interruptible(session, lambda: check_language_model(model), lambda: None)
+        _interruptible(session, lambda: _check_file(model), lambda: None)
         copy_language_model(model, folder)
         entry = session.registry.publish(
             folder,
@@ -226,6 +226,14 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
             description=model.description,
         )
     return [model_row(entry)]
+
+
+def _check_file(model: LanguageModel) -> None:
+    from thano_duckdb.speech.decoding.beam_library import check_loads
+
+    check_language_model(model)
+    if not model.is_binary:
+        check_loads(model)
 
 
 def _resolve_file(session: Session, file: str, access: Access) -> LanguageModel:

@@ -66,7 +66,8 @@ def summarize(path: Path) -> ArpaSummary:
             if order == 1:
                 known: dict[str, None] = {}
                 for batch in read_lines(file, order, n, path):
-                    for word in _words(batch, path):
+                    for given in _words(batch, path):
+                        word = "<unk>" if given == "<UNK>" else given  # KenLM takes one for the other
                         if word in known:
                             raise damaged(path, f"the word {brief(word)} stands twice among its single words")
                         known[word] = None
@@ -198,6 +199,9 @@ def read_lines(file: BinaryIO, order: int, n: int, path: Path) -> Iterator[list[
         left -= len(batch)
         if not batch or not batch[-1].strip() or batch[-1].startswith(b"\\"):
             raise damaged(path, f"it has fewer {order}-grams than the {brief(str(n))[1:-1]} that it announces")
+        for line in batch:
+            if b"\v" in line or b"\f" in line:  # for KenLM a part of a word, for others what separates two
+                raise damaged(path, f"{brief(line.decode(errors='replace'))} holds a control character")
         yield batch
 
 

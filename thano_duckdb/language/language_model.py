@@ -47,6 +47,7 @@ class LanguageModel:
         description: one line.
         is_kept: whether the file is one of the registry or of this package, which nobody writes to; another may be
             truncated or written over at any time.
+        is_checked: whether all of an ARPA file was read before, by BUILD or UPLOAD LANGUAGE MODEL.
     """
 
     name: str
@@ -59,17 +60,20 @@ class LanguageModel:
     word_score: float | None = None
     description: str = ""
     is_kept: bool = field(default=False, compare=False)
+    is_checked: bool = field(default=False, compare=False)
     _file: ModelFile = field(repr=False, compare=False, kw_only=True)
 
     @classmethod
-    def open(cls, name: str, path: Path, *, description: str = "", is_kept: bool = False) -> LanguageModel:
+    def open(
+        cls, name: str, path: Path, *, description: str = "", is_kept: bool = False, is_checked: bool = False
+    ) -> LanguageModel:
         """Look at a file, and at what lies beside it; its content is read once as long as it does not change.
 
         Args:
             name: what the user calls it.
             path: of the file.
             description: one line; by default its order and the size of its vocabulary.
-            is_kept: see `LanguageModel`.
+            is_kept, is_checked: see `LanguageModel`.
 
         Raises:
             ModelError: there is no such file, it is no language model, or it is damaged.
@@ -88,6 +92,7 @@ class LanguageModel:
             word_score=_weight(attributes, "beta", "word_score", beside),
             description=description or f"{file.order}-gram model of {file.n_words:,} words",
             is_kept=is_kept,
+            is_checked=is_checked,
             _file=file,
         )
 
@@ -214,7 +219,7 @@ def _bundled() -> LanguageModel:
             f"the language model '{BUNDLED}' is missing from this copy of the package "
             f"({bundled.LANGUAGE_MODEL_FOLDER}): install it again"
         )
-    return LanguageModel.open(BUNDLED, path, is_kept=True)
+    return LanguageModel.open(BUNDLED, path, is_kept=True, is_checked=True)
 
 
 def _of_the_acoustic_model(
@@ -259,7 +264,7 @@ def _from_registry(entry: ModelEntry) -> LanguageModel:
     path = ngram_file(entry.path)
     if path is None:
         raise ModelError(f"the language model '{spec}' is damaged: {entry.path} holds no ARPA file and no KenLM binary")
-    return LanguageModel.open(spec, path, description=entry.description, is_kept=True)
+    return LanguageModel.open(spec, path, description=entry.description, is_kept=True, is_checked=True)
 
 
 def _check_may_read(path: Path, may_read: Callable[[Path], bool]) -> None:

@@ -22,8 +22,11 @@ from thano_duckdb.errors import ModelError, brief
 
 from .arpa import damaged, open_arpa, read_end, read_header, read_lines, read_section_title
 from .language_model import LanguageModel
+from .shorter_ngrams import ShorterNgrams
 
 MAX_SCORERS = 2
+MAX_LOG10_BACKOFF = 10.0
+"""Real models have weights below 1, and pruned ones a little above."""
 UNKNOWN_LOG10_P = -100.0
 """KenLM's, where a model has no <unk>."""
 
@@ -80,7 +83,7 @@ class NgramScorer:
     def __init__(self, ids: dict[bytes, int], tables: Sequence[NgramTable]) -> None:
         """Take the words with their numbers, and the n-grams of each order from 1."""
         self._ids = ids
-        self._unknown = ids.get(b"<unk>", ids.get(b"<UNK>", -1))
+        self._unknown = ids.get(b"<unk>", -1)
         self._tables = tables
 
     @classmethod
@@ -93,10 +96,13 @@ class NgramScorer:
         ids: dict[bytes, int] = {}
         with open_arpa(path) as file:
             n_ngrams = read_header(file, path)
-            tables = []
+            tables: list[NgramTable] = []
+            shorter = ShorterNgrams(n_ngrams, path)
             for order, n in enumerate(n_ngrams, 1):
                 read_section_title(file, order, path)
-                batches = [_parse(lines, order, ids, path) for lines in read_lines(file, order, n, path)]
+                batches = [
+                    _parse(lines, order, ids, tables, shorter, path) for lines in read_lines(file, order, n, path)
+                ]
                 tables.append(_table(batches))
             read_end(file, path)
         for marker in (b"<s>", b"</s>"):
@@ -164,7 +170,14 @@ def _extend(hashes: Hashes | np.uint64, tokens: Ints) -> Hashes:
     return result
 
 
-def _parse(lines: list[bytes], order: int, ids: dict[bytes, int], path: Path) -> NgramTable:
+def _parse(
+    lines: list[bytes],
+    order: int,
+    ids: dict[bytes, int],
+    lower: Sequence[NgramTable],
+    shorter: ShorterNgrams,
+    path: Path,
+) -> NgramTable:
     """The n-grams of some lines; those of order 1 give their words the next numbers."""
     try:
         split = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(pa.array(lines, pa.string())))
@@ -181,21 +194,45 @@ def _parse(lines: list[bytes], order: int, ids: dict[bytes, int], path: Path) ->
     log10_backoff[is_long] = _numbers(parts.take(pa.array(starts[is_long] + order + 1)), order, path)
     if not (log10_p <= 0).all():
         raise damaged(path, f"a probability among its {order}-grams is above 1")
-    words = [parts.take(pa.array(starts + 1 + column)) for column in range(order)]
+    if not (log10_backoff <= MAX_LOG10_BACKOFF).all():
+        wrong = np.flatnonzero(log10_backoff > MAX_LOG10_BACKOFF)
+        raise damaged(path, f"{brief(lines[wrong[0]].decode())} has a backoff weight that no model has")
+    words = [_one_unknown(parts.take(pa.array(starts + 1 + column))) for column in range(order)]
     if order == 1:
         for word in words[0].to_pylist():
             if ids.setdefault(word.encode(), n_known := len(ids)) != n_known:
                 raise damaged(path, f"the word {brief(word)} stands twice among its single words")
     known = pa.array(list(ids), pa.string())
-    hashes: Hashes | np.uint64 = _FIRST
+    tokens: list[Ints] = []
     for column in words:
-        tokens = pc.index_in(column, known)
-        if tokens.null_count:
-            unknown = column.filter(pc.is_null(tokens))[0].as_py()
+        found = pc.index_in(column, known)
+        if found.null_count:
+            unknown = column.filter(pc.is_null(found))[0].as_py()
             raise damaged(path, f"a {order}-gram holds {brief(unknown)}, which is none of its single words")
-        hashes = _extend(hashes, tokens.to_numpy().astype(np.int64))
+        tokens.append(found.to_numpy().astype(np.int64))
+    if order > 2:
+        shorter.check(
+            order,
+            lambda part: _hashes(tokens[part]),
+            [table.hashes for table in lower],
+            lambda row: [column[row].as_py() for column in words],
+        )
+    return NgramTable(_hashes(tokens), log10_p, log10_backoff)
+
+
+def _hashes(tokens: Sequence[Ints]) -> Hashes:
+    """The hash of each n-gram, from the numbers of its first words, its second words and so on."""
+    hashes: Hashes | np.uint64 = _FIRST
+    for column in tokens:
+        hashes = _extend(hashes, column)
     assert isinstance(hashes, np.ndarray)
-    return NgramTable(hashes, log10_p, log10_backoff)
+    return hashes
+
+
+def _one_unknown(words: pa.StringArray) -> pa.StringArray:
+    """Words with <unk> in one spelling: KenLM takes two for it."""
+    is_other = pc.equal(words, "<UNK>")
+    return pc.if_else(is_other, "<unk>", words) if pc.any(is_other).as_py() else words
 
 
 def _numbers(texts: pa.StringArray, order: int, path: Path) -> Floats:
@@ -212,7 +249,7 @@ def _table(batches: list[NgramTable]) -> NgramTable:
     if not batches:
         return NgramTable(np.zeros(0, np.uint64), np.zeros(0), np.zeros(0))
     hashes = np.concatenate([batch.hashes for batch in batches])
-    order = np.argsort(hashes)
+    order = np.argsort(hashes, kind="stable")  # of an n-gram that stands twice the first counts, as in KenLM
     return NgramTable(
         hashes[order],
         np.concatenate([batch.log10_p for batch in batches])[order],

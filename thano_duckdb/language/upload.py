@@ -14,12 +14,12 @@ from .ngram_scorer import NgramScorer
 
 
 def check_language_model(model: LanguageModel) -> None:
-    """Read all of an ARPA file; of a KenLM binary only the header can be checked.
+    """Read all of an ARPA file that was not read before; of a KenLM binary only the header can be checked.
 
     Raises:
         ModelError: it is damaged.
     """
-    if not model.is_binary:
+    if not (model.is_binary or model.is_checked):
         NgramScorer.read(model.path)
 
 

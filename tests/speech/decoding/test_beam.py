@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.speech.decoding import beam, beam_library
+from thano_duckdb.speech.decoding import beam, beam_columns, beam_library
 from thano_duckdb.speech.decoding.beam import BeamDecoder
 from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
@@ -228,6 +229,44 @@ def test_a_model_without_spaces_has_no_words() -> None:
     with pytest.raises(ModelError, match="writes no spaces between words"):
         decode(random_log_probs(np.random.default_rng(0), 3, 3, 1.0), without, hotwords=("a",))
     assert decode(random_log_probs(np.random.default_rng(0), 3, 3, 1.0), without, n_best=2).alternatives
+
+
+ODD_TOKENS = {
+    "with a space inside": (*"HI", "GOOD BYE"),
+    "of no character that is seen": (*"HI", "\0", "\u200b"),
+    "private ones beside one that needs a stand-in": ("A", "#", "\ue000", "\ue001", "\ue002"),
+    "marks of the library": ("#", "_", "|", "<", "[", "\u2581", "\u2047", "##S", "<x>"),
+    "white space of other kinds": ("A", "\t", "\xa0", "\u2028"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_TOKENS)
+def test_odd_tokens_are_written_as_in_greedy_decoding(name: str) -> None:
+    tokens = ODD_TOKENS[name]
+    vocabulary = Vocabulary((None, " ", *tokens), frozenset({1}))
+    ids = [each for label in range(2, len(tokens) + 2) for each in (label, 0, 1, 0, label, 0)]
+    log_probs = np.full((len(ids), len(vocabulary.tokens)), np.log(1e-4))
+    log_probs[np.arange(len(ids)), ids] = np.log(0.999)
+    words = [tokens[0], *(before + after for before, after in itertools.pairwise(tokens)), tokens[-1]]
+    found = decode(log_probs, vocabulary, n_best=2, hotwords=("hi",))
+    assert [each.word for each in found.words] == words
+    assert found.alternatives is not None
+    assert found.text == found.alternatives[0].text == " ".join(words)
+
+
+def test_labels_that_the_library_refuses_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_columns.BeamColumns, "labels", ("", " ", "same", "same"))
+    with pytest.raises(ModelError, match="cannot write the labels of this model: 'vocabulary contains duplicate label"):
+        decode(written("A"))
+
+
+def test_no_frames_give_no_text() -> None:
+    [found] = BeamDecoder(n_best=2).decode([frame_scores(np.zeros((0, 4)))], SMALL, stride=STRIDE)
+    assert (found.text, found.confidence, len(found.words)) == ("", 0.0, 0)
+
+
+def test_scores_that_are_no_numbers_give_no_confidence() -> None:
+    assert np.isnan(beam._confidence_of_silence(frame_scores(np.full((3, 4), np.nan))))
 
 
 def test_a_language_model_deleted_while_it_is_loaded_still_serves(tmp_path: Path) -> None:

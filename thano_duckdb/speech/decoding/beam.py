@@ -109,7 +109,7 @@ class BeamDecoder:
         for piece in cut_at_pauses(log_probs, int(MAX_PIECE_S * SAMPLE_RATE_HZ / stride)):
             beams = self._beams(log_probs[piece], native, hotwords, stride / SAMPLE_RATE_HZ)
             if beams and beams[0].frames:
-                words += [columns.of_library(word) for word in beams[0].text.split()]  # a label may have a space
+                words += map(columns.of_library, beams[0].text.split())
                 frames += [(piece.start + start, piece.start + stop) for start, stop in beams[0].frames]
                 confidences += word_confidences(beams, log_probs[piece]).tolist()
             texts.append([(beam.text, beam.score) for beam in beams[: self.n_best or 1]])
@@ -148,4 +148,6 @@ def _found(hotwords: HotwordList, words: Sequence[str], times_s: NDArray[np.floa
 
 def _confidence_of_silence(clip: FrameScores) -> float:
     """As in greedy decoding: the geometric mean of the best probabilities of all frames."""
-    return min(1.0, float(np.exp(clip.log_probs[:, 0].mean(dtype=np.float64))))
+    if not len(clip.log_probs):
+        return 0.0
+    return float(np.minimum(1.0, np.exp(clip.log_probs[:, 0].mean(dtype=np.float64))))  # unlike `min`, NaN for NaN

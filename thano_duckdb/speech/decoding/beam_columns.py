@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,8 @@ from .vocabulary import Vocabulary
 BLANK, SPACE = 0, 1
 MIN_PROBABILITY = 1e-15
 """Of a label that is not among the most likely ones of a frame: the smallest that the library tells from zero."""
-_PRIVATE = range(0xE000, 0xF900)
-"""Unicode's private use area."""
+_PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE))
+"""Unicode's private use areas."""
 _SPECIAL = re.compile(r"[\s\0_#|<>\[\]\u2581\u2047]")
 """In a label the library may take these for a mark of its own; private characters stand in for such labels."""
 
@@ -61,9 +62,9 @@ class BeamColumns:
         pairs = {pair for text in texts for pair in zip(changed[text], text, strict=True)}
         if len({shown for shown, _char in pairs}) < len(pairs):  # the model distinguishes `a` from `A`
             changed = {text: text for text in texts}
-        used = set("".join(changed.values()))
-        stand_ins = (chr(code) for code in _PRIVATE if chr(code) not in used)
-        return {text: next(stand_ins) if _SPECIAL.search(shown) else shown for text, shown in changed.items()}
+        used = {char for shown in changed.values() for char in shown}
+        free = (char for char in map(chr, itertools.chain(*_PRIVATE)) if char not in used)
+        return {text: next(free) if _SPECIAL.search(shown) else shown for text, shown in changed.items()}
 
     def _in_case(self, text: str) -> str:
         if self.is_upper_case is None:
@@ -92,9 +93,9 @@ class BeamColumns:
         """A word or a phrase of the model's characters as the library is given it."""
         return "".join(self._in_library.get(char, char) for char in word)
 
-    def of_library(self, text: str) -> str:
-        """A word, or words with spaces between them, that the library found, as the model writes it."""
-        return text.translate(self._back)
+    def of_library(self, word: str) -> str:
+        """A word that the library found, as the model writes it."""
+        return word.translate(self._back)
 
     @cached_property
     def _back(self) -> dict[int, str]:

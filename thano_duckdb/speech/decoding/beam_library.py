@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import math
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.language.language_model import LanguageModel
 from thano_duckdb.language.private_copy import private_file
+from thano_duckdb.language.upload import check_language_model
 
 from .beam_columns import MIN_PROBABILITY, SPACE
 
@@ -35,6 +37,9 @@ PRUNE_LOG_PROB = -12.0
 MIN_LABEL_LOG_PROB = -7.0
 """Labels that are less likely are not tried in a frame, except the best one."""
 
+
+MAX_REASON_CHARS = 200
+_BYTE = re.compile(r" Byte: *\d*$")
 
 END = "</s>"
 """The word with which every hypothesis is made to end where there is a language model. Else the library takes a text
@@ -101,16 +106,24 @@ class NativeDecoder:
             beam_width: hypotheses that are kept in each frame.
             hotwords: words that are favoured.
             hotword_weight: how much.
+
+        Raises:
+            ModelError: the library failed.
         """
-        found = self._native.decode_beams(
-            _with_end(log_probs) if self._has_end else log_probs,
-            beam_width=beam_width,
-            beam_prune_logp=PRUNE_LOG_PROB,
-            token_min_logp=MIN_LABEL_LOG_PROB,
-            prune_history=False,  # confidences need hypotheses that differ in early words
-            hotwords=list(hotwords),
-            hotword_weight=hotword_weight,
-        )
+        if not len(log_probs):
+            return []
+        try:
+            found = self._native.decode_beams(
+                _with_end(log_probs) if self._has_end else log_probs,
+                beam_width=beam_width,
+                beam_prune_logp=PRUNE_LOG_PROB,
+                token_min_logp=MIN_LABEL_LOG_PROB,
+                prune_history=False,  # confidences need hypotheses that differ in early words
+                hotwords=list(hotwords),
+                hotword_weight=hotword_weight,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the beam search failed: {_reason(str(error))}") from error
         return [
             Beam(
                 text.removesuffix(END).rstrip(), tuple(frames for word, frames in words if word != END), log_prob, score
@@ -155,7 +168,26 @@ def native_decoder(
         try:
             return NativeDecoder(ctc_beam_decoder.build_ctcdecoder(list(labels)), has_end=False)
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"the beam search cannot write the model's vocabulary: {brief(str(error))}") from None
+            raise ModelError(f"the beam search cannot write the labels of this model: {_reason(str(error))}") from error
+    check_language_model(model)
+    return _with_language_model(labels, model, lm_weight, word_score)
+
+
+def check_loads(model: LanguageModel) -> None:
+    """Load a language model once, and forget it; does nothing where there is no beam search.
+
+    Raises:
+        ModelError: KenLM cannot load it.
+    """
+    if not problem():
+        _with_language_model(("", " "), model, 1.0, 0.0)
+
+
+def _with_language_model(
+    labels: tuple[str, ...], model: LanguageModel, lm_weight: float, word_score: float
+) -> NativeDecoder:
+    import ctc_beam_decoder
+
     words = model.unigrams()
     try:
         with private_file(model) as (path, mapped), _quiet():
@@ -167,14 +199,15 @@ def native_decoder(
                 beta=word_score,
             )
     except (ValueError, OSError, RuntimeError) as error:
-        reason = (
-            str(error)
-            .splitlines()[-1]
-            .rpartition("Exception.")[2]
-            .removeprefix(f"could not load language model {model.path}: ")
-        )
-        raise ModelError(f"the language model '{model.name}' cannot be loaded: {brief(reason)}") from None
+        raise ModelError(f"the language model '{model.name}' cannot be loaded: {_reason(str(error))}") from None
     return NativeDecoder(native, has_end=True, mapped=mapped)
+
+
+def _reason(text: str) -> str:
+    """What KenLM says, without the lines of its source where it says so."""
+    _source, _newline, reason = text.rpartition("\n")
+    reason = _BYTE.sub("", " ".join((reason or text).split())).rstrip(".")
+    return f"'{reason[:MAX_REASON_CHARS]}'"
 
 
 @contextlib.contextmanager
