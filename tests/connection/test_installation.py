@@ -188,7 +188,7 @@ def test_whoever_learns_a_token_deletes_no_models(tmp_path: Path) -> None:
         con.execute(f"UPLOAD MODEL precious FROM '{make_checkpoint(tmp_path / 'checkpoint')}'")
         token = con._session.token
         with con.raw.cursor() as other, pytest.raises(duckdb.Error, match="changed only by a statement that says so"):
-            other.execute(f"SELECT system.main._thano_delete_model('precious', false, '{token}')").fetchall()
+            other.execute(f"SELECT system.main._thano_delete_model('precious', false, NULL, '{token}')").fetchall()
         assert con.execute("SELECT name FROM (LIST MODEL)").fetchall() == [("precious",)]
 
 

@@ -36,7 +36,7 @@ CREATE MACRO thano_upload_model(name, folder, options) AS TABLE
     SELECT name AS name, folder AS folder, options AS options;
 CREATE MACRO thano_upload_language_model(name, file, options) AS TABLE
     SELECT name AS name, file AS file, options AS options;
-CREATE MACRO thano_delete_model(name, if_exists := false) AS TABLE SELECT name AS name, [1, 2] AS versions;
+CREATE MACRO thano_delete_model(name, if_exists := false, is_language_model := NULL) AS TABLE SELECT name AS name, [1, 2] AS versions;
 
 CREATE TABLE librispeech_test (audio_path VARCHAR, text VARCHAR, speaker VARCHAR);
 INSERT INTO librispeech_test VALUES
