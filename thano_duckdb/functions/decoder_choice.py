@@ -22,9 +22,12 @@ from thano_duckdb.speech.threads import run_aside
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.beam import BeamDecoder
+    from thano_duckdb.speech.decoding.hotwords import HotwordList
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
     from thano_duckdb.speech.engine import Engine
 
+MAX_LETTER_WEIGHT = 3.0
+"""Up to it a hotword of one letter changes hardly any text."""
 RowHotwords = Sequence[tuple[str, ...]]
 """The hotwords of each row."""
 
@@ -76,8 +79,10 @@ class DecoderChoice:
         )
         vocabulary = engine.recognizer.vocabulary
         self._load(decoder, vocabulary)
-        for word in decoder.hotwords_for(vocabulary).unspelled:
+        hotwords = decoder.hotwords_for(vocabulary)
+        for word in hotwords.unspelled:
             self.session.notice(f"The hotword {brief(word.given)} has no effect: {word.problem}.")
+        self._warn_of_letters(decoder, hotwords)
         return decoder
 
     def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
@@ -88,12 +93,22 @@ class DecoderChoice:
                 both = tuple(dict.fromkeys(decoder.hotwords + words))
                 decoders[words] = dataclasses.replace(decoder, hotwords=both) if words else decoder
         vocabulary = engine.recognizer.vocabulary
+        for words in decoders:
+            self._warn_of_letters(decoders[words], decoders[words].hotwords_for(vocabulary))
         if any(decoders[words].hotwords_for(vocabulary).unspelled for words in decoders if words):
             self.session.notice(
                 "Some hotwords of the rows have no effect, because the model cannot spell them: "
                 "PREDICT with OPTIONS (include='hotwords') shows them."
             )
         return [decoders[words] for words in rows]
+
+    def _warn_of_letters(self, decoder: BeamDecoder, hotwords: HotwordList) -> None:
+        """Hotwords of one letter are words that any noise may be taken for."""
+        if hotwords.letters and decoder.hotword_weight > MAX_LETTER_WEIGHT:
+            self.session.notice(
+                f"Hotwords of a single letter ({brief(hotwords.letters[0])}) are written in places where nobody said "
+                f"them: omit them, or give a hotword_weight of {MAX_LETTER_WEIGHT:g} or less."
+            )
 
     def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
         if "language_model" in options:
