@@ -181,7 +181,14 @@ CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
 -- BUILD LANGUAGE MODEL: collects the texts of the rows as they come, and returns a list of one struct of figures.
 CREATE OR REPLACE TEMP MACRO thano_build_language_model(name, options, text) AS
     system.main._thano_build_language_model(
-        name, options, system.main.list(DISTINCT system.main._thano_collect_text(name, options, text, {session})), {session}
+        name,
+        options,
+        system.main.list(
+            DISTINCT system.main._thano_collect_text(name, options, text, system.main.current_query_id(), {session})
+        ),
+        system.main.count_star(),
+        system.main.current_query_id(),
+        {session}
     );
 
 -- How odd a language model finds a text: 10 to the power of the mean of -log10 p of its words and its end.

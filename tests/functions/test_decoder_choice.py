@@ -137,6 +137,24 @@ def test_a_hotword_that_cannot_be_spelt_is_named_in_a_warning_and_in_its_column(
         ).fetchall()
 
 
+def test_a_hotword_of_one_letter_is_warned_of_unless_its_weight_is_small(
+    con: thano_duckdb.Connection, recwarn: pytest.WarningsRecorder
+) -> None:
+    rows(con, "hotwords=['a'], hotword_weight=3")
+    rows(con, "hotwords=['an']")
+    assert len(recwarn) == 0
+    with pytest.warns(ThanoWarning, match=r"Hotwords of a single letter \('a'\) .* a hotword_weight of 3 or less"):
+        rows(con, "hotwords=['a']")
+    with pytest.warns(ThanoWarning, match=r"Hotwords of a single letter \('B'\)"):
+        con.sql("SELECT thano_transcribe('Wav2Vec2TinyEn', audio_path, hotwords := ['B']) FROM clips").fetchall()
+
+
+def test_half_a_character_in_options_is_one_sentence(con: thano_duckdb.Connection) -> None:
+    for options in (r'{"hotwords": ["\ud800"]}', r'{"language_model": "a\udfff"}'):
+        with pytest.raises(ThanoError, match=r"the options hold half a character \(a lone surrogate"):
+            con.execute("SELECT thano_transcribe('Wav2Vec2TinyEn', audio_path, ?) FROM clips", [options]).fetchall()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

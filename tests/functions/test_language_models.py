@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
 import signal
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -127,6 +129,28 @@ def test_two_builds_in_one_text_do_not_mix(con: thano_duckdb.Connection) -> None
     assert n_words == [1, 2]
 
 
+@pytest.mark.parametrize("is_plain", [False, True])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT thano_build_language_model('m' || g, '{}', t) FROM calls GROUP BY g",
+        "SELECT thano_build_language_model('m', '{}', t) FROM calls GROUP BY g",
+        "SELECT thano_build_language_model('m', '{}', t) OVER () FROM calls",
+        "SELECT thano_build_language_model('m', '{}', t), thano_build_language_model('n', '{}', t) FROM calls",
+    ],
+)
+def test_a_call_that_would_mix_texts_publishes_nothing(
+    con: thano_duckdb.Connection, query: str, is_plain: bool
+) -> None:
+    con.execute("CREATE TABLE calls AS SELECT 'word ' || i AS t, i % 2 AS g FROM range(5000) AS s (i)")
+    target: Any = thano_duckdb.load(con.raw.cursor(), model_home=con._settings.model_home) if is_plain else con
+    with pytest.raises((duckdb.Error, ThanoError), match=r"would be mixed|more often than|exactly one aggregate"):
+        target.execute(query).fetchall()
+    assert registered(con) == []
+    target.execute("SELECT thano_build_language_model('m', '{}', t) FROM calls WHERE g = 1").fetchall()
+    assert registered(con) == [("m", 1, "language model")]
+
+
 def test_the_lineage_is_private_and_without_secrets(con: thano_duckdb.Connection) -> None:
     con.execute("BUILD LANGUAGE MODEL m OPTIONS (order=2) AS SELECT text FROM lines WHERE text <> 'https://u:pw@host/'")
     ((path,),) = con.sql("SELECT path FROM (LIST MODEL)").fetchall()
@@ -175,6 +199,50 @@ def test_the_temporary_folder_of_a_build_is_removed(
             "BUILD LANGUAGE MODEL n AS SELECT CASE WHEN text > 'T' THEN error('stop') ELSE text END AS text FROM lines"
         )
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "there is no space left for a model in .*home; its models are unharmed"),
+        (errno.EFBIG, "a file of a model in .*home would be larger than this process or its disk allows"),
+    ],
+)
+def test_a_home_that_takes_no_more_is_one_sentence(
+    con: thano_duckdb.Connection, number: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = build(tmp_path / "made", tutorial_sentences())
+
+    def full(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("thano_duckdb.language.build_language_model.write_arpa", full)
+    monkeypatch.setattr("shutil.copyfile", full)
+    for statement in ("BUILD LANGUAGE MODEL m AS FROM lines", f"UPLOAD LANGUAGE MODEL m FROM '{path}'"):
+        with pytest.raises(RegistryError, match=sentence):
+            con.execute(statement)
+    assert registered(con) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of this kind")
+def test_a_temporary_folder_that_takes_no_more_is_one_sentence(
+    con: thano_duckdb.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.setattr(ngram_counts, "MEMORY_LIMIT", "20MB")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(ThanoError, match=r"do not fit into the temporary folder .*thano-ngrams-.*; set TMPDIR"):
+            con.execute(
+                "BUILD LANGUAGE MODEL m AS SELECT 'w' || (i % 5000) || ' and' || i AS text FROM range(200_000) AS t (i)"
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert registered(con) == []
 
 
 # Upload, list, delete

@@ -224,6 +224,10 @@ def test_what_is_no_language_model_is_refused(registry: Registry, tmp_path: Path
     registry.upload("acoustic", acoustic)
     (tmp_path / "text.arpa").write_text("hello")
     inside = with_language_model(tmp_path / "both")
+    several = tmp_path / "several"
+    several.mkdir()
+    for name in ("a.arpa", "b.arpa"):
+        (several / name).write_text("anything")
     for value, sentence in {
         "call": "there is no language model 'call'. Did you mean 'calls'?",
         "": "there is no language model ''",
@@ -234,6 +238,9 @@ def test_what_is_no_language_model_is_refused(registry: Registry, tmp_path: Path
         str(tmp_path / "text.arpa"): "is not a language model",
         str(acoustic): "is a folder; a language model is a file",
         str(inside): "write '.*both/language_model/language_model.arpa.gz'",
+        "file:///tmp/m.arpa": "a file on this machine, and .* is an address",
+        "http://host/m.arpa": "a file on this machine, and .* is an address",
+        str(several): "is a folder; a language model is a file .ARPA, or a KenLM binary.$",
         "hf://owner/name": "not taken from the hub",
         "x" * 10_000: "there is no language model 'xxx",
     }.items():

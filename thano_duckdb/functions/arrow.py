@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -177,8 +178,11 @@ def parse_options(given: object, function: str, statement: StatementKind) -> dic
         return {}
     try:
         written = json.loads(text, object_pairs_hook=_Pairs)
+        is_text = not _LONE_SURROGATE.search(json.dumps(written, ensure_ascii=False))
     except (ValueError, TypeError, RecursionError) as error:
         raise ThanoError(f"the options {brief(str(text))} are not JSON ({error}); write {_EXAMPLE}") from None
+    if not is_text:
+        raise ThanoError("the options hold half a character (a lone surrogate, such as \\ud800); write the whole one")
     if not isinstance(written, _Pairs):
         raise ThanoError(f"the options {brief(text)} must be a JSON object; write {_EXAMPLE}")
     options: dict[str, Any] = {}
@@ -192,6 +196,9 @@ def parse_options(given: object, function: str, statement: StatementKind) -> dic
     return {
         name: value for name, value in options.items() if value is not None or find_option(statement, name).takes_null
     }
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Pairs(list[tuple[str, Any]]):

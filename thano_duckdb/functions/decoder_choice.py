@@ -22,6 +22,7 @@ from thano_duckdb.speech.threads import run_aside
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.beam import BeamDecoder
+    from thano_duckdb.speech.decoding.hotwords import HotwordList
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
     from thano_duckdb.speech.engine import Engine
 
@@ -29,6 +30,8 @@ MAX_NAMED = 3
 """Hotwords without effect that are named in warnings of their own."""
 MAX_SHARE_UNWRITABLE = 0.02
 """Of the words of a language model: above it a warning says so."""
+MAX_LETTER_WEIGHT = 3.0
+"""Up to it a hotword of one letter changes hardly any text."""
 RowHotwords = Sequence[tuple[str, ...]]
 """The hotwords of each row."""
 
@@ -80,7 +83,8 @@ class DecoderChoice:
         )
         vocabulary = engine.recognizer.vocabulary
         self._load(decoder, vocabulary)
-        unspelled = decoder.hotwords_for(vocabulary).unspelled
+        hotwords = decoder.hotwords_for(vocabulary)
+        unspelled = hotwords.unspelled
         for word in unspelled[:MAX_NAMED]:
             self.session.notice(f"The hotword {brief(word.given)} has no effect: {word.problem}.")
         if (more := len(unspelled) - MAX_NAMED) > 0:
@@ -88,6 +92,7 @@ class DecoderChoice:
                 f"{counted(more, 'more hotword')} without effect: PREDICT with OPTIONS (include='hotwords') gives the "
                 "reason of each."
             )
+        self._warn_of_letters(decoder, hotwords)
         return decoder
 
     def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
@@ -98,11 +103,21 @@ class DecoderChoice:
                 both = tuple(dict.fromkeys(decoder.hotwords + words))
                 decoders[words] = dataclasses.replace(decoder, hotwords=both) if words else decoder
         vocabulary = engine.recognizer.vocabulary
+        for words in decoders:
+            self._warn_of_letters(decoders[words], decoders[words].hotwords_for(vocabulary))
         if any(decoders[words].hotwords_for(vocabulary).unspelled for words in decoders if words):
             self.session.notice(
                 "Some hotwords of the rows have no effect: PREDICT with OPTIONS (include='hotwords') gives the reasons."
             )
         return [decoders[words] for words in rows]
+
+    def _warn_of_letters(self, decoder: BeamDecoder, hotwords: HotwordList) -> None:
+        """Hotwords of one letter are words that any noise may be taken for."""
+        if hotwords.letters and decoder.hotword_weight > MAX_LETTER_WEIGHT:
+            self.session.notice(
+                f"Hotwords of a single letter ({brief(hotwords.letters[0])}) are written in places where nobody said "
+                f"them: omit them, or give a hotword_weight of {MAX_LETTER_WEIGHT:g} or less."
+            )
 
     def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
         if "language_model" in options:

@@ -11,7 +11,9 @@ import contextlib
 import dataclasses
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -29,6 +31,7 @@ from thano_duckdb.language.language_model import LanguageModel, resolve_language
 from thano_duckdb.language.ngram_counts import TextStore
 from thano_duckdb.language.ngram_scorer import NgramScorer, load_scorer
 from thano_duckdb.language.upload import check_language_model, copy_language_model
+from thano_duckdb.models.registry import Registry
 from thano_duckdb.models.resolve import local_folder, refuse_address
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.language_bar import LanguageBar
@@ -68,26 +71,40 @@ class _Collector:
         self._shown = is_shown(session.settings.progress)
         self._lock = threading.Lock()
         self._store: TextStore | None = None
+        self._n_rows: Counter[int] = Counter()  # of each query
         self.bar = self._new_bar()
 
     def _new_bar(self) -> LanguageBar:
         return LanguageBar(shown=self._shown, n_stages=len(STAGES))
 
-    def add(self, texts: pa.Array, check: Callable[[], object]) -> int:
-        """Keep texts, after a `check` before the first ones; returns the number of their chunk."""
+    def add(self, texts: pa.Array, query: int, check: Callable[[], object]) -> int:
+        """Keep texts of a query, after a `check` before the first ones; returns the number of their chunk."""
         with self._lock:
             if self._store is None:
                 check()
                 self._store = TextStore()
             store = self._store
+            self._n_rows[query] += len(texts)
         number = store.add(normalize(texts))
         self.bar.count_sentences(len(texts))
         return number
 
-    def take(self, chunks: list[int]) -> TextStore:
-        """The texts of these chunks; the next ones begin a new store."""
+    def take(self, chunks: list[int], query: int, n_rows: int) -> TextStore:
+        """The texts of these chunks; the next ones begin a new store.
+
+        Raises:
+            ThanoError: the chunks are of more rows than the `n_rows` of the call: those of other groups or calls too.
+        """
         with self._lock:
             store, self._store = self._store or TextStore(), None
+            n_collected = self._n_rows[query]
+            self._n_rows.clear()
+        if n_collected != n_rows:
+            store.close()
+            raise ThanoError(
+                "thano_build_language_model makes one model from all rows of its query: with GROUP BY, or a second "
+                "call in the same SELECT, their texts would be mixed; write a statement for each model"
+            )
         store.keep_only(chunks)
         return store
 
@@ -111,7 +128,11 @@ def _collector(session: Session) -> _Collector:
 
 
 def collect_text(
-    names: pa.ChunkedArray, options: pa.ChunkedArray, texts: pa.ChunkedArray, sessions: pa.ChunkedArray
+    names: pa.ChunkedArray,
+    options: pa.ChunkedArray,
+    texts: pa.ChunkedArray,
+    queries: pa.ChunkedArray,
+    sessions: pa.ChunkedArray,
 ) -> pa.Array:
     """Keep the texts of one DuckDB vector for the build of the same statement.
 
@@ -128,7 +149,7 @@ def collect_text(
     def check() -> None:
         _check(session, names[0].as_py(), options[0].as_py(), is_last=False)
 
-    number = _collector(session).add(texts.combine_chunks(), check)
+    number = _collector(session).add(texts.combine_chunks(), queries[0].as_py(), check)
     return pa.array([number] * len(texts), pa.int64())
 
 
@@ -141,7 +162,9 @@ def _check(session: Session, name: str, options: object, *, is_last: bool) -> La
     return chosen
 
 
-def build(session: Session, name: str, options: str | None, chunks: list[int] | None) -> list[dict[str, Any]]:
+def build(
+    session: Session, name: str, options: str | None, chunks: list[int] | None, n_rows: int, query: int
+) -> list[dict[str, Any]]:
     """BUILD LANGUAGE MODEL: learn from what was collected, and publish.
 
     Args:
@@ -149,12 +172,15 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
         name: of the new language model.
         options: JSON text or NULL.
         chunks: what `collect_text` returned, each once; NULL, as DuckDB's `list` gives it, for no rows.
+        n_rows: of the query, or of its group.
+        query: the number of the query on its connection.
 
     Returns:
         One `FIGURES` struct.
 
     Raises:
-        ThanoError: there is nothing to learn from, or the name or an option is refused.
+        ThanoError: there is nothing to learn from, the texts are those of several models, or the name or an option is
+            refused.
     """
     chosen = _check(session, name, options, is_last=True)
     if not chunks:
@@ -162,12 +188,13 @@ def build(session: Session, name: str, options: str | None, chunks: list[int] | 
     collector = _collector(session)
     sql = session.statement.source.strip() if session.statement is not None else None
     try:
-        with session.registry.stage() as folder, collector.take(chunks) as store:
-            figures = _interruptible(
-                session,
-                lambda: build_language_model(store, folder, chosen, on_stage=collector.bar.show_stage),
-                store.connection.interrupt,
-            )
+        with session.registry.stage() as folder, collector.take(chunks, query, n_rows) as store:
+            with session.registry.errors_with_remedy(), store.errors_with_remedy():
+                figures = _interruptible(
+                    session,
+                    lambda: build_language_model(store, folder, chosen, on_stage=collector.bar.show_stage),
+                    store.connection.interrupt,
+                )
             lineage = {"sql": sql, "options": dataclasses.asdict(chosen), "figures": dataclasses.asdict(figures)}
             entry = session.registry.publish(
                 folder,
@@ -215,8 +242,7 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
         session.registry.free_name(name, overwrite=overwrite, is_language_model=True)
         model = _resolve_file(session, file, access)
     with session.registry.stage() as folder:
-        _interruptible(session, lambda: _check_file(model), lambda: None)
-        copy_language_model(model, folder)
+        _interruptible(session, lambda: _copy_checked(model, folder, session.registry), lambda: None)
         entry = session.registry.publish(
             folder,
             name,
@@ -228,12 +254,14 @@ def upload(session: Session, name: str, file: str, options: str | None) -> list[
     return [model_row(entry)]
 
 
-def _check_file(model: LanguageModel) -> None:
+def _copy_checked(model: LanguageModel, folder: Path, registry: Registry) -> None:
     from thano_duckdb.speech.decoding.beam_library import check_loads
 
     check_language_model(model)
+    with registry.errors_with_remedy():
+        copy = copy_language_model(model, folder)
     if not model.is_binary:
-        check_loads(model)
+        check_loads(LanguageModel.open(model.name, copy, is_kept=True))
 
 
 def _resolve_file(session: Session, file: str, access: Access) -> LanguageModel:

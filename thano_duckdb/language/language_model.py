@@ -16,7 +16,7 @@ from thano_duckdb.model_name import split_version
 from thano_duckdb.models import bundled
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL as BUNDLED
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL_OF_A_MODEL as OF_THE_MODEL
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, read_json
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, ngram_files, read_json
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.models.resolve import is_path, local_folder, refuse_address
 from thano_duckdb.option import StatementKind
@@ -251,8 +251,8 @@ def _from_file(value: str, may_read: Callable[[Path], bool]) -> LanguageModel:
     path = local_folder(value)
     _check_may_read(path, may_read)
     if path.is_dir():
-        inside = ngram_file(path) or ngram_file(path / LANGUAGE_MODEL_FOLDER)
-        hint = f"; write '{inside}'" if inside is not None else ""
+        inside = ngram_files(path) or ngram_files(path / LANGUAGE_MODEL_FOLDER)
+        hint = f"; write '{inside[0]}'" if len(inside) == 1 else ""
         raise ModelError(f"{path} is a folder; a language model is a file (ARPA, or a KenLM binary){hint}")
     return LanguageModel.open(value, path)
 

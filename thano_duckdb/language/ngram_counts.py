@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import duckdb
 import pyarrow as pa
+
+from thano_duckdb.errors import ThanoError
 
 from .temporary_folder import TemporaryFolder
 
@@ -78,10 +80,24 @@ class TextStore:
             The number of this chunk, for `keep_only`.
         """
         number = next(self._numbers)
-        with self.connection.cursor() as cursor:  # several threads of DuckDB's may add at once
+        with (
+            self.errors_with_remedy(),
+            self.connection.cursor() as cursor,
+        ):  # several threads of DuckDB's may add at once
             cursor.register("added", pa.table({"text": texts}))
             cursor.execute("INSERT INTO sentence SELECT ?, text FROM added WHERE text <> ''", [number])
         return number
+
+    @contextlib.contextmanager
+    def errors_with_remedy(self) -> Iterator[None]:
+        """Turn errors of the database that counts into a `ThanoError` with the remedy."""
+        try:
+            yield
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise ThanoError(
+                f"the n-grams of the text do not fit into the temporary folder {self._folder.path}: {_last_part(error)}"
+                f"; set TMPDIR to a folder on a disk with more space"
+            ) from error
 
     def keep_only(self, chunks: Iterable[int]) -> None:
         """Drop the sentences of all other chunks: those of a statement that failed."""
@@ -129,6 +145,11 @@ class TextStore:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _last_part(error: duckdb.Error) -> str:
+    """The reason in a message such as `IO Error: Could not write file "..": No space left on device`."""
+    return str(error).splitlines()[0].rpartition(": ")[2].rstrip(".")
 
 
 def words(order: int, first: int = 1, table: str = "") -> str:

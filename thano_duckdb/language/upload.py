@@ -23,8 +23,11 @@ def check_language_model(model: LanguageModel) -> None:
         NgramScorer.read(model.path)
 
 
-def copy_language_model(model: LanguageModel, folder: Path) -> None:
+def copy_language_model(model: LanguageModel, folder: Path) -> Path:
     """Copy a language model into a folder, with the words and the weights that lie beside it.
+
+    Returns:
+        The file.
 
     Raises:
         ModelError: the file changed since the model was opened.
@@ -40,3 +43,4 @@ def copy_language_model(model: LanguageModel, folder: Path) -> None:
     for beside in (WORDS_FILE, ATTRIBUTES_FILE):
         if (path := model.path.with_name(beside)).is_file():
             shutil.copyfile(path, folder / beside)
+    return folder / name

@@ -134,10 +134,14 @@ def needed_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def ngram_files(folder: Path) -> list[Path]:
+    """The ARPA files and KenLM binaries in a folder."""
+    return [path for pattern in LANGUAGE_MODEL_FILES for path in sorted(folder.glob(pattern)) if path.is_file()]
+
+
 def ngram_file(folder: Path) -> Path | None:
     """The first ARPA file or KenLM binary in a folder, or None."""
-    found = (path for pattern in LANGUAGE_MODEL_FILES for path in sorted(folder.glob(pattern)) if path.is_file())
-    return next(found, None)
+    return next(iter(ngram_files(folder)), None)
 
 
 def language_model_files(folder: Path) -> list[Path]:

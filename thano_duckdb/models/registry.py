@@ -178,6 +178,10 @@ class Registry:
         """
         return self._staging.stage(key)
 
+    def errors_with_remedy(self) -> contextlib.AbstractContextManager[None]:
+        """For a block that writes to a folder of `stage`: its `OSError`s become a `RegistryError` with the remedy."""
+        return self._staging.errors_with_remedy()
+
     def publish(
         self,
         staging: Path,

@@ -99,6 +99,12 @@ class Staging:
                     f"the model home {self._home} cannot be written ({error.strerror}); set THANO_HOME (or "
                     f"model_home=) to a folder that you may write to"
                 ) from error
+            if error.errno == errno.EFBIG:
+                raise RegistryError(
+                    f"a file of a model in {self._home} would be larger than this process or its disk allows (`ulimit "
+                    f"-f`); its models are unharmed. Raise the limit, or set THANO_HOME (or model_home=) to a folder "
+                    f"on another disk"
+                ) from error
             raise RegistryError(f"a change in the model home {self._home} failed: {error}") from error
 
     def _owner_lock(self, name: str) -> filelock.BaseFileLock:

@@ -85,6 +85,11 @@ class HotwordList:
         return tuple(word for word in self.hotwords if word.problem)
 
     @cached_property
+    def letters(self) -> tuple[str, ...]:
+        """Those of a single letter, as the user gave them."""
+        return tuple(word.given for word in self.hotwords if len(word.spelled) == 1)
+
+    @cached_property
     def _for_library(self) -> NDArray[np.object_]:  # (words,)
         spelled = dict.fromkeys(word.spelled for word in self.hotwords if not word.problem)
         return np.array([self.columns.for_library(word) for word in spelled], dtype=object)
