@@ -56,3 +56,10 @@ def test_both_tutorials_run_to_their_last_statement(database: duckdb.DuckDBPyCon
             if case.name.startswith(tutorial):
                 database.execute(rewrite(case.source))
     assert database.execute("SELECT * FROM librispeech_train").fetchall() == [("a.wav", "one")]
+
+
+@pytest.mark.parametrize("space", ["\u2060", "\ufeff", "\u00a0", " /* and a comment */ "])
+def test_words_are_separated_by_whatever_duckdb_takes_for_a_space(space: str) -> None:
+    deleted = rewrite(space.join(("DROP", "LANGUAGE", "MODEL", "calls")))
+    assert deleted == "SELECT * FROM thano_delete_model('calls', is_language_model := true)"
+    assert rewrite(space.join(("DELETE", "MODEL", "m"))) == "SELECT * FROM thano_delete_model('m')"

@@ -159,14 +159,14 @@ class Delete(Node):
     @classmethod
     def read(cls, reader: TokenReader, keyword: Span) -> Self:
         """Read `[IF EXISTS] name`."""
+        is_language_model = reader.tokens.word(reader.index - 2) == "language"
+        verb = reader.tokens.word(reader.index - (3 if is_language_model else 2)).upper()
         if_exists = (reader.word, reader.tokens.word(reader.index + 1)) == ("if", "exists")
         if if_exists:
             reader.skip(2)
         elif reader.word == "if" and reader.tokens.word(reader.index + 1) not in ("", ";", "options", "@"):
             reader.skip()
             raise reader.error(f"{reader.shown} is unexpected after IF. Did you mean IF EXISTS?")
-        verb, what = reader.tokens.sql[keyword.start :].upper().split()[:2]
-        is_language_model = what == "LANGUAGE"
         after = "IF EXISTS" if if_exists else f"{verb} {'LANGUAGE ' if is_language_model else ''}MODEL"
         name = reader.name("model", after, with_version=True)
         options = read_options(reader, cls.kind)
