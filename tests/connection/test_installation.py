@@ -51,6 +51,11 @@ def test_what_is_no_sql_is_refused_in_duckdbs_words(method: str, query: Any) -> 
     assert str(refused.value).splitlines()[0] == str(expected.value).splitlines()[0]
 
 
+def test_a_connection_of_ours_needs_no_functions() -> None:
+    with thano_duckdb.connect() as con, pytest.raises(TypeError, match="has the functions already"):
+        thano_duckdb.load(con)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("given", ["my.duckdb", None, 3])
 def test_what_is_no_connection_is_refused_in_one_sentence(given: Any) -> None:
     with pytest.raises(TypeError, match=rf"^load takes a DuckDB connection, .*, not {type(given).__name__}$"):

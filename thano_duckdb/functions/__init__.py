@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.connection import Connection
 from thano_duckdb.connection.interrupts import delayed_interrupts
 from thano_duckdb.connection.session import Session, Settings, open_session
 from thano_duckdb.errors import ThanoError
@@ -57,7 +58,7 @@ def load(
     Raises:
         ThanoError: `device` or `precision` is unknown, or a limit is not above 0; a transaction is open on the
             connection; or rows of its last `execute` are left to fetch.
-        TypeError: `connection` is no connection, such as the name of a file.
+        TypeError: `connection` is no connection, such as the name of a file, or one of `thano_duckdb.connect`.
 
     Example:
         >>> import duckdb, thano_duckdb
@@ -66,6 +67,11 @@ def load(
         [(0.25,)]
         >>> con.close()
     """
+    given: object = connection
+    if isinstance(given, Connection):
+        raise TypeError(
+            "this connection of thano_duckdb.connect(..) has the functions already; load is for DuckDB's own"
+        )
     if not hasattr(connection, "sql") or not hasattr(connection, "cursor"):  # duckdb itself, and wrappers, have both
         raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
