@@ -17,7 +17,7 @@ import duckdb
 from thano_duckdb import connect
 from thano_duckdb.caller import warnings_on_one_line
 from thano_duckdb.connection import Connection
-from thano_duckdb.dialect import split_statements
+from thano_duckdb.dialect import statement_spans
 from thano_duckdb.errors import ThanoError, ThanoWarning
 from thano_duckdb.models.bundled import dataset_folder
 
@@ -83,11 +83,10 @@ def _tutorial(folder: Path | None) -> None:
 def _with_comments(script: str) -> Iterator[str]:
     """The statements of a script, each with the comment in front of it."""
     position = 0
-    for statement in split_statements(script):
-        start = script.index(statement, position)
-        comments = [line for line in script[position:start].splitlines() if line.startswith("--")]
-        yield "\n".join([*comments, statement])
-        position = start + len(statement)
+    for span in statement_spans(script):
+        comments = [line for line in script[position : span.start].splitlines() if line.startswith("--")]
+        yield "\n".join([*comments, span.of(script)])
+        position = span.end
 
 
 def _working_folder(folder: Path | None) -> Path:

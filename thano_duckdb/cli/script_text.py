@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from thano_duckdb.dialect import check_is_text, is_whole, split_statements
+from thano_duckdb.dialect import check_is_text, is_whole, split_statements, statement_spans
 from thano_duckdb.errors import DialectError, ThanoError
 
 _COMMAND_LINE = re.compile(r"^[ \t]*(?P<command>\.[a-z].*?|exit|quit)[; \t\r]*$", re.IGNORECASE | re.MULTILINE)
@@ -60,11 +60,8 @@ def statements_and_commands(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _offsets(text: str, offset: int) -> Iterator[tuple[str, int]]:
-    start = 0
-    for statement in split_statements(text):
-        start = text.index(statement, start)
-        yield statement, offset + start
-        start += len(statement)
+    for span in statement_spans(text):
+        yield span.of(text), offset + span.start
 
 
 def is_command(statement: str) -> bool:

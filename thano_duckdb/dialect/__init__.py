@@ -13,7 +13,7 @@ from .near_misses import hint, near_miss, plain_copies
 from .nodes import ROWS, Name, Node, QueryNode
 from .parser import parse
 from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
-from .script import is_whole, split_statements, statements_in_place
+from .script import is_whole, split_statements, statement_spans, statements_in_place
 from .span import Span
 from .statements.build_and_fit import Build, Fit
 from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
@@ -52,6 +52,7 @@ __all__ = [
     "rewrite",
     "rewrite_to_find_tables",
     "split_statements",
+    "statement_spans",
     "statements_in_place",
     "unknown_model",
 ]

@@ -34,8 +34,13 @@ def split_statements(sql: str) -> list[str]:
         DialectError: the script holds half a character (a lone surrogate).
         TypeError: `sql` is not a str.
     """
+    return [span.of(sql) for span in statement_spans(sql)]
+
+
+def statement_spans(sql: str) -> list[Span]:
+    """Where the statements of a script are in it; see `split_statements`."""
     check_is_text(sql)
-    return [span.of(sql) for span in _spans(sql)]
+    return list(_spans(sql))
 
 
 def statements_in_place(sql: str) -> list[str]:

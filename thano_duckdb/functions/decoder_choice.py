@@ -126,9 +126,9 @@ class DecoderChoice:
             value = self.statement.pinned(("default language model", model), lambda: self._default(model))
         if value is None:
             return None
-        characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
 
         def find() -> LanguageModel | None:
+            characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
             found = resolve_language_model(
                 value,
                 self.session.registry,
