@@ -24,6 +24,7 @@ class Clip:
         channel: which one, counted from 0; None for the mean of all channels.
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
+        audio_track: which of the tracks of a video, counted from 0; None for the first.
     """
 
     location: str
@@ -31,6 +32,7 @@ class Clip:
     channel: int | None = None
     start_s: float | None = None
     stop_s: float | None = None
+    audio_track: int | None = None
 
     @classmethod
     def of(cls, value: str | bytes) -> Clip:
@@ -38,7 +40,7 @@ class Clip:
 
         >>> from thano_duckdb.audio.source import Clip
         >>> Clip.of("talk.wav")
-        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None)
+        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, audio_track=None)
         >>> Clip.of(b"RIFF").location
         '<blob of 4 bytes>'
         """
@@ -73,10 +75,10 @@ class Clip:
 
         Returns:
             (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
-            of the BLOB,), followed by channel, start and stop; None where nothing is known before reading: a URL, a
-            missing file. Tools that copy the modification time with a file cannot set the change time.
+            of the BLOB,), followed by channel, start, stop and track; None where nothing is known before reading: a
+            URL, a missing file. Tools that copy the modification time with a file cannot set the change time.
         """
-        selected = (self.channel, self.start_s, self.stop_s)
+        selected = (self.channel, self.start_s, self.stop_s, self.audio_track)
         if self.data is not None:
             return (hashlib.blake2b(self.data, digest_size=32).digest(), *selected)
         if self.is_url:
