@@ -1,0 +1,64 @@
+"""Every container and encoding that is read gives the samples that ffmpeg itself decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from tests.audio.media_files import DURATION_S, FORMATS, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg
+from tests.audio.sounds import waveform
+from thano_duckdb.audio.info import AudioInfo, probe
+from thano_duckdb.audio.limits import DEFAULT_LIMITS
+from thano_duckdb.audio.opened import Block, OpenSound
+from thano_duckdb.audio.readers import open_sound
+from thano_duckdb.audio.sndfile import SndfileSound
+from thano_duckdb.audio.source import Clip
+
+by_format = pytest.mark.parametrize("media", FORMATS, ids=[media.id for media in FORMATS])
+
+
+def read_whole(path: Path) -> tuple[OpenSound, NDArray[np.float32]]:
+    """The header of a file, and its samples, (frames, channels)."""
+    with open_sound(Clip.of(str(path)), DEFAULT_LIMITS) as sound:
+        return sound, as_floats([block.copy() for block in sound.blocks()])
+
+
+def as_floats(blocks: Sequence[Block]) -> NDArray[np.float32]:
+    """Blocks as one array, (frames, channels), full scale is 1.0."""
+    whole = np.concatenate(blocks)
+    return whole / np.float32(32768) if whole.dtype == np.int16 else whole.astype(np.float32)
+
+
+@needs_ffmpeg
+@by_format
+def test_the_samples_and_the_duration_are_those_of_ffmpeg(media: MediaFormat, tmp_path: Path) -> None:
+    path = tmp_path / f"clip.{media.suffix}"
+    path.write_bytes(made(media))
+    sound, samples = read_whole(path)
+    assert isinstance(sound, SndfileSound) == (media.reader == "libsndfile")
+    assert f"{sound.format} {sound.subtype}" == media.name
+
+    expected = decoded_by_ffmpeg(path, sound.n_channels)
+    n = min(len(samples), len(expected))
+    is_exact = media.reader == "ffmpeg"
+    np.testing.assert_allclose(samples[:n], expected[:n], atol=1e-6 if is_exact else 2e-3)
+    assert np.sqrt(np.mean(expected**2)) > 0.02
+
+    expected_s = len(expected) / sound.rate_hz
+    assert expected_s == pytest.approx(DURATION_S, abs=0.12)  # encoders add some silence
+    assert len(samples) / sound.rate_hz == pytest.approx(expected_s, abs=0.05)
+    info = probe(Clip.of(str(path)))
+    assert isinstance(info, AudioInfo), info
+    assert info.duration_s == pytest.approx(expected_s, abs=0.05)
+
+    mono = expected.mean(axis=1)
+    if sound.rate_hz != 16_000:
+        mono = soxr.resample(mono, sound.rate_hz, 16_000)
+    decoded = waveform(path).samples
+    n = min(len(decoded), len(mono)) - 200  # at the end the length matters
+    np.testing.assert_allclose(decoded[:n], mono[:n], atol=1e-5 if is_exact else 2e-3)
