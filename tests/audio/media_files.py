@@ -1,4 +1,4 @@
-"""Recordings of every container and encoding that is read, made with ffmpeg. docs/formats.md lists them.
+"""Recordings of every container and encoding that is read, made with ffmpeg; docs/formats.md lists them.
 
 Tests that use them skip where ffmpeg is not installed.
 """
@@ -6,6 +6,7 @@ Tests that use them skip where ffmpeg is not installed.
 from __future__ import annotations
 
 import functools
+import io
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -140,6 +142,9 @@ FORMATS = (
     MediaFormat("DTS", "DTS", "ffmpeg", "dts", "-c:a dca -strict -2", "DTS DTS"),
     MediaFormat("WavPack", "WavPack", "ffmpeg", "wv", "", "WAVPACK WAVPACK"),
     MediaFormat("TTA", "TTA", "ffmpeg", "tta", "", "TTA TTA"),
+    MediaFormat("AMR", "AMR-NB", "ffmpeg", "amr", "", "AMR AMR_NB"),
+    MediaFormat("AMR", "AMR-WB", "ffmpeg", "awb", "", "AMR AMR_WB"),
+    MediaFormat("3GP", "AMR-NB", "ffmpeg", "3gp", "", "MP4 AMR_NB"),
     MediaFormat("G.722 (by its suffix)", "G.722", "ffmpeg", "g722", _MONO_16K, "G722 ADPCM_G722"),
 )
 OF_FFMPEG = tuple(each for each in FORMATS if each.reader == "ffmpeg")
@@ -148,12 +153,36 @@ OF_FFMPEG = tuple(each for each in FORMATS if each.reader == "ffmpeg")
 @functools.cache
 def made(media: MediaFormat, duration_s: float = DURATION_S) -> bytes:
     """A stereo recording in this format, or mono where it has only one channel."""
+    if media.encoding == "AMR-NB":
+        return _amr_nb(media.suffix, duration_s)
+    if media.encoding == "AMR-WB":
+        return _amr_wb(duration_s)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.wav"), Path(folder, f"made.{media.suffix}")
         sound = hum(duration_s, RATE_HZ, 2) * 0.5 + hiss(duration_s, RATE_HZ, 2) * 0.2
         source.write_bytes(encode(sound, "WAV", "PCM_16", RATE_HZ))
         run_ffmpeg("-i", str(source), *media.arguments.split(), str(target))
         return target.read_bytes()
+
+
+def _amr_nb(suffix: str, duration_s: float) -> bytes:
+    """Made by PyAV: Debian's ffmpeg has no encoder of AMR."""
+    samples = (hum(duration_s, 8_000) * 32_767).astype(np.int16).T
+    content = io.BytesIO()
+    with av.open(content, "w", format=suffix) as container:
+        stream = container.add_stream("libopencore_amrnb", rate=8_000, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+        frame.sample_rate = 8_000
+        for each in (frame, None):
+            container.mux(stream.encode(each))
+    return content.getvalue()
+
+
+def _amr_wb(duration_s: float) -> bytes:
+    """Frames of random bits, of 20 ms at 23.85 kbit/s: nothing that is easily installed encodes AMR-WB."""
+    random = np.random.default_rng(0)
+    return b"#!AMR-WB\n" + b"".join(b"\x44" + random.bytes(60) for _ in range(round(duration_s * 50)))
 
 
 def run_ffmpeg(*arguments: str) -> bytes:

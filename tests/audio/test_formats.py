@@ -28,10 +28,16 @@ def read_whole(path: Path) -> tuple[OpenSound, NDArray[np.float32]]:
         return sound, as_floats([block.copy() for block in sound.blocks()])
 
 
+def read_part(path: Path, start: int, stop: int) -> NDArray[np.float32]:
+    """The samples from `start` on, up to `stop`."""
+    with open_sound(Clip.of(str(path)), DEFAULT_LIMITS) as sound:
+        return as_floats([block.copy() for block in sound.blocks(start)])[: stop - start]
+
+
 def as_floats(blocks: Sequence[Block]) -> NDArray[np.float32]:
     """Blocks as one array, (frames, channels), full scale is 1.0."""
     whole = np.concatenate(blocks)
-    return whole / np.float32(32768) if whole.dtype == np.int16 else whole.astype(np.float32)
+    return (whole / 32768 if whole.dtype == np.int16 else whole).astype(np.float32)  # type: ignore[operator]
 
 
 @needs_ffmpeg

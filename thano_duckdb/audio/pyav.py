@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from thano_duckdb.errors import counted
+
 from . import headers, mp4_atoms
 from .containers import DEMUXERS, Container
 from .failure import UnreadableAudioError, UnsupportedEncodingError, cut_short, cut_short_to
@@ -68,27 +70,38 @@ class PyavSound(OpenSound):
     Attributes:
         container: ffmpeg's view of the file.
         stream: the track.
+        layout: of its channels, as ffmpeg writes it.
         demuxer: ffmpeg's name of what reads the container.
         handle: the bytes.
     """
 
     container: InputContainer
     stream: AudioStream
+    layout: str
     demuxer: str
     handle: RawHandle
 
     def blocks(self, start_frame: int = 0) -> Iterator[Block]:
         """See `OpenSound`. The delay of the encoder is removed where the file says how long it is, as by ffmpeg."""
+        import av
+
         n_done = self._seek(start_frame)
         gathered: list[Block] = []  # a packet gives 20 ms, which is little for the resampler
-        for frame in uniform(self._frames(), self.stream):
-            samples = samples_of(frame)
-            n_skipped = max(0, start_frame - n_done)
-            n_done += len(samples)
-            gathered.append(samples[n_skipped:])
-            if sum(map(len, gathered)) >= _BLOCK_FRAMES:
-                yield _joined(gathered)
-                gathered.clear()
+        try:
+            for frame in uniform(self._frames(), self.rate_hz, self.n_channels, self.layout):
+                samples = samples_of(frame)
+                n_skipped = max(0, start_frame - n_done)
+                n_done += len(samples)
+                gathered.append(samples[n_skipped:])
+                if sum(map(len, gathered)) >= _BLOCK_FRAMES:
+                    yield _joined(gathered)
+                    gathered.clear()
+        except (av.FFmpegError, ValueError) as error:  # PyAV has some of its own
+            self._check_disk()
+            raise UnreadableAudioError(
+                f"It is damaged or was cut short: its audio cannot be decoded after {n_done / self.rate_hz:.2f} s"
+                f"{_words(error)}; copy or download it again."
+            ) from error
         if sum(map(len, gathered)):
             yield _joined(gathered)
         if self.n_frames is not None and self.demuxer not in _DEMUXERS_WITH_GAPS:
@@ -115,29 +128,18 @@ class PyavSound(OpenSound):
         """All that follows the position, as the decoder gives it.
 
         Raises:
-            UnreadableAudioError: the data are damaged, or end before the header says.
+            UnreadableAudioError: the file ends before its header says.
         """
-        import av
-
         end = 0
-        try:
-            for packet in self.container.demux(self.stream):
-                self._check_disk()
-                if (
-                    packet.is_corrupt and self.demuxer != "mpegts"
-                ):  # a packet of which only the beginning is in the file
-                    raise UnreadableAudioError(cut_short(self._promised_s, self._seconds(packet.pts or end)))
-                if packet.pts is not None:
-                    end = max(end, packet.pts + (packet.duration or 0))
-                yield from packet.decode()
-        except av.FFmpegError as error:
+        for packet in self.container.demux(self.stream):
             self._check_disk()
-            raise UnreadableAudioError(
-                f"It is damaged or was cut short: its audio cannot be decoded after {self._seconds(end):.2f} s "
-                f"(ffmpeg says '{_words(error)}'); copy or download it again."
-            ) from error
+            if packet.is_corrupt and self.demuxer != "mpegts":  # only its beginning is in the file
+                raise UnreadableAudioError(cut_short(self._promised_s, self._seconds(packet.pts or end)))
+            if packet.pts is not None:
+                end = max(end, packet.pts + (packet.duration or 0))
+            yield from packet.decode()
         self._check_disk()
-        if self.n_frames is not None and self.demuxer in _DEMUXERS_WITH_GAPS:
+        if self.demuxer in _DEMUXERS_WITH_GAPS:
             self._check_end(self._seconds(end))
 
     @property
@@ -197,8 +199,8 @@ def open_pyav(
         if handle.error is not None:
             raise handle.error from error
         raise UnreadableAudioError(
-            f"It is damaged or was cut short: its header ({container.name}) cannot be read (ffmpeg says "
-            f"'{_words(error)}')."
+            f"It is damaged or was cut short: its header ({container.name}) cannot be read{_words(error)}; copy or "
+            f"download it again."
         ) from error
     with opened:
         stream = _track(opened, audio_track)
@@ -219,6 +221,7 @@ def open_pyav(
             n_bytes=raw.n_bytes,
             container=opened,
             stream=stream,
+            layout=stream.layout.name,
             demuxer=container.demuxer,
             handle=handle,
         )
@@ -244,14 +247,15 @@ def _track(opened: InputContainer, audio_track: int | None) -> AudioStream:
 
 
 def check_track(audio_track: int | None, n_tracks: int) -> None:
-    """Refuse a track that a clip does not have.
+    """Refuse a track that a clip does not have. Here they are counted from 0, by users from 1.
 
     Raises:
         UnreadableAudioError: it names those that exist.
     """
     if audio_track is not None and not 0 <= audio_track < n_tracks:
-        has = "one audio track, 0" if n_tracks == 1 else f"the audio tracks 0 to {n_tracks - 1}"
-        raise UnreadableAudioError(f"It has no audio track {audio_track}: it has {has}.")
+        raise UnreadableAudioError(
+            f"It has no audio track {audio_track + 1}: it has {counted(n_tracks, 'audio track')}, counted from 1."
+        )
 
 
 def _check_encryption(raw: RawAudio, track: int) -> None:
@@ -300,5 +304,8 @@ def _joined(blocks: list[Block]) -> Block:
     return cast(Block, np.concatenate(blocks))
 
 
-def _words(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error).rstrip(".")
+def _words(error: Exception) -> str:
+    """What ffmpeg says, in parentheses, where that is more than that something is wrong."""
+    from av.error import MemoryError, PatchWelcomeError
+
+    return f" (ffmpeg says '{error.strerror}')" if isinstance(error, PatchWelcomeError | MemoryError) else ""

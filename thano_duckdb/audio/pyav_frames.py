@@ -13,31 +13,35 @@ from .opened import Block
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.resampler import AudioResampler
-    from av.audio.stream import AudioStream
 
 
-def uniform(frames: Iterable[AudioFrame], stream: AudioStream) -> Iterator[AudioFrame]:
-    """The frames, with those converted whose rate, channels or type of samples differ from those of the beginning.
+def uniform(frames: Iterable[AudioFrame], rate_hz: int, n_channels: int, layout: str) -> Iterator[AudioFrame]:
+    """The frames, all of one rate, number of channels and type of samples: others are converted, as ffmpeg does.
 
     A broadcast changes from stereo to surround, and joined files may differ in everything.
+
+    Args:
+        frames: as the decoder gives them.
+        rate_hz: the rate that the header says.
+        n_channels: the channels that the header says.
+        layout: their layout, as ffmpeg writes it.
     """
     from av.audio.resampler import AudioResampler
 
-    layout = stream.layout
-    kind: str | None = None
+    kind = ""  # the type of the first samples
     resampler: AudioResampler | None = None
-    resampled: tuple[str, str, int] | None = None
+    resampled = None
     for frame in frames:
         kind = kind or frame.format.name
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is not None and found != resampled:
             yield from resampler.resample(None)
-            resampler, resampled = None, None
-        if frame.sample_rate == stream.rate and frame.format.name == kind and _n_channels(frame) == stream.channels:
+            resampler = None
+        if (frame.format.name, _n_channels(frame), frame.sample_rate) == (kind, n_channels, rate_hz):
             yield frame
             continue
         if resampler is None:
-            resampler, resampled = AudioResampler(kind, layout, stream.rate), found
+            resampler, resampled = AudioResampler(kind, layout, rate_hz), found
         yield from resampler.resample(frame)
     if resampler is not None:
         yield from resampler.resample(None)

@@ -24,7 +24,7 @@ class Clip:
         channel: which one, counted from 0; None for the mean of all channels.
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
-        audio_track: which of the tracks of a video, counted from 0; None for the first.
+        audio_track: which of the tracks with sound, counted from 0 (users count from 1); None for the first.
     """
 
     location: str
