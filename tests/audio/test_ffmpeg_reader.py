@@ -6,6 +6,8 @@ import concurrent.futures
 import errno
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +238,35 @@ def test_a_disk_error_is_a_failure(
     monkeypatch.setattr("os.pread", failing)
     assert "Input/output error" in reason(tmp_path / "a.m4a")
     assert capfd.readouterr() == ("", "")
+
+
+PEAK_OF_DECODING = """
+import re, sys
+from thano_duckdb.audio.limits import DEFAULT_LIMITS
+from thano_duckdb.audio.readers import open_sound
+from thano_duckdb.audio.source import Clip
+
+def peak_mib():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+def seconds(path):
+    with open_sound(Clip.of(path), DEFAULT_LIMITS) as sound:
+        return sum(map(len, sound.blocks())) / sound.rate_hz
+
+seconds(sys.argv[1])
+before = peak_mib()
+print(seconds(sys.argv[2]), peak_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+def test_an_hour_is_decoded_in_little_memory(tmp_path: Path) -> None:
+    short, hour = tmp_path / "short.m4a", tmp_path / "hour.m4a"
+    short.write_bytes(made(M4A, 30))
+    run_ffmpeg("-stream_loop", "119", "-i", str(short), "-c", "copy", str(hour))
+    command = [sys.executable, "-W", "error", "-c", PEAK_OF_DECODING, str(short), str(hour)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    duration_s, rise_mib = map(float, run.stdout.split())
+    assert duration_s == pytest.approx(3600, abs=10)
+    assert rise_mib < 40
+    assert run.stderr == ""
