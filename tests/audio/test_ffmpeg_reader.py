@@ -242,12 +242,13 @@ def test_a_disk_error_is_a_failure(
 
 PEAK_OF_DECODING = """
 import re, sys
+from pathlib import Path
 from thano_duckdb.audio.limits import DEFAULT_LIMITS
 from thano_duckdb.audio.readers import open_sound
 from thano_duckdb.audio.source import Clip
 
 def peak_mib():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 def seconds(path):
     with open_sound(Clip.of(path), DEFAULT_LIMITS) as sound:

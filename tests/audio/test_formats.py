@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.audio.media_files import DURATION_S, FORMATS, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg
 from tests.audio.sounds import waveform
+from tests.conftest import REPOSITORY
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import DEFAULT_LIMITS
 from thano_duckdb.audio.opened import Block, OpenSound
@@ -38,6 +39,25 @@ def as_floats(blocks: Sequence[Block]) -> NDArray[np.float32]:
     """Blocks as one array, (frames, channels), full scale is 1.0."""
     whole = np.concatenate(blocks)
     return (whole / 32768 if whole.dtype == np.int16 else whole).astype(np.float32)  # type: ignore[operator]
+
+
+def table_row(media: MediaFormat) -> str:
+    """The row of the table in docs/formats.md."""
+    container, subtype = media.name.split()
+    made_with = f"`ffmpeg {media.arguments}`".replace(" `", "`") if media.arguments else "ffmpeg's default"
+    if media.encoding.startswith("AMR"):
+        made_with = "PyAV" if media.encoding == "AMR-NB" else "random frames"
+    return (
+        f"| {media.container} | {media.encoding} | {media.reader} | `{container}`, `{subtype}` | `.{media.suffix}` | "
+        f"{made_with} |"
+    )
+
+
+def test_the_table_of_the_documentation_lists_what_is_tried_here() -> None:
+    document = (REPOSITORY / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = [line for line in document.splitlines() if line.startswith("| ") and "| libsndfile |" in line]
+    rows += [line for line in document.splitlines() if line.startswith("| ") and "| ffmpeg |" in line]
+    assert sorted(rows) == sorted(map(table_row, FORMATS))
 
 
 @needs_ffmpeg
