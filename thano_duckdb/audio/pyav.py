@@ -87,22 +87,24 @@ class PyavSound(OpenSound):
 
         n_done = self._seek(start_frame)
         gathered: list[Block] = []  # a packet gives 20 ms, which is little for the resampler
+        n_gathered = 0
         try:
             for frame in uniform(self._frames(), self.rate_hz, self.n_channels, self.layout):
                 samples = samples_of(frame)
                 n_skipped = max(0, start_frame - n_done)
                 n_done += len(samples)
                 gathered.append(samples[n_skipped:])
-                if sum(map(len, gathered)) >= _BLOCK_FRAMES:
+                n_gathered += len(gathered[-1])
+                if n_gathered >= _BLOCK_FRAMES:
                     yield _joined(gathered)
-                    gathered.clear()
+                    gathered, n_gathered = [], 0
         except (av.FFmpegError, ValueError) as error:  # PyAV has some of its own
             self._check_disk()
             raise UnreadableAudioError(
                 f"It is damaged or was cut short: its audio cannot be decoded after {n_done / self.rate_hz:.2f} s"
                 f"{_words(error)}; copy or download it again."
             ) from error
-        if sum(map(len, gathered)):
+        if n_gathered:
             yield _joined(gathered)
         if self.n_frames is not None and self.demuxer not in _DEMUXERS_WITH_GAPS:
             self._check_end(n_done / self.rate_hz)
