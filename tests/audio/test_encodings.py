@@ -27,6 +27,7 @@ def wav(tag: int, data: bytes, rate_hz: int = 16_000, extra: bytes = b"", *, chu
     return chunk(b"RIFF", content)
 
 
+ID3 = b"ID3\4\0\0\0\0\0\5hello"
 MP3_EXTRA = struct.pack("<HIHHH", 1, 0, 1152, 1, 0)
 
 
@@ -82,7 +83,7 @@ def test_mp3_in_wav_that_was_cut_short() -> None:
 def test_an_mp3_of_variable_bit_rate_without_a_xing_header_is_read_to_its_end(loud_part: float, in_wav: bool) -> None:
     """Libsndfile guesses a length that is too short, and would stop there."""
     stream = mp3(20, "VARIABLE", loud_part=loud_part)
-    content = wav(0x55, stream, extra=MP3_EXTRA) if in_wav else stream
+    content = wav(0x55, stream, extra=MP3_EXTRA) if in_wav else 2 * ID3 + stream + b"TAG" + bytes(125)
     assert waveform(content).duration_s == pytest.approx(20, abs=0.1)
     info = probe(Clip.of(content))
     assert isinstance(info, AudioInfo)

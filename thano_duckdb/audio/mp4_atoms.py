@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .raw import RawAudio
 
 _MAX_ATOMS = 100_000  # a damaged file may seem to be made of empty ones
-_ENCRYPTED = (b"enca", b"drms", b"p608", b"owma")
+_ENCRYPTED = (b"enca", b"drms", b"aavd")  # of the standard, of iTunes, of Audible
 
 
 @dataclass(frozen=True)
