@@ -195,6 +195,15 @@ OPTIONS = (
     ),
     _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
     Option(
+        "audio_track",
+        "which of the tracks with sound of a video is read, counted from 1",
+        ValueKind.INTEGER,
+        default=1,
+        at_least=1,
+        at_most=MAX_INT32,
+        used_by=_READ_AUDIO,
+    ),
+    Option(
         "max_bytes",
         "size of a clip at most (a file, a BLOB, a download): 2 GiB; NULL: any size",
         ValueKind.INTEGER,

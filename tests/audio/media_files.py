@@ -189,7 +189,7 @@ def run_ffmpeg(*arguments: str) -> bytes:
     """Run ffmpeg, and return its standard output."""
     assert FFMPEG is not None
     command = [FFMPEG, "-v", "error", "-nostdin", "-y", *arguments]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
 
 
 def decoded_by_ffmpeg(path: Path, n_channels: int, *arguments: str) -> NDArray[np.float32]:

@@ -109,10 +109,10 @@ def pitch_hz(samples: NDArray[np.float32]) -> float:
 
 def test_a_video_gives_its_first_audio_track_or_the_one_that_is_named(two_languages: Path) -> None:
     assert pitch_hz(waveform(two_languages).samples) == 300
-    assert pitch_hz(waveform(two_languages, audio_track=0).samples) == 300
-    assert pitch_hz(waveform(two_languages, audio_track=1).samples) == 500
+    assert pitch_hz(waveform(two_languages, audio_track=1).samples) == 300
+    assert pitch_hz(waveform(two_languages, audio_track=2).samples) == 500
     expected = "It has no audio track 3: it has 2 audio tracks, counted from 1."
-    assert reason(two_languages, audio_track=2) == expected
+    assert reason(two_languages, audio_track=3) == expected
 
 
 def test_an_ogg_file_with_two_tracks(two_languages: Path, tmp_path: Path) -> None:
@@ -120,18 +120,18 @@ def test_an_ogg_file_with_two_tracks(two_languages: Path, tmp_path: Path) -> Non
     path = tmp_path / "two.ogg"
     run_ffmpeg("-i", str(two_languages), "-map", "0:a", "-c:a", "libvorbis", str(path))
     assert pitch_hz(waveform(path).samples) == 300
-    assert pitch_hz(waveform(path, audio_track=1).samples) == 500
+    assert pitch_hz(waveform(path, audio_track=2).samples) == 500
 
 
 def test_a_file_that_libsndfile_reads_has_one_track() -> None:
     content = encode(hum(1), "WAV")
-    np.testing.assert_array_equal(waveform(content, audio_track=0).samples, waveform(content).samples)
-    assert reason(content, audio_track=1) == "It has no audio track 2: it has 1 audio track, counted from 1."
+    np.testing.assert_array_equal(waveform(content, audio_track=1).samples, waveform(content).samples)
+    assert reason(content, audio_track=2) == "It has no audio track 2: it has 1 audio track, counted from 1."
 
 
 def test_the_track_is_part_of_what_identifies_a_clip(two_languages: Path) -> None:
-    keys = {clip_of(two_languages, audio_track=track).content_key() for track in (None, 0, 1)}
-    assert len(keys) == 3
+    keys = {clip_of(two_languages, audio_track=track).content_key() for track in (1, 2)}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "webm"])

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import jiwer
 import pytest
+import soundfile as sf
 
 import thano_duckdb
 from tests.audio.media_files import needs_ffmpeg, run_ffmpeg
-from thano_duckdb import ThanoWarning
+from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.pages.players import Player, player
 
@@ -41,6 +42,44 @@ def test_predict_gives_the_text_of_the_wav(
         if name == "a.m4a":  # without loss
             assert found == text
         assert jiwer.cer(text, found) < 0.2
+
+
+def test_the_option_audio_track_chooses_another_track(
+    an4_con: thano_duckdb.Connection, an4_model: Path, an4_clip: str, tmp_path: Path
+) -> None:
+    """The first track is silence, the second one speech; each has its own place in the cache."""
+    path = tmp_path / "two.mkv"
+    silence = ("-f", "lavfi", "-t", "2", "-i", "anullsrc=r=16000:cl=mono")
+    run_ffmpeg(*silence, "-i", an4_clip, "-map", "0", "-map", "1", "-c:a", "flac", str(path))
+    query = f"AS SELECT '{path}' AS audio_path, 'x' AS text"
+
+    def predicted(options: str) -> tuple[str | None, str | None]:
+        ((_, _, text, error),) = an4_con.sql(
+            f"PREDICT USING '{an4_model}' OPTIONS (include='error'{options}) {query}"
+        ).fetchall()
+        return text, error
+
+    speech = an4_con.sql(f"SELECT thano_transcribe('{an4_model}', '{an4_clip}').text").fetchall()[0][0]
+    assert predicted("")[0] != speech
+    assert predicted(", audio_track=2") == (speech, None)
+    assert predicted(", audio_track=1") == predicted("")
+    missing = "It has no audio track 3: it has 2 audio tracks, counted from 1."
+    with pytest.warns(ThanoWarning, match="1 clip could not be transcribed"):
+        assert predicted(", audio_track=3") == (None, missing)
+    duration_of = f"SELECT thano_audio_info('{path}', {{'audio_track': 2}}).duration"
+    assert an4_con.sql(duration_of).fetchall()[0][0] == pytest.approx(sf.info(an4_clip).duration, abs=0.01)
+    assert an4_con.sql(f"PRINT AUDIO OPTIONS (audio_track=3) {query}").df()["error"][0] == missing
+    assert an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS (audio_track=2) {query}").fetchall()
+
+
+def test_build_learns_from_the_track_that_is_named(con: thano_duckdb.Connection, an4_clip: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.mka"
+    run_ffmpeg("-i", an4_clip, "-c:a", "flac", str(path))
+    with pytest.raises(ThanoError, match="It has no audio track 2: it has 1 audio track, counted from 1"):
+        con.execute(
+            "BUILD MODEL m USING Wav2Vec2TinyEn OPTIONS (audio_track=2, epochs=1, on_error='fail') "
+            f"AS SELECT '{path}' AS audio_path, 'yes' AS text"
+        )
 
 
 def test_a_folder_of_videos_is_copied_and_described(con: thano_duckdb.Connection, folder: Path) -> None:

@@ -162,15 +162,13 @@ class PyavSound(OpenSound):
 
 
 @contextmanager
-def open_pyav(
-    raw: RawAudio, container: Container, audio_track: int | None = None, *, encoding: str = ""
-) -> Iterator[PyavSound]:
+def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, encoding: str = "") -> Iterator[PyavSound]:
     """Open a track of a clip and check its header.
 
     Args:
         raw: the bytes.
         container: what they are.
-        audio_track: which of the tracks with sound, counted from 0; None for the first.
+        audio_track: which of the tracks with sound, counted from 1.
         encoding: what it is encoded as, if that is known, for the message where ffmpeg does not read it.
 
     Raises:
@@ -207,7 +205,7 @@ def open_pyav(
     with opened:
         stream = _track(opened, audio_track)
         if container.demuxer == "mov":
-            _check_encryption(raw, audio_track or 0)
+            _check_encryption(raw, audio_track)
         codec = _checked_codec(stream, encoding)
         if not (stream.channels and stream.rate):
             if encoding:
@@ -229,7 +227,7 @@ def open_pyav(
         )
 
 
-def _track(opened: InputContainer, audio_track: int | None) -> AudioStream:
+def _track(opened: InputContainer, audio_track: int) -> AudioStream:
     """The track that is wanted; of the others nothing is read.
 
     Raises:
@@ -242,26 +240,26 @@ def _track(opened: InputContainer, audio_track: int | None) -> AudioStream:
         what = "It is a video without audio" if opened.streams.video else "It holds no audio track"
         raise UnreadableAudioError(f"{what}.")
     check_track(audio_track, len(tracks))
-    chosen = tracks[audio_track or 0]
+    chosen = tracks[audio_track - 1]
     for stream in opened.streams:
         stream.discard = Discard.default if stream is chosen else Discard.all
     return chosen
 
 
-def check_track(audio_track: int | None, n_tracks: int) -> None:
-    """Refuse a track that a clip does not have. Here they are counted from 0, by users from 1.
+def check_track(audio_track: int, n_tracks: int) -> None:
+    """Refuse a track that a clip does not have.
 
     Raises:
         UnreadableAudioError: it names those that exist.
     """
-    if audio_track is not None and not 0 <= audio_track < n_tracks:
+    if not 1 <= audio_track <= n_tracks:
         raise UnreadableAudioError(
-            f"It has no audio track {audio_track + 1}: it has {counted(n_tracks, 'audio track')}, counted from 1."
+            f"It has no audio track {audio_track}: it has {counted(n_tracks, 'audio track')}, counted from 1."
         )
 
 
-def _check_encryption(raw: RawAudio, track: int) -> None:
-    if track < len(encrypted := mp4_atoms.encrypted_tracks(raw)) and encrypted[track]:
+def _check_encryption(raw: RawAudio, audio_track: int) -> None:
+    if any(mp4_atoms.encrypted_tracks(raw)[audio_track - 1 : audio_track]):
         raise UnreadableAudioError("Its audio is encrypted (copy protection, DRM), so that it cannot be read.")
 
 

@@ -42,7 +42,7 @@ def _opened(raw: RawAudio, clip: Clip, opened: ExitStack) -> OpenSound:
         raise UnreadableAudioError(TEXT_FILE)
     if container := _of_ffmpeg(raw, clip):
         return opened.enter_context(open_pyav(raw, container, clip.audio_track))
-    if clip.audio_track and head.startswith(b"OggS"):  # libsndfile finds only the first
+    if clip.audio_track > 1 and head.startswith(b"OggS"):  # libsndfile finds only the first
         return opened.enter_context(open_pyav(raw, shared_container(head), clip.audio_track))
     try:
         sound = opened.enter_context(open_sndfile(raw))

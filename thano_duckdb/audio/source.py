@@ -24,7 +24,7 @@ class Clip:
         channel: which one, counted from 0; None for the mean of all channels.
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
-        audio_track: which of the tracks with sound, counted from 0 (users count from 1); None for the first.
+        audio_track: which of the tracks with sound, counted from 1.
     """
 
     location: str
@@ -32,7 +32,7 @@ class Clip:
     channel: int | None = None
     start_s: float | None = None
     stop_s: float | None = None
-    audio_track: int | None = None
+    audio_track: int = 1
 
     @classmethod
     def of(cls, value: str | bytes) -> Clip:
@@ -40,7 +40,7 @@ class Clip:
 
         >>> from thano_duckdb.audio.source import Clip
         >>> Clip.of("talk.wav")
-        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, audio_track=None)
+        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, audio_track=1)
         >>> Clip.of(b"RIFF").location
         '<blob of 4 bytes>'
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -60,3 +61,8 @@ def _clip(value: str | bytes, access: Access) -> Clip | RefusedClip:
     if isinstance(value, bytes) or access.is_unrestricted or access.allows(value):
         return Clip.of(value)
     return RefusedClip(value, refusal(value))
+
+
+def on_track(clip: Clip, options: Mapping[str, Any]) -> Clip:
+    """The clip with the track that the option `audio_track` names."""
+    return replace(clip, audio_track=options["audio_track"]) if "audio_track" in options else clip

@@ -27,7 +27,7 @@ from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .clips import RefusedClip, clips, on_track
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -76,7 +76,11 @@ def transcribe(
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
-            allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]
+            allowed = [
+                (row, clip and on_track(clip, chosen))
+                for row in rows
+                if not isinstance(clip := values[row], RefusedClip)
+            ]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
             found = engine.transcribe(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -37,7 +39,12 @@ class PlayerRow:
 
 
 def player_table(
-    table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool], limits: ReadLimits = DEFAULT_LIMITS
+    table: pa.Table,
+    *,
+    audio_col: str,
+    may_read: Callable[[str], bool],
+    limits: ReadLimits = DEFAULT_LIMITS,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Page:
     """The rows of PRINT AUDIO with their players.
 
@@ -46,6 +53,7 @@ def player_table(
         audio_col: the column of paths, URLs or contents of files.
         may_read: tells whether a path or URL may be read.
         limits: on reading one clip.
+        options: of the statement: which track is played.
 
     Raises:
         ThanoError: the column does not exist, or does not hold audio.
@@ -57,7 +65,7 @@ def player_table(
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
     values = audio_values(table.column(audio_at), audio_col, row_indices)
-    found = players(values, may_read=may_read, limits=limits)
+    found = players(values, may_read=may_read, limits=limits, options=options)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(
