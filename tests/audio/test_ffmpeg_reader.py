@@ -141,6 +141,42 @@ def test_a_video_without_audio_says_so(suffix: str, tmp_path: Path) -> None:
     assert reason(path) == "It is a video without audio."
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "webm", "wmv", "ts"])
+@pytest.mark.parametrize("pause", ["-itsoffset 1.5", "-af aselect='not(between(t,1,2))'"])
+def test_a_track_that_starts_late_or_pauses_is_whole(suffix: str, pause: str, tmp_path: Path) -> None:
+    """As for ffmpeg, only what was recorded counts: the pause is no audio, and no damage."""
+    source, path = tmp_path / "source.wav", tmp_path / f"video.{suffix}"
+    source.write_bytes(encode(hum(3, 48_000), "WAV", "PCM_16", 48_000))
+    encoder = {"webm": "libopus", "avi": "libmp3lame", "wmv": "wmav2"}.get(suffix, "aac")
+    before, after = (pause.split(), []) if pause.startswith("-i") else ([], pause.split())
+    pictures = ("-f", "lavfi", "-i", "testsrc=d=4:s=160x120:r=10")
+    run_ffmpeg(*pictures, *before, "-i", str(source), *after, "-c:a", encoder, str(path))
+    _, samples = read_whole(path)
+    np.testing.assert_allclose(samples, decoded_by_ffmpeg(path, 1), atol=1e-6)
+    assert len(samples) / 48_000 == pytest.approx(3 if before else 2, abs=0.1)
+
+
+@pytest.mark.parametrize("trim", [("-ss", "1"), ("-ss", "1", "-t", "1.5"), ("-t", "1.2")])
+@pytest.mark.parametrize("media", [M4A, ALAC, MP4_VIDEO])
+def test_a_trimmed_recording_is_what_players_play(media: MediaFormat, trim: tuple[str, ...], tmp_path: Path) -> None:
+    """Phones trim by a list of edits, and leave the audio as it was."""
+    source, path = tmp_path / f"source.{media.suffix}", tmp_path / f"trimmed.{media.suffix}"
+    source.write_bytes(made(media))
+    run_ffmpeg(*trim, "-i", str(source), "-c", "copy", str(path))
+    _, samples = read_whole(path)
+    expected = decoded_by_ffmpeg(path, 2)
+    np.testing.assert_allclose(samples[: len(expected)], expected[: len(samples)], atol=1e-6)
+    assert len(samples) == pytest.approx(len(expected), abs=0.03 * RATE_HZ)
+    part = read_part(path, RATE_HZ // 2, RATE_HZ)
+    np.testing.assert_array_equal(part, samples[RATE_HZ // 2 : RATE_HZ])
+
+
+def test_a_size_that_counts_the_header_twice_is_accepted() -> None:
+    content = bytearray(made(format_of("AVI", "MP3")))
+    struct.pack_into("<I", content, 4, len(content))
+    assert waveform(bytes(content)).duration_s > 3
+
+
 # Files that are damaged, or of other kinds
 
 

@@ -59,8 +59,12 @@ _DEMUXERS_OF_CONSTANT_RATE = ("wav", "w64", "aiff", "au")
 _CODECS_OF_CONSTANT_RATE = ("pcm", "adpcm")
 """These containers know it where the size of the data says it."""
 
-_DEMUXERS_WITH_GAPS = ("mov", "avi")
-"""Where a track pauses, less is decoded than its length: the times of the packets show whether the end was reached."""
+_DEMUXERS_WITH_GAPS = ("mov", "avi", "matroska", "asf")
+"""Where a track starts late or pauses, less is decoded than its length. Only MP4 and MOV give each packet its exact
+time; whether the others were cut short shows in their size."""
+
+_TOLERATED_BYTES = 256
+"""Some programs count the header twice, or leave out a pad byte at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +89,11 @@ class PyavSound(OpenSound):
         """See `OpenSound`. The delay of the encoder is removed where the file says how long it is, as by ffmpeg."""
         import av
 
-        n_done = self._seek(start_frame)
+        n_done = 0
         gathered: list[Block] = []  # a packet gives 20 ms, which is little for the resampler
         n_gathered = 0
         try:
+            n_done = self._seek(start_frame)
             for frame in uniform(self._frames(), self.rate_hz, self.n_channels, self.layout):
                 samples = samples_of(frame)
                 n_skipped = max(0, start_frame - n_done)
@@ -141,7 +146,7 @@ class PyavSound(OpenSound):
                 end = max(end, packet.pts + (packet.duration or 0))
             yield from packet.decode()
         self._check_disk()
-        if self.demuxer in _DEMUXERS_WITH_GAPS:
+        if self.demuxer == "mov":
             self._check_end(self._seconds(end))
 
     @property
@@ -177,7 +182,7 @@ def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, enco
     import av
 
     n_promised = promised_bytes(raw, container.demuxer)
-    if n_promised > raw.n_bytes:
+    if n_promised - raw.n_bytes > _TOLERATED_BYTES:
         raise UnreadableAudioError(cut_short_to(raw.n_bytes / n_promised))
     if container.demuxer == "mov" and not mp4_atoms.has_index(raw):
         raise UnreadableAudioError(
@@ -195,7 +200,7 @@ def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, enco
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
         )
-    except av.FFmpegError as error:
+    except (av.FFmpegError, ValueError) as error:
         if handle.error is not None:
             raise handle.error from error
         raise UnreadableAudioError(
@@ -283,8 +288,8 @@ def _n_frames(opened: InputContainer, stream: AudioStream, container: Container)
     )
     if has_length and stream.duration and stream.time_base:
         duration_s = float(stream.duration * stream.time_base)
-    elif container.demuxer == "matroska" and (text := stream.metadata.get("DURATION")):
-        duration_s = _clock_s(text)
+    elif container.demuxer == "matroska" and (ends_s := _clock_s(stream.metadata.get("DURATION", ""))):
+        duration_s = ends_s - float((stream.start_time or 0) * (stream.time_base or 0))
     elif container.demuxer in ("matroska", "asf") and not opened.streams.video and opened.duration:
         duration_s = opened.duration / 1e6
     return round(duration_s * rate_hz) if duration_s is not None and duration_s > 0 else None
