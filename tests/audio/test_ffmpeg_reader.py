@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tests.audio.media_files import OF_FFMPEG, RATE_HZ, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg, run_ffmpeg
 from tests.audio.sounds import clip_of, encode, hum, reason, waveform
 from tests.audio.test_formats import read_part, read_whole
+from thano_duckdb.audio.pyav import OPEN_OPTIONS
 from thano_duckdb.audio.raw_handle import RawHandle
 
 pytestmark = needs_ffmpeg
@@ -258,6 +260,18 @@ def test_no_other_file_is_ever_opened(tmp_path: Path) -> None:
         (size,) = struct.unpack_from(">I", changed, at)
         struct.pack_into(">I", changed, at, size + len(reference) - 12)
     np.testing.assert_array_equal(waveform(bytes(changed)).samples, waveform(content).samples)
+
+
+def test_ffmpeg_itself_may_open_no_file_and_no_playlist(tmp_path: Path) -> None:
+    sound, playlist = tmp_path / "a.wav", tmp_path / "a.m3u8"
+    sound.write_bytes(encode(hum(1), "WAV"))
+    playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{sound}\n#EXT-X-ENDLIST\n")
+    with sound.open("rb") as file, av.open(file, "r", options=OPEN_OPTIONS) as opened:
+        assert len(opened.streams.audio) == 1
+    with pytest.raises(av.ArgumentError):
+        av.open(str(sound), "r", options=OPEN_OPTIONS)
+    with playlist.open("rb") as file, pytest.raises(av.ArgumentError):
+        av.open(file, "r", options=OPEN_OPTIONS)
 
 
 def test_a_disk_error_is_a_failure(

@@ -45,7 +45,7 @@ _DECODERS = (
 _SEEKABLE_DECODERS = ("pcm_", "alac", "flac")
 """Their packets stand alone: decoding from any of them on gives the very samples that reading on would."""
 
-_OPTIONS = {
+OPEN_OPTIONS = {
     "format_whitelist": ",".join(sorted(DEMUXERS)),
     "codec_whitelist": ",".join(_DECODERS),
     "protocol_whitelist": "none",  # a file that names other files or addresses opens none of them
@@ -196,7 +196,7 @@ def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, enco
             handle,
             "r",
             format=container.demuxer,
-            options=_OPTIONS,
+            options=OPEN_OPTIONS,
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
         )
