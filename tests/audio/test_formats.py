@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tests.audio.media_files import DURATION_S, FORMATS, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg
 from tests.audio.sounds import waveform
 from tests.conftest import REPOSITORY
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, looks_like_audio
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import DEFAULT_LIMITS
 from thano_duckdb.audio.opened import Block, OpenSound
@@ -58,6 +59,17 @@ def test_the_table_of_the_documentation_lists_what_is_tried_here() -> None:
     rows = [line for line in document.splitlines() if line.startswith("| ") and "| libsndfile |" in line]
     rows += [line for line in document.splitlines() if line.startswith("| ") and "| ffmpeg |" in line]
     assert sorted(rows) == sorted(map(table_row, FORMATS))
+
+
+def test_folders_list_every_format_but_those_with_the_suffix_of_other_files() -> None:
+    assert {f".{media.suffix}" for media in FORMATS} - set(AUDIO_SUFFIXES) == {".ts", ".loas"}
+
+
+@needs_ffmpeg
+@by_format
+def test_a_file_without_a_suffix_is_recognised_by_its_first_bytes(media: MediaFormat) -> None:
+    """But for streams whose first bytes many other files have too."""
+    assert looks_like_audio(made(media)[:12]) == (media.suffix not in ("ts", "loas", "g722"))
 
 
 @needs_ffmpeg
