@@ -12,11 +12,10 @@ AUDIO_SUFFIXES: tuple[str, ...] = (
 )
 """In lower case: COPY and `thano_audio` read files with these endings."""
 
+_MPEG_AUDIO = (0xE2, 0xE3, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xF9, 0xFA, 0xFB, 0xFC, 0xFD)  # after 0xFF
 _FIRST_BYTES = (
     *(b"fLaC", b"OggS", b"ID3", b"caff", b".snd", b"NIST_1A", b"RF64", b"riff", b"#!AMR", b"wvpk", b"MAC ", b"TTA1"),
-    *(
-        bytes([0xFF, second]) for second in (0xE2, 0xE3, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xF9, 0xFA, 0xFB, 0xFC, 0xFD)
-    ),  # MPEG audio
+    *(bytes([0xFF, second]) for second in _MPEG_AUDIO),
     b"\x1a\x45\xdf\xa3",  # Matroska, WebM
     b"\x30\x26\xb2\x75",  # Windows Media
     *(b"FLV\x01", b"\x0b\x77", b"\x7f\xfe\x80\x01", b"\0\0\x01\xba"),  # Flash, AC-3, DTS, MPEG
