@@ -71,6 +71,7 @@ class _Part:
     start: int
     stop: int | None
     rate_hz: int
+    clamps_stop: bool
 
     @classmethod
     def of(cls, clip: Clip, rate_hz: int) -> _Part:
@@ -81,12 +82,14 @@ class _Part:
                 f"The part from {start_s:g} to {stop_s:g} s is not possible: it must start at 0 s or later, and stop "
                 f"after its start."
             )
-        return cls(round(start_s * rate_hz), None if stop_s == math.inf else round(stop_s * rate_hz), rate_hz)
+        stop = None if stop_s == math.inf else round(stop_s * rate_hz)
+        return cls(round(start_s * rate_hz), stop, rate_hz, clip.clamps_stop)
 
     def check_inside(self, n_frames: int) -> None:
         """Raise `UnreadableAudioError` unless audio of `n_frames` holds the part."""
         starts_outside = 0 < self.start >= n_frames  # an empty file has a reason of its own
-        stops_outside = self.stop is not None and self.stop - n_frames > END_TOLERANCE_S * self.rate_hz
+        exceeds = self.stop is not None and self.stop - n_frames > END_TOLERANCE_S * self.rate_hz
+        stops_outside = exceeds and not self.clamps_stop
         if starts_outside or stops_outside:
             raise self.outside(f"the audio, which lasts {n_frames / self.rate_hz:.2f} s")
 
