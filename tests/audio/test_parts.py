@@ -82,13 +82,23 @@ def test_a_part_of_a_file_of_unknown_length(content: bytes) -> None:
     )
 
 
-def test_a_late_part_of_a_long_file_is_not_decoded_from_the_beginning() -> None:
-    content = encode(hiss(60), "FLAC", "PCM_16")
-    with mock.patch.object(
-        soundfile.SoundFile, "buffer_read_into", autospec=True, side_effect=soundfile.SoundFile.buffer_read_into
-    ) as reads:
-        waveform(content, start_s=59)
-    assert reads.call_count <= 2
+@pytest.mark.parametrize(("container", "subtype", "n_reads"), [
+    ("FLAC", "PCM_16", 2), ("WAV", "FLOAT", 2), ("OGG", "VORBIS", 2), ("OGG", "OPUS", 5),
+])  # fmt: skip
+def test_a_late_part_of_a_long_file_is_not_decoded_from_the_beginning(
+    container: str, subtype: str, n_reads: int
+) -> None:
+    silence = np.zeros((10 * RATE_HZ, 1), np.float32)
+    content = encode(np.concatenate([hum(30), silence, hiss(20)]), container, subtype)
+    whole = read_whole(content)[:, 0]
+    for start_s in (31.3, 45.25, 59.0):
+        with mock.patch.object(
+            soundfile.SoundFile, "buffer_read_into", autospec=True, side_effect=soundfile.SoundFile.buffer_read_into
+        ) as reads:
+            part = waveform(content, start_s=start_s, stop_s=start_s + 1).samples
+        assert reads.call_count <= n_reads
+        expected = whole[round(start_s * RATE_HZ) : round((start_s + 1) * RATE_HZ)]
+        np.testing.assert_allclose(part, expected, atol=1e-6)
 
 
 def test_damage_after_the_part_does_not_matter() -> None:
