@@ -87,21 +87,21 @@ def shown(value: object) -> str:
     """A value as a page shows it: long text is cut, and of bytes and long lists only the number is shown."""
     if value is None:
         return "NULL"
-    text = f"{value:.6g}" if isinstance(value, float) else str(_without_bulk(value))
+    text = f"{value:.6g}" if isinstance(value, float) else str(without_bulk(value))
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
-def _without_bulk(value: object) -> object:
-    """A value with what nobody reads, wherever it is in it, replaced by how much it is."""
+def without_bulk(value: object) -> object:
+    """A value with its bytes and long lists, wherever they are in it, replaced by how much they are."""
     match value:
         case bytes():
             return _Bulk(f"<{len(value):,} bytes>")
         case dict():
-            return {name: _without_bulk(field) for name, field in value.items()}
+            return {name: without_bulk(field) for name, field in value.items()}
         case list() if len(value) > MAX_TEXT:
             return _Bulk(f"<{len(value):,} values>")
         case list():
-            return [_without_bulk(item) for item in value]
+            return [without_bulk(item) for item in value]
     return value
 
 
