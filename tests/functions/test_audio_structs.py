@@ -19,6 +19,7 @@ from tests.conftest import Utterance
 from thano_duckdb import ThanoError, ThanoWarning
 
 N_CLIPS = 6
+EMPTY = "The audio struct is empty: its content and its path are NULL."
 FEATURES = {"audio": {"sampling_rate": 16000, "_type": "Audio"}, "text": {"dtype": "string", "_type": "Value"}}
 HUB_SCHEMA = pa.schema(
     [("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("text", pa.string())],
@@ -142,6 +143,20 @@ def test_the_table_macros_read_structs(
     )
 
 
+def test_statements_read_structs_with_large_arrow_buffers(
+    con: thano_duckdb.Connection, an4_model: Path, hub_files: str, files: str
+) -> None:
+    """Which DuckDB needs for more than 2 GiB of contents in one call."""
+    con.execute("SET arrow_large_buffer_size=true")
+    options = "OPTIONS (audio_col='audio')"
+    texts = con.sql(f"PREDICT USING '{an4_model}' {options} AS FROM '{hub_files}'").select("predicted").fetchall()
+    assert texts == con.sql(f"PREDICT USING '{an4_model}' AS FROM {files}").select("predicted").fetchall()
+    scores = dict(con.sql(f"EVALUATE USING '{an4_model}' {options} AS FROM '{hub_files}'").fetchall())
+    assert (scores["clips"], scores["failed"]) == (N_CLIPS, 0)
+    options = "OPTIONS (audio_col='audio', epochs=1, on_error='fail')"
+    assert con.sql(f"BUILD MODEL m USING '{an4_model}' {options} AS FROM '{hub_files}'").fetchall()
+
+
 def test_each_row_has_its_content_or_else_its_path(
     con: thano_duckdb.Connection, an4_model: Path, an4_test: list[Utterance]
 ) -> None:
@@ -253,9 +268,15 @@ def test_arrays_are_transcribed_as_their_files(
 @pytest.mark.parametrize(
     ("audio", "reason"),
     [
-        ("{'bytes': NULL::BLOB, 'path': NULL::VARCHAR}", "neither a content nor a path: both are NULL."),
-        ("{'bytes': NULL, 'path': NULL}", "neither a content nor a path: both are NULL."),
-        ("{'path': NULL::VARCHAR, 'start': 1.0, 'stop': 2.0}", "neither a content nor a path: both are NULL."),
+        (
+            "{'bytes': NULL::BLOB, 'path': NULL::VARCHAR}",
+            EMPTY,
+        ),
+        ("{'bytes': NULL, 'path': NULL}", EMPTY),
+        (
+            "{'path': NULL::VARCHAR, 'start': 1.0, 'stop': 2.0}",
+            EMPTY,
+        ),
         ("{'bytes': ''::BLOB, 'path': 'a.wav'}", "It is empty (0 bytes)."),
         ("{'path': ''}", "The path is empty."),
         ("{'path': 'no such file.wav'}", "No such file: "),
@@ -263,6 +284,9 @@ def test_arrays_are_transcribed_as_their_files(
         ("{'array': [0.1], 'sampling_rate': 0}", "Its sampling_rate is 0 Hz; whole numbers from 1000 to 768000"),
         ("{'array': [0.1], 'sampling_rate': 16000.5}", "Its sampling_rate is 16000.5 Hz"),
         ("{'array': []::FLOAT[], 'sampling_rate': 16000}", "Its array holds no audio (0 samples)."),
+        ("{'array': [], 'sampling_rate': 16000}", "Its array holds no audio (0 samples)."),
+        ("{'array': [[], []], 'sampling_rate': 16000}", "Its array holds no audio (0 samples)."),
+        ("{'array': NULL, 'sampling_rate': NULL}", EMPTY),
         ("{'array': [0.1, NULL], 'sampling_rate': 16000}", "Its array holds samples that are NULL, NaN or infinite."),
         ("{'array': ['inf'::DOUBLE], 'sampling_rate': 16000}", "NULL, NaN or infinite."),
         ("{'array': [[0.1], [0.1, 0.2]], 'sampling_rate': 16000}", "Its array has channels of different lengths."),
@@ -274,6 +298,7 @@ def test_arrays_are_transcribed_as_their_files(
         ("{'path': '{wav}', 'start': 2, 'stop': 1}", "The part from 2 to 1 s is not possible"),
         ("{'path': '{wav}', 'start': 'nan'::DOUBLE}", "is not possible: it must start at 0 s or later"),
         ("{'path': '{wav}', 'start': 4}", "The part from 4.00 s on lies outside the audio, which lasts 3.00 s."),
+        ("{'path': '{wav}', 'start': 1e300}", "The part from 1e+300 s on lies outside the audio"),
         ("{'path': '{wav}', 'start': 1, 'stop': 4}", "The part from 1.00 s to 4.00 s lies outside the audio"),
     ],
 )
@@ -292,7 +317,7 @@ def test_a_struct_without_usable_audio_is_a_reason_in_one_sentence(
 
 def test_training_skips_structs_without_usable_audio(con: thano_duckdb.Connection, any_small_model: Path) -> None:
     audio = "{'bytes': NULL::BLOB, 'path': NULL::VARCHAR}"
-    reason = r"cannot be used for training \(The audio struct holds neither a content nor a path: both are NULL\.\)"
+    reason = r"cannot be used for training \(The audio struct is empty: its content and its path are NULL\.\)"
     with pytest.raises(ThanoError, match=reason):
         con.sql(f"BUILD MODEL m USING '{any_small_model}' AS SELECT {audio} AS audio_path, 'a' AS text")
 

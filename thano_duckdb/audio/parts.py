@@ -14,6 +14,8 @@ from .source import Clip
 END_TOLERANCE_S = 0.1
 """A part may end this much after the audio: times of segments are often rounded, the length of an MP3 always is."""
 
+_MAX_TIME_S = 1e9  # a longer time is not written with all its digits
+
 
 def selected_blocks(sound: OpenSound, clip: Clip, limits: ReadLimits) -> Iterator[Block]:
     """The samples that `clip` names, (frames, channels): one channel if it names one, the frames of its part.
@@ -94,5 +96,9 @@ class _Part:
             raise self.outside(f"the audio, which lasts {n_frames / self.rate_hz:.2f} s")
 
     def outside(self, of_what: str) -> UnreadableAudioError:
-        end = "on" if self.stop is None else f"to {self.stop / self.rate_hz:.2f} s"
-        return UnreadableAudioError(f"The part from {self.start / self.rate_hz:.2f} s {end} lies outside {of_what}.")
+        end = "on" if self.stop is None else f"to {self._time(self.stop)}"
+        return UnreadableAudioError(f"The part from {self._time(self.start)} {end} lies outside {of_what}.")
+
+    def _time(self, frame: int) -> str:
+        time_s = frame / self.rate_hz
+        return f"{time_s:.2f} s" if time_s < _MAX_TIME_S else f"{time_s:g} s"

@@ -58,7 +58,8 @@ def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
             return column
-        if not (pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type)):
+        is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)  # by arrow_large_buffer_size
+        if not (is_list and pa.types.is_struct(column.type.value_type)):
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         if missing := [name for name in fields if name not in column.type.value_type.names]:
             raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")

@@ -53,7 +53,11 @@ def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if is_audio_struct(kind):
         return _of_structs(column)
     return arguments.strings(
-        column, lambda of: AudioError(f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {of}")
+        column,
+        lambda of: AudioError(
+            f"audio is a path or URL (VARCHAR), the content of a file (BLOB), or a STRUCT with bytes, array or path, "
+            f"not {of}"
+        ),
     )
 
 
@@ -211,8 +215,8 @@ def _as_lists(column: pa.Array) -> pa.Array | None:
 
 
 def _is_sample(kind: pa.DataType) -> bool:
-    """Whether a type is a fraction: full scale is 1.0, while of an integer nobody knows what it is."""
-    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+    """Whether a type is a fraction, or that of `[]`: full scale is 1.0, while of an integer nobody knows what it is."""
+    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
 
 
 def _names(kind: pa.DataType) -> set[str]:

@@ -82,7 +82,7 @@ def _clip_of_struct(struct: Mapping[str, Any]) -> Clip | RefusedClip:
     if struct["problem"] is not None:
         return RefusedClip(path or "", AudioFailure(struct["problem"]))
     if content is None and path is None:
-        return RefusedClip("", AudioFailure("The audio struct holds neither a content nor a path: both are NULL."))
+        return RefusedClip("", AudioFailure("The audio struct is empty: its content and its path are NULL."))
     clip = Clip.of(path if content is None else content)
     location = path or clip.location  # beside a content, the path is only its name
     return replace(clip, location=location, start_s=struct["start"], stop_s=struct["stop"])
