@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from thano_duckdb.audio.sndfile import MAX_RATE_HZ, MIN_RATE_HZ
 from thano_duckdb.audio.wav import MAX_SAMPLES, float_wav
 from thano_duckdb.errors import AudioError, did_you_mean
 
@@ -39,6 +38,7 @@ _SOURCES = ("bytes", "array", "path")
 _FIELDS = (*_SOURCES, "sampling_rate", "start", "stop")
 _LOCATED = {"audio", "relative_to"}
 _MAX_CHANNELS = 1024  # of libsndfile
+_MAX_RATE_HZ = 1_000_000
 
 
 def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -188,8 +188,8 @@ def _wav(channels: list[NDArray[np.float32]], rate_hz: float | None) -> bytes | 
     """
     if rate_hz is None:
         return "Its sampling_rate is NULL, so that nobody knows how fast its array plays."
-    if not (MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ and rate_hz == int(rate_hz)):
-        return f"Its sampling_rate is {rate_hz:g} Hz; whole numbers from {MIN_RATE_HZ} to {MAX_RATE_HZ} are read."
+    if not (0 < rate_hz <= _MAX_RATE_HZ and rate_hz == int(rate_hz)):
+        return f"Its sampling_rate is {rate_hz:g}; it must be a whole number of Hz, {_MAX_RATE_HZ:,} at most."
     if not sum(map(len, channels)):
         return "Its array holds no audio (0 samples)."
     if len(channels) > _MAX_CHANNELS:
