@@ -89,11 +89,12 @@ def test_print_audio_reads_the_column_that_is_named(notebook: Notebook, clips: l
 def test_structs_of_audio_are_played_and_shown_without_their_bytes(
     notebook: Notebook, clips: list[Utterance], tmp_path: Path
 ) -> None:
-    (tmp_path / "a.flac").write_bytes(Path(clips[0].audio_path).read_bytes())
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "a.flac").write_bytes(Path(clips[0].audio_path).read_bytes())
     notebook.run(
         "%%sql\nCREATE TABLE held AS SELECT {'bytes': content, 'path': 'b.flac'} AS audio, "
-        f"'{tmp_path}/x.parquet' AS filename FROM read_blob('{clips[1].audio_path}') "
-        f"UNION ALL SELECT {{'bytes': NULL, 'path': 'a.flac'}}, '{tmp_path}/x.parquet'"
+        f"'{tmp_path}/hub/x.parquet' AS filename FROM read_blob('{clips[1].audio_path}') "
+        f"UNION ALL SELECT {{'bytes': NULL, 'path': 'a.flac'}}, '{tmp_path}/hub/x.parquet'"
     )
     options = "OPTIONS (audio_col='audio', relative_to='filename', start=0.5, stop=1.5)"
     html = notebook.html(notebook.run(f"%%sql\nPRINT AUDIO {options} AS SELECT * FROM held"))
