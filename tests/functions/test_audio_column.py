@@ -132,6 +132,14 @@ def test_show_plays_structs(con: thano_duckdb.Connection, an4_model: Path, hub_f
         assert "fLaC" not in page  # the content itself
 
 
+def test_no_rows_of_structs_are_no_error(con: thano_duckdb.Connection, an4_model: Path, hub_files: str) -> None:
+    none = f"SELECT * FROM '{hub_files}' WHERE text = 'nothing'"
+    result = con.sql(f"PREDICT USING '{an4_model}' OPTIONS (audio_col='audio') AS {none}")
+    assert result.fetchall() == []
+    assert "<audio" not in thano_duckdb.show(result).html
+    assert "<audio" not in thano_duckdb.show(result.to_arrow_table().slice(0, 0)).html
+
+
 def test_the_table_macros_read_structs(
     con: thano_duckdb.Connection, an4_model: Path, hub_files: str, files: str
 ) -> None:
@@ -257,10 +265,9 @@ def test_arrays_are_transcribed_as_their_files(
     kind = pa.struct([("path", pa.string()), ("array", pa.list_(pa.float64())), ("sampling_rate", pa.int64())])
     source = pa.table({"audio": pa.array(rows, kind), "text": ["a", "b", "c", "d"]})
     con.execute("CREATE TABLE clips AS FROM source")
-    found = con.sql(f"SELECT thano_transcribe('{an4_model}', audio) FROM clips").fetchall()
-    expected = con.execute(
-        f"SELECT thano_transcribe('{an4_model}', unnest(?))", [[paths[0], None, *paths[1:]]]
-    ).fetchall()
+    query = f"SELECT x.text, x.duration, x.error FROM (SELECT thano_transcribe('{an4_model}', {{}}) AS x {{}})"
+    found = con.sql(query.format("audio", "FROM clips")).fetchall()
+    expected = con.execute(query.format("unnest(?)", ""), [[paths[0], None, *paths[1:]]]).fetchall()
     assert found == expected
     assert len(source) == 4
 
@@ -431,7 +438,7 @@ def test_parts_of_a_recording_have_its_times(
     text, confidence, duration, words = range(4)
     for part, clip, (start, _) in zip(found, alone, parts, strict=True):
         assert part[text] == clip[text]
-        assert part[confidence] == pytest.approx(clip[confidence], abs=1e-5)
+        assert part[confidence] == pytest.approx(clip[confidence], abs=1e-3)
         assert part[duration] == clip[duration]
         assert [word["word"] for word in part[words]] == [word["word"] for word in clip[words]]
         for ours, theirs in zip(part[words], clip[words], strict=True):
