@@ -88,8 +88,8 @@ def _clip_of_struct(struct: Mapping[str, Any]) -> Clip | RefusedClip:
     return replace(clip, location=location, start_s=struct["start"], stop_s=struct["stop"])
 
 
-def part_of(clip: Clip, options: Mapping[str, Any]) -> Clip:
-    """The part of a clip that the options `start` and `stop` name, unless its own value names one.
+def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
+    """What of a clip the options of a statement select: `start` and `stop` its part, unless its own value names one.
 
     Raises:
         ThanoError: the part stops before it starts.

@@ -24,7 +24,7 @@ from thano_duckdb.training.training_options import Example, TrainingOptions
 from . import arguments
 from .arrow import Function, parse_options, per_row
 from .audio_column import audio as audio_argument
-from .clips import RefusedClip, check_allowed, clip_of, part_of
+from .clips import RefusedClip, check_allowed, clip_of, selected
 
 if TYPE_CHECKING:
     from thano_duckdb.models.registry import ModelEntry
@@ -110,7 +110,7 @@ def _import_training() -> Callable[..., BuildResult]:
 def _example(row: dict[str, Any], options: TrainingOptions) -> Example:
     clip = clip_of(row["audio"], _allows_all)  # one that is not allowed stops the build
     if isinstance(clip, Clip):
-        clip = part_of(clip, {"start": options.start, "stop": options.stop})
+        clip = selected(clip, {"start": options.start, "stop": options.stop})
     audio = clip.failure if isinstance(clip, RefusedClip) else clip
     return Example(audio, row["text"], (row["group"],) if "group" in row else None)
 

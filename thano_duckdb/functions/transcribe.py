@@ -28,7 +28,7 @@ from thano_duckdb.speech.transcript import Transcript
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
 from .audio_column import audio as audio_argument
-from .clips import RefusedClip, clips, part_of
+from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -78,7 +78,7 @@ def transcribe(
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
             allowed = [
-                (row, clip and part_of(clip, chosen))
+                (row, clip and selected(clip, chosen))
                 for row in rows
                 if not isinstance(clip := values[row], RefusedClip)
             ]

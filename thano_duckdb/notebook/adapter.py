@@ -148,7 +148,7 @@ class Cursor:
                         audio_col=statement.options.text("audio_col") or "",
                         may_read=access.allows,
                         relative_to=statement.options.text("relative_to"),
-                        part=statement.options.for_function,
+                        options=statement.options.for_function,
                         limits=access.limited(self._connection.read_limits.changed(statement.options.for_function)),
                     )
                 self._cell.pages.append(self.page)

@@ -45,7 +45,7 @@ def player_table(
     audio_col: str,
     may_read: Callable[[str], bool],
     relative_to: str | None = None,
-    part: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] = MappingProxyType({}),
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Page:
     """The rows of PRINT AUDIO with their players.
@@ -55,7 +55,7 @@ def player_table(
         audio_col: the column of audio.
         may_read: tells whether a path or URL may be read.
         relative_to: the column of the files that relative paths stand in.
-        part: the options `start` and `stop`.
+        options: of the statement: which part of each clip is played.
         limits: on reading one clip.
 
     Raises:
@@ -68,7 +68,7 @@ def player_table(
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
     values = audio_values(column, audio_col, row_indices)
-    found = players(values, may_read=may_read, limits=limits, part=part)
+    found = players(values, may_read=may_read, limits=limits, options=options)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(

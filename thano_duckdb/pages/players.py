@@ -24,7 +24,7 @@ from thano_duckdb.audio.parts import selected_blocks, selected_n_frames
 from thano_duckdb.audio.readers import open_sound
 from thano_duckdb.audio.sndfile import encode_for_browser
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.functions.clips import AudioValue, RefusedClip, clip_of, part_of
+from thano_duckdb.functions.clips import AudioValue, RefusedClip, clip_of, selected
 from thano_duckdb.speech.threads import CallThreads
 
 MAX_CLIP_S = 60
@@ -78,7 +78,7 @@ def players(
     may_read: Callable[[str], bool],
     max_bytes: int = MAX_PAGE_BYTES,
     limits: ReadLimits = DEFAULT_LIMITS,
-    part: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Player | AudioFailure | None]:
     """Players for the values of an audio column, in their order.
 
@@ -87,7 +87,7 @@ def players(
         may_read: tells whether a path or URL may be read.
         max_bytes: total size of the data URIs.
         limits: on reading one clip.
-        part: the options `start` and `stop`.
+        options: of the statement: which part of each clip is played.
 
     Returns:
         One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
@@ -97,9 +97,9 @@ def players(
     n_bytes = 0
     # Asked on this thread: DuckDB's connections belong to one at a time.
     clips = [clip_of(value, may_read) for value in values]
-    parts = [part_of(clip, part) if isinstance(clip, Clip) else clip for clip in clips]
+    played = [selected(clip, options) if isinstance(clip, Clip) else clip for clip in clips]
     with CallThreads(N_THREADS, "thano-player") as threads:
-        for made in threads.map(functools.partial(_player, limits), parts):
+        for made in threads.map(functools.partial(_player, limits), played):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
