@@ -14,7 +14,8 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips, on_track
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, clips, selected
 
 AUDIO_INFO = pa.struct(
     [
@@ -38,7 +39,7 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     options_of = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
     with session.access() as access:
         values = [
-            on_track(clip, options_of[text]) if isinstance(clip, Clip) else clip
+            selected(clip, options_of[text]) if isinstance(clip, Clip) else clip
             for clip, text in zip(clips(audio, access), texts, strict=True)
         ]
         limits = {text: access.limited(ours.changed(chosen)) for text, chosen in options_of.items()}
@@ -68,4 +69,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (arguments.audio, arguments.options)),)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (audio_argument, arguments.options)),)
