@@ -1,4 +1,4 @@
-"""Clips at a URL, fetched as a whole: from web servers and, through fsspec, from object stores."""
+"""Clips at a URL, fetched as a whole: by the database, from web servers and, through fsspec, from object stores."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from . import timeouts
-from .event_loop import wait_for
+from .database_file import DatabaseFile
+from .event_loop import run_abandonable, wait_for
 from .failure import UnreadableAudioError, one_line
 from .limited_file import LimitedFile
 from .limits import ReadLimits
-from .protocols import WEB, protocol_of
+from .protocols import WEB, check_supported, protocol_of
 
 _CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -18,8 +19,9 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 def fetch(url: str, into: LimitedFile, limits: ReadLimits) -> None:
     """Write the bytes at `url`.
 
-    What a protocol needs (credentials, headers, endpoints) comes from fsspec's own configuration files and the
-    environment, as for every fsspec user.
+    What a protocol needs (credentials, headers, endpoints) comes from the secrets and settings of the database, where
+    that opens the URL (`limits.database`), else from fsspec's own configuration files and the environment, as for every
+    fsspec user.
 
     Raises:
         UnreadableAudioError: the protocol is not supported, its package is missing, there is nothing at the URL, the
@@ -27,6 +29,10 @@ def fetch(url: str, into: LimitedFile, limits: ReadLimits) -> None:
     """
     protocol = protocol_of(url)
     try:
+        if limits.database is not None and limits.database.reads(url, protocol):
+            _read_by_database(limits.database.open(f"{protocol}{url[len(protocol) :]}"), into, limits)
+            return
+        check_supported(protocol)
         if protocol in WEB:
             from .http_download import download  # aiohttp is imported only for URLs
 
@@ -39,6 +45,19 @@ def fetch(url: str, into: LimitedFile, limits: ReadLimits) -> None:
         raise UnreadableAudioError(f"{protocol}:// needs a package that is not installed: {error}.") from error
     except Exception as error:  # each protocol's package has exceptions of its own
         raise UnreadableAudioError(_reason(protocol, error, limits)) from error
+
+
+def _read_by_database(file: DatabaseFile, into: LimitedFile, limits: ReadLimits) -> None:
+    """Write a file that the database opens. Its size is checked first."""
+
+    def read() -> bytes:
+        try:
+            limits.check_bytes(file.n_bytes())
+            return file.content()
+        finally:
+            file.close()
+
+    into.write(run_abandonable(read, file.interrupt, limits.timeout_s))
 
 
 def _copy(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> None:

@@ -25,6 +25,10 @@ class RelationOwner(Protocol):
     """The connection of a relation, as far as a relation needs it."""
 
     @property
+    def raw(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's own connection behind it."""
+
+    @property
     def read_limits(self) -> ReadLimits:
         """What reading one of its clips may take."""
 
@@ -62,6 +66,12 @@ def limits_of(result: object) -> ReadLimits:
     """What reading a clip of a result may take: as its connection says where it is one of our relations."""
     owner = _owners.get(result) if isinstance(result, Relation) else None
     return DEFAULT_LIMITS if owner is None else owner.read_limits
+
+
+def connection_of(result: object) -> duckdb.DuckDBPyConnection | None:
+    """DuckDB's connection behind a result, where it is one of our relations."""
+    owner = _owners.get(result) if isinstance(result, Relation) else None
+    return None if owner is None else owner.raw
 
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.relation import connection_of
 from thano_duckdb.errors import ThanoError
 
 MAX_TEXT = 300
@@ -92,4 +93,5 @@ def access_of_result(result: Any) -> Access | None:
         rows = result.limit(0).query("no_rows", sql)
         return rows.fetchall() if rows is not None else []
 
-    return Access(ask)
+    connection = connection_of(result)
+    return Access(ask, None if connection is None else connection.cursor)
