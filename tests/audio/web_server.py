@@ -33,8 +33,17 @@ class Clips(http.server.BaseHTTPRequestHandler):
             else:
                 getattr(self, f"_{name}", self._clip)(argument)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def _clip(self, _: str) -> None:
         self._answer(CLIP, len(CLIP))
+
+    def _private(self, argument: str) -> None:
+        if self.headers.get("Authorization") == "Bearer xyz":
+            self._clip(argument)
+        else:
+            self.send_error(401)
 
     def _login(self, _: str) -> None:
         self._answer(b"<html>please log in</html>", 26)
@@ -110,7 +119,8 @@ class Clips(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, content: bytes, length: int | None, headers: dict[str, str] | None = None) -> None:
         self._head({"Content-Length": str(len(content) if length is None else length), **(headers or {})})
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -35,8 +35,8 @@ _INSTALLED = (
 )
 _SECRETS = "SELECT type, scope FROM system.main.duckdb_secrets()"
 _HUB_FILE = re.compile(r"hf://(?:datasets|spaces)/")
-_NOT_FOUND = re.compile(r"FileNotFoundError|\b404\b")
-_DENIED = re.compile(r"PermissionError|\b40[13]\b")
+_NOT_FOUND = re.compile(r"^FileNotFoundError|\bHTTP 404\b")
+_DENIED = re.compile(r"^PermissionError|\bHTTP 40[13]\b")
 
 
 class DatabaseFiles:
@@ -129,14 +129,13 @@ class DatabaseFile:
         self._cursor.close()
 
     def _read(self, column: str) -> object:
-        """One column of `read_blob`. As a VARIANT the name is taken as it is: `*` and `[` are no patterns then.
+        """One column of `read_blob`.
 
         Raises:
             UnreadableAudioError: with the reason.
         """
-        source = f"system.main.struct_pack(filename := {literal(self._url)})::VARIANT"
         try:
-            rows = self._cursor.execute(f"SELECT {column} FROM system.main.read_blob({source})").fetchall()
+            rows = self._cursor.execute(f"SELECT {column} FROM system.main.read_blob({_named(self._url)})").fetchall()
         except duckdb.Error as error:
             raise UnreadableAudioError(self._reason(error)) from error
         if not rows:
@@ -155,3 +154,8 @@ class DatabaseFile:
         if _DENIED.search(text):
             return f"Access to this {protocol}:// address is denied; check the secret of the database (CREATE SECRET)."
         return f"DuckDB cannot read it: {one_line(Exception(text))}."
+
+
+def _named(url: str) -> str:
+    """The argument of `read_blob` for a name that is taken as it is; in a text, `*` and `[` would make it a pattern."""
+    return f"system.main.struct_pack(filename := {literal(url)})::VARIANT"
