@@ -22,6 +22,7 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection import database_files
 from thano_duckdb.connection.database_files import DatabaseFiles
+from thano_duckdb.dialect.quoting import literal
 
 INFO = AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
 
@@ -44,7 +45,7 @@ def con(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
         except duckdb.Error as error:
             pytest.skip(f"httpfs of DuckDB {duckdb.__version__} is not on this machine: {str(error).splitlines()[0]}")
         if duckdb.__version__ < "2":  # its `read_blob` takes names only as patterns
-            monkeypatch.setattr(database_files, "_named", database_files.literal)
+            monkeypatch.setattr(database_files, "_named", literal)
         connection.execute("SET http_retries = 0")
         yield connection
 
