@@ -6,6 +6,7 @@ PyPI.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection import database_files
-from thano_duckdb.connection.database_files import DatabaseFiles
+from thano_duckdb.connection.database_files import DatabaseFiles, file_cursor, file_settings
 from thano_duckdb.dialect.quoting import literal
 
 INFO = AudioInfo(2.0, 16_000, 1, 32_000, "FLAC", "PCM_16")
@@ -66,7 +67,8 @@ def create_secret(con: duckdb.DuckDBPyConnection, store: Store, *, secret: str =
 
 
 def limits(con: duckdb.DuckDBPyConnection, *, max_bytes: int = 1_000_000, timeout_s: float = 30) -> ReadLimits:
-    return ReadLimits(max_bytes, timeout_s=timeout_s, database=DatabaseFiles(con.cursor, with_web=True))
+    cursors = functools.partial(file_cursor, con, file_settings(con))
+    return ReadLimits(max_bytes, timeout_s=timeout_s, database=DatabaseFiles(cursors, with_web=True))
 
 
 def reason(url: str, limits: ReadLimits) -> str:
@@ -80,6 +82,19 @@ def test_an_object_is_read_with_the_secret_of_the_database(con: duckdb.DuckDBPyC
     assert probe(Clip.of("S3://calls/a b/1.flac"), limits=limits(con)) == INFO
     assert {name for _, name, _ in store.requests} == {"calls/a b/1.flac"}
     assert reason("s3://calls/2.flac", limits(con)) == "There is nothing at this s3:// address."
+
+
+def test_settings_of_the_connection_alone_count_too(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    for name, value in {
+        "s3_access_key_id": KEY_ID,
+        "s3_secret_access_key": SECRET,
+        "s3_region": REGION,
+        "s3_endpoint": f"127.0.0.1:{store.port}",
+        "s3_use_ssl": "false",
+        "s3_url_style": "path",
+    }.items():
+        con.execute(f"SET {name} = '{value}'")
+    assert probe(Clip.of("s3://calls/a b/1.flac"), limits=limits(con)) == INFO
 
 
 def test_a_wrong_secret_is_not_shown(con: duckdb.DuckDBPyConnection, store: Store) -> None:

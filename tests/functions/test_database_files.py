@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 import thano_duckdb
 from tests.audio.web_server import CLIP, elapsed_s
 from thano_duckdb import ThanoError
+from thano_duckdb.connection import database_files
 
 MODEL = "Wav2Vec2TinyEn"
 pytestmark = pytest.mark.filterwarnings("ignore:.*could not be transcribed:thano_duckdb.ThanoWarning")
@@ -169,3 +171,21 @@ def test_the_sandbox_holds_for_what_the_database_opens(con: thano_duckdb.Connect
 
 def test_a_protocol_that_neither_the_database_nor_we_open_is_refused(con: thano_duckdb.Connection) -> None:
     assert error(con, "attic:///a.flac").startswith("The protocol attic:// is not supported")
+
+
+def test_what_is_set_on_a_connection_holds_on_its_cursors(
+    con: thano_duckdb.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        database_files, "_FILE_SETTING", re.compile("max_expression_depth")
+    )  # stands for those of httpfs
+    con.execute("SET max_expression_depth = 77")
+    con.sql("SELECT 1").fetchall()
+    assert con.file_cursor().execute("SELECT current_setting('max_expression_depth')").fetchone() == (77,)
+    assert con.cursor().file_cursor().execute("SELECT current_setting('max_expression_depth')").fetchone() == (1000,)
+    con.execute("RESET max_expression_depth")
+    con.execute("SELECT thano_audio_info('shelf:///clips/a.flac')").fetchall()
+    assert con.file_cursor().execute("SELECT current_setting('max_expression_depth')").fetchone() == (1000,)
+    con.execute("SET max_expression_depth = 78; SET lock_configuration = true")
+    con.sql("SELECT 1").fetchall()
+    assert con.file_cursor().execute("SELECT current_setting('max_expression_depth')").fetchone() == (1000,)

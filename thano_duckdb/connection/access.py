@@ -16,9 +16,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -29,7 +29,7 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.dialect.quoting import literal
 
-from .database_files import DatabaseFiles
+from .database_files import DatabaseFiles, file_cursor
 
 _SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
 _LISTED = "SELECT system.main.current_setting('allowed_directories'), system.main.current_setting('allowed_paths')"
@@ -49,7 +49,7 @@ class Access:
 
         Args:
             ask: runs a query on a connection of the database and returns its rows.
-            open_cursor: gives a connection to it for each URL that it opens itself; None: it opens none.
+            open_cursor: see `database_files.file_cursor`; None: the database opens no URLs itself.
         """
         self._ask = ask
         self._open_cursor = open_cursor
@@ -169,17 +169,18 @@ def _glob(location: str) -> str:
 
 
 @contextlib.contextmanager
-def access_of(connection: duckdb.DuckDBPyConnection) -> Iterator[Access]:
+def access_of(connection: duckdb.DuckDBPyConnection, file_settings: Mapping[str, str]) -> Iterator[Access]:
     """The access of a connection's database within the block.
 
-    It is asked on a cursor, so that a running statement is not disturbed.
+    It is asked on a cursor, so that a running statement is not disturbed. `file_settings` are those of the connection
+    alone, see `database_files`.
 
     Raises:
         duckdb.ConnectionException: the connection is closed.
     """
     cursor = connection.cursor()
     try:
-        yield Access(lambda sql: cursor.execute(sql).fetchall(), connection.cursor)
+        yield Access(lambda sql: cursor.execute(sql).fetchall(), partial(file_cursor, connection, file_settings))
     finally:
         cursor.close()
 

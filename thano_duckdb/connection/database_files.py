@@ -2,15 +2,16 @@
 
 What can be opened is asked of DuckDB: the types of secrets that it knows name the extensions that are loaded, without a
 look at the disk, and `list_filesystems` names what Python has registered (`con.register_filesystem`). Each URL is read
-by `read_blob` on a cursor, so the statement that is running is not disturbed. All names in these queries are qualified
-with `system.main`, as in `access`.
+by `read_blob` on a cursor, so the statement that is running is not disturbed. A cursor shares the secrets of the
+database, and its global settings; those that were `SET` on the connection alone are copied to it. All names in these
+queries are qualified with `system.main`, as in `access`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,7 @@ import duckdb
 
 from thano_duckdb.audio.failure import UnreadableAudioError, one_line
 from thano_duckdb.audio.protocols import WEB
-from thano_duckdb.dialect.quoting import literal
+from thano_duckdb.dialect.quoting import identifier, literal
 from thano_duckdb.errors import brief_location
 from thano_duckdb.masking import mask_secrets
 
@@ -34,9 +35,38 @@ _INSTALLED = (
     "FROM system.main.duckdb_extensions()"
 )
 _SECRETS = "SELECT type, scope FROM system.main.duckdb_secrets()"
+_SETTINGS = "SELECT name, value, scope FROM system.main.duckdb_settings()"
+_FILE_SETTING = re.compile(
+    r"(?:s3|http|httpfs|hf|azure)_\w+|ca_cert_file|enable_(?:server|curl_server)_cert_verification|force_download\w*"
+    r"|auto_fallback_to_full_download|merge_http_secret_into_s3_request|unsafe_disable_etag_checks"
+)
+"""The settings of httpfs and azure."""
 _HUB_FILE = re.compile(r"hf://(?:datasets|spaces)/")
 _NOT_FOUND = re.compile(r"^FileNotFoundError|\bHTTP 404\b")
 _DENIED = re.compile(r"^PermissionError|\bHTTP 40[13]\b")
+
+
+def file_settings(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The settings about remote files that a connection has for itself alone (`SET s3_region = ..`).
+
+    Raises:
+        duckdb.Error: the connection cannot be asked now.
+    """
+    rows = connection.sql(_SETTINGS).fetchall()
+    return {name: value for name, value, scope in rows if scope == "LOCAL" and value and _FILE_SETTING.fullmatch(name)}
+
+
+def file_cursor(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
+    """A cursor to read files on, with these settings.
+
+    Closing a connection closes its cursors, and would wait for a read that was given up. A cursor of a cursor that is
+    gone is not among them.
+    """
+    cursor = connection.cursor().cursor()
+    with contextlib.suppress(duckdb.Error):  # lock_configuration
+        for name, value in settings.items():
+            cursor.execute(f"SET SESSION {identifier(name)} = {literal(value)}")
+    return cursor
 
 
 class DatabaseFiles:
@@ -46,7 +76,7 @@ class DatabaseFiles:
         """Read on cursors that `open_cursor` gives.
 
         Args:
-            open_cursor: gives a new cursor of a connection to the database.
+            open_cursor: see `file_cursor`.
             with_web: also read the `http(s)://` URLs for which there is a secret. DuckDB follows each redirect.
         """
         self._open_cursor = open_cursor
@@ -101,12 +131,8 @@ class DatabaseFile:
     """A file that `read_blob` opens; implements `audio.database_file.DatabaseFile`."""
 
     def __init__(self, open_cursor: Callable[[], duckdb.DuckDBPyConnection], url: str) -> None:
-        """The file at `url`, to be read on a cursor of its own.
-
-        Closing a connection closes its cursors, and would wait for a read that was given up. A cursor of a cursor that
-        is gone is not among them.
-        """
-        self._cursor = open_cursor().cursor()
+        """The file at `url`, to be read on a cursor of its own."""
+        self._cursor = open_cursor()
         self._url = url
 
     def n_bytes(self) -> int:

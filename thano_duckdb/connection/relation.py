@@ -25,12 +25,11 @@ class RelationOwner(Protocol):
     """The connection of a relation, as far as a relation needs it."""
 
     @property
-    def raw(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB's own connection behind it."""
-
-    @property
     def read_limits(self) -> ReadLimits:
         """What reading one of its clips may take."""
+
+    def file_cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor to read remote files on."""
 
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
@@ -68,10 +67,10 @@ def limits_of(result: object) -> ReadLimits:
     return DEFAULT_LIMITS if owner is None else owner.read_limits
 
 
-def connection_of(result: object) -> duckdb.DuckDBPyConnection | None:
-    """DuckDB's connection behind a result, where it is one of our relations."""
+def file_cursors_of(result: object) -> Callable[[], duckdb.DuckDBPyConnection] | None:
+    """What gives cursors to read the remote files of a result on, where it is one of our relations."""
     owner = _owners.get(result) if isinstance(result, Relation) else None
-    return None if owner is None else owner.raw
+    return None if owner is None else owner.file_cursor
 
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:

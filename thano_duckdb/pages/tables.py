@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
-from thano_duckdb.connection.relation import connection_of
+from thano_duckdb.connection.relation import file_cursors_of
 from thano_duckdb.errors import ThanoError
 
 MAX_TEXT = 300
@@ -93,5 +93,4 @@ def access_of_result(result: Any) -> Access | None:
         rows = result.limit(0).query("no_rows", sql)
         return rows.fetchall() if rows is not None else []
 
-    connection = connection_of(result)
-    return Access(ask, None if connection is None else connection.cursor)
+    return Access(ask, file_cursors_of(result))
