@@ -104,6 +104,26 @@ def test_a_wrong_secret_is_not_shown(con: duckdb.DuckDBPyConnection, store: Stor
     )
 
 
+def test_the_sandbox_holds(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    create_secret(con, store)
+    con.execute("SET allowed_directories = ['s3://calls/']")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    assert probe(Clip.of("s3://calls/a b/1.flac"), limits=limits(con)) == INFO
+    store.requests.clear()
+    assert "file system operations are disabled" in reason("s3://other/1.flac", limits(con))
+    assert store.requests == []
+
+
+def test_a_file_system_that_is_disabled_is_not_replaced_by_our_own_client(
+    con: duckdb.DuckDBPyConnection, store: Store
+) -> None:
+    create_secret(con, store)
+    con.execute("SET disabled_filesystems = 'S3FileSystem'")
+    assert "File system S3FileSystem has been disabled" in reason("s3://calls/a b/1.flac", limits(con))
+    assert store.requests == []
+
+
 def test_of_an_object_that_is_too_large_only_the_size_is_read(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     create_secret(con, store)
     assert "larger than 100 bytes" in reason("s3://calls/a b/1.flac", limits(con, max_bytes=100))
