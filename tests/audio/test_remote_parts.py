@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from tests.audio.object_store import KEY_ID, REGION, SECRET, object_store
 from tests.audio.sounds import clip_of, encode, hiss, waveform
 from tests.audio.test_remote import memory_as_s3
 from tests.audio.web_server import CLIP, Clips, serving
@@ -147,6 +148,23 @@ def test_a_store_sends_parts(monkeypatch: pytest.MonkeyPatch, server: str) -> No
     assert probe(Clip.of("s3://clips/long.wav")) == probe(Clip.of(Clips.files["WAV"]))
     assert sum(fetched) <= 3 * BLOCK_BYTES
     assert reason("s3://clips/empty.wav") == "It is empty (0 bytes)."
+
+
+def test_s3fs_reads_parts(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    with object_store() as store:
+        store.objects |= {"calls/long.wav": Clips.files["WAV"], "calls/empty.wav": b""}
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.port}",
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert probe(Clip.of("s3://calls/long.wav")) == probe(Clip.of(Clips.files["WAV"]))
+        assert [asked for _, _, asked in store.requests] == [None, f"bytes=0-{BLOCK_BYTES - 1}"]
+        assert reason("s3://calls/empty.wav") == "It is empty (0 bytes)."
+        assert reason("s3://calls/none.wav") == "There is nothing at this s3:// address."
 
 
 def test_any_read_gives_the_bytes_of_the_file() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,6 +145,26 @@ def test_neither_ctrl_c_nor_close_waits_for_a_slow_file(con: thano_duckdb.Connec
         con.sql("SELECT thano_audio_info('shelf:///clips/slow.flac')").fetchall()
     con.close()
     assert elapsed_s(started_s) < 5
+
+
+def test_the_end_of_the_process_does_not_wait_for_a_slow_file() -> None:
+    script = (
+        "import _thread, threading, time\n"
+        "from fsspec.implementations.memory import MemoryFileSystem\n"
+        "import thano_duckdb\n"
+        "class Slow(MemoryFileSystem):\n"
+        "    def _open(self, path, mode='rb', **kwargs):\n"
+        "        time.sleep(60)\n"
+        "con = thano_duckdb.connect(progress=False)\n"
+        "con.register_filesystem(Slow())\n"
+        "con.sql('SELECT 1').fetchall()\n"
+        "Slow.store['/a.flac'] = None\n"
+        "threading.Timer(0.3, _thread.interrupt_main).start()\n"
+        "try: con.sql(\"SELECT thano_audio_info('memory:///a.flac')\").fetchall()\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=40)
+    assert (run.stdout, run.returncode) == ("interrupted\n", 0), run.stderr
 
 
 def test_many_files_are_read_while_every_thread_of_duckdb_waits_for_them(con: thano_duckdb.Connection) -> None:

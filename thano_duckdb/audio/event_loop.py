@@ -5,8 +5,10 @@ At its end Python joins the threads of every executor, and one of our own may be
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_EXIT_GRACE_S = 1.0
+"""How long the end of the process waits for what was given up."""
+
 _waiting: dict[int, Future[Any]] = {}
 """What each thread, by its number, waits for."""
+_given_up: list[threading.Thread] = []
+"""Threads that were still at work when nobody wanted their results any more."""
 
 
 def wait_for(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
@@ -36,7 +43,7 @@ def run_abandonable(work: Callable[[], T], abandon: Callable[[], None], timeout_
     """The result of `work`, which blocks and cannot be cancelled, for the thread that calls.
 
     It runs on a thread of its own. After a time-out or a cancellation `abandon` is called, and that thread is left to
-    finish alone: neither the caller nor the end of the process waits for it.
+    finish alone: the caller does not wait for it, and the end of the process no longer than `_EXIT_GRACE_S`.
 
     Raises:
         TimeoutError: it took longer than `timeout_s`.
@@ -54,12 +61,22 @@ def run_abandonable(work: Callable[[], T], abandon: Callable[[], None], timeout_
             else:
                 future.set_result(result)
 
-    threading.Thread(target=run, name="thano-fetch", daemon=True).start()
+    thread = threading.Thread(target=run, name="thano-fetch", daemon=True)
+    thread.start()
     try:
         return _result(future, timeout_s)
     except (TimeoutError, CancelledError):
+        _given_up[:] = [thread, *(each for each in _given_up if each.is_alive())]
         abandon()
         raise
+
+
+@atexit.register
+def _wait_for_given_up() -> None:
+    """Python dies if a thread comes back from DuckDB while the interpreter is being taken apart."""
+    deadline_s = time.monotonic() + _EXIT_GRACE_S
+    for thread in _given_up:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
 
 
 def _result(future: Future[T], timeout_s: float | None) -> T:

@@ -115,6 +115,8 @@ class _StoreFile:
         Raises:
             UnreadableAudioError: with the reason.
         """
+        if start == stop:  # s3fs would ask for bytes 0 to -1
+            return b""
         with _reasons(self._protocol, self._limits):
             content: bytes = _call(self._filesystem, "cat_file", self._stop_s, self._path, start=start, end=stop)
             if len(content) != stop - start:
