@@ -21,6 +21,7 @@ LAYERS = (
     ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
+    ("audio_options",),
     ("decoding_options",),
     ("options",),
     ("audio", "monitoring", "dialect"),
@@ -49,6 +50,7 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "audio_options.py",
     "decoding_options.py",
     "options.py",
     "errors.py",

@@ -327,23 +327,25 @@ class _Call:
                     joined.append(self.recognizer.join(utterance.prepared, outputs))
             hypotheses = self.recognizer.decode(joined, decoder)
             transcripts += [
-                (utterance.job, _transcript(hypothesis, utterance.duration_s))
+                (utterance.job, _transcript(hypothesis, utterance))
                 for utterance, hypothesis in zip(recognised, hypotheses, strict=True)
             ]
             transcripts += failed
         return transcripts
 
 
-def _transcript(hypothesis: Any, duration_s: float) -> Transcript:
-    return Transcript(
+def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
+    transcript = Transcript(
         hypothesis.text,
         hypothesis.confidence,
-        duration_s,
+        utterance.duration_s,
         hypothesis.words,
         None,
         hypothesis.alternatives,
         hypothesis.hotwords,
     )
+    start_s = utterance.job.clip.start_s
+    return transcript.shifted(start_s) if start_s else transcript
 
 
 def _n_bytes(decoded: _Utterance | _Unreadable) -> int:
