@@ -19,6 +19,7 @@ ALL = (
     "language_model",
     "host",
     "media",
+    "remote",
     "gpu",
 )
 

@@ -54,10 +54,10 @@ def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEF
         The samples, or the reason why there are none. Never raises for bad audio. Thread-safe.
     """
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=clip.is_part) as sound:
             waveform = _waveform(sound, clip, sample_rate_hz, limits)
         if waveform is None:
-            with open_sound(clip, limits) as sound:
+            with open_sound(clip, limits, in_parts=clip.is_part) as sound:
                 waveform = _waveform(sound, clip, sample_rate_hz, limits, is_counted=True)
             assert waveform is not None
         return waveform

@@ -18,8 +18,10 @@ from .source import Clip
 
 
 @contextmanager
-def open_sound(clip: Clip, limits: ReadLimits) -> Iterator[OpenSound]:
+def open_sound(clip: Clip, limits: ReadLimits, *, in_parts: bool = False) -> Iterator[OpenSound]:
     """Open a clip and check its header. Errors while it is being read come with a reason, too.
+
+    For `in_parts`, a clip at a URL need not be fetched as a whole: only a part of it is read, such as its header.
 
     The sound is that of the whole file: `parts.selected_blocks` picks the channel and the part that `clip` names.
 
@@ -27,7 +29,7 @@ def open_sound(clip: Clip, limits: ReadLimits) -> Iterator[OpenSound]:
         UnreadableAudioError: with the reason.
     """
     try:
-        with open_raw(clip, limits) as raw, ExitStack() as opened:
+        with open_raw(clip, limits, in_parts=in_parts) as raw, ExitStack() as opened:
             yield _opened(raw, clip, opened)
     except MemoryError as error:
         raise UnreadableAudioError("There is not enough memory to decode it; cut it into parts first.") from error
