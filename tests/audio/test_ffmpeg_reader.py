@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from tests.audio.media_files import OF_FFMPEG, RATE_HZ, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg, run_ffmpeg
 from tests.audio.sounds import clip_of, encode, hum, reason, waveform
 from tests.audio.test_formats import read_part, read_whole
-from thano_duckdb.audio.pyav import OPEN_OPTIONS
+from thano_duckdb.audio.containers import Container
+from thano_duckdb.audio.failure import UnreadableAudioError
+from thano_duckdb.audio.pyav import OPEN_OPTIONS, open_pyav
 from thano_duckdb.audio.raw_handle import RawHandle
+from thano_duckdb.audio.remote_parts import BLOCK_BYTES, RemoteParts
 
 pytestmark = needs_ffmpeg
 
@@ -287,6 +290,25 @@ def test_a_disk_error_is_a_failure(
 
     monkeypatch.setattr("os.pread", failing)
     assert "Input/output error" in reason(tmp_path / "a.m4a")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("n_parts", range(3))
+def test_a_server_that_fails_later_is_a_failure(n_parts: int, capfd: pytest.CaptureFixture[str]) -> None:
+    content = made(M4A, 30)
+
+    def fetch(start: int, stop: int) -> bytes:
+        nonlocal n_parts
+        n_parts -= 1
+        if n_parts < 0:
+            raise UnreadableAudioError("The server went away.")
+        return content[start:stop]
+
+    with pytest.raises(UnreadableAudioError, match="went away"):  # noqa: SIM117
+        with RemoteParts(content[:BLOCK_BYTES], len(content), fetch) as parts:
+            with open_pyav(parts, Container("MP4", "mov")) as sound:
+                for _ in sound.blocks():
+                    pass
     assert capfd.readouterr() == ("", "")
 
 

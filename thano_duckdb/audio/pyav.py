@@ -208,6 +208,8 @@ def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, enco
             f"download it again."
         ) from error
     with opened:
+        if handle.error is not None:  # what ffmpeg did not find may be in the part that could not be read
+            raise handle.error
         stream = _track(opened, audio_track)
         if container.demuxer == "mov":
             _check_encryption(raw, audio_track)

@@ -48,7 +48,8 @@ class OpenFile:
 
     def read_at(self, offset: int, n_bytes: int) -> bytes:
         """See `RawAudio`."""
-        return os.pread(self.handle, n_bytes, offset)
+        # A broken header may point further than any offset of the operating system.
+        return os.pread(self.handle, n_bytes, offset) if offset < self.n_bytes else b""
 
     def position(self) -> int:
         """See `RawAudio`."""

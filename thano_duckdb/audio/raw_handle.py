@@ -16,7 +16,7 @@ class RawHandle:
 
     def __init__(self, raw: RawAudio) -> None:
         """Begin at the first byte of `raw`."""
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self._raw = raw
         self._position = 0
 
@@ -26,7 +26,7 @@ class RawHandle:
             return b""
         try:
             data = self._raw.read_at(self._position, n_bytes)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - raised by the reader
             self.error = error
             return b""
         self._position += len(data)

@@ -93,11 +93,13 @@ class RemoteParts:
         Raises:
             UnreadableAudioError: the server does not send them.
         """
+        if offset >= self.n_bytes:
+            return b""
         stop = min(offset + n_bytes, self.n_bytes)
         for block in range(offset // BLOCK_BYTES, -(-stop // BLOCK_BYTES)):
             if block not in self._has:
                 self._get(block, stop)
-        return os.pread(self._file.fileno(), max(0, stop - offset), offset)
+        return os.pread(self._file.fileno(), stop - offset, offset)
 
     def _get(self, block: int, stop: int) -> None:
         """Fetch blocks from `block` on: those before `stop`, and more each time if the reader reads on."""
