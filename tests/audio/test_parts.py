@@ -136,11 +136,21 @@ def test_damage_after_the_part_does_not_matter() -> None:
         ({"start_s": -1.0, "stop_s": 1.0}, "The part from -1 to 1 s is not possible"),
         ({"start_s": float("nan")}, "is not possible"),
         ({"start_s": float("inf")}, "is not possible"),
+        ({"start_s": 1.7e308}, "s on lies outside the audio, which lasts 3.00 s."),
+        ({"start_s": 1.0, "stop_s": 1.7e308}, "lies outside the audio, which lasts 3.00 s."),
         ({"start_s": 1.0, "stop_s": 1.00001}, "It holds no audio (0 samples)."),
     ],
 )
 def test_a_channel_or_part_that_the_clip_lacks_is_a_failure(selected: dict[str, float], expected: str) -> None:
     assert expected in reason(encode(hum(3, channels=2), "WAV"), **selected)
+
+
+@pytest.mark.parametrize("start_s", [1e9, 1e20, 1.7e308])
+def test_a_start_after_the_end_of_audio_of_unknown_length(start_s: float) -> None:
+    clip = _without_length(encode(hum(3), "FLAC", "PCM_16"))
+    assert "lies outside the audio, which ends before it" in reason(clip, start_s=start_s)
+    assert "lies outside the audio" in reason(clip, stop_s=start_s)
+    assert waveform(clip, stop_s=start_s, clamps_stop=True).duration_s == 3
 
 
 def test_a_mono_clip_has_channel_0_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,6 +67,10 @@ def _channels(sound: OpenSound, clip: Clip) -> slice:
     return slice(clip.channel, clip.channel + 1)
 
 
+def _frame(time_s: float, rate_hz: int) -> int:
+    return round(min(time_s * rate_hz, sys.float_info.max))  # the product of two finite numbers may be infinite
+
+
 @dataclass(frozen=True)
 class _Part:
     """Frames of a sound: from `start` up to, but not including, `stop`; None for the end of the audio."""
@@ -84,8 +89,8 @@ class _Part:
                 f"The part from {start_s:g} to {stop_s:g} s is not possible: it must start at 0 s or later, and stop "
                 f"after its start."
             )
-        stop = None if stop_s == math.inf else round(stop_s * rate_hz)
-        return cls(round(start_s * rate_hz), stop, rate_hz, clip.clamps_stop)
+        stop = None if stop_s == math.inf else _frame(stop_s, rate_hz)
+        return cls(_frame(start_s, rate_hz), stop, rate_hz, clip.clamps_stop)
 
     def check_inside(self, n_frames: int) -> None:
         """Raise `UnreadableAudioError` unless audio of `n_frames` holds the part."""
