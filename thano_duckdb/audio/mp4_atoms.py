@@ -6,9 +6,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .failure import UnreadableAudioError
 from .raw import RawAudio
 
-_MAX_ATOMS = 100_000  # a damaged file may seem to be made of empty ones
+_MAX_ATOMS = 2_000_000
+"""A damaged file may seem to be made of empty ones; a long one may have two for each packet."""
 _ENCRYPTED = (b"enca", b"drms", b"aavd")  # of the standard, of iTunes, of Audible
 
 
@@ -22,7 +24,11 @@ class Atom:
 
 
 def atoms(raw: RawAudio, start: int = 0, end: int | None = None) -> Iterator[Atom]:
-    """The atoms between two offsets; the last one may promise to end after the file."""
+    """The atoms between two offsets; the last one may promise to end after the file.
+
+    Raises:
+        UnreadableAudioError: there are more than any recording has.
+    """
     stop = raw.n_bytes if end is None else min(end, raw.n_bytes)
     for _ in range(_MAX_ATOMS):
         header = raw.read_at(start, 16)
@@ -38,6 +44,7 @@ def atoms(raw: RawAudio, start: int = 0, end: int | None = None) -> Iterator[Ato
             return
         yield Atom(name, start + n_header, start + size)
         start += size
+    raise UnreadableAudioError("It is damaged: it is made of more parts than any recording has.")
 
 
 def _inside(raw: RawAudio, atom: Atom, *path: bytes) -> Iterator[Atom]:

@@ -14,6 +14,7 @@ from thano_duckdb.errors import counted
 from . import headers, mp4_atoms
 from .containers import DEMUXERS, Container
 from .failure import UnreadableAudioError, UnsupportedEncodingError, cut_short, cut_short_to
+from .mp4_index import check_index
 from .opened import Block, OpenSound, check_header
 from .promised_bytes import promised_bytes
 from .pyav_frames import samples_of, uniform
@@ -188,6 +189,8 @@ def open_pyav(raw: RawAudio, container: Container, audio_track: int = 1, *, enco
         raise UnreadableAudioError(
             "It was cut short, or the recording was not finished: its index (moov), which is written last, is missing."
         )
+    if container.demuxer == "mov":
+        check_index(raw)
     if container.demuxer == "ogg" and headers.lacks_its_end("", "OGG", raw):
         raise UnreadableAudioError("The file was cut short: its end is missing; copy or download it again.")
     handle = RawHandle(raw)
