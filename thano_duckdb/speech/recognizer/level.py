@@ -67,6 +67,19 @@ CLICK_SAMPLES = 40
 
 
 @dataclass(frozen=True)
+class EvenClip:
+    """A clip whose speech has the same level throughout.
+
+    Attributes:
+        samples: (n_samples,), an array of its own.
+        n_muted: samples of loud steady sound that was turned down, so that they do not count as part of the clip.
+    """
+
+    samples: Samples
+    n_muted: int
+
+
+@dataclass(frozen=True)
 class Passage:
     """Speech of the same level.
 
@@ -86,36 +99,36 @@ class Passage:
         return float(_decibels(self.power))
 
     def joined(self, following: Passage) -> Passage:
-        """This passage and the next one as one."""
+        """The passage and the next one as one."""
         n_frames = self.n_frames + following.n_frames
         power = (self.n_frames * self.power + following.n_frames * following.power) / n_frames
         return Passage(self.first, n_frames, power)
 
 
-def even_level(samples: Samples) -> Samples:
-    """A clip whose speech has the same level throughout; the very same array where that is so already.
+def even_level(samples: Samples) -> EvenClip | None:
+    """A clip whose speech has the same level throughout; None where it is so already, as in nearly all clips.
 
     Args:
-        samples: (n_samples,) mono at 16 kHz; left as they are.
+        samples: (n_samples,) mono at 16 kHz.
     """
     means, levels_db = _frames(samples)
     steady = _steady(levels_db)
     speech = np.flatnonzero(_stands_out(levels_db) & ~steady)
     if not speech.size:
-        return samples
+        return None
     passages = _passages(levels_db[speech])
     target_db = max(passages, key=lambda passage: passage.n_frames).level_db
-    offset = _moving_offset(means, target_db)
     starts = _starts(passages, speech)
     around_db = np.repeat([passage.level_db for passage in passages], np.diff([*starts, len(levels_db)]))
     excess_db = levels_db - around_db
-    loud_steady = steady & (excess_db > LOUD_STEADY_DB)
-    if len(passages) == 1 and offset is None and not loud_steady.any() and not (excess_db > LOUD_DB).any():
-        return samples
-    even = samples - np.float32(samples.mean(dtype=np.float64)) if offset is None else _without_offset(samples, offset)
+    loud_steady = np.flatnonzero(steady & (excess_db > LOUD_STEADY_DB))
+    offset = _moving_offset(means, target_db)
+    if len(passages) == 1 and offset is None and not loud_steady.size and excess_db.max() <= LOUD_DB:
+        return None
+    even = samples.copy() if offset is None else _without_offset(samples, offset)
     _bring_to(target_db, even, passages, starts)
-    _turn_down(even, np.flatnonzero(loud_steady), target_db)
-    return even
+    _turn_down(even, loud_steady, target_db)
+    return EvenClip(even, FRAME * loud_steady.size)
 
 
 def _frames(samples: Samples) -> tuple[NDArray[np.float64], Decibels]:
@@ -172,12 +185,7 @@ def _passages(levels_db: Decibels) -> list[Passage]:
     """The passages of speech, from the levels of its frames, (n,) with n > 0."""
     n_frames = len(levels_db)
     bounds = np.unique(np.concatenate([[0, n_frames], _steps(levels_db), np.arange(0, n_frames, PASSAGE_FRAMES)]))
-    passages: list[Passage] = []
-    for first, last in pairwise(bounds.tolist()):
-        power = 10 ** (levels_db[first:last] / 10)
-        power = power[power <= np.quantile(power, 0.75) * 10 ** (LOUD_DB / 10)]  # without clicks
-        passages.append(Passage(first, last - first, float(power.mean())))
-    passages = _joined_where_equal(passages)
+    passages = _joined_where_equal([_passage(levels_db, *ends) for ends in pairwise(bounds.tolist())])
     while len(passages) > 1:
         shortest = min(range(len(passages)), key=lambda index: passages[index].n_frames)
         if passages[shortest].n_frames >= MIN_PASSAGE_FRAMES:
@@ -188,7 +196,24 @@ def _passages(levels_db: Decibels) -> list[Passage]:
         longer = passages[other]
         merged = Passage(passages[first].first, longer.n_frames + passages[shortest].n_frames, longer.power)
         passages[first : second + 1] = [merged]
-    return _joined_where_equal(passages)
+    passages = _joined_where_equal(passages)
+    bounds = [0, *(_sharp_bound(levels_db, *both) for both in pairwise(passages)), n_frames]
+    return [_passage(levels_db, *ends) for ends in pairwise(bounds)]
+
+
+def _passage(levels_db: Decibels, first: int, last: int) -> Passage:
+    power = 10 ** (levels_db[first:last] / 10)
+    power = power[power <= np.quantile(power, 0.75) * 10 ** (LOUD_DB / 10)]  # without clicks
+    return Passage(first, last - first, float(power.mean()))
+
+
+def _sharp_bound(levels_db: Decibels, before: Passage, after: Passage) -> int:
+    """The first frame of the second of two passages: the most likely one, given their levels."""
+    start = max(before.first + 1, after.first - 2 * STEP_FRAMES)
+    stop = min(after.first + after.n_frames - 1, after.first + 2 * STEP_FRAMES)
+    middle_db = (levels_db[before.first : after.first].mean() + levels_db[after.first :][: after.n_frames].mean()) / 2
+    above_db = np.cumsum(np.clip(levels_db[start:stop] - middle_db, -MIN_STEP_DB, MIN_STEP_DB))
+    return start + 1 + int(above_db.argmax() if after.power < before.power else above_db.argmin())
 
 
 def _steps(levels_db: Decibels) -> NDArray[np.int64]:
@@ -239,8 +264,9 @@ def _bring_to(target_db: float, samples: Samples, passages: Sequence[Passage], s
     """Change the samples in place, so that all passages have the level `target_db`."""
     edges = [0, *_edges(samples, passages, starts), len(samples)]
     for passage, (start, stop) in zip(passages, pairwise(edges), strict=True):
-        gain_db = min(target_db - passage.level_db, MAX_BOOST_DB)
-        samples[start:stop] *= np.float32(_amplitude(gain_db))
+        part = samples[start:stop]
+        part -= np.float32(part.mean(dtype=np.float64))
+        part *= np.float32(_amplitude(min(target_db - passage.level_db, MAX_BOOST_DB)))
 
 
 def _edges(samples: Samples, passages: Sequence[Passage], starts: Sequence[int]) -> Iterator[int]:
