@@ -274,6 +274,14 @@ OPTIONS = (
         used_by=_TRAIN,
     ),
     Option(
+        "level",
+        "`'robust'` or `'exact'`: what a beep or a loud passage does to the rest of a clip: see [Level](docs/level.md)",
+        ValueKind.CHOICE,
+        choices=("robust", "exact"),
+        default="robust",
+        used_by=_RUN_A_MODEL,
+    ),
+    Option(
         "order",
         "words in the longest n-gram",
         ValueKind.INTEGER,

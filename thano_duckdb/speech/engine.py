@@ -26,6 +26,7 @@ from .batch_runner import BatchRunner
 from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
+from .recognizer.level import Level
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
 from .threads import POLL_S, CallThreads, result_of
 from .transcript import Transcript
@@ -132,6 +133,7 @@ class Engine:
         monitor: Monitor,
         read: Callable[[Clip], Waveform | AudioFailure] | None = None,
         decoders: Sequence[Any] | None = None,
+        level: Level = "robust",
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -143,6 +145,7 @@ class Engine:
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
             read: reads the clips of this call, if they have limits of their own.
             decoders: the decoder of each clip, where they differ; all need as much of the network as `decoder`.
+            level: how the level of a clip is evened before it enters the network.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -154,7 +157,7 @@ class Engine:
             RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
-        jobs = self._jobs(clips, itertools.repeat(decoder) if decoders is None else decoders)
+        jobs = self._jobs(clips, itertools.repeat(decoder) if decoders is None else decoders, level)
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
@@ -170,7 +173,8 @@ class Engine:
         monitor.clips_cached(n_cached, cached_s)
         if not new_jobs:
             return transcripts
-        call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
+        read = read or self._read
+        call = _Call(self.recognizer, self._runner, read, self._limits, decoder, max_clips, monitor, level)
         # Closed at once if the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
             for job, transcript in finished:
@@ -181,7 +185,7 @@ class Engine:
                 _report(job, transcript, monitor)
         return transcripts
 
-    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any]) -> list[_Job]:
+    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any], level: Level) -> list[_Job]:
         """Each clip once for each decoder, with the rows that hold it."""
         found: dict[Hashable, _Job] = {}
         fingerprints: dict[int, str] = {}
@@ -189,7 +193,7 @@ class Engine:
             if clip is None:
                 continue
             if id(decoder) not in fingerprints:
-                fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
+                fingerprints[id(decoder)] = f"{self.recognizer.fingerprint(decoder)}, {level} level"
             fingerprint = fingerprints[id(decoder)]
             content = clip.content_key()
             key = None if content is None else (fingerprint, content)
@@ -227,6 +231,7 @@ class _Call:
     decoder: Any
     max_clips: int | None
     monitor: Monitor
+    level: Level
 
     def run(self, jobs: Sequence[_Job]) -> Generator[tuple[_Job, Transcript]]:
         """Clips with their transcripts, in the order in which they finish."""
@@ -265,7 +270,7 @@ class _Call:
         waveform = self.read(job.clip)
         if isinstance(waveform, AudioFailure):
             return _Unreadable(job, waveform.reason)
-        prepared = self.recognizer.prepare(waveform.samples)
+        prepared = self.recognizer.prepare(waveform.samples, level=self.level)
         if isinstance(prepared, ClipFailure):
             return _Unreadable(job, prepared.reason, waveform.duration_s)
         return _Utterance(job, waveform.duration_s, prepared)

@@ -18,6 +18,7 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, plan_windows
 
 from .acoustic_model import AcousticModel
 from .features import Features
+from .level import Level
 from .recognizer import ClipFailure, PreparedClip
 
 
@@ -73,7 +74,9 @@ class CtcRecognizer:
         """See `Recognizer`."""
         return f"{self.model.fingerprint}, {decoder.fingerprint}"
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[CtcWindow] | ClipFailure:
+    def prepare(
+        self, samples: NDArray[np.float32], *, level: Level = "robust"
+    ) -> PreparedClip[CtcWindow] | ClipFailure:
         """See `Recognizer`."""
         n_samples, n_needed = len(samples), self.model.grid.receptive_field
         if n_samples < n_needed:
@@ -81,7 +84,7 @@ class CtcRecognizer:
                 f"It is too short: it has {counted(n_samples, 'sample')}, and the model needs at least {n_needed} "
                 f"({1000 * n_needed / SAMPLE_RATE_HZ:g} ms)."
             )
-        clip = self.model.features(samples)
+        clip = self.model.features(samples, level=level)
         windows = tuple(
             CtcWindow(
                 Features(clip.samples[window.start : window.stop], clip.moments),

@@ -1,7 +1,8 @@
 """Turns a waveform into the input of the model: standardised samples, and the moments for the first normalisation.
 
-Both depend on the whole clip, whose level is therefore made even before (see `level`). They are computed once, in numpy on the decode threads, in float64 and block by block,
-so that the float64 copy of an hour of audio is never in memory. All windows of a long clip share its statistics.
+Both depend on the whole clip, whose level is therefore made even first (see `level`). They are computed once, in numpy
+on the decode threads, in float64 and block by block, so that the float64 copy of an hour of audio is never in memory.
+All windows of a long clip share its statistics.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .frame_statistics import FrameStatistics
 from .level import Level, even_level
 
 VARIANCE_FLOOR = 1e-7
@@ -62,31 +64,29 @@ def features(
         convolution: the first convolution, if its channels are normalised over the clip; otherwise None.
         level: `robust` to make the level of the clip even first; `exact` for what Hugging Face computes.
     """
-    even = even_level(samples) if level == "robust" else None
-    n_muted = 0 if even is None else even.n_muted
-    if even is not None:
-        samples = even.samples
+    statistics, n_muted = None, 0
+    if normalize or level == "robust":
+        statistics = FrameStatistics.of(samples)
+    if level == "robust" and statistics is not None and (even := even_level(samples, statistics)):
+        samples, n_muted, statistics = even.samples, even.n_muted, None
     if normalize:
-        samples = standardize(samples, n_muted=n_muted)
+        samples = standardize(samples, statistics, n_muted=n_muted)
     return Features(samples, moments(samples, convolution, n_muted=n_muted) if convolution else None)
 
 
-def standardize(samples: NDArray[np.float32], *, n_muted: int = 0) -> NDArray[np.float32]:
+def standardize(
+    samples: NDArray[np.float32], statistics: FrameStatistics | None = None, *, n_muted: int = 0
+) -> NDArray[np.float32]:
     """Bring a clip to zero mean and unit variance, like Hugging Face's feature extractor does without padding.
 
     Args:
         samples: (n_samples,) of the clip.
+        statistics: those of `samples`, if they are known.
         n_muted: samples close to zero that do not count.
     """
-    n_counted = max(1, samples.size - n_muted)
-    mean = float(samples.sum(dtype=np.float64)) / n_counted
-    energy = 0.0
-    for start in range(0, samples.size, BLOCK):
-        block = samples[start : start + BLOCK].astype(np.float64)
-        block -= mean
-        energy += float(np.einsum("i,i->", block, block))  # not `@`, for which BLAS would start threads
+    mean, variance = (statistics or FrameStatistics.of(samples)).mean_and_variance(n_muted)
     centered = samples - np.float32(mean)
-    centered /= np.float32(math.sqrt(energy / n_counted + VARIANCE_FLOOR))
+    centered /= np.float32(math.sqrt(variance + VARIANCE_FLOOR))
     return centered
 
 

@@ -18,6 +18,8 @@ from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.device import Device
 
+from .level import Level
+
 Window = TypeVar("Window")
 """The input of the network: a clip, or a part of a long clip."""
 Output = TypeVar("Output")
@@ -75,7 +77,7 @@ class Recognizer(Protocol[Window, Output, Decoder]):
     def fingerprint(self, decoder: Decoder) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[Window] | ClipFailure:
+    def prepare(self, samples: NDArray[np.float32], *, level: Level = "robust") -> PreparedClip[Window] | ClipFailure:
         """Prepare a clip (mono, 16 kHz) for the network, or say why it cannot be transcribed."""
 
     def n_samples(self, window: Window) -> int:
