@@ -3,8 +3,8 @@
 A model gets each clip at zero mean and unit variance. A beep at full scale, a loud first speaker or a moving offset
 decides about both, and what is quieter disappears. So before a clip is standardised,
 
-- an offset that moves is removed;
-- passages of speech at different levels (`passages`) are brought to the level of the longest;
+- a large offset is removed, also one that moves;
+- passages of speech at different levels (`passages`) are brought to the same level;
 - what is far louder than the speech around it is turned down: steady sound (a beep, a hold tone) until it hardly
   counts, anything else (a click) to the level of the speech.
 
@@ -49,7 +49,7 @@ PAUSE_FRAMES = 5
 OFFSET_FRAMES = 10
 OFFSET_MEDIAN_FRAMES = 25
 MAX_OFFSET = 0.5
-"""An offset is removed if, over `OFFSET_FRAMES`, it moves by this share of the level of the speech."""
+"""An offset is removed if it is this share of the level of the speech, or, over `OFFSET_FRAMES`, moves by it."""
 CLICK_SAMPLES = 40
 """Clicks are turned down in pieces of this length."""
 STEP_SAMPLES = 1 << 16
@@ -81,13 +81,13 @@ def even_level(samples: Samples, statistics: FrameStatistics) -> EvenClip | None
     if not speech.size:
         return None
     passages = find_passages(levels_db[speech])
-    target_db = max(passages, key=lambda passage: passage.n_frames).level_db
+    target_db = _target_db(passages)
     starts = _starts(passages, speech)
     excess_db = levels_db.copy()
     for passage, (start, stop) in zip(passages, pairwise([*starts, len(levels_db)]), strict=True):
         excess_db[start:stop] -= passage.level_db
     loud_steady = np.flatnonzero(is_steady & (excess_db > LOUD_STEADY_DB))
-    offset = _moving_offset(statistics.means, target_db)
+    offset = _large_offset(statistics.means, target_db)
     if len(passages) == 1 and offset is None and not loud_steady.size and excess_db.max() <= LOUD_DB:
         return None
     even = samples.copy() if offset is None else _without_offset(samples, offset)
@@ -95,6 +95,12 @@ def even_level(samples: Samples, statistics: FrameStatistics) -> EvenClip | None
     _mute(even, loud_steady, target_db + MUTED_DB)
     _soften_clicks(even, target_db)
     return EvenClip(even, FRAME * loud_steady.size)
+
+
+def _target_db(passages: Sequence[Passage]) -> float:
+    """The level to which all passages are brought: that of the loudest of the long ones."""
+    longest = max(passage.n_frames for passage in passages)
+    return max(passage.level_db for passage in passages if 2 * passage.n_frames >= longest)
 
 
 def _stands_out(levels_db: Decibels) -> NDArray[np.bool_]:
@@ -166,18 +172,20 @@ def _soften_clicks(samples: Samples, level_db: float) -> None:
                 part *= np.float32(_amplitude(level_db) / rms)
 
 
-def _moving_offset(means: NDArray[np.float64], level_db: float) -> NDArray[np.float64] | None:
-    """The offset at each frame, (n_frames,), if it moves. Steps stay sharp, and clicks do not count.
+def _large_offset(means: NDArray[np.float64], level_db: float) -> NDArray[np.float64] | None:
+    """The offset at each frame, (n_frames,), if it is large or moves. Steps stay sharp, and clicks do not count.
 
     Args:
         means: (n_frames,), of the samples of each frame.
         level_db: of the speech.
     """
+    limit = MAX_OFFSET * _amplitude(level_db)
     n_blocks = len(means) // OFFSET_FRAMES
     blocks = means[: n_blocks * OFFSET_FRAMES].reshape(n_blocks, OFFSET_FRAMES).mean(axis=1)
-    if n_blocks < 2 or blocks.max() - blocks.min() <= MAX_OFFSET * _amplitude(level_db):
-        return None
-    return around(means, OFFSET_MEDIAN_FRAMES, np.median)
+    if n_blocks > 1 and blocks.max() - blocks.min() > limit:
+        return around(means, OFFSET_MEDIAN_FRAMES, np.median)
+    mean = means.mean()
+    return np.full(len(means), mean) if abs(mean) > limit else None
 
 
 def _without_offset(samples: Samples, offset: NDArray[np.float64]) -> Samples:

@@ -24,8 +24,9 @@ MIN_STEP_DB = 13.0
 """The smallest difference between two passages."""
 MIN_EVIDENCE = 45.0
 """Of a step, in dB times the square root of frames: near the ends of a clip there are few frames to compare."""
-MIN_PASSAGE_FRAMES = (10, 20)
-"""Shorter passages are none, but breath or noise. In a short clip it is a third of the frames of speech."""
+MIN_PASSAGE_FRAMES = (15, 50)
+"""Shorter passages are none, but a noise. One that is quieter than a neighbour may be breath, and needs to be longer: as
+long as the second number, or a third of the frames of speech of a short clip."""
 MAX_DRIFT_FRAMES = 500
 """A level that changes slowly is found by comparing pieces of this many frames of speech."""
 LOUD_DB = 15.0
@@ -47,11 +48,20 @@ class Passage:
     power: float
 
     @classmethod
-    def between(cls, levels_db: Decibels, first: int, last: int) -> Passage:
-        """The passage from one frame of speech to that before another one."""
-        power = np.sort(10 ** (levels_db[first:last] / 10))
-        loudest = power[(3 * len(power)) // 4] * 10 ** (LOUD_DB / 10)
-        return cls(first, last - first, float(power[: power.searchsorted(loudest, "right")].mean()))
+    def between(cls, levels_db: Decibels, first: int, last: int, power: float | None = None) -> Passage:
+        """The passage from one frame of speech to that before another one.
+
+        Args:
+            levels_db: of the frames of speech of the clip.
+            first: the first frame of speech.
+            last: the frame of speech after the last one.
+            power: roughly that of the passage, if it is known. What is far louder does not count.
+        """
+        powers = np.sort(10 ** (levels_db[first:last] / 10))
+        if power is None:
+            power = powers[(9 * len(powers)) // 10]
+        counted = powers[: powers.searchsorted(power * 10 ** (LOUD_DB / 10), "right")]
+        return cls(first, last - first, float(counted.mean()))
 
     @property
     def level_db(self) -> float:
@@ -71,8 +81,13 @@ def find_passages(levels_db: Decibels) -> list[Passage]:
         return [Passage.between(levels_db, 0, n_frames)]
     bounds = sorted({0, n_frames, *steps.tolist(), *range(0, n_frames, MAX_DRIFT_FRAMES)})
     passages = _without_short(_joined([Passage.between(levels_db, *ends) for ends in pairwise(bounds)]))
+    if len(passages) == 1:
+        return [Passage.between(levels_db, 0, n_frames)]
     bounds = [0, *(_sharp_bound(levels_db, *both) for both in pairwise(passages)), n_frames]
-    return [Passage.between(levels_db, *ends) for ends in pairwise(bounds)]
+    return [
+        Passage.between(levels_db, *ends, passage.power)
+        for ends, passage in zip(pairwise(bounds), passages, strict=True)
+    ]
 
 
 def around(values: Decibels, n: int, of: Callable[..., Decibels]) -> Decibels:
@@ -109,19 +124,29 @@ def _joined(passages: Sequence[Passage]) -> list[Passage]:
 
 
 def _without_short(passages: list[Passage]) -> list[Passage]:
-    """Passages that are too short become part of the neighbour whose level is closer."""
-    n_needed = np.clip(sum(passage.n_frames for passage in passages) // 3, *MIN_PASSAGE_FRAMES)
-    while len(passages) > 1:
-        index = min(range(len(passages)), key=lambda index: passages[index].n_frames)
-        short = passages[index]
-        if short.n_frames >= n_needed:
-            break
-        neighbours = passages[max(0, index - 1) : index] + passages[index + 1 : index + 2]
-        closer = min(neighbours, key=short.difference_db)
-        both = Passage(min(closer.first, short.first), closer.n_frames + short.n_frames, closer.power)
+    """Passages that are too short become part of the neighbour whose level is closer, the shortest first."""
+    n_frames = sum(passage.n_frames for passage in passages)
+    while short := [index for index in range(len(passages)) if _is_short(passages, index, n_frames)]:
+        index = min(short, key=lambda index: passages[index].n_frames)
+        passage = passages[index]
+        closer = min(_neighbours(passages, index), key=passage.difference_db)
+        both = Passage(min(closer.first, passage.first), closer.n_frames + passage.n_frames, closer.power)
         start = min(index, passages.index(closer))
         passages = _joined([*passages[:start], both, *passages[start + 2 :]])
     return passages
+
+
+def _is_short(passages: Sequence[Passage], index: int, n_frames: int) -> bool:
+    """Whether a passage of a clip of `n_frames` frames of speech is too short: quieter ones need to be longer."""
+    passage, neighbours = passages[index], _neighbours(passages, index)
+    fewest, most = MIN_PASSAGE_FRAMES
+    is_quieter = any(passage.power < neighbour.power for neighbour in neighbours)
+    n_needed = min(max(fewest, n_frames // 3), most) if is_quieter else fewest
+    return bool(neighbours) and passage.n_frames < n_needed
+
+
+def _neighbours(passages: Sequence[Passage], index: int) -> list[Passage]:
+    return [*passages[max(0, index - 1) : index], *passages[index + 1 : index + 2]]
 
 
 def _sharp_bound(levels_db: Decibels, before: Passage, after: Passage) -> int:
