@@ -25,8 +25,8 @@ MIN_STEP_DB = 13.0
 MIN_EVIDENCE = 45.0
 """Of a step, in dB times the square root of frames: near the ends of a clip there are few frames to compare."""
 MIN_PASSAGE_FRAMES = (15, 50)
-"""Shorter passages are none, but a noise. One that is quieter than a neighbour may be breath, and needs to be longer: as
-long as the second number, or a third of the frames of speech of a short clip."""
+"""Shorter passages are none, but a noise. One that is quieter than a neighbour may be breath, and needs to be longer:
+as long as the second number, or a third of the frames of speech of a short clip."""
 MAX_DRIFT_FRAMES = 500
 """A level that changes slowly is found by comparing pieces of this many frames of speech."""
 LOUD_DB = 15.0
