@@ -77,9 +77,9 @@ def tutorial() -> Corpus:
 
 @pytest.fixture(scope="module")
 def an4_speech(an4_model: Path, an4_test: list[Any]) -> Corpus:
-    """Two clips of each of the ten test speakers of an4."""
+    """Three clips of each of the ten test speakers of an4."""
     rows = [row for speaker in sorted({row.speaker for row in an4_test})
-            for row in [row for row in an4_test if row.speaker == speaker][:2]]  # fmt: skip
+            for row in [row for row in an4_test if row.speaker == speaker][:3]]  # fmt: skip
     return corpus(an4_model, [row.audio_path for row in rows], [row.text for row in rows])
 
 
