@@ -23,8 +23,7 @@ TUTORIAL = bundled.dataset_folder("librispeech_data")
 
 
 def read(path: str | Path) -> Samples:
-    samples: Samples = soundfile.read(path, dtype="float32")[0]
-    return samples
+    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
 
 
 def even(samples: Samples) -> EvenClip | None:
