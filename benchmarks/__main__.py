@@ -19,6 +19,8 @@ ALL = (
     "scale",
     "language_model",
     "host",
+    "media",
+    "remote",
     "gpu",
 )
 
