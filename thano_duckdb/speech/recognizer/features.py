@@ -64,18 +64,23 @@ def features(
         convolution: the first convolution, if its channels are normalised over the clip; otherwise None.
         level: `robust` to make the level of the clip even first; `exact` for what Hugging Face computes.
     """
-    statistics, n_muted = None, 0
-    if normalize or level == "robust":
-        statistics = FrameStatistics.of(samples)
-    if level == "robust" and statistics is not None and (even := even_level(samples, statistics)):
-        samples, n_muted, statistics = even.samples, even.n_muted, None
-    if normalize:
-        samples = standardize(samples, statistics, n_muted=n_muted)
+    statistics, n_muted = FrameStatistics.of(samples), 0
+    even = even_level(samples, statistics) if level == "robust" else None
+    if even is not None:
+        samples, n_muted = even.samples, even.n_muted
+        if normalize:
+            standardize(samples, n_muted=n_muted, out=samples)
+    elif normalize:
+        samples = standardize(samples, statistics)
     return Features(samples, moments(samples, convolution, n_muted=n_muted) if convolution else None)
 
 
 def standardize(
-    samples: NDArray[np.float32], statistics: FrameStatistics | None = None, *, n_muted: int = 0
+    samples: NDArray[np.float32],
+    statistics: FrameStatistics | None = None,
+    *,
+    n_muted: int = 0,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Bring a clip to zero mean and unit variance, like Hugging Face's feature extractor does without padding.
 
@@ -83,9 +88,10 @@ def standardize(
         samples: (n_samples,) of the clip.
         statistics: those of `samples`, if they are known.
         n_muted: samples close to zero that do not count.
+        out: receives the result; a new array by default.
     """
     mean, variance = (statistics or FrameStatistics.of(samples)).mean_and_variance(n_muted)
-    centered = samples - np.float32(mean)
+    centered = np.subtract(samples, np.float32(mean), out=out)
     centered /= np.float32(math.sqrt(variance + VARIANCE_FLOOR))
     return centered
 
@@ -102,7 +108,7 @@ def moments(samples: NDArray[np.float32], convolution: FirstConvolution, *, n_mu
         n_whole = len(step) // PRODUCT_FRAMES * PRODUCT_FRAMES
         for part in (step[:n_whole].reshape(-1, PRODUCT_FRAMES, convolution.kernel), step[None, n_whole:]):
             sums += _sums_of_products(part, centre)
-    sums /= n_frames * (1 - n_muted / samples.size) or 1
+    sums /= n_frames * (1 - n_muted / samples.size)
     mean = sums[:, -1]
     return Moments(centre + mean, sums[:, :-1] - np.outer(mean, mean))
 

@@ -67,6 +67,6 @@ class FrameStatistics:
         """
         weights = np.full(len(self.means), FRAME)
         weights[-1] -= len(weights) * FRAME - self.n_samples
-        n_counted = max(1, self.n_samples - n_muted)
+        n_counted = self.n_samples - n_muted
         mean = float(np.dot(weights, self.means)) / n_counted
         return mean, float(np.dot(weights, self.variances + np.square(self.means - mean))) / n_counted
