@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .failure import AudioFailure, UnreadableAudioError
 from .limits import DEFAULT_LIMITS, ReadLimits
 from .opened import OpenSound
+from .parts import selected_channels
 from .readers import open_sound
 from .source import Clip
 
@@ -35,15 +36,16 @@ class AudioInfo:
 def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | AudioFailure:
     """Read the header of a clip; a URL is fetched whole. It describes the whole file, not the part of it.
 
-    Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the file
-    decoded, to count its samples; `limits.max_duration_s` holds only there. Damage after the
-    header is found by `decode` alone.
+    A channel that the clip names must exist. Only where the header does not know the length (an MP3 without a Xing
+    header, a FLAC or NIST stream) is the file decoded, to count its samples; `limits.max_duration_s` holds only there.
+    Damage after the header is found by `decode` alone.
 
     Returns:
         What the header says, or the reason why it cannot be read. Never raises for bad audio. Thread-safe.
     """
     try:
         with open_sound(clip, limits) as sound:
+            selected_channels(sound, clip)  # raises where there is no such channel
             n_frames = sound.n_frames
             if n_frames is None:
                 n_frames = _counted(sound, limits)

@@ -14,7 +14,7 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .clips import RefusedClip, clips, with_channel
 
 AUDIO_INFO = pa.struct(
     [
@@ -35,14 +35,15 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     session = session_of(sessions)
     ours = session.settings.read_limits
     texts = option_texts(options)
-    limits = {
-        text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
-    }
+    chosen = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
     with session.access() as access:
         values = clips(audio, access)
-        limits = {text: access.limited(each) for text, each in limits.items()}
+        limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
     with CallThreads(N_THREADS, "thano-probe") as threads:
-        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
+        rows = [
+            threads.submit(_row, with_channel(clip, chosen[text].get("channel")), limits[text])
+            for clip, text in zip(values, texts, strict=True)
+        ]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
         return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
 

@@ -60,3 +60,8 @@ def _clip(value: str | bytes, access: Access) -> Clip | RefusedClip:
     if isinstance(value, bytes) or access.is_unrestricted or access.allows(value):
         return Clip.of(value)
     return RefusedClip(value, refusal(value))
+
+
+def with_channel(clip: Clip | RefusedClip | None, channel: int | str | None) -> Clip | RefusedClip | None:
+    """The same clip with the channel that the option `channel` means, if it is one that may be read."""
+    return clip.with_channel(channel) if isinstance(clip, Clip) else clip

@@ -27,7 +27,7 @@ from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .clips import RefusedClip, clips, with_channel
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -74,6 +74,7 @@ def transcribe(
             engine = _engine(session, statement, model, resolved, chosen)
             monitor = _monitor(statement, chosen)
             for row in rows:
+                values[row] = with_channel(values[row], chosen.get("channel"))
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
             allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]

@@ -37,7 +37,12 @@ class PlayerRow:
 
 
 def player_table(
-    table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool], limits: ReadLimits = DEFAULT_LIMITS
+    table: pa.Table,
+    *,
+    audio_col: str,
+    may_read: Callable[[str], bool],
+    limits: ReadLimits = DEFAULT_LIMITS,
+    channel: int | str = "mix",
 ) -> Page:
     """The rows of PRINT AUDIO with their players.
 
@@ -46,6 +51,7 @@ def player_table(
         audio_col: the column of paths, URLs or contents of files.
         may_read: tells whether a path or URL may be read.
         limits: on reading one clip.
+        channel: the one to play, counted from 1, or `mix`.
 
     Raises:
         ThanoError: the column does not exist, or does not hold audio.
@@ -57,7 +63,7 @@ def player_table(
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
     values = audio_values(table.column(audio_at), audio_col, row_indices)
-    found = players(values, may_read=may_read, limits=limits)
+    found = players(values, may_read=may_read, limits=limits, channel=channel)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(

@@ -76,6 +76,7 @@ def players(
     may_read: Callable[[str], bool],
     max_bytes: int = MAX_PAGE_BYTES,
     limits: ReadLimits = DEFAULT_LIMITS,
+    channel: int | str = "mix",
 ) -> list[Player | AudioFailure | None]:
     """Players for the values of an audio column (paths, URLs, contents of files), in their order.
 
@@ -84,6 +85,7 @@ def players(
         may_read: tells whether a path or URL may be read.
         max_bytes: total size of the data URIs.
         limits: on reading one clip.
+        channel: the one to play, counted from 1, or `mix`.
 
     Returns:
         One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
@@ -94,7 +96,7 @@ def players(
     # Asked on this thread: DuckDB's connections belong to one at a time.
     readable = [not isinstance(value, str) or may_read(value) for value in values]
     with CallThreads(N_THREADS, "thano-player") as threads:
-        for made in threads.map(functools.partial(_player, limits), values, readable):
+        for made in threads.map(functools.partial(_player, limits, channel), values, readable):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
@@ -102,12 +104,14 @@ def players(
     return found + [None if value is None else NO_ROOM for value in values[len(found) :]]
 
 
-def _player(limits: ReadLimits, value: str | bytes | None, may_read: bool) -> Player | AudioFailure | None:
+def _player(
+    limits: ReadLimits, channel: int | str, value: str | bytes | None, may_read: bool
+) -> Player | AudioFailure | None:
     if value is None:
         return None
     if not may_read:
         return AudioFailure(str(no_files_allowed(str(value))))
-    return player(Clip.of(value), limits)
+    return player(Clip.of(value).with_channel(channel), limits)
 
 
 def player(clip: Clip, limits: ReadLimits = DEFAULT_LIMITS) -> Player | AudioFailure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import shutil
@@ -16,8 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelInUseError, counted
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
@@ -151,7 +151,7 @@ class _Build:
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore(decoder=functools.partial(decode, limits=self.read_limits))
+        store = AudioStore(decoder=self._decode)
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:
@@ -198,6 +198,9 @@ class _Build:
         )
         folder.remove()
         return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
+
+    def _decode(self, clip: Clip) -> Waveform | AudioFailure:
+        return decode(clip.with_channel(self.options.channel), limits=self.read_limits)
 
     def _identity(self, corpus: Corpus) -> str:
         """A hash of everything that the result of the build depends on."""

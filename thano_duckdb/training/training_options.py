@@ -59,6 +59,7 @@ class TrainingOptions:
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
         resume: continue from the last checkpoint of the same build.
+        channel: the one to train on, counted from 1, or `mix`.
         max_bytes, max_duration, timeout: limits on reading one clip.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
@@ -80,6 +81,7 @@ class TrainingOptions:
     gradient_accumulation: int = _default("gradient_accumulation")
     overwrite: bool = _default("overwrite")
     resume: bool = _default("resume")
+    channel: int | str = _default("channel")
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")
