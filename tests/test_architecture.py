@@ -21,7 +21,7 @@ LAYERS = (
     ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
-    ("decoding_options",),
+    ("channel_options", "decoding_options"),
     ("options",),
     ("audio", "monitoring", "dialect"),
     ("models",),
@@ -49,6 +49,7 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "channel_options.py",
     "decoding_options.py",
     "options.py",
     "errors.py",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .option import Option, StatementKind, ValueKind
@@ -19,8 +20,6 @@ from .option import Option, StatementKind, ValueKind
 MAX_INT32 = 2**31 - 1
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy takes."""
-MAX_CHANNELS = 1024
-"""The most that libsndfile takes."""
 
 _PREDICT = frozenset({StatementKind.PREDICT})
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
@@ -28,27 +27,6 @@ _TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
 _LANGUAGE_MODEL = frozenset({StatementKind.BUILD_LANGUAGE_MODEL})
 _RUN_A_MODEL = _TRANSCRIBE | _TRAIN
 _READ_AUDIO = _RUN_A_MODEL | {StatementKind.PRINT_AUDIO}
-
-
-def _channel(*choices: str, used_by: frozenset[StatementKind], meaning: str, instead_of_each: str = "") -> Option:
-    """The option `channel`, as some of the statements have it."""
-    return Option(
-        "channel",
-        f"the channel that is read, counted from 1, or {meaning}",
-        ValueKind.CHOICE_OR_INTEGER,
-        choices=choices,
-        default="mix",
-        at_least=1,
-        at_most=MAX_CHANNELS,
-        advice=(
-            ("0", "channels are counted from 1, which is the left one of two"),
-            ("left", "the left channel is 1"),
-            ("right", "the right channel is 2"),
-            ("mono", "'mix' is the mean of all channels"),
-            *((text, instead_of_each or "'each' gives a row per channel") for text in ("each", "all", "both", "split")),
-        ),
-        used_by=used_by,
-    )
 
 
 def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Option:
@@ -217,18 +195,7 @@ OPTIONS = (
         ignored_by=_TRANSCRIBE,
     ),
     _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
-    _channel(
-        "mix",
-        used_by=_RUN_A_MODEL,
-        meaning="`'mix'`, the mean of all",
-        instead_of_each="each row has one text, so name the channel that it belongs to",
-    ),
-    _channel(
-        "mix",
-        used_by=frozenset({StatementKind.PRINT_AUDIO}),
-        meaning="`'mix'`, the mean of all",
-        instead_of_each="a player plays the mix or one channel, so name the one to listen to",
-    ),
+    *CHANNEL_OPTIONS,
     Option(
         "max_bytes",
         "size of a clip at most (a file, a BLOB, a download): 2 GiB; NULL: any size",

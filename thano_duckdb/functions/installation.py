@@ -21,6 +21,7 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    channels,
     error_rates,
     evaluate,
     language_models,
@@ -34,6 +35,7 @@ from .arrow import Function
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
     *audio_info.FUNCTIONS,
+    *channels.FUNCTIONS,
     *audio_files.FUNCTIONS,
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,

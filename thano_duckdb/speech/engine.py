@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
+from thano_duckdb.audio.mixed_clips import MixProblem
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
@@ -83,6 +84,7 @@ class _Utterance:
 
     job: _Job
     duration_s: float
+    mix_problem: MixProblem | None
     prepared: PreparedClip[Any]
     outcomes: dict[int, Any | ClipFailure] = field(default_factory=dict)  # by number of the window
 
@@ -268,7 +270,7 @@ class _Call:
         prepared = self.recognizer.prepare(waveform.samples)
         if isinstance(prepared, ClipFailure):
             return _Unreadable(job, prepared.reason, waveform.duration_s)
-        return _Utterance(job, waveform.duration_s, prepared)
+        return _Utterance(job, waveform.duration_s, waveform.mix_problem, prepared)
 
     def _recognize(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of decoded clips, each as soon as the model has processed its last window."""
@@ -322,22 +324,23 @@ class _Call:
                     joined.append(self.recognizer.join(utterance.prepared, outputs))
             hypotheses = self.recognizer.decode(joined, decoder)
             transcripts += [
-                (utterance.job, _transcript(hypothesis, utterance.duration_s))
+                (utterance.job, _transcript(hypothesis, utterance))
                 for utterance, hypothesis in zip(recognised, hypotheses, strict=True)
             ]
             transcripts += failed
         return transcripts
 
 
-def _transcript(hypothesis: Any, duration_s: float) -> Transcript:
+def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
     return Transcript(
         hypothesis.text,
         hypothesis.confidence,
-        duration_s,
+        utterance.duration_s,
         hypothesis.words,
         None,
         hypothesis.alternatives,
         hypothesis.hotwords,
+        utterance.mix_problem,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.audio.mixed_clips import MixedClips
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelInUseError, counted
 from thano_duckdb.models import tiny
@@ -151,7 +153,7 @@ class _Build:
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore(decoder=self._decode)
+        store = AudioStore(decoder=functools.partial(self._decode, mixed_clips := MixedClips()))
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:
@@ -173,6 +175,8 @@ class _Build:
                 folder.restart()
             for note in corpus.warnings:
                 self.monitor.warned(note)
+            if mixed_clips:
+                self.monitor.warned(mixed_clips.warning())
             training = train(network, corpus, store, folder, self.options, self.monitor)
             result = folder.make_empty(folder.result)
             network.save(result)
@@ -199,8 +203,11 @@ class _Build:
         folder.remove()
         return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
 
-    def _decode(self, clip: Clip) -> Waveform | AudioFailure:
-        return decode(clip.with_channel(self.options.channel), limits=self.read_limits)
+    def _decode(self, mixed_clips: MixedClips, clip: Clip) -> Waveform | AudioFailure:
+        decoded = decode(clip.with_channel(self.options.channel), limits=self.read_limits)
+        if isinstance(decoded, Waveform) and decoded.mix_problem is not None:
+            mixed_clips.add(clip.location, decoded.mix_problem)
+        return decoded
 
     def _identity(self, corpus: Corpus) -> str:
         """A hash of everything that the result of the build depends on."""
