@@ -17,6 +17,12 @@ CREATE OR REPLACE TEMP MACRO thano_channels(audio, options := NULL) AS
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
 
+-- The dialogue of a call, an aggregate over the rows of its channels: a list of turns. The channels are named by number.
+CREATE OR REPLACE TEMP MACRO thano_turns(channel, words, pause := NULL) AS
+    system.main._thano_turns(
+        system.main.list(system.main.struct_pack(channel := channel, words := words)), pause, {session}
+    );
+
 -- So that these too win over macros of the same names in a database file.
 CREATE OR REPLACE TEMP MACRO thano_normalize(text) AS system.main.thano_normalize(text);
 

@@ -29,6 +29,7 @@ from . import (
     replaced_columns,
     train,
     transcribe,
+    turns,
 )
 from .arrow import Function
 
@@ -43,6 +44,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *model_registry.FUNCTIONS,
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
+    *turns.FUNCTIONS,
 )
 
 _registering = threading.Lock()
