@@ -70,7 +70,7 @@ def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEF
 
 
 def _read(clip: Clip, sample_rate_hz: int, limits: ReadLimits) -> tuple[Waveform, int]:
-    """The samples of a clip, and the loudest of the channels in them.
+    """The samples of a clip, and the loudest of its channels, where these cancel each other.
 
     Raises:
         UnreadableAudioError: with the reason.
@@ -125,7 +125,8 @@ def _waveform(
     whole = samples.finish()
     if not len(whole):
         raise UnreadableAudioError(f"It holds no audio ({n_frames} samples).")
-    return Waveform(whole, n_frames / rate_hz, mixer.problem()), mixer.loudest()
+    problem = mixer.problem()
+    return Waveform(whole, n_frames / rate_hz, problem), mixer.loudest() if problem is MixProblem.CANCELLED else 0
 
 
 class _GrowingSamples:

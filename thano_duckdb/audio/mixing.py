@@ -50,6 +50,7 @@ class Mixer:
         self._window = max(1, round(WINDOW_S * rate_hz))
         self._energies: list[NDArray[np.float32]] = []  # each (n_channels + 1, windows): the last is that of the mix
         self._lengths: list[int] = []  # frames of each window, by element of `_energies`
+        self._scaled = np.empty((0, n_channels), np.float32)  # used again for each block
 
     def mix(self, block: Block, out: NDArray[np.float32]) -> NDArray[np.float32]:
         """The mean of the channels of `block` (frames, channels), written to `out` (frames,); full scale is 1.0.
@@ -63,7 +64,9 @@ class Mixer:
             if self._n_channels == 1:
                 np.multiply(block[:, 0], scale, out=out)
             else:
-                scaled = np.multiply(block, scale, dtype=np.float32)
+                if len(self._scaled) < len(block):
+                    self._scaled = np.empty(block.shape, np.float32)
+                scaled = np.multiply(block, scale, out=self._scaled[: len(block)])
                 np.add(scaled[:, 0], scaled[:, 1], out=out)
                 for channel in range(2, self._n_channels):
                     out += scaled[:, channel]

@@ -36,8 +36,9 @@ def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Chun
         limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
     monitor = session.statement or SilentMonitor()
     with CallThreads(N_THREADS, "thano-channels") as threads:
-        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
-        return pa.array([result_of(row, monitor) for row in rows], type=CHANNELS)
+        keys = list(zip(values, texts, strict=True))
+        found = {(clip, text): threads.submit(_row, clip, limits[text]) for clip, text in dict.fromkeys(keys)}
+        return pa.array([result_of(found[key], monitor) for key in keys], type=CHANNELS)
 
 
 def _row(clip: Clip | RefusedClip | None, limits: ReadLimits) -> list[int | None]:
