@@ -22,6 +22,7 @@ from . import (
     audio_files,
     audio_info,
     channels,
+    dialogue,
     error_rates,
     evaluate,
     language_models,
@@ -29,7 +30,6 @@ from . import (
     replaced_columns,
     train,
     transcribe,
-    turns,
 )
 from .arrow import Function
 
@@ -44,7 +44,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *model_registry.FUNCTIONS,
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
-    *turns.FUNCTIONS,
+    *dialogue.FUNCTIONS,
 )
 
 _registering = threading.Lock()

@@ -107,9 +107,10 @@ def _options(text: str | None, function: str) -> dict[str, Any]:
     """The options of a call, which gives one transcript per row.
 
     Raises:
-        ThanoError: they are not those of PREDICT, or ask for more than one.
+        ThanoError: they are not those of the statement that the function is behind, or ask for more than one.
     """
-    options = parse_options(text, function, StatementKind.PREDICT)
+    behind = StatementKind.EVALUATE if function == "thano_evaluate" else StatementKind.PREDICT
+    options = parse_options(text, function, behind)
     if options.get("channel") == "each":
         raise ThanoError(
             f"{function} gives one transcript per row: for channel='each' use the statement PREDICT, or "
