@@ -21,7 +21,8 @@ LAYERS = (
     ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
-    ("channel_options", "decoding_options"),
+    ("audio_options", "channel_options"),
+    ("decoding_options",),
     ("options",),
     ("audio", "monitoring", "dialect"),
     ("models",),
@@ -49,6 +50,7 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "audio_options.py",
     "channel_options.py",
     "decoding_options.py",
     "options.py",

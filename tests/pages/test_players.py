@@ -137,7 +137,9 @@ def test_one_channel_plays_alone() -> None:
     content = io.BytesIO()
     soundfile.write(content, both, 44_100, format="WAV")
     for channel, pitch_hz in ((1, 440), (2, 880)):
-        stereo, mono = players([content.getvalue(), tone(1, channels=1)], may_read=lambda _: True, channel=channel)
+        stereo, mono = players(
+            [content.getvalue(), tone(1, channels=1)], may_read=lambda _: True, options={"channel": channel}
+        )
         samples, rate_hz = played(stereo)
         assert np.abs(np.fft.rfft(samples)).argmax() * rate_hz / len(samples) == pytest.approx(pitch_hz, abs=2)
         assert isinstance(stereo, Player)

@@ -14,7 +14,8 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips, with_channel
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, clips, selected
 
 AUDIO_INFO = pa.struct(
     [
@@ -35,15 +36,15 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     session = session_of(sessions)
     ours = session.settings.read_limits
     texts = option_texts(options)
-    chosen = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
+    options_of = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
     with session.access() as access:
-        values = clips(audio, access)
-        limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
-    with CallThreads(N_THREADS, "thano-probe") as threads:
-        rows = [
-            threads.submit(_row, with_channel(clip, chosen[text].get("channel")), limits[text])
-            for clip, text in zip(values, texts, strict=True)
+        values = [
+            selected(clip, options_of[text]) if isinstance(clip, Clip) else clip
+            for clip, text in zip(clips(audio, access), texts, strict=True)
         ]
+        limits = {text: access.limited(ours.changed(chosen)) for text, chosen in options_of.items()}
+    with CallThreads(N_THREADS, "thano-probe") as threads:
+        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
         return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
 
@@ -68,4 +69,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (arguments.audio, arguments.options)),)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (audio_argument, arguments.options)),)

@@ -15,7 +15,8 @@ from thano_duckdb.speech.threads import CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, clips, selected
 
 CHANNELS = pa.list_(pa.int32())
 N_THREADS = 8
@@ -32,7 +33,10 @@ def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Chun
     texts = option_texts(options)
     chosen = {text: parse_options(text, "thano_channels", StatementKind.PREDICT) for text in set(texts)}
     with session.access() as access:
-        values = clips(audio, access)
+        values = [
+            selected(clip, chosen[text]) if isinstance(clip, Clip) else clip
+            for clip, text in zip(clips(audio, access), texts, strict=True)
+        ]
         limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
     monitor = session.statement or SilentMonitor()
     with CallThreads(N_THREADS, "thano-channels") as threads:
@@ -59,4 +63,4 @@ def row_channels(column: pa.ChunkedArray) -> list[int | None]:
     return channels
 
 
-FUNCTIONS = (Function("_thano_channels", channels, CHANNELS, (arguments.audio, arguments.options)),)
+FUNCTIONS = (Function("_thano_channels", channels, CHANNELS, (audio_argument, arguments.options)),)

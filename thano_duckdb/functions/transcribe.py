@@ -27,8 +27,9 @@ from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
+from .audio_column import audio as audio_argument
 from .channels import row_channels
-from .clips import RefusedClip, clips, with_channel
+from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -49,7 +50,7 @@ def transcribe(
 
     Args:
         models: model name per row; the rows of one model run together.
-        audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
+        audio: path, URL (VARCHAR), content (BLOB) or STRUCT per row, see `audio_column`; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
         hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
         channels: per row, counted from 1; NULL: what the options say.
@@ -78,11 +79,13 @@ def transcribe(
             engine = _engine(session, statement, model, resolved, chosen)
             monitor = _monitor(statement, chosen)
             for row in rows:
-                own = own_channels[row]
-                values[row] = with_channel(values[row], chosen.get("channel") if own is None else own)
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
-            allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]
+            allowed = [
+                (row, clip and selected(clip, chosen).with_channel(own_channels[row]))
+                for row in rows
+                if not isinstance(clip := values[row], RefusedClip)
+            ]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
             found = engine.transcribe(
@@ -186,6 +189,6 @@ def _model(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return arguments.text("the model")(column)
 
 
-_TAKES = (_model, arguments.audio, arguments.options)
+_TAKES = (_model, audio_argument, arguments.options)
 
 FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT, _TAKES),)

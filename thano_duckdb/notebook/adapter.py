@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import duckdb
 from sql.store import store
@@ -142,14 +142,14 @@ class Cursor:
         statements = plan(sql).statements
         match statements[0] if statements else None:
             case PrintAudio() as statement:
-                options = statement.options.for_function
                 with self._connection.access() as access:
                     self.page = player_table(
                         relation.to_arrow_table(),
                         audio_col=statement.options.text("audio_col") or "",
                         may_read=access.allows,
-                        limits=access.limited(self._connection.read_limits.changed(options)),
-                        channel=cast(int | str, statement.options["channel"]),
+                        relative_to=statement.options.text("relative_to"),
+                        options=statement.options.for_function,
+                        limits=access.limited(self._connection.read_limits.changed(statement.options.for_function)),
                     )
                 self._cell.pages.append(self.page)
             case Build() | Fit():

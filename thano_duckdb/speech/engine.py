@@ -332,7 +332,7 @@ class _Call:
 
 
 def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
-    return Transcript(
+    transcript = Transcript(
         hypothesis.text,
         hypothesis.confidence,
         utterance.duration_s,
@@ -342,6 +342,8 @@ def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
         hypothesis.hotwords,
         utterance.mix_problem,
     )
+    start_s = utterance.job.clip.start_s
+    return transcript.shifted(start_s) if start_s else transcript
 
 
 def _n_bytes(decoded: _Utterance | _Unreadable) -> int:

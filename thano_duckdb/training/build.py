@@ -204,7 +204,7 @@ class _Build:
         return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
 
     def _decode(self, mixed_clips: MixedClips, clip: Clip) -> Waveform | AudioFailure:
-        decoded = decode(clip.with_channel(self.options.channel), limits=self.read_limits)
+        decoded = decode(clip, limits=self.read_limits)
         if isinstance(decoded, Waveform) and decoded.mix_problem is not None:
             mixed_clips.add(clip.location, decoded.mix_problem)
         return decoded
