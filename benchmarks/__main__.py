@@ -18,6 +18,8 @@ ALL = (
     "scale",
     "language_model",
     "host",
+    "media",
+    "remote",
     "gpu",
 )
 

@@ -59,10 +59,7 @@ STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "model_name.py",
     "audio/formats.py",
 )
-USED_BY_THE_PARTS_BESIDE = (
-    "thano_duckdb.audio.formats.AUDIO_SUFFIXES",
-    "thano_duckdb.audio.formats.UNREAD_AUDIO_SUFFIXES",
-)
+USED_BY_THE_PARTS_BESIDE = ("thano_duckdb.audio.formats.AUDIO_SUFFIXES",)
 """COPY recognises audio files by their suffixes. The module imports nothing, so that the dialect stays pure."""
 
 

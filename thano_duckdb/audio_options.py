@@ -1,4 +1,4 @@
-"""The options that say which audio is read, a part of the table in `options`: its column, and the part of a recording.
+"""The options that say which audio is read, a part of the table in `options`: its column, and what of a recording.
 
 `functions/audio_column.py` and `functions/clips.py` act on them.
 """
@@ -49,6 +49,15 @@ AUDIO_OPTIONS = (
         ValueKind.NUMBER,
         default_in_words="its end",
         above=0,
+        used_by=_READ_AUDIO,
+    ),
+    Option(
+        "audio_track",
+        "which of the tracks with sound of a video is read, counted from 1",
+        ValueKind.INTEGER,
+        default=1,
+        at_least=1,
+        at_most=2**31 - 1,
         used_by=_READ_AUDIO,
     ),
 )

@@ -30,7 +30,7 @@ def distinct_channels(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> lis
         Thread-safe.
     """
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=clip.is_part) as sound:
             n_frames = selected_n_frames(sound, clip)
             limits.check_duration(n_frames or 0, sound.rate_hz, by_header=True)
             if sound.n_channels == 1:

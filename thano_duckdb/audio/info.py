@@ -33,7 +33,9 @@ class AudioInfo:
 
 
 def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | AudioFailure:
-    """Read the header of a clip; a URL is fetched whole. The length of a part is that of the part.
+    """Read the header of a clip. The length of a part is that of the part.
+
+    Of a URL only what is read is fetched, unless a server sends only whole files, or the database opens the URL.
 
     Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the file
     decoded, to count its samples; `limits.max_duration_s` holds only there. Damage after the
@@ -43,7 +45,7 @@ def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | Aud
         What the header says, or the reason why it cannot be read. Never raises for bad audio. Thread-safe.
     """
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=True) as sound:
             selected_channels(sound, clip)  # raises where there is no such channel
             n_frames = selected_n_frames(sound, clip)
             if n_frames is None:

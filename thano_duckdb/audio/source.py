@@ -37,6 +37,7 @@ class Clip:
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
         clamps_stop: a `stop_s` after the end of the audio means its end, and is no failure.
+        audio_track: which of the tracks with sound, counted from 1.
     """
 
     location: str
@@ -45,6 +46,7 @@ class Clip:
     start_s: float | None = None
     stop_s: float | None = None
     clamps_stop: bool = False
+    audio_track: int = 1
 
     @classmethod
     def of(cls, value: str | bytes) -> Clip:
@@ -52,7 +54,7 @@ class Clip:
 
         >>> from thano_duckdb.audio.source import Clip
         >>> Clip.of("talk.wav")
-        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, clamps_stop=False)
+        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, clamps_stop=False, audio_track=1)
         >>> Clip.of(b"RIFF").location
         '<blob of 4 bytes>'
         """
@@ -100,10 +102,10 @@ class Clip:
 
         Returns:
             (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
-            of the BLOB,), followed by channel, start and stop; None where nothing is known before reading: a URL, a
-            missing file. Tools that copy the modification time with a file cannot set the change time.
+            of the BLOB,), followed by channel, start, stop and track; None where nothing is known before reading: a
+            URL, a missing file. Tools that copy the modification time with a file cannot set the change time.
         """
-        selected = (self.channel, self.start_s, self.stop_s, self.clamps_stop)
+        selected = (self.channel, self.start_s, self.stop_s, self.clamps_stop, self.audio_track)
         if self.data is not None:
             return (hashlib.blake2b(self.data, digest_size=32).digest(), *selected)
         if self.is_url:

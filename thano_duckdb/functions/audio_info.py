@@ -10,7 +10,7 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import CallThreads, result_of
+from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
@@ -43,7 +43,8 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
             for clip, text in zip(clips(audio, access), texts, strict=True)
         ]
         limits = {text: access.limited(ours.changed(chosen)) for text, chosen in options_of.items()}
-    with CallThreads(N_THREADS, "thano-probe") as threads:
+    is_remote = any(isinstance(clip, Clip) and clip.is_url for clip in values)
+    with CallThreads(FETCH_THREADS if is_remote else N_THREADS, "thano-probe") as threads:
         rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
         return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)

@@ -11,7 +11,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import CallThreads, result_of
+from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
@@ -39,7 +39,8 @@ def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Chun
         ]
         limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
     monitor = session.statement or SilentMonitor()
-    with CallThreads(N_THREADS, "thano-channels") as threads:
+    is_remote = any(isinstance(clip, Clip) and clip.is_url for clip in values)
+    with CallThreads(FETCH_THREADS if is_remote else N_THREADS, "thano-channels") as threads:
         keys = list(zip(values, texts, strict=True))
         found = {(clip, text): threads.submit(_row, clip, limits[text]) for clip, text in dict.fromkeys(keys)}
         return pa.array([result_of(found[key], monitor) for key in keys], type=CHANNELS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from thano_duckdb.audio.decode import decode
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
@@ -139,7 +139,7 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 
 def _resolved(session: Session, access: Access, model: str, function: str) -> ResolvedModel:
     """What the name of a model means."""
-    if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+    if PurePath(model).suffix.lower() in AUDIO_SUFFIXES:
         raise _swapped(brief(model), function)
     return session.resolve(model, access, checks_folder=False)
 

@@ -116,7 +116,7 @@ def _player(limits: ReadLimits, clip: Clip | RefusedClip | None) -> Player | Aud
 def player(clip: Clip, limits: ReadLimits = DEFAULT_LIMITS) -> Player | AudioFailure:
     """One clip as a player, or the reason why there is none. Of a long clip only the beginning is read."""
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=True) as sound:
             mono, is_whole = _beginning(sound, clip, limits)
             rate_hz, n_channels = sound.rate_hz, sound.n_channels
             n_frames = len(mono) if is_whole else selected_n_frames(sound, clip)

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.relation import file_cursors_of
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.functions.arguments import is_blob
 from thano_duckdb.functions.audio_column import audio, is_audio_struct
@@ -123,4 +124,4 @@ def access_of_result(result: Any) -> Access | None:
         rows = result.limit(0).query("no_rows", sql)
         return rows.fetchall() if rows is not None else []
 
-    return Access(ask)
+    return Access(ask, file_cursors_of(result))

@@ -28,7 +28,7 @@ from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
-from .threads import POLL_S, CallThreads, result_of
+from .threads import FETCH_THREADS, POLL_S, CallThreads, result_of
 from .transcript import Transcript
 
 MAX_CALLS = 2
@@ -47,6 +47,7 @@ class Limits:
         first_pool_bytes: size of the first pool, small so that the model starts early; each following pool is twice as
             large, up to `pool_bytes`.
         decode_threads: clips whose audio is decoded at a time.
+        fetch_threads: the same where clips are at URLs, and most of these threads wait for servers.
         search_threads: clips whose texts are searched for at a time, by a decoder that runs aside.
         max_searches: clips whose texts are still being searched for when the next batch is computed.
         trim_above_bytes: a call that decoded more than this returns freed memory to the system, which takes
@@ -56,6 +57,7 @@ class Limits:
     pool_bytes: int = 256 * 1024 * 1024
     first_pool_bytes: int = 32 * 1024 * 1024
     decode_threads: int = min(16, max(4, os.cpu_count() or 1))
+    fetch_threads: int = FETCH_THREADS
     search_threads: int = min(8, os.cpu_count() or 1)
     max_searches: int = 256
     trim_above_bytes: int = 32 * 1024 * 1024
@@ -238,7 +240,7 @@ class _Call:
             jobs,
             n_bytes=_n_bytes,
             max_bytes=2 * limits.pool_bytes,
-            n_threads=min(limits.decode_threads, len(jobs)),
+            n_threads=min(self._max_threads(jobs), len(jobs)),
             monitor=self.monitor,
         ) as decoded:
             pool: list[_Utterance] = []
@@ -261,6 +263,9 @@ class _Call:
             pool.clear()
         if total_bytes > limits.trim_above_bytes:
             trim()
+
+    def _max_threads(self, jobs: Sequence[_Job]) -> int:
+        return self.limits.fetch_threads if any(job.clip.is_url for job in jobs) else self.limits.decode_threads
 
     def _prepare(self, job: _Job) -> _Utterance | _Unreadable:
         """Decode a clip and prepare it for the model; runs on a decode thread."""

@@ -12,7 +12,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
-from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 from .audio_store import AudioStore
@@ -109,7 +109,7 @@ def prepare_corpus(
         rows,
         n_bytes=lambda _outcome: 0,
         max_bytes=1,
-        n_threads=min(_DECODE_THREADS, max(1, len(rows))),
+        n_threads=min(FIRST_READS if any(row.is_url for row in rows) else _DECODE_THREADS, max(1, len(rows))),
         monitor=monitor,
     ) as outcomes:
         for row, outcome in zip(rows, outcomes, strict=True):
@@ -146,6 +146,11 @@ def prepare_corpus(
 class _Row:
     key: bytes
     example: Example
+
+    @property
+    def is_url(self) -> bool:
+        clip = self.example.clip
+        return isinstance(clip, Clip) and clip.is_url
 
     @property
     def location(self) -> str:
