@@ -49,8 +49,8 @@ class MixedClips:
             )
         if cancelled := len(self._found[MixProblem.CANCELLED]):
             parts.append(
-                f"the channels of {self._shown(cancelled, MixProblem.CANCELLED)} cancel each other, as one with its "
-                f"wires swapped does, so the loudest one was read instead of their mix"
+                f"the channels of {self._shown(cancelled, MixProblem.CANCELLED)} cancel each other (one has the other "
+                f"sign), so the loudest one was read instead of their mix"
             )
         sentence = "; ".join(parts)
         return f"{sentence[:1].upper()}{sentence[1:]}. {REMEDY}"
