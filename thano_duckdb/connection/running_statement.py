@@ -158,6 +158,10 @@ class RunningStatement:
         """See `Monitor`."""
         self._progress.received(n_clips)
 
+    def clip_advanced(self, share: float, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.advanced(share, audio_s)
+
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
         with self._lock:
@@ -294,6 +298,7 @@ class FailFast:
         """Everything but failures is passed on to `statement`."""
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
+        self.clip_advanced = statement.clip_advanced
         self.clips_done = statement.clips_done
         self.clips_cached = statement.clips_cached
 
