@@ -22,8 +22,8 @@ BLOCK = 512
 BAND_EDGES_HZ = (200, 400, 800, 1600, 3200, 6400)
 RISE_DB = np.array([8, 7, 6, 5, 5], np.float32)
 """How far the loudness in each band rises above its floor in speech; the wider a band, the steadier noise is in it."""
-QUIETEST_POWER = 1e-10
-"""-100 dB of full scale: what is below counts as digital silence."""
+QUIETEST_POWER = 1e-9
+"""-90 dB of full scale: what is below counts as digital silence, since codecs switch such noise on and off."""
 SMOOTHED_BLOCKS = 3
 MIN_BLOCKS = 4
 """Of speech in a row: clicks are shorter."""
