@@ -55,7 +55,7 @@ def growing(n_samples: int) -> NDArray[Any]:
 
 def telephone(n_samples: int) -> NDArray[Any]:
     """The rumble of a room after mu-law coding with 8 bits, which makes a grating sound of faint noise."""
-    samples = 1e-3 * noise(2)(n_samples)
+    samples: NDArray[Any] = 1e-3 * noise(2)(n_samples)
     coded = np.round(127 * np.sign(samples) * np.log1p(255 * np.abs(samples)) / np.log(256)) / 127
     samples = np.sign(coded) * np.expm1(np.abs(coded) * np.log(256))
     samples /= 255
@@ -76,6 +76,8 @@ SILENT: dict[str, Sound] = {
     "hum": lambda n_samples: 0.03 * hum(n_samples),
     "hum with noise": lambda n_samples: 0.003 * hum(n_samples) + 3e-4 * noise(0)(n_samples),
     "tone": lambda n_samples: 0.1 * tone(n_samples),
+    "ringing": lambda n_samples: 0.1 * tone(n_samples) * (time_s(n_samples) % 5 < 1) + 1e-4 * noise(0)(n_samples),
+    "busy": lambda n_samples: 0.1 * tone(n_samples) * (time_s(n_samples) % 1 < 0.5) + 1e-3 * noise(0)(n_samples),
     "growing noise": lambda n_samples: 0.03 * growing(n_samples),
     "clicks": lambda n_samples: 0.5 * (np.arange(n_samples) % 50_000 == 0) + 1e-3 * noise(0)(n_samples),
     "16 bits": lambda n_samples: np.round(2**15 * 1e-5 * noise(1)(n_samples)) / 2**15,

@@ -27,6 +27,11 @@ QUIETEST_POWER = 1e-9
 SMOOTHED_BLOCKS = 3
 MIN_BLOCKS = 4
 """Of speech in a row: clicks are shorter."""
+TONE_BINS = 8
+TONE_SHARE = 0.99
+"""A block is a tone, or two at a time, if its strongest frequencies, `TONE_BINS`, have this share of its power."""
+MAX_TONE_BLOCKS = 0.6
+"""What has a larger share of such blocks from its beginning to its end is a beep or a ringing or busy signal."""
 FLOOR_BLOCKS = 16
 """The floor is the third quietest of this many blocks (0.5 s) .."""
 FLOOR_SPAN_S = 3.0
@@ -47,21 +52,27 @@ class Loudness:
     Attributes:
         n_samples: length of the clip.
         bands_db: in each band, (blocks, bands) float32, averaged over neighbouring blocks; full scale is 0 dB.
+        is_tone: whether a block is nothing but one tone or two, (blocks,).
     """
 
     n_samples: int
     bands_db: NDArray[np.float32]
+    is_tone: NDArray[np.bool_]
 
     @classmethod
     def of(cls, samples: NDArray[np.float32]) -> Loudness:
         """The loudness of a clip, mono at 16 kHz, which takes about 0.5 s of computing per hour."""
-        power = np.concatenate([_band_power(chunk) for chunk in _chunks(samples)])  # (blocks, bands)
-        return cls(len(samples), 10 * np.log10(_moving_mean(power, SMOOTHED_BLOCKS) + np.float32(QUIETEST_POWER)))
+        chunks = [_band_power(chunk) for chunk in _chunks(samples)]
+        power = np.concatenate([power for power, _ in chunks])  # (blocks, bands)
+        bands_db = 10 * np.log10(_moving_mean(power, SMOOTHED_BLOCKS) + np.float32(QUIETEST_POWER))
+        return cls(len(samples), bands_db, np.concatenate([is_tone for _, is_tone in chunks]))
 
     def speech(self) -> list[slice]:
         """The parts of the clip that may hold speech, in samples, with their margins; between them is long silence."""
         edges = _edges(self._is_active())  # (parts, 2), in blocks
-        edges = edges[edges[:, 1] - edges[:, 0] >= MIN_BLOCKS]
+        n_blocks = edges[:, 1] - edges[:, 0]
+        n_tones = np.diff(np.insert(np.cumsum(self.is_tone), 0, 0)[edges], axis=1)[:, 0]
+        edges = edges[(n_blocks >= MIN_BLOCKS) & (n_tones <= MAX_TONE_BLOCKS * n_blocks)]
         parts: list[slice] = []
         margin, min_skipped = round(MARGIN_S * SAMPLE_RATE_HZ), round(MIN_SKIPPED_S * SAMPLE_RATE_HZ)
         for first, last in (edges * BLOCK).tolist():
@@ -107,14 +118,16 @@ def _chunks(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         yield np.pad(samples[n_whole:], (0, n_whole + BLOCK - len(samples)))[None]
 
 
-def _band_power(blocks: NDArray[np.float32]) -> NDArray[np.float32]:  # (blocks, bands)
-    """The mean square of each block in each band."""
+def _band_power(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The mean square of each block in each band, (blocks, bands), and whether a block is a tone, (blocks,)."""
     window = np.hanning(BLOCK).astype(np.float32)
     spectrum = np.fft.rfft(blocks * window)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     bins = [round(edge * BLOCK / SAMPLE_RATE_HZ) for edge in BAND_EDGES_HZ]
     bands: NDArray[np.float32] = np.add.reduceat(power[:, : bins[-1]], bins[:-1], axis=1)
-    return bands * np.float32(2 / (BLOCK * np.square(window).sum()))
+    strongest = np.partition(power[:, bins[0] : bins[-1]], -TONE_BINS, axis=1)[:, -TONE_BINS:].sum(axis=1)
+    is_tone: NDArray[np.bool_] = strongest > TONE_SHARE * bands.sum(axis=1)
+    return bands * np.float32(2 / (BLOCK * np.square(window).sum())), is_tone
 
 
 def _moving_mean(values: NDArray[np.float32], n: int) -> NDArray[np.float32]:
