@@ -20,7 +20,7 @@ from .windows import SAMPLE_RATE_HZ
 BLOCK = 512
 """Samples of a block: 32 ms."""
 BAND_EDGES_HZ = (200, 400, 800, 1600, 3200, 6400)
-RISE_DB = np.array([8, 7, 6, 5, 5], np.float32)
+RISE_DB = np.array([8, 7, 5.5, 4.5, 4], np.float32)
 """How far the loudness in each band rises above its floor in speech; the wider a band, the steadier noise is in it."""
 QUIETEST_POWER = 1e-9
 """-90 dB of full scale: what is below counts as digital silence, since codecs switch such noise on and off."""
