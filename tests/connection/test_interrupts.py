@@ -261,6 +261,7 @@ def test_what_is_kept_is_said_only_where_something_is() -> None:
     statement.cancel()
     with pytest.raises(Cancelled, match=r"^Interrupted\.$"):
         statement.raise_if_cancelled()
+    statement.clips_cached(0, 0.0)
     statement.clip_advanced(0.5, 100.0)  # of a long clip, which has no transcript yet
     with pytest.raises(Cancelled, match=r"^Interrupted\.$"):
         statement.raise_if_cancelled()

@@ -171,7 +171,7 @@ class RunningStatement:
 
     def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
-        self._has_transcripts = True
+        self._has_transcripts = self._has_transcripts or n_clips > 0
         self._progress.done(n_clips, audio_s)
 
     @property
