@@ -2,18 +2,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# PyPI has DuckDB's httpfs for this version, and not for the one that the package needs.
+HTTPFS_DUCKDB := 1.5.5
+HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
 
 # Audio and a model of your own for the demo: without them it plays the tutorial, which needs neither.
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-httpfs lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q
+
+test-httpfs: $(INSTALLED)
+	test -d $(HTTPFS) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(HTTPFS) \
+		duckdb==$(HTTPFS_DUCKDB) duckdb-extension-httpfs==$(HTTPFS_DUCKDB)
+	PYTHONPATH=$(HTTPFS) $(BIN)/python -m pytest -q --noconftest tests/connection/test_httpfs.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -19,6 +19,8 @@ ALL = (
     "language_model",
     "host",
     "silence",
+    "media",
+    "remote",
     "gpu",
 )
 

@@ -70,7 +70,7 @@ def answering_at_once() -> Iterator[None]:
 
 def _measure(clips: ClipSet) -> dict[str, object]:
     with thano_duckdb.connect(progress=False) as con:
-        system = predict(con, bundled.MODEL_FOLDER)
+        system = predict(con, bundled.MODEL_FOLDER, "cpu", "float32", "language_model=None")
         system.transcribe(clips.paths[:N_FILES])
         elapsed_s, cpu_s = [], []
         for _ in range(N_ROUNDS):

@@ -52,15 +52,17 @@ class System:
         return run_pass(self.transcribe, self.stages, paths)
 
 
-def predict(con: thano_duckdb.Connection, model: Path, device: str = "cpu", precision: str = "float32") -> System:
-    """`PREDICT` over a table of paths, without the cache."""
+def predict(
+    con: thano_duckdb.Connection, model: Path, device: str = "cpu", precision: str = "float32", *more: str
+) -> System:
+    """`PREDICT` over a table of paths, without the cache; `more` are further options."""
+    options = ", ".join((f"device='{device}'", f"precision='{precision}'", *more))
 
     def transcribe(paths: Sequence[str]) -> list[str]:
         con.execute("CREATE OR REPLACE TEMP TABLE clips AS SELECT unnest(?) AS audio_path", [list(paths)])
         with without_cache():
             rows = con.execute(
-                f"SELECT predicted FROM (PREDICT USING '{model}' OPTIONS (device='{device}', precision='{precision}')"
-                " AS SELECT * FROM clips)"
+                f"SELECT predicted FROM (PREDICT USING '{model}' OPTIONS ({options}) AS SELECT * FROM clips)"
             ).fetchall()
         return _without_gaps([row[0] for row in rows])
 

@@ -21,6 +21,7 @@ LAYERS = (
     ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
+    ("audio_options",),
     ("decoding_options",),
     ("options",),
     ("audio", "monitoring", "dialect"),
@@ -49,6 +50,7 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "audio_options.py",
     "decoding_options.py",
     "options.py",
     "errors.py",
@@ -56,10 +58,7 @@ STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "model_name.py",
     "audio/formats.py",
 )
-USED_BY_THE_PARTS_BESIDE = (
-    "thano_duckdb.audio.formats.AUDIO_SUFFIXES",
-    "thano_duckdb.audio.formats.UNREAD_AUDIO_SUFFIXES",
-)
+USED_BY_THE_PARTS_BESIDE = ("thano_duckdb.audio.formats.AUDIO_SUFFIXES",)
 """COPY recognises audio files by their suffixes. The module imports nothing, so that the dialect stays pure."""
 
 

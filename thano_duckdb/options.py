@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .audio_options import AUDIO_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .option import Option, StatementKind, ValueKind
@@ -34,14 +35,7 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
 
 
 OPTIONS = (
-    Option(
-        "audio_col",
-        "the column of audio: a path, a URL (http, https, s3, gs, az, hf), or a BLOB with the content of a file",
-        ValueKind.COLUMN,
-        default="audio_path",
-        used_by=_READ_AUDIO,
-        goes_to_function=False,
-    ),
+    *AUDIO_OPTIONS,
     Option(
         "text_col",
         "the column of transcripts to compare with or to learn from",

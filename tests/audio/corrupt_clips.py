@@ -1,4 +1,4 @@
-"""Corrupt clips of every container that libsndfile writes: truncated, with flipped bits, with random bytes.
+"""Corrupt clips of every container that libsndfile or ffmpeg writes: truncated, with flipped bits, with random bytes.
 
 `python -m tests.audio.corrupt_clips 10000 [SEED]` reads that many, by `decode` and `probe`, from memory and from files.
 Nothing may be raised, crash, or be printed, but the last line.
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tests.audio.media_files import FFMPEG, OF_FFMPEG, made
 from tests.audio.sounds import encode, hiss
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.info import AudioInfo, probe
@@ -38,6 +39,8 @@ def whole_clips() -> dict[tuple[str, str], bytes]:
                         break
                     except soundfile.LibsndfileError:  # it cannot have this rate, or is only read
                         continue
+    if FFMPEG is not None:
+        clips |= {(media.container, media.encoding): made(media, 0.5) for media in OF_FFMPEG if media.suffix != "g722"}
     return clips
 
 
@@ -55,7 +58,7 @@ def corrupt_clips(n_clips: int, seed: int) -> Iterator[tuple[str, bytes]]:
         content = bytearray(variants[random.integers(len(variants))])
         damage = random.integers(1, 8)  # one, two or three kinds of damage
         if damage & 1:  # bytes of the header
-            for offset in random.integers(0, min(len(content), 200), random.integers(1, 9)):
+            for offset in random.integers(0, min(len(content), 600), random.integers(1, 9)):
                 content[offset] = random.integers(256)
         if damage & 2:  # bits anywhere
             for offset in random.integers(0, len(content), random.integers(1, 33)):

@@ -27,6 +27,7 @@ def wav(tag: int, data: bytes, rate_hz: int = 16_000, extra: bytes = b"", *, chu
     return chunk(b"RIFF", content)
 
 
+ID3 = b"ID3\4\0\0\0\0\0\5hello"
 MP3_EXTRA = struct.pack("<HIHHH", 1, 0, 1152, 1, 0)
 
 
@@ -38,41 +39,22 @@ def mp3(duration_s: float, mode: str, *, loud_part: float = 1.0) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("tag", "name"),
-    [
-        *((0x28F, "G.722"), (0x65, "G.722"), (0x45, "G.726"), (0x64, "G.726"), (0x42, "G.723.1"), (0xFF, "AAC")),
-        *((0x2000, "AC-3"), (0x161, "Windows Media Audio"), (0xF1AC, "FLAC"), (0xA109, "Speex"), (0x704F, "Opus")),
-    ],
+    ("tag", "name"), [(0x704F, "Opus"), (0x6750, "Vorbis"), (0x130, "ACELP"), (0x161, "Windows Media Audio")]
 )
-def test_a_wav_in_an_unsupported_encoding(tag: int, name: str) -> None:
-    expected = (
-        f"It is encoded as {name}, which libsndfile does not read; convert it first, for example: ffmpeg -i in out.flac"
-    )
+def test_a_wav_in_an_encoding_that_no_reader_knows(tag: int, name: str) -> None:
+    expected = f"It is encoded as {name}, which is not read; convert it first, for example: ffmpeg -i in out.flac"
     data = hum(1).tobytes()
     assert reason(wav(tag, data)) == expected
-    assert reason(wav(tag, data, chunks_before=chunk(b"LIST", b"odd"))) == expected
+    assert reason(wav(tag, data, chunks_before=chunk(b"junk", b"odd"))) == expected
     extensible = struct.pack("<HIH", 0, 0, tag) + b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
     assert reason(wav(0xFFFE, data, extra=extensible)) == expected
-    assert reason(wav(tag, data)[:60]) == expected
 
 
-@pytest.mark.parametrize(("four_letters", "name"), [(b"alac", "ALAC"), (b"aac ", "AAC"), (b"opus", "Opus")])
-def test_a_caf_in_an_unsupported_encoding(four_letters: bytes, name: str) -> None:
+@pytest.mark.parametrize("four_letters", [b"alac", b"aac ", b"opus"])
+def test_a_caf_without_its_table_of_packets(four_letters: bytes) -> None:
     description = struct.pack(">d4sIIIII", 16_000.0, four_letters, 0, 0, 4096, 1, 16)
     caf = b"caff\0\1\0\0desc" + struct.pack(">q", 32) + description + b"data" + struct.pack(">q", 104) + bytes(104)
-    assert reason(caf).startswith(f"It is encoded as {name}, which libsndfile does not read")
-
-
-def test_other_containers_of_unsupported_encodings() -> None:
-    aifc = b"AIFC" + chunk(b"FVER", bytes(4), ">")
-    aifc += chunk(b"COMM", struct.pack(">hIh10s4s2s", 1, 100, 16, b"\x40\x0c\xfa", b"QDM2", b"\0\0"), ">")
-    assert reason(chunk(b"FORM", aifc + chunk(b"SSND", bytes(108), ">"), ">")).startswith("It is encoded as QDesign")
-    au = b".snd" + struct.pack(">IIIII", 24, 1000, 24, 16_000, 1) + bytes(1000)
-    assert reason(au).startswith("It is encoded as G.722")
-    speex = bytearray(encode(hum(1), "OGG", "VORBIS"))
-    speex[28:36] = b"Speex   "
-    assert reason(bytes(speex)).startswith("It is encoded as Speex")
-    assert reason(chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"hdrl" + bytes(500)))).startswith("It is an AVI file")
+    assert reason(caf).startswith("It is damaged or was cut short: its header (CAF) cannot be read")
 
 
 def test_what_is_damaged_is_still_called_damaged() -> None:
@@ -98,11 +80,14 @@ def test_mp3_in_wav_that_was_cut_short() -> None:
 
 @pytest.mark.parametrize("loud_part", [0.05, 0.2, 0.5, 0.8, 0.9])
 @pytest.mark.parametrize("in_wav", [True, False])
-def test_an_mp3_is_never_read_in_part(loud_part: float, in_wav: bool) -> None:
-    """Where the bit rate varies, libsndfile guesses a length that is too short, and stops there."""
+def test_an_mp3_of_variable_bit_rate_without_a_xing_header_is_read_to_its_end(loud_part: float, in_wav: bool) -> None:
+    """Libsndfile guesses a length that is too short, and would stop there."""
     stream = mp3(20, "VARIABLE", loud_part=loud_part)
-    said = reason(wav(0x55, stream, extra=MP3_EXTRA) if in_wav else stream)
-    assert said.startswith("libsndfile reads only the first ")
+    content = wav(0x55, stream, extra=MP3_EXTRA) if in_wav else 2 * ID3 + stream + b"TAG" + bytes(125)
+    assert waveform(content).duration_s == pytest.approx(20, abs=0.1)
+    info = probe(Clip.of(content))
+    assert isinstance(info, AudioInfo)
+    assert info.duration_s == pytest.approx(20, abs=0.1)
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16_000, 44_100, 48_000])

@@ -11,7 +11,7 @@ from tests.audio.sounds import encode, hum, reason
 from thano_duckdb.audio.failure import AudioFailure, UnreadableAudioError
 from thano_duckdb.audio.info import probe
 from thano_duckdb.audio.limits import DEFAULT_LIMITS
-from thano_duckdb.audio.protocols import protocol_of
+from thano_duckdb.audio.protocols import check_supported, protocol_of
 from thano_duckdb.audio.readers import open_sound
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.pages.players import player
@@ -96,6 +96,7 @@ def test_local_files_are_read_by_file_urls(trap: Path) -> None:
 @pytest.mark.parametrize("protocol", ["https", "http", "s3", "s3a", "gs", "gcs", "az", "abfs", "hf"])
 def test_what_is_fetched(protocol: str) -> None:
     assert protocol_of(f"{protocol.upper()}://host/a.wav") == protocol
+    check_supported(protocol)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_colons_that_chain_nothing(url: str) -> None:
 @pytest.mark.parametrize("url", ["", "a.wav", "://", "x://", "::", "s3://a::b"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UnreadableAudioError):
-        protocol_of(url)
+        check_supported(protocol_of(url))
 
 
 def _failure(found: object) -> str:

@@ -111,7 +111,9 @@ def test_a_server_that_never_answers_is_a_failure(server: str, monkeypatch: pyte
     assert "did not answer" in reason(f"{server}/silent")
 
 
-def test_object_stores_are_read_through_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
+def memory_as_s3(monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
+    """An empty store in memory, which fsspec takes for s3fs."""
+
     class Store(MemoryFileSystem):
         """Stands for s3fs."""
 
@@ -128,8 +130,12 @@ def test_object_stores_are_read_through_fsspec(monkeypatch: pytest.MonkeyPatch) 
         return Store if protocol == "s3" else known(protocol)
 
     monkeypatch.setattr(inspect.getmodule(fsspec.filesystem), "get_filesystem_class", filesystem_class)
+    return Store()
+
+
+def test_object_stores_are_read_through_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = memory_as_s3(monkeypatch)
     monkeypatch.setattr(remote, "_CHUNK_BYTES", 1000)
-    store = Store()
     store.pipe_file("/clips/a.flac", CLIP)
     store.pipe_file("/clips/empty.flac", b"")
     assert np.array_equal(waveform("S3://clips/a.flac").samples, waveform(CLIP).samples)

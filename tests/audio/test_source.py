@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from thano_duckdb.audio.source import Clip
+from thano_duckdb.audio.source import Clip, beside
 
 
 def test_a_clip_has_a_location_or_data() -> None:
@@ -43,6 +43,25 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert Clip.of("~/a.wav").path == tmp_path / "home" / "a.wav"
     assert Clip.of("file:///x/a%20b.wav").path == Path("/x/a b.wav")
     assert Clip.of("file://localhost/a.wav").path == Path("/a.wav")
+
+
+@pytest.mark.parametrize(
+    ("file", "location", "found"),
+    [
+        ("data/x.parquet", "a.wav", "data/a.wav"),
+        ("x.parquet", "a.wav", "a.wav"),
+        ("/data/x.parquet", "../a.wav", "/data/../a.wav"),
+        ("/data/x.parquet", "/b/a.wav", "/b/a.wav"),
+        ("/data/x.parquet", "~/a.wav", "~/a.wav"),
+        ("/data/x.parquet", "file:///b/a.wav", "file:///b/a.wav"),
+        ("/data/x.parquet", "https://example.org/a.wav", "https://example.org/a.wav"),
+        ("s3://bucket/d/x.parquet", "a.wav", "s3://bucket/d/a.wav"),
+        ("s3://bucket/d/x.parquet", "/b/a.wav", "/b/a.wav"),
+        ("/data/x.parquet", "", ""),
+    ],
+)
+def test_relative_paths_start_from_the_folder_of_a_file(file: str, location: str, found: str) -> None:
+    assert beside(file, location) == found
 
 
 def test_the_content_key_of_a_file_changes_with_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +103,7 @@ def test_the_content_key_of_a_blob_is_its_content() -> None:
 def test_each_channel_and_each_part_has_a_content_key_of_its_own(value: str | bytes) -> None:
     whole = Clip.of(value)
     selections: list[dict[str, Any]] = [{"channel": 0}, {"channel": 1}, {"start_s": 1.0}, {"stop_s": 1.0}, {}]
+    selections.append({"stop_s": 1.0, "clamps_stop": True})
     clips = [dataclasses.replace(whole, **selected) for selected in selections]
     assert len({clip.content_key() for clip in clips}) == len(clips)
 

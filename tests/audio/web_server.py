@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import http.server
+import re
 import socket
 import threading
 import time
@@ -11,6 +13,7 @@ import urllib.parse
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import ClassVar
 
 from tests.audio.sounds import encode, hum
 
@@ -23,6 +26,10 @@ class Clips(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"  # connections stay open
     released = threading.Event()
+    files: ClassVar[dict[str, bytes]] = {}
+    """What `/file?NAME` sends, whole or in parts."""
+    sent: ClassVar[list[int]] = []
+    """The number of bytes of each answer of `/file?NAME`."""
 
     def do_GET(self) -> None:
         name, _, argument = self.path.strip("/").partition("?")
@@ -33,8 +40,17 @@ class Clips(http.server.BaseHTTPRequestHandler):
             else:
                 getattr(self, f"_{name}", self._clip)(argument)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def _clip(self, _: str) -> None:
         self._answer(CLIP, len(CLIP))
+
+    def _private(self, argument: str) -> None:
+        if self.headers.get("Authorization") == "Bearer xyz":
+            self._clip(argument)
+        else:
+            self.send_error(401)
 
     def _login(self, _: str) -> None:
         self._answer(b"<html>please log in</html>", 26)
@@ -91,6 +107,29 @@ class Clips(http.server.BaseHTTPRequestHandler):
         while not self.released.is_set():
             self.wfile.write(b"\x00\x00\x00\xff\xff" * 100_000)  # empty stored blocks
 
+    def _file(self, name: str) -> None:
+        content = self.files[name]
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        etag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+        is_same = self.headers.get("If-Range", etag) == etag
+        if asked and not content:
+            self._answer(b"", None, {"Content-Range": "bytes */0"}, status=416)
+        elif asked and is_same:
+            start, stop = int(asked[1]), min(int(asked[2]) + 1, len(content))
+            range_ = {"Content-Range": f"bytes {start}-{stop - 1}/{len(content)}", "ETag": etag}
+            self.sent.append(stop - start)
+            self._answer(content[start:stop], None, range_, status=206)
+        else:
+            self.sent.append(len(content))
+            self._answer(content, None)
+
+    def _wrong_range(self, content_range: str) -> None:
+        """The whole clip as an answer to any range, with this `Content-Range`, or none where no range was asked for."""
+        if "Range" in self.headers:
+            self._answer(CLIP, None, {"Content-Range": content_range}, status=206)
+        else:
+            self._answer(CLIP, None)
+
     def _to(self, location: str) -> None:
         self.send_response(302)
         self.send_header("Location", location)
@@ -100,17 +139,20 @@ class Clips(http.server.BaseHTTPRequestHandler):
     def _loop(self, _: str) -> None:
         self._to("/loop")
 
-    def _head(self, headers: dict[str, str]) -> None:
-        self.send_response(200)
+    def _head(self, headers: dict[str, str], status: int = 200) -> None:
+        self.send_response(status)
         if "Content-Length" not in headers:
             self.send_header("Connection", "close")
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
 
-    def _answer(self, content: bytes, length: int | None, headers: dict[str, str] | None = None) -> None:
-        self._head({"Content-Length": str(len(content) if length is None else length), **(headers or {})})
-        self.wfile.write(content)
+    def _answer(
+        self, content: bytes, length: int | None, headers: dict[str, str] | None = None, *, status: int = 200
+    ) -> None:
+        self._head({"Content-Length": str(len(content) if length is None else length), **(headers or {})}, status)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

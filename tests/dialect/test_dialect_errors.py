@@ -78,7 +78,7 @@ ERRORS = [
     ("BUILD MODEL m USING b OPTIONS (@@max_epoch=1) AS SELECT 1", "Did you mean 'max_epochs'?"),
     (
         "PRINT AUDIO OPTIONS (@@epochs=1) AS SELECT 1",
-        "PRINT AUDIO has no option 'epochs'. It takes audio_col, max_bytes,",
+        "PRINT AUDIO has no option 'epochs'. It takes audio_col, relative_to, start, stop, audio_track,",
     ),
     ("DELETE MODEL m OPTIONS (@@overwrite=True)", "DELETE MODEL has no option 'overwrite'. It takes none."),
     ("EVALUATE USING m OPTIONS (@@target_col='x') AS SELECT 1", "EVALUATE has no option 'target_col'"),

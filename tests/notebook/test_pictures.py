@@ -86,6 +86,31 @@ def test_print_audio_reads_the_column_that_is_named(notebook: Notebook, clips: l
     assert len(Markup(notebook.html(result)).sounds) == 1
 
 
+def test_structs_of_audio_are_played_and_shown_without_their_bytes(
+    notebook: Notebook, clips: list[Utterance], tmp_path: Path
+) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "a.flac").write_bytes(Path(clips[0].audio_path).read_bytes())
+    notebook.run(
+        "%%sql\nCREATE TABLE held AS SELECT {'bytes': content, 'path': 'b.flac'} AS audio, "
+        f"'{tmp_path}/hub/x.parquet' AS filename FROM read_blob('{clips[1].audio_path}') "
+        f"UNION ALL SELECT {{'bytes': NULL, 'path': 'a.flac'}}, '{tmp_path}/hub/x.parquet'"
+    )
+    options = "OPTIONS (audio_col='audio', relative_to='filename', start=0.5, stop=1.5)"
+    html = notebook.html(notebook.run(f"%%sql\nPRINT AUDIO {options} AS SELECT * FROM held"))
+    assert len(Markup(html).sounds) == 2
+    assert Markup(html).text.count("1.00 s") == 2
+    size = Path(clips[1].audio_path).stat().st_size
+    assert f"{{'bytes': <{size:,} bytes>, 'path': 'b.flac'}}" in " ".join(Markup(html).text.split())
+    rows = notebook.html(
+        notebook.run("%%sql\nSELECT audio, [0.5 for i in range(16000)] AS samples, 'ab'::BLOB AS short FROM held")
+    )
+    assert f"<{size:,} bytes>" in Markup(rows).text
+    assert "<16,000 values>" in Markup(rows).text
+    assert "b'ab'" in Markup(rows).text
+    assert len(rows) < 2_000
+
+
 def test_print_audio_reads_no_file_without_external_access(notebook: Notebook, clips: list[Utterance]) -> None:
     notebook.run(f"%%sql\nCREATE TABLE held AS SELECT content FROM read_blob('{clips[0].audio_path}')")
     notebook.run("%sql SET enable_external_access = false")

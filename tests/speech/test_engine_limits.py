@@ -66,6 +66,21 @@ def test_decoded_audio_is_limited_for_any_number_of_clips(loaded: Callable[[str]
     assert clips.live_bytes == 0
 
 
+def test_clips_at_urls_are_fetched_many_at_a_time(loaded: Callable[[str], AcousticModel]) -> None:
+    n_at_a_time = 20
+    limits = Limits(decode_threads=2, fetch_threads=n_at_a_time)
+    together = threading.Barrier(n_at_a_time, timeout=30)
+
+    def fetch(clip: Clip) -> Waveform:
+        if int(clip.location.rpartition("/")[2]):  # the first says how large clips are
+            together.wait()
+        return Waveform(np.zeros(RATE_HZ, np.float32), 1.0)
+
+    engine = Engine(InstantRecognizer(loaded("wav2vec2-layer")), read=fetch, limits=limits)
+    found = transcribe(engine, [f"https://example.org/{number}" for number in range(n_at_a_time + 1)])
+    assert {transcript and transcript.text for transcript in found} == {"A"}
+
+
 def test_decoded_audio_is_limited_for_any_number_of_threads(loaded: Callable[[str], AcousticModel]) -> None:
     clip_bytes, pool_bytes, n_callers = 400_000, 2_000_000, 8
     clips, limits = LongClips(clip_bytes // 4), Limits(pool_bytes=pool_bytes)

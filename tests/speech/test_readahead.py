@@ -10,7 +10,7 @@ import pytest
 
 from thano_duckdb.errors import Cancelled
 from thano_duckdb.monitoring.monitor import SilentMonitor
-from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 
 
 def reading(
@@ -54,6 +54,32 @@ def test_reads_run_ahead_of_the_consumer() -> None:
     with reading(read, 10) as results:
         next(iter(results))
         assert third_read.wait(5)
+
+
+def test_few_reads_start_before_a_result_says_how_large_they_are() -> None:
+    first, others, lock = threading.Event(), threading.Event(), threading.Lock()
+    n_started, started_before = 0, []
+
+    def read(item: int) -> int:
+        nonlocal n_started
+        with lock:
+            n_started += 1
+        (others if item else first).wait(10)
+        return 10
+
+    def finish_first() -> None:
+        started_before.append(n_started)
+        first.set()
+
+    with reading(read, 100, max_bytes=500, n_threads=80) as results:
+        threading.Timer(0.3, finish_first).start()
+        iterator = iter(results)
+        next(iterator)
+        time.sleep(0.3)
+        assert started_before == [FIRST_READS]
+        assert n_started == 50  # as many as the limit on memory allows
+        others.set()
+        assert list(iterator) == [10] * 99
 
 
 def test_results_stay_within_the_limit_on_memory() -> None:

@@ -51,7 +51,7 @@ def test_the_published_model_loads_in_plain_transformers_and_gives_the_texts_of_
             text = processor.batch_decode(plain(inputs.input_values).logits.argmax(-1))[0]
         texts.append(" ".join(text.split()))
     engine = load_engine(result.entry.path, device="cpu")
-    transcripts = transcribe(engine, [row.audio for row in rows], max_clips=3)
+    transcripts = transcribe(engine, [row.audio for row in rows if isinstance(row.audio, str)], max_clips=3)
     assert [each.text for each in transcripts if each] == texts
     assert all(texts)
 

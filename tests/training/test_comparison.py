@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def wer_of(model: Path, rows: list[Example]) -> float:
     """By the engine, as PREDICT computes it, and jiwer."""
-    transcripts = transcribe(load_engine(model, device="cpu"), [row.audio for row in rows], max_clips=4)
+    transcripts = transcribe(
+        load_engine(model, device="cpu"), [row.audio for row in rows if isinstance(row.audio, str)], max_clips=4
+    )
     return jiwer.wer([str(row.text) for row in rows], [(each.text if each else None) or "" for each in transcripts])
 
 

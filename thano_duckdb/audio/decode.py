@@ -54,10 +54,10 @@ def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEF
         The samples, or the reason why there are none. Never raises for bad audio. Thread-safe.
     """
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=clip.is_part) as sound:
             waveform = _waveform(sound, clip, sample_rate_hz, limits)
         if waveform is None:
-            with open_sound(clip, limits) as sound:
+            with open_sound(clip, limits, in_parts=clip.is_part) as sound:
                 waveform = _waveform(sound, clip, sample_rate_hz, limits, is_counted=True)
             assert waveform is not None
         return waveform
@@ -84,7 +84,8 @@ def _waveform(
     max_uncounted = _MAX_UNCOUNTED_PER_BYTE * sound.n_bytes
     n_frames = selected_n_frames(sound, clip) or 0
     limits.check_duration(n_frames, rate_hz, by_header=True)  # before anything is reserved
-    n_expected = math.ceil(n_frames * sample_rate_hz / rate_hz) + 1
+    # Growing at the very end would take half as much memory again: m4a holds some samples more than its header says.
+    n_expected = math.ceil(n_frames * sample_rate_hz / rate_hz) + sample_rate_hz // 10
     samples = _GrowingSamples(min(n_expected, max_uncounted))
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
     n_frames = 0

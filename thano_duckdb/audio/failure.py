@@ -29,6 +29,35 @@ class UnreadableAudioError(Exception):
         self.failure = AudioFailure(reason)
 
 
+class UnsupportedEncodingError(UnreadableAudioError):
+    """The container is that of a reader, but not the encoding within: another reader may know it."""
+
+    def __init__(self, encoding: str) -> None:
+        """Name the `encoding`."""
+        self.encoding = encoding
+        super().__init__(
+            f"It is encoded as {encoding}, which is not read; convert it first, for example: ffmpeg -i in out.flac"
+        )
+
+
+def cut_short(promised_s: float | None, held_s: float) -> str:
+    """The reason for a clip that ends too early."""
+    if promised_s is None:
+        return f"The file was cut short: its end is missing after {held_s:.2f} s; copy or download it again."
+    return (
+        f"The file was cut short: its header promises {promised_s:.2f} s, it holds {held_s:.2f} s; "
+        "copy or download it again."
+    )
+
+
+def cut_short_to(fraction: float) -> str:
+    """The reason for a clip of which only a part exists, before its length in seconds is known."""
+    return (
+        f"The file was cut short: it has {fraction:.0%} of the size that its header promises; "
+        "copy or download it again."
+    )
+
+
 def one_line(error: BaseException) -> str:
     """What an exception of a library says, as the end of a sentence."""
     return _one_line(str(error))[:200].rstrip(".") or type(error).__name__

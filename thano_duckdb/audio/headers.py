@@ -93,12 +93,12 @@ def after_id3(raw: RawAudio) -> int:
 
 
 def _id3_bytes(raw: RawAudio) -> int:
-    """Size of the ID3v2 tag before the audio (ID3v2.4, section 3.1), 0 without one."""
-    head = raw.read_at(0, 10)
-    if not head.startswith(b"ID3") or len(head) < 10:
-        return 0
-    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits per byte
-    return 10 + size + (10 if head[5] & 0x10 else 0)
+    """Size of the ID3v2 tags before the audio (ID3v2.4, section 3.1), 0 without one."""
+    n_bytes = 0
+    while (head := raw.read_at(n_bytes, 10)).startswith(b"ID3") and len(head) == 10:
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits per byte
+        n_bytes += 10 + size + (10 if head[5] & 0x10 else 0)
+    return n_bytes
 
 
 def continues(raw: RawAudio, container: str, done_s: float) -> bool:

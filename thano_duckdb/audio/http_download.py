@@ -1,13 +1,15 @@
-"""A clip from a web server, within limits: as it arrives, it is written to a file."""
+"""Requests to web servers, within limits; a clip is written to a file as it arrives."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import aiohttp
 import fsspec
@@ -24,6 +26,8 @@ from .limited_file import LimitedFile
 from .limits import ReadLimits
 from .redirects import Trail, followed, new_session
 
+T = TypeVar("T")
+
 _CHUNK_BYTES = 1 << 18
 _EXPANDED_BYTES = 1 << 20
 _NOT_FOLLOWED = "The server redirects to another URL, which is not followed."
@@ -35,10 +39,41 @@ def download(url: str, protocol: str, into: LimitedFile, limits: ReadLimits) -> 
     Raises:
         UnreadableAudioError: the server cannot be reached, refuses, redirects inside, or exceeds a limit.
     """
+
+    async def write(response: aiohttp.ClientResponse) -> None:
+        await write_body(response, into, limits)
+
+    get(url, protocol, write, limits)
+
+
+def get(
+    url: str,
+    protocol: str,
+    use: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    limits: ReadLimits,
+    *,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    deadline_s: float | None = None,
+) -> T:
+    """What `use` makes of the answer to a GET of `url`.
+
+    Args:
+        url: where.
+        protocol: of `url`.
+        use: is called on fsspec's event loop, if the answer is no error and no redirect.
+        limits: on the request.
+        headers: are sent with it.
+        deadline_s: by `time.monotonic()`; default: `limits.timeout_s` from now.
+
+    Raises:
+        UnreadableAudioError: the server cannot be reached, refuses, redirects inside, or exceeds a limit.
+    """
     # fsspec keeps the session, and has the user's configuration. It is given the plain URL: it must not interpret it.
     filesystem = fsspec.filesystem(protocol, get_client=new_session, **options(protocol))  # type: ignore[no-untyped-call]
-    work = _download(filesystem, url, into, limits)
-    wait_for(work, get_loop())  # type: ignore[no-untyped-call]
+    if deadline_s is None and limits.timeout_s is not None:
+        deadline_s = time.monotonic() + limits.timeout_s
+    work = _get(filesystem, url, use, limits, headers, deadline_s)
+    return wait_for(work, get_loop())  # type: ignore[no-untyped-call]
 
 
 def options(protocol: str) -> dict[str, Any]:
@@ -47,20 +82,30 @@ def options(protocol: str) -> dict[str, Any]:
     return {"client_kwargs": {"timeout": timeout} | conf.get(protocol, {}).get("client_kwargs", {})}
 
 
-async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLimits) -> None:
+async def _get(
+    filesystem: Any,
+    url: str,
+    use: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    limits: ReadLimits,
+    headers: Mapping[str, str],
+    deadline_s: float | None,
+) -> T:
     with followed() as trail:
+        received: aiohttp.ClientResponse | None = None
         try:
-            async with asyncio.timeout(limits.timeout_s) as deadline:
+            async with asyncio.timeout_at(deadline_s) as deadline:
                 session = await filesystem.set_session()
                 request = {"max_redirects": limits.max_redirects, **filesystem.kwargs}
                 if not limits.max_redirects:  # aiohttp takes 0 for no limit
                     request["allow_redirects"] = False
-                request["headers"] = {"Accept-Encoding": "identity", **request.get("headers", {})}
+                request["headers"] = {"Accept-Encoding": "identity", **request.get("headers", {}), **headers}
                 async with session.get(filesystem.encode_url(url), **request) as response:
                     if 300 <= response.status < 400:
                         raise UnreadableAudioError(_NOT_FOLLOWED)
-                    response.raise_for_status()
-                    await _write_body(response, into, limits)
+                    if not (headers and response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+                        response.raise_for_status()
+                    received = response
+                    return await use(response)
         except TimeoutError as error:
             if deadline.expired():
                 raise UnreadableAudioError(
@@ -71,10 +116,16 @@ async def _download(filesystem: Any, url: str, into: LimitedFile, limits: ReadLi
                 f"{timeouts.READ_S} s after it."
             ) from error
         except (aiohttp.ClientError, zlib.error, ValueError) as error:
-            raise UnreadableAudioError(_reason(error, trail, into, limits)) from error
+            n_received = 0 if received is None else received.content.total_bytes
+            raise UnreadableAudioError(_reason(error, trail, n_received, limits)) from error
 
 
-async def _write_body(response: Any, into: LimitedFile, limits: ReadLimits) -> None:
+async def write_body(response: aiohttp.ClientResponse, into: LimitedFile, limits: ReadLimits) -> None:
+    """Write the body of an answer as it arrives, expanded where it came compressed.
+
+    Raises:
+        UnreadableAudioError: it exceeds a limit, or came in an encoding that was not asked for.
+    """
     n_promised = response.content_length
     if n_promised is not None:
         limits.check_bytes(n_promised)  # before it is sent
@@ -113,7 +164,7 @@ def _meaning(status: int) -> str:
         return ""
 
 
-def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimits) -> str:
+def _reason(error: Exception, trail: Trail, n_received: int, limits: ReadLimits) -> str:
     """One sentence for what went wrong."""
     if trail.refused is not None:
         return (
@@ -146,7 +197,7 @@ def _reason(error: Exception, trail: Trail, into: LimitedFile, limits: ReadLimit
                 return f"The server {server} refused the connection."
             return f"The server {server} cannot be reached: {one_line(error.os_error)}."
         case aiohttp.ClientPayloadError():
-            n_bytes = counted(into.n_bytes, "byte")
+            n_bytes = counted(n_received, "byte")
             return f"It cannot be fetched to its end: the server closed the connection after {n_bytes}."
         case zlib.error():
             return "It cannot be fetched: the server sent damaged compressed data."

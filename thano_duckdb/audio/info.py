@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .failure import AudioFailure, UnreadableAudioError
 from .limits import DEFAULT_LIMITS, ReadLimits
-from .opened import OpenSound
+from .parts import selected_blocks, selected_n_frames
 from .readers import open_sound
 from .source import Clip
 
@@ -33,7 +33,9 @@ class AudioInfo:
 
 
 def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | AudioFailure:
-    """Read the header of a clip; a URL is fetched whole. It describes the whole file, not the part of it.
+    """Read the header of a clip. The length of a part is that of the part.
+
+    Of a URL only what is read is fetched, unless a server sends only whole files, or the database opens the URL.
 
     Only where the header does not know the length (an MP3 without a Xing header, a FLAC or NIST stream) is the file
     decoded, to count its samples; `limits.max_duration_s` holds only there. Damage after the
@@ -43,10 +45,10 @@ def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | Aud
         What the header says, or the reason why it cannot be read. Never raises for bad audio. Thread-safe.
     """
     try:
-        with open_sound(clip, limits) as sound:
-            n_frames = sound.n_frames
+        with open_sound(clip, limits, in_parts=True) as sound:
+            n_frames = selected_n_frames(sound, clip)
             if n_frames is None:
-                n_frames = _counted(sound, limits)
+                n_frames = sum(map(len, selected_blocks(sound, clip, limits)))
             if not n_frames:
                 raise UnreadableAudioError("It holds no audio (0 samples).")
             return AudioInfo(
@@ -59,11 +61,3 @@ def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | Aud
             )
     except UnreadableAudioError as error:
         return error.failure
-
-
-def _counted(sound: OpenSound, limits: ReadLimits) -> int:
-    n_frames = 0
-    for block in sound.blocks():
-        n_frames += len(block)
-        limits.check_duration(n_frames, sound.rate_hz)
-    return n_frames

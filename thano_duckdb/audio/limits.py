@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from thano_duckdb.errors import counted
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
+from .database_file import DatabaseFiles
 from .failure import UnreadableAudioError
 
 
@@ -26,12 +27,14 @@ class ReadLimits:
         max_duration_s: seconds of audio that are decoded.
         timeout_s: seconds that a clip at a URL may take to arrive, in all.
         max_redirects: how often a web server may redirect; no option sets it.
+        database: opens the URLs that it can open itself; None where there is no database.
     """
 
     max_bytes: int | None = _default("max_bytes")
     max_duration_s: float | None = _default("max_duration")
     timeout_s: float | None = _default("timeout")
     max_redirects: int = 10
+    database: DatabaseFiles | None = None
 
     def changed(self, options: Mapping[str, Any]) -> ReadLimits:
         """These limits, but for those that the options `max_bytes`, `max_duration` and `timeout` set.
@@ -39,11 +42,11 @@ class ReadLimits:
         >>> ReadLimits().changed({"timeout": 5.0, "batch_size": 8}).timeout_s
         5.0
         """
-        return ReadLimits(
-            options.get("max_bytes", self.max_bytes),
-            options.get("max_duration", self.max_duration_s),
-            options.get("timeout", self.timeout_s),
-            self.max_redirects,
+        return replace(
+            self,
+            max_bytes=options.get("max_bytes", self.max_bytes),
+            max_duration_s=options.get("max_duration", self.max_duration_s),
+            timeout_s=options.get("timeout", self.timeout_s),
         )
 
     def check_bytes(self, n_bytes: int) -> None:

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thano_duckdb.errors import counted
+
+from .failure import UnreadableAudioError
+
+# Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
+_MIN_RATE_HZ, _MAX_RATE_HZ = 1_000, 768_000
+
 Block = NDArray[np.int16] | NDArray[np.float32]
 """Decoded samples, (frames, channels)."""
 
@@ -43,3 +50,16 @@ class OpenSound(abc.ABC):
         Raises:
             UnreadableAudioError: the data are damaged, or end before the header says.
         """
+
+
+def check_header(n_channels: int, rate_hz: int) -> None:
+    """Refuse what no recording can have.
+
+    Raises:
+        UnreadableAudioError: there is no channel, or the rate is impossible.
+    """
+    if n_channels < 1 or not _MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ:
+        raise UnreadableAudioError(
+            f"Its header is broken: {counted(n_channels, 'channel')} at {rate_hz} Hz "
+            f"(rates from {_MIN_RATE_HZ} to {_MAX_RATE_HZ} Hz are read)."
+        )

@@ -14,6 +14,8 @@ from .source import Clip
 END_TOLERANCE_S = 0.1
 """A part may end this much after the audio: times of segments are often rounded, the length of an MP3 always is."""
 
+_MAX_TIME_S = 1e9  # a longer time is not written with all its digits
+
 
 def selected_blocks(sound: OpenSound, clip: Clip, limits: ReadLimits) -> Iterator[Block]:
     """The samples that `clip` names, (frames, channels): one channel if it names one, the frames of its part.
@@ -71,6 +73,7 @@ class _Part:
     start: int
     stop: int | None
     rate_hz: int
+    clamps_stop: bool
 
     @classmethod
     def of(cls, clip: Clip, rate_hz: int) -> _Part:
@@ -81,15 +84,21 @@ class _Part:
                 f"The part from {start_s:g} to {stop_s:g} s is not possible: it must start at 0 s or later, and stop "
                 f"after its start."
             )
-        return cls(round(start_s * rate_hz), None if stop_s == math.inf else round(stop_s * rate_hz), rate_hz)
+        stop = None if stop_s == math.inf else round(stop_s * rate_hz)
+        return cls(round(start_s * rate_hz), stop, rate_hz, clip.clamps_stop)
 
     def check_inside(self, n_frames: int) -> None:
         """Raise `UnreadableAudioError` unless audio of `n_frames` holds the part."""
         starts_outside = 0 < self.start >= n_frames  # an empty file has a reason of its own
-        stops_outside = self.stop is not None and self.stop - n_frames > END_TOLERANCE_S * self.rate_hz
+        exceeds = self.stop is not None and self.stop - n_frames > END_TOLERANCE_S * self.rate_hz
+        stops_outside = exceeds and not self.clamps_stop
         if starts_outside or stops_outside:
             raise self.outside(f"the audio, which lasts {n_frames / self.rate_hz:.2f} s")
 
     def outside(self, of_what: str) -> UnreadableAudioError:
-        end = "on" if self.stop is None else f"to {self.stop / self.rate_hz:.2f} s"
-        return UnreadableAudioError(f"The part from {self.start / self.rate_hz:.2f} s {end} lies outside {of_what}.")
+        end = "on" if self.stop is None else f"to {self._time(self.stop)}"
+        return UnreadableAudioError(f"The part from {self._time(self.start)} {end} lies outside {of_what}.")
+
+    def _time(self, frame: int) -> str:
+        time_s = frame / self.rate_hz
+        return f"{time_s:.2f} s" if time_s < _MAX_TIME_S else f"{time_s:g} s"

@@ -19,19 +19,26 @@ _CHAIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://|::[A-Za-z][A-Za-z0-9+.\-]*(?:
 
 
 def protocol_of(url: str) -> str:
-    """The protocol of `url`, in lower case.
+    """The protocol of `url`, in lower case, whether it is one that is fetched or not.
 
     Raises:
-        UnreadableAudioError: it is not one that is fetched, or the URL is a chain.
+        UnreadableAudioError: this is no URL, or a chain of them.
     """
     protocol, separator, rest = url.partition("://")
-    if not separator or "::" in protocol or _CHAIN.search(rest):
-        raise UnreadableAudioError("URLs chained by '::' are not supported.")
     protocol = protocol.lower()
+    is_chain = "::" in protocol or _CHAIN.search(rest) or ("::" in rest and protocol not in WEB)
+    if not separator or is_chain:
+        raise UnreadableAudioError("URLs chained by '::' are not supported.")
+    return protocol
+
+
+def check_supported(protocol: str) -> None:
+    """Refuse a protocol that our own clients do not fetch.
+
+    Raises:
+        UnreadableAudioError: it is one of those.
+    """
     if protocol not in WEB + STORES:
         raise UnreadableAudioError(
             f"The protocol {protocol[:40]}:// is not supported; use a path, http(s)://, s3://, gs://, az:// or hf://."
         )
-    if protocol not in WEB and "::" in rest:
-        raise UnreadableAudioError("URLs chained by '::' are not supported.")
-    return protocol

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from thano_duckdb.errors import brief_location
 
@@ -18,12 +18,14 @@ from .limits import ReadLimits
 from .remote import fetch
 from .source import Clip
 
+_EMPTY = "It is empty (0 bytes)."
+
 
 class RawAudio(Protocol):
     """The encoded bytes of a clip, as the readers need them."""
 
     @property
-    def handle(self) -> int | io.BytesIO:
+    def handle(self) -> int | BinaryIO:
         """What a reader opens: a file descriptor or a file object."""
 
     @property
@@ -84,8 +86,10 @@ class InMemory:
 
 
 @contextmanager
-def open_raw(clip: Clip, limits: ReadLimits) -> Iterator[RawAudio]:
+def open_raw(clip: Clip, limits: ReadLimits, *, in_parts: bool = False) -> Iterator[RawAudio]:
     """The bytes of `clip`: an open regular file, or in memory for a BLOB or a small download.
+
+    For `in_parts`, of a clip at a URL only those parts are fetched that are read, if its server sends parts.
 
     Raises:
         UnreadableAudioError: it is missing, not a regular file, not permitted, empty, too large, or cannot be fetched.
@@ -96,7 +100,13 @@ def open_raw(clip: Clip, limits: ReadLimits) -> Iterator[RawAudio]:
         return
     if clip.is_url:
         with LimitedFile(limits) as download:
-            fetch(clip.location, download, limits)
+            parts = fetch(clip.location, download, limits, in_parts=in_parts)
+            if parts is not None:
+                with parts:
+                    if not parts.n_bytes:
+                        raise UnreadableAudioError(_EMPTY)
+                    yield parts
+                return
             content = download.content()
             yield OpenFile(content, download.n_bytes) if isinstance(content, int) else InMemory(_not_empty(content))
         return
@@ -113,7 +123,7 @@ def open_raw(clip: Clip, limits: ReadLimits) -> Iterator[RawAudio]:
 
 def _not_empty(data: bytes) -> bytes:
     if not data:
-        raise UnreadableAudioError("It is empty (0 bytes).")
+        raise UnreadableAudioError(_EMPTY)
     return data
 
 

@@ -1,4 +1,4 @@
-"""Recognises, by its first bytes, a file that libsndfile does not read, so that the reason can say how to fix it."""
+"""Recognises, by its first bytes, a file that is not audio or not read, so that the reason can say how to fix it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ _READ_BY_LIBSNDFILE = (
     *(b"Creative Voice File", b"2BIT", b"fap ", b" paf", b"PVF1", b"MATLAB 5.0"),
 )
 
-_CONVERT = "convert it first, for example: ffmpeg -i in.{suffix} out.flac"
-
 
 def describe(head: bytes) -> str | None:
-    """Say in one sentence what a file is that libsndfile cannot open.
+    """Say in one sentence what a file is that no reader can open.
 
     Args:
         head: the first `HEAD_BYTES` bytes.
@@ -27,28 +25,18 @@ def describe(head: bytes) -> str | None:
     """
     if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
         return "It is a SPHERE file compressed by shorten, which libsndfile does not read; unpack it first: sph2pipe"
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return f"It is an AVI file, which libsndfile does not read; {_CONVERT.format(suffix='avi')}"
     if head.startswith(_READ_BY_LIBSNDFILE):
         return None
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "It is an HTML page, not audio; the address may lead to a login or error page."
-    if head[4:8] == b"ftyp":
-        return f"It is an MP4 or M4A file, which libsndfile does not read; {_CONVERT.format(suffix='m4a')}"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return f"It is a WebM or Matroska file, which libsndfile does not read; {_CONVERT.format(suffix='webm')}"
-    if head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
-        return f"It is a WMA file, which libsndfile does not read; {_CONVERT.format(suffix='wma')}"
-    if head.startswith(b"#!AMR"):
-        return f"It is an AMR file, which libsndfile does not read; {_CONVERT.format(suffix='amr')}"
-    if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
-        return f"It is an AAC file, which libsndfile does not read; {_CONVERT.format(suffix='aac')}"
     if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         return "It is a compressed archive, not audio; unpack it first."
-    if _is_text(head):
+    if is_text(head):
         return TEXT_FILE
-    return "It is not audio that libsndfile reads (wav, flac, ogg, opus, mp3, aiff, au, w64, sph and others)."
+    return (
+        "It is not audio of a known format (wav, flac, ogg, opus, mp3, m4a, mp4, webm, mkv, wma, amr, aac and others)."
+    )
 
 
 def is_sample_dump(head: bytes) -> bool:
@@ -63,7 +51,7 @@ def is_utf16_text(head: bytes) -> bool:
     return _is_printable(head[: len(head) // 2 * 2].decode("utf-16", "replace"))
 
 
-def _is_text(head: bytes) -> bool:
+def is_text(head: bytes) -> bool:
     """Whether `head` is text in UTF-8; a character that is cut off at its end is ignored."""
     try:
         text = head.decode("utf-8")

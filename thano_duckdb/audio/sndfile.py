@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import os
 from collections.abc import Iterator
@@ -14,18 +15,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from thano_duckdb.errors import counted
-
 from . import headers
 from .caf import has_broken_packet_table
 from .encodings import unsupported_encoding
-from .failure import UnreadableAudioError
-from .opened import Block, OpenSound
+from .failure import UnreadableAudioError, UnsupportedEncodingError, cut_short, cut_short_to
+from .opened import Block, OpenSound, check_header
 from .raw import OpenFile, RawAudio
 from .signatures import HEAD_BYTES, SAMPLE_DUMP, describe, is_sample_dump
-
-# Outside this range a header is broken, and at 1 Hz a file of 1 MB would become 30 GB at 16 kHz.
-MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
 # Less than one frame of the model cannot hold speech, and some programs include the header in the length.
 TOLERANCE_S = 0.02
@@ -37,6 +33,11 @@ _LARGEST_FRAME_COUNT = 1 << 40
 # Where seeking gives the very samples that reading on would. A codec that carries state from frame to frame does not.
 _SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC")
 _SEEKABLE_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+
+# Where it does so from this many seconds after the position on. Opus forgets its state by and by: in speech, noise and
+# silence, at high and low bit rates, every sample was equal after 5 s. MP3 would be exact too, but mpg123 writes to
+# stderr that the bits before the position are missing.
+_SETTLED_AFTER_S = {("OGG", "VORBIS"): 0.0, ("OGG", "OPUS"): 10.0}
 
 # Where libsndfile looks for the second half of an SD2 file, before it takes a file without a name for an MP3.
 _RESOURCE_FORKS = ("._", ".AppleDouble")
@@ -72,8 +73,9 @@ class SndfileSound(OpenSound):
         """
         n_done = 0
         try:
-            if start_frame and self.n_frames is not None and self._seeks_exactly:
-                n_done = self.file.seek(min(start_frame, self.n_frames))
+            if start_frame and self.n_frames is not None and (settled_after_s := self._settled_after_s) is not None:
+                sought = min(start_frame, self.n_frames) - math.ceil(settled_after_s * self.rate_hz)
+                n_done = self.file.seek(sought) if sought > 0 else 0
             for block in self._blocks_from(n_done):
                 n_skipped = max(0, start_frame - n_done)
                 n_done += len(block)
@@ -88,8 +90,11 @@ class SndfileSound(OpenSound):
         self._check_end(n_done)
 
     @property
-    def _seeks_exactly(self) -> bool:
-        return self.format in _SEEKABLE_FORMATS and self.subtype.startswith(_SEEKABLE_SUBTYPES)
+    def _settled_after_s(self) -> float | None:
+        """How long after seeking the samples are those of the whole file; None if nobody knows."""
+        if self.format in _SEEKABLE_FORMATS and self.subtype.startswith(_SEEKABLE_SUBTYPES):
+            return 0.0
+        return _SETTLED_AFTER_S.get((self.format, self.subtype))
 
     def _blocks_from(self, n_done: int) -> Iterator[Block]:
         """All that follows the `n_done` frames before the file's position."""
@@ -108,18 +113,11 @@ class SndfileSound(OpenSound):
         tolerance_s = MP3_TOLERANCE_S if self.format == "MP3" else TOLERANCE_S
         if self.n_frames is not None and self.n_frames / self.rate_hz - done_s > tolerance_s:
             raise UnreadableAudioError(cut_short(self.n_frames / self.rate_hz, done_s))
-        if self._stopped_early(n_done):
+        if headers.continues(self.raw, self.format, done_s):
             raise UnreadableAudioError(
-                f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined, or an "
-                f"MP3 of variable bit rate without a Xing header; convert it first, for example: ffmpeg -i in out.flac"
+                f"libsndfile reads only the first {done_s:.2f} s of this file: it is several recordings joined; "
+                f"convert it first, for example: ffmpeg -i in out.flac"
             )
-
-    def _stopped_early(self, n_done: int) -> bool:
-        if self.subtype == _MP3 and self.n_frames is None:
-            missing_s = (headers.mp3_samples(self.raw) - n_done) / self.rate_hz
-            if missing_s > MP3_TOLERANCE_S:
-                return True
-        return headers.continues(self.raw, self.format, n_done / self.rate_hz)
 
 
 @contextmanager
@@ -139,10 +137,13 @@ def open_sndfile(raw: RawAudio) -> Iterator[SndfileSound]:
         raise UnreadableAudioError(cut_short_to(held / promised))
     try:
         with _open_libsndfile(raw) as file:
+            n_frames = _trusted_n_frames(file, raw, has_mp3_length=mp3_bytes is not None)
+            if file.subtype == _MP3 and n_frames is None and _guess_is_short(file, raw):
+                raise UnsupportedEncodingError("MP3 of variable bit rate without a Xing header")
             yield SndfileSound(
                 rate_hz=int(file.samplerate),
                 n_channels=int(file.channels),
-                n_frames=_trusted_n_frames(file, raw, has_mp3_length=mp3_bytes is not None),
+                n_frames=n_frames,
                 format=str(file.format),
                 subtype=str(file.subtype),
                 n_bytes=raw.n_bytes,
@@ -167,10 +168,7 @@ def _open_libsndfile(raw: RawAudio) -> Iterator[soundfile.SoundFile]:
         if reason := describe(raw.read_at(0, HEAD_BYTES)):
             raise UnreadableAudioError(reason) from error
         if encoding := unsupported_encoding(raw):
-            raise UnreadableAudioError(
-                f"It is encoded as {encoding}, which libsndfile does not read; convert it first, for example: "
-                "ffmpeg -i in out.flac"
-            ) from error
+            raise UnsupportedEncodingError(encoding) from error
         raise UnreadableAudioError(f"It is damaged or was cut short: libsndfile says '{_words(error)}'.") from error
     with file:
         if file.frames == 0 and file.format == "WAV" and (field := headers.unfinished_wav(raw)):
@@ -200,11 +198,7 @@ def _trusted_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_lengt
     Raises:
         UnreadableAudioError: the header is broken, or promises more than the file holds.
     """
-    if file.channels < 1 or not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
-        raise UnreadableAudioError(
-            f"Its header is broken: {counted(file.channels, 'channel')} at {file.samplerate} Hz "
-            f"(rates from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read)."
-        )
+    check_header(file.channels, file.samplerate)
     held_s = file.frames / file.samplerate
     log = file.extra_info
     promised_s = held_s * headers.promised_ratio(log)
@@ -220,22 +214,9 @@ def _trusted_n_frames(file: soundfile.SoundFile, raw: RawAudio, *, has_mp3_lengt
     return int(file.frames)
 
 
-def cut_short(promised_s: float | None, held_s: float) -> str:
-    """The reason for a clip that ends too early."""
-    if promised_s is None:
-        return f"The file was cut short: its end is missing after {held_s:.2f} s; copy or download it again."
-    return (
-        f"The file was cut short: its header promises {promised_s:.2f} s, it holds {held_s:.2f} s; "
-        "copy or download it again."
-    )
-
-
-def cut_short_to(fraction: float) -> str:
-    """The reason for a clip of which only a part exists, before its length in seconds is known."""
-    return (
-        f"The file was cut short: it has {fraction:.0%} of the size that its header promises; "
-        "copy or download it again."
-    )
+def _guess_is_short(file: soundfile.SoundFile, raw: RawAudio) -> bool:
+    """Whether the length of an MP3 without a Xing header, at which libsndfile stops, is less than its frames hold."""
+    return bool(headers.mp3_samples(raw) - file.frames > MP3_TOLERANCE_S * file.samplerate)
 
 
 def encode_for_browser(samples: NDArray[np.float32], rate_hz: int) -> tuple[bytes, str]:

@@ -14,6 +14,18 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(?:://|::.*://)", re.DOTALL)
 _FILE_URL = re.compile(r"file://(?:localhost(?=/))?", re.IGNORECASE)
 
 
+def beside(file: str, location: str) -> str:
+    """The path or URL `location`; a relative path is one from the folder of `file`, which may be a URL.
+
+    >>> beside("hf://datasets/ann/calls/part-0.parquet", "clips/a.wav"), beside("data/part-0.parquet", "/clips/a.wav")
+    ('hf://datasets/ann/calls/clips/a.wav', '/clips/a.wav')
+    """
+    if not location or _URL.match(location) or _FILE_URL.match(location) or os.path.isabs(os.path.expanduser(location)):
+        return location
+    folder = file.rpartition("/")[0] if _URL.match(file) else os.path.dirname(file)
+    return os.path.join(folder, location)
+
+
 @dataclass(frozen=True)
 class Clip:
     """The audio that one transcript is made of: a file, or one channel or a part of it. It is not read yet.
@@ -24,6 +36,8 @@ class Clip:
         channel: which one, counted from 0; None for the mean of all channels.
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
+        clamps_stop: a `stop_s` after the end of the audio means its end, and is no failure.
+        audio_track: which of the tracks with sound, counted from 1.
     """
 
     location: str
@@ -31,6 +45,8 @@ class Clip:
     channel: int | None = None
     start_s: float | None = None
     stop_s: float | None = None
+    clamps_stop: bool = False
+    audio_track: int = 1
 
     @classmethod
     def of(cls, value: str | bytes) -> Clip:
@@ -38,7 +54,7 @@ class Clip:
 
         >>> from thano_duckdb.audio.source import Clip
         >>> Clip.of("talk.wav")
-        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None)
+        Clip(location='talk.wav', data=None, channel=None, start_s=None, stop_s=None, clamps_stop=False, audio_track=1)
         >>> Clip.of(b"RIFF").location
         '<blob of 4 bytes>'
         """
@@ -63,6 +79,11 @@ class Clip:
             return unquote(self.location[file_url.end() :])
         return os.path.expanduser(self.location)
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a recording."""
+        return self.start_s is not None or self.stop_s is not None
+
     def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
         path = self.written_path
         # After a link, `..` is the parent of the folder that the link leads to, as for the operating system.
@@ -73,10 +94,10 @@ class Clip:
 
         Returns:
             (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
-            of the BLOB,), followed by channel, start and stop; None where nothing is known before reading: a URL, a
-            missing file. Tools that copy the modification time with a file cannot set the change time.
+            of the BLOB,), followed by channel, start, stop and track; None where nothing is known before reading: a
+            URL, a missing file. Tools that copy the modification time with a file cannot set the change time.
         """
-        selected = (self.channel, self.start_s, self.stop_s)
+        selected = (self.channel, self.start_s, self.stop_s, self.clamps_stop, self.audio_track)
         if self.data is not None:
             return (hashlib.blake2b(self.data, digest_size=32).digest(), *selected)
         if self.is_url:

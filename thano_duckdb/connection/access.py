@@ -16,9 +16,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -29,6 +29,8 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.dialect.quoting import literal
 
+from .database_files import DatabaseFiles, file_cursor
+
 _SETTINGS = "SELECT system.main.current_setting('enable_external_access'), system.main.current_setting('access_mode')"
 _LISTED = "SELECT system.main.current_setting('allowed_directories'), system.main.current_setting('allowed_paths')"
 _PRINTABLE_URL = re.compile(r"[^:/]+://[^\s\\\x00-\x20\x7f-\x9f]+")
@@ -38,9 +40,19 @@ _ANY_FILE = "a file that need not exist"
 class Access:
     """What one statement may read and write. Its settings are read once, when they are first needed."""
 
-    def __init__(self, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
-        """`ask` runs a query on a connection of the database and returns its rows."""
+    def __init__(
+        self,
+        ask: Callable[[str], list[tuple[Any, ...]]],
+        open_cursor: Callable[[], duckdb.DuckDBPyConnection] | None = None,
+    ) -> None:
+        """Ask a database.
+
+        Args:
+            ask: runs a query on a connection of the database and returns its rows.
+            open_cursor: see `database_files.file_cursor`; None: the database opens no URLs itself.
+        """
         self._ask = ask
+        self._open_cursor = open_cursor
 
     @cached_property
     def _answers(self) -> tuple[bool, bool, bool]:
@@ -107,8 +119,15 @@ class Access:
         return self.is_unrestricted or self._is_open(os.path.join(os.path.realpath(os.path.dirname(path)), _ANY_FILE))
 
     def limited(self, limits: ReadLimits) -> ReadLimits:
-        """`limits`, without redirects where only some URLs are allowed: a server could lead to any other."""
-        return limits if self._is_external else replace(limits, max_redirects=0)
+        """`limits`, with what the database opens itself, and without redirects where only some URLs are allowed.
+
+        A server could redirect to any other URL, and DuckDB would follow.
+        """
+        if not self._is_external:
+            limits = replace(limits, max_redirects=0)
+        if self._open_cursor is None:
+            return limits
+        return replace(limits, database=DatabaseFiles(self._open_cursor, with_web=self._is_external))
 
     def _is_listed(self, url: str) -> bool:
         """Whether a URL is one of `allowed_paths`, or lies within one of `allowed_directories`."""
@@ -150,17 +169,18 @@ def _glob(location: str) -> str:
 
 
 @contextlib.contextmanager
-def access_of(connection: duckdb.DuckDBPyConnection) -> Iterator[Access]:
+def access_of(connection: duckdb.DuckDBPyConnection, file_settings: Mapping[str, str]) -> Iterator[Access]:
     """The access of a connection's database within the block.
 
-    It is asked on a cursor, so that a running statement is not disturbed.
+    It is asked on a cursor, so that a running statement is not disturbed. `file_settings` are those of the connection
+    alone, see `database_files`.
 
     Raises:
         duckdb.ConnectionException: the connection is closed.
     """
     cursor = connection.cursor()
     try:
-        yield Access(lambda sql: cursor.execute(sql).fetchall())
+        yield Access(lambda sql: cursor.execute(sql).fetchall(), partial(file_cursor, connection, file_settings))
     finally:
         cursor.close()
 

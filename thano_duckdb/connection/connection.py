@@ -24,6 +24,7 @@ from thano_duckdb.errors import ThanoError
 
 from .access import Access
 from .closing import close
+from .database_files import file_cursor
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
@@ -106,6 +107,10 @@ class Connection:
     def read_limits(self) -> ReadLimits:
         """What reading one clip may take, unless a statement says otherwise."""
         return self._settings.read_limits
+
+    def file_cursor(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB's own cursor, with the settings of this connection about remote files, to read such files on."""
+        return file_cursor(self._raw, self._session.file_settings)
 
     # Methods that take SQL text
 

@@ -28,6 +28,9 @@ class RelationOwner(Protocol):
     def read_limits(self) -> ReadLimits:
         """What reading one of its clips may take."""
 
+    def file_cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor to read remote files on."""
+
     def reading(self, relation: Relation) -> AbstractContextManager[None]:
         """The context within which `relation` is read."""
 
@@ -62,6 +65,12 @@ def limits_of(result: object) -> ReadLimits:
     """What reading a clip of a result may take: as its connection says where it is one of our relations."""
     owner = _owners.get(result) if isinstance(result, Relation) else None
     return DEFAULT_LIMITS if owner is None else owner.read_limits
+
+
+def file_cursors_of(result: object) -> Callable[[], duckdb.DuckDBPyConnection] | None:
+    """What gives cursors to read the remote files of a result on, where it is one of our relations."""
+    owner = _owners.get(result) if isinstance(result, Relation) else None
+    return None if owner is None else owner.file_cursor
 
 
 def _as_statement(method: Callable[..., Any]) -> Callable[..., Any]:

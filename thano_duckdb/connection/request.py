@@ -46,6 +46,11 @@ class Request:
     warned_of: set[str] = field(default_factory=set, compare=False)
 
     @property
+    def text(self) -> str:
+        """What DuckDB runs, as text; empty for what is no SQL, and which DuckDB will refuse."""
+        return self.sql if isinstance(self.sql, str) else getattr(self.sql, "query", "")
+
+    @property
     def may_change_models(self) -> bool:
         """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
         return bool(self.changes)

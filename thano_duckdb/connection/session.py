@@ -23,6 +23,7 @@ The session knows its connection by a weak reference, so it keeps no database op
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import weakref
 from collections.abc import Iterator
@@ -40,8 +41,11 @@ from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
 from .access import Access, access_of
+from .database_files import file_settings
 from .running_statement import RunningStatement, not_scored_warnings, replaced_columns_warning
 from .running_statements import RunningStatements
+
+_SETS = re.compile(r"\b(?:SET|RESET)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Session:
         token: what the macros of the connection name it by; see the module's docstring.
         knows_statements: its connection is a `Connection`, which announces every statement that it runs.
         statements: those that run on the connection, where it announces them.
+        file_settings: those of DuckDB's about remote files that the connection has for itself alone.
     """
 
     def __init__(
@@ -107,6 +112,8 @@ class Session:
         self.token = secrets.token_hex(16)
         self._connection = weakref.ref(connection)
         self.statements = RunningStatements()
+        self.file_settings: dict[str, str] = {}
+        self._settings_changed = False
         _sessions[self.token] = self
 
     @property
@@ -124,8 +131,19 @@ class Session:
         connection = self._connection()
         if connection is None:
             raise LookupError(NO_SESSION)
-        with access_of(connection) as access:
+        with access_of(connection, self.file_settings) as access:
             yield access
+
+    def note_settings(self, text: str) -> None:
+        """A statement of this text is about to run; it may change settings."""
+        self._settings_changed |= bool(_SETS.search(text))
+
+    def update_settings(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Read the settings of the connection again if they may have changed: not while a statement runs on it."""
+        if self._settings_changed:
+            with contextlib.suppress(duckdb.Error):  # not now: rows of its last `execute` are left to fetch
+                self.file_settings = file_settings(connection)
+                self._settings_changed = False
 
     def check_asked_for(self, function: str, *, is_last: bool = True, **arguments: object) -> None:
         """Refuse to change models or data sets where the user's statement does not say so.

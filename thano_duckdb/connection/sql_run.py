@@ -71,6 +71,8 @@ class Run:
             duckdb.ConnectionException: another thread called `Connection.close`.
             ThanoError: raised by one of our functions, or by DuckDB for a column that our text names.
         """
+        self._session.update_settings(self._raw)
+        self._session.note_settings(self.request.text)
         try:
             with self._session.statements.running(self._statement), on_interrupt(self._interrupt):
                 yield

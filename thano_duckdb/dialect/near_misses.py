@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.errors import DialectError, brief
 
 from .lexer import Tokens, lex
@@ -183,7 +183,7 @@ class PlainCopy:
     @property
     def is_audio(self) -> bool:
         """Whether the path may be that of audio, such as a folder."""
-        return suffix_of(self.path) in ("", *AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES)
+        return suffix_of(self.path) in ("", *AUDIO_SUFFIXES)
 
     @property
     def is_table(self) -> bool:

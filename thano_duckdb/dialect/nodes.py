@@ -103,3 +103,10 @@ class QueryNode(Node):
         name = self.options.text(option)
         assert name is not None, f"{option} has a default"
         return f"{ROWS}.{identifier(name)}"
+
+    def audio(self) -> str:
+        """The audio of a row, as SQL: its column, with the file that its relative paths stand in where there is one."""
+        column = self.column("audio_col")
+        if self.options.text("relative_to") is None:
+            return column
+        return f"system.main.struct_pack(audio := {column}, relative_to := {self.column('relative_to')})"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 import pyarrow as pa
 
-from thano_duckdb.errors import AudioError, ThanoError
+from thano_duckdb.errors import ThanoError
 
 Argument = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 """Makes a column what a body takes, or raises a `ThanoError`."""
@@ -28,7 +28,7 @@ def text(what: str, *, required: bool = False) -> Argument:
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if required and column.null_count:
             raise ThanoError(f"{what} is NULL")
-        return _strings(column, lambda kind: ThanoError(f"{what} must be text (VARCHAR), not {kind}"))
+        return strings(column, lambda kind: ThanoError(f"{what} must be text (VARCHAR), not {kind}"))
 
     return convert
 
@@ -40,8 +40,7 @@ def number(what: str) -> Argument:
         kind = column.type
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         if not (is_number or pa.types.is_null(kind)):
-            name = duckdb.from_arrow(pa.table({"value": column})).types[0]
-            raise ThanoError(f"{what} must be a number (DOUBLE), not {name}")
+            raise ThanoError(f"{what} must be a number (DOUBLE), not {sql_name(kind)}")
         return column.cast(pa.float64())
 
     return convert
@@ -52,21 +51,6 @@ def options(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_nested(column.type) else text("the options")(column)
 
 
-def audio(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Paths and URLs as `string`, contents of files as `binary`, NULL as either.
-
-    A struct with `bytes` or `path`, as data sets of Hugging Face have it, stands for whichever its rows have.
-    """
-    kind = column.type
-    if _is_blob(kind):
-        return column.cast(pa.binary())
-    if pa.types.is_struct(kind) and {"bytes", "path"}.intersection(kind.names):
-        return _of_struct(column)
-    return _strings(
-        column, lambda of: AudioError(f"audio is a path or URL (VARCHAR) or the content of a file (BLOB), not {of}")
-    )
-
-
 def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
     """A list of structs, with some of their fields converted, of which the `optional` ones may be missing."""
     converted = {**fields, **(optional or {})}
@@ -74,7 +58,8 @@ def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
             return column
-        if not (pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type)):
+        is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)  # by arrow_large_buffer_size
+        if not (is_list and pa.types.is_struct(column.type.value_type)):
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         if missing := [name for name in fields if name not in column.type.value_type.names]:
             raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
@@ -97,33 +82,17 @@ def _with_fields(lists: pa.Array, fields: dict[str, Argument]) -> pa.Array:
     return type(lists).from_arrays(lists.offsets, values, mask=lists.is_null())
 
 
-def _of_struct(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    names = column.type.names
-    contents, paths = (
-        audio(pa.chunked_array([chunk.flatten()[names.index(name)] for chunk in column.chunks]))
-        if name in names
-        else pa.chunked_array([pa.nulls(len(column))])
-        for name in ("bytes", "path")
-    )
-    if not pa.types.is_null(contents.type) and not _is_blob(contents.type):
-        raise AudioError("the field 'bytes' of an audio struct is the content of a file (BLOB)")
-    with_path_only = sum(
-        path and not content
-        for path, content in zip(paths.is_valid().to_pylist(), contents.is_valid().to_pylist(), strict=True)
-    )
-    if not with_path_only:
-        return contents
-    if contents.null_count < len(contents):
-        raise AudioError("some audio structs have 'bytes' and others only a 'path': select one of the two fields")
-    return paths
+def strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:
+    """Text, or what can be written as text, as `string`.
 
-
-def _strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:
+    Raises:
+        ThanoError: what `refusal` makes of the name of a type whose values are no text.
+    """
     kind = column.type
     if pa.types.is_string(kind):
         return column
     if pa.types.is_dictionary(kind):  # ENUM, pandas' category
-        return _strings(column.cast(kind.value_type), refusal)
+        return strings(column.cast(kind.value_type), refusal)
     if name := _name_of_no_text(kind):
         raise refusal(name)
     if (
@@ -144,7 +113,7 @@ def _is_variant(kind: pa.DataType) -> bool:
     return (
         bool(pa.types.is_struct(kind))
         and kind.names == ["metadata", "value"]
-        and all(_is_blob(field.type) for field in kind)
+        and all(is_blob(field.type) for field in kind)
     )
 
 
@@ -162,12 +131,18 @@ _NOT_TEXT: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 
 def _name_of_no_text(kind: pa.DataType) -> str | None:
     """What DuckDB calls a type whose values are no text, or None."""
-    if _is_blob(kind):
+    if is_blob(kind):
         return "a BLOB"
     return next((name for is_kind, name in _NOT_TEXT if is_kind(kind)), None)
 
 
-def _is_blob(kind: pa.DataType) -> bool:
+def sql_name(kind: pa.DataType) -> str:
+    """What DuckDB calls a type."""
+    return str(duckdb.from_arrow(pa.table({"value": pa.array([], kind)})).types[0])
+
+
+def is_blob(kind: pa.DataType) -> bool:
+    """Whether a type is bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 

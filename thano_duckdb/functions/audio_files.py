@@ -46,7 +46,7 @@ def audio_files(session: Session, location: str | None, matches: list[str] | Non
             raise no_files_allowed(location)
         is_remote = Clip.of(location).is_url
         listing = of_addresses(matches or []) if is_remote else find_recordings(location, access)
-        check_allowed(listing.recordings, access)
+        check_allowed(map(Clip.of, listing.recordings), access)
     if not listing.recordings:
         raise AudioError(
             f"there are no audio files in {brief(location)}"

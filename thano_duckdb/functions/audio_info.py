@@ -10,11 +10,12 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import CallThreads, result_of
+from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, result_of
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, clips, selected
 
 AUDIO_INFO = pa.struct(
     [
@@ -35,13 +36,15 @@ def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Ch
     session = session_of(sessions)
     ours = session.settings.read_limits
     texts = option_texts(options)
-    limits = {
-        text: ours.changed(parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO)) for text in set(texts)
-    }
+    options_of = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
     with session.access() as access:
-        values = clips(audio, access)
-        limits = {text: access.limited(each) for text, each in limits.items()}
-    with CallThreads(N_THREADS, "thano-probe") as threads:
+        values = [
+            selected(clip, options_of[text]) if isinstance(clip, Clip) else clip
+            for clip, text in zip(clips(audio, access), texts, strict=True)
+        ]
+        limits = {text: access.limited(ours.changed(chosen)) for text, chosen in options_of.items()}
+    is_remote = any(isinstance(clip, Clip) and clip.is_url for clip in values)
+    with CallThreads(FETCH_THREADS if is_remote else N_THREADS, "thano-probe") as threads:
         rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
         monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
         return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
@@ -67,4 +70,4 @@ def _fields(info: AudioInfo) -> dict[str, object]:
     }
 
 
-FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (arguments.audio, arguments.options)),)
+FUNCTIONS = (Function("_thano_audio_info", audio_info, AUDIO_INFO, (audio_argument, arguments.options)),)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES, looks_like_audio
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES, looks_like_audio
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.access import Access
 from thano_duckdb.errors import AudioError, brief
@@ -26,7 +26,7 @@ _ALSO_WITHOUT_EXTENSION = re.compile(r"\.\d*")  # `call.20240105`
 _FILES_OF_FILE_MANAGERS = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _FOLDERS_OF_MACOS = frozenset({"__MACOSX", ".AppleDouble"})
 """They hold nothing but a companion for each file, in its name."""
-_LISTED = frozenset(AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES)
+_LISTED = frozenset(AUDIO_SUFFIXES)
 _N_FIRST_BYTES = 12
 
 

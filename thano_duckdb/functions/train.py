@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
@@ -22,7 +23,8 @@ from thano_duckdb.training.training_options import Example, TrainingOptions
 
 from . import arguments
 from .arrow import Function, parse_options, per_row
-from .clips import check_allowed
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, check_allowed, clip_of, selected
 
 if TYPE_CHECKING:
     from thano_duckdb.models.registry import ModelEntry
@@ -80,11 +82,11 @@ def build(
     of_connection = {name: getattr(session.settings, name) for name in names}
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.free_name(name, overwrite=chosen.overwrite)
-    examples = [_example(row) for row in rows or []]
+    examples = [_example(row, chosen) for row in rows or []]
     if any(example.group for example in examples) and not chosen.validation_split:
         raise ThanoError("option 'split_by' says which rows are held out together: add a validation_split, such as 0.1")
     with session.access() as access:
-        check_allowed((example.audio for example in examples), access)
+        check_allowed((example.audio for example in examples if isinstance(example.audio, Clip)), access)
         session.check_changes_allowed(access, "BUILD MODEL")
         origin = _base(session, base, chosen, access)
         limits = access.limited(chosen.read_limits)
@@ -105,8 +107,16 @@ def _import_training() -> Callable[..., BuildResult]:
     return build_model
 
 
-def _example(row: dict[str, Any]) -> Example:
-    return Example(row["audio"], row["text"], (row["group"],) if "group" in row else None)
+def _example(row: dict[str, Any], options: TrainingOptions) -> Example:
+    clip = clip_of(row["audio"], _allows_all)  # one that is not allowed stops the build
+    if isinstance(clip, Clip):
+        clip = selected(clip, {"start": options.start, "stop": options.stop, "audio_track": options.audio_track})
+    audio = clip.failure if isinstance(clip, RefusedClip) else clip
+    return Example(audio, row["text"], (row["group"],) if "group" in row else None)
+
+
+def _allows_all(_location: str) -> bool:
+    return True
 
 
 def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
@@ -207,7 +217,7 @@ _BUILD = (
     arguments.options,
     arguments.rows(
         {"group": arguments.text("the group of a training row")},
-        audio=arguments.audio,
+        audio=audio_argument,
         text=arguments.text("the text of a training row"),
     ),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from thano_duckdb.audio.decode import decode
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
@@ -27,7 +27,8 @@ from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
-from .clips import RefusedClip, clips
+from .audio_column import audio as audio_argument
+from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -47,7 +48,7 @@ def transcribe(
 
     Args:
         models: model name per row; the rows of one model run together.
-        audio: path, URL (VARCHAR) or content (BLOB) per row; NULL gives NULL.
+        audio: path, URL (VARCHAR), content (BLOB) or STRUCT per row, see `audio_column`; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
         hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
         functions: the macro that the user called, for messages.
@@ -76,7 +77,11 @@ def transcribe(
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
-            allowed = [(row, clip) for row in rows if not isinstance(clip := values[row], RefusedClip)]
+            allowed = [
+                (row, clip and selected(clip, chosen))
+                for row in rows
+                if not isinstance(clip := values[row], RefusedClip)
+            ]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
             found = engine.transcribe(
@@ -113,7 +118,7 @@ def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str
 
 def _resolved(session: Session, access: Access, model: str, function: str) -> ResolvedModel:
     """What the name of a model means."""
-    if PurePath(model).suffix.lower() in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+    if PurePath(model).suffix.lower() in AUDIO_SUFFIXES:
         raise _swapped(brief(model), function)
     return session.resolve(model, access, checks_folder=False)
 
@@ -163,6 +168,6 @@ def _model(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return arguments.text("the model")(column)
 
 
-_TAKES = (_model, arguments.audio, arguments.options)
+_TAKES = (_model, audio_argument, arguments.options)
 
 FUNCTIONS = (Function("_thano_transcribe", transcribe, TRANSCRIPT, _TAKES),)

@@ -147,6 +147,8 @@ class Cursor:
                         relation.to_arrow_table(),
                         audio_col=statement.options.text("audio_col") or "",
                         may_read=access.allows,
+                        relative_to=statement.options.text("relative_to"),
+                        options=statement.options.for_function,
                         limits=access.limited(self._connection.read_limits.changed(statement.options.for_function)),
                     )
                 self._cell.pages.append(self.page)

@@ -15,8 +15,12 @@ from markupsafe import Markup
 from sql.run.resultset import ResultSet
 
 from thano_duckdb.pages.page import render
+from thano_duckdb.pages.tables import without_bulk
 
 from .adapter import Cursor
+
+_MAX_BYTES = 64
+"""A longer BLOB is audio rather than something to read."""
 
 
 @dataclass(frozen=True)
@@ -53,5 +57,10 @@ def _column(name: str, rows: Sequence[Sequence[Any]], at: int) -> Column:
 
 
 def _shown(value: Any) -> Any:
-    """A number rounded for reading; the result itself keeps all its digits."""
-    return float(f"{value:.6g}") if isinstance(value, float) and abs(value) < 1e6 else value
+    """A value for reading: numbers are rounded, of audio the size is shown; the result itself keeps all of it."""
+    match value:
+        case float() if abs(value) < 1e6:
+            return float(f"{value:.6g}")
+        case bytes() if len(value) <= _MAX_BYTES:
+            return value
+    return without_bulk(value)

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thano_duckdb.errors import NEAR_COLUMN, ThanoError, did_you_mean
+from thano_duckdb.functions.arguments import is_blob
+from thano_duckdb.functions.audio_column import is_audio_struct
 
-from .tables import is_blob, is_text
+from .tables import is_audio, is_text
 
 AUDIO = ("audio_path", "audio")
 HYPOTHESIS = ("predicted", "predict_result")
@@ -44,11 +46,11 @@ def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, referenc
         hypothesis_at = _first(table, _is_transcript)
     if hypothesis_at is None:
         raise _missing(table, "transcripts", (*HYPOTHESIS, "the struct of thano_transcribe"), "hypothesis")
-    audio_at = _position(table, audio, AUDIO, _is_audio, "audio", frozenset({hypothesis_at}))
+    audio_at = _position(table, audio, AUDIO, is_audio, "audio", frozenset({hypothesis_at}))
     if audio_at is None:
-        audio_at = _first(table, is_blob)
+        audio_at = _first(table, lambda kind: is_blob(kind) or is_audio_struct(kind))
     if audio_at is None:
-        raise _missing(table, "audio", (*AUDIO, "a BLOB"), "audio")
+        raise _missing(table, "audio", (*AUDIO, "a BLOB", "a STRUCT of audio"), "audio")
     used = {hypothesis_at, audio_at}
     reference_at = _position(table, reference, REFERENCE, is_text, "reference", frozenset(used))
     used |= {reference_at} if reference_at is not None else set()
@@ -117,10 +119,6 @@ def _missing(table: pa.Table, what: str, usual: tuple[str, ...], keyword: str) -
 
 def _listed(table: pa.Table) -> str:
     return ", ".join(table.column_names) or "none"
-
-
-def _is_audio(kind: pa.DataType) -> bool:
-    return is_text(kind) or is_blob(kind) or bool(pa.types.is_null(kind))
 
 
 def _is_hypothesis(kind: pa.DataType) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
 from thano_duckdb.errors import ThanoError
+from thano_duckdb.functions.audio_column import located
 from thano_duckdb.functions.audio_info import AUDIO_INFO
 
 from .page import Page, count, render
@@ -37,27 +40,35 @@ class PlayerRow:
 
 
 def player_table(
-    table: pa.Table, *, audio_col: str, may_read: Callable[[str], bool], limits: ReadLimits = DEFAULT_LIMITS
+    table: pa.Table,
+    *,
+    audio_col: str,
+    may_read: Callable[[str], bool],
+    relative_to: str | None = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Page:
     """The rows of PRINT AUDIO with their players.
 
     Args:
         table: the columns of the query, then those of `thano_audio_info`.
-        audio_col: the column of paths, URLs or contents of files.
+        audio_col: the column of audio.
         may_read: tells whether a path or URL may be read.
+        relative_to: the column of the files that relative paths stand in.
+        options: of the statement: which part of each clip is played.
         limits: on reading one clip.
 
     Raises:
         ThanoError: the column does not exist, or does not hold audio.
     """
     names = table.column_names
-    audio_at = next((at for at, name in enumerate(names) if name.casefold() == audio_col.casefold()), None)
-    if audio_at is None:
-        raise ThanoError(f"there is no column '{audio_col}' with audio; the columns are: {', '.join(names)}")
+    column = table.column(_position(names, audio_col))
+    if relative_to is not None:
+        column = located(column, table.column(_position(names, relative_to)))
     own = _without_info(names)
     row_indices = range(min(table.num_rows, MAX_ROWS))
-    values = audio_values(table.column(audio_at), audio_col, row_indices)
-    found = players(values, may_read=may_read, limits=limits)
+    values = audio_values(column, audio_col, row_indices)
+    found = players(values, may_read=may_read, limits=limits, options=options)
     columns = [[shown(value) for value in values_at(table.column(at), row_indices)] for at in own]
     rows = [_row(each, tuple(column[at] for column in columns)) for at, each in enumerate(found)]
     return render(
@@ -67,6 +78,18 @@ def player_table(
         rows=rows,
         n_rows=table.num_rows,
     )
+
+
+def _position(names: list[str], name: str) -> int:
+    """The index of a column, whatever the case of its name.
+
+    Raises:
+        ThanoError: there is none.
+    """
+    folded = [each.casefold() for each in names]
+    if name.casefold() not in folded:
+        raise ThanoError(f"there is no column '{name}' with audio; the columns are: {', '.join(names)}")
+    return folded.index(name.casefold())
 
 
 def _row(found: Player | AudioFailure | None, cells: tuple[str, ...]) -> PlayerRow:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import soxr
@@ -22,7 +24,7 @@ from thano_duckdb.audio.parts import selected_blocks, selected_n_frames
 from thano_duckdb.audio.readers import open_sound
 from thano_duckdb.audio.sndfile import encode_for_browser
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.functions.clips import no_files_allowed
+from thano_duckdb.functions.clips import AudioValue, RefusedClip, clip_of, selected
 from thano_duckdb.speech.threads import CallThreads
 
 MAX_CLIP_S = 60
@@ -71,19 +73,21 @@ class Player:
 
 
 def players(
-    values: Sequence[str | bytes | None],
+    values: Sequence[AudioValue],
     *,
     may_read: Callable[[str], bool],
     max_bytes: int = MAX_PAGE_BYTES,
     limits: ReadLimits = DEFAULT_LIMITS,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Player | AudioFailure | None]:
-    """Players for the values of an audio column (paths, URLs, contents of files), in their order.
+    """Players for the values of an audio column, in their order.
 
     Args:
-        values: what `Clip.of` takes, or None.
+        values: what `clips.clip_of` takes.
         may_read: tells whether a path or URL may be read.
         max_bytes: total size of the data URIs.
         limits: on reading one clip.
+        options: of the statement: which part of each clip is played.
 
     Returns:
         One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
@@ -92,9 +96,10 @@ def players(
     found: list[Player | AudioFailure | None] = []
     n_bytes = 0
     # Asked on this thread: DuckDB's connections belong to one at a time.
-    readable = [not isinstance(value, str) or may_read(value) for value in values]
+    clips = [clip_of(value, may_read) for value in values]
+    played = [selected(clip, options) if isinstance(clip, Clip) else clip for clip in clips]
     with CallThreads(N_THREADS, "thano-player") as threads:
-        for made in threads.map(functools.partial(_player, limits), values, readable):
+        for made in threads.map(functools.partial(_player, limits), played):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0
             if n_bytes > max_bytes:
                 break
@@ -102,18 +107,16 @@ def players(
     return found + [None if value is None else NO_ROOM for value in values[len(found) :]]
 
 
-def _player(limits: ReadLimits, value: str | bytes | None, may_read: bool) -> Player | AudioFailure | None:
-    if value is None:
-        return None
-    if not may_read:
-        return AudioFailure(str(no_files_allowed(str(value))))
-    return player(Clip.of(value), limits)
+def _player(limits: ReadLimits, clip: Clip | RefusedClip | None) -> Player | AudioFailure | None:
+    if isinstance(clip, RefusedClip):
+        return clip.failure
+    return None if clip is None else player(clip, limits)
 
 
 def player(clip: Clip, limits: ReadLimits = DEFAULT_LIMITS) -> Player | AudioFailure:
     """One clip as a player, or the reason why there is none. Of a long clip only the beginning is read."""
     try:
-        with open_sound(clip, limits) as sound:
+        with open_sound(clip, limits, in_parts=True) as sound:
             mono, is_whole = _beginning(sound, clip, limits)
             rate_hz, n_channels = sound.rate_hz, sound.n_channels
             n_frames = len(mono) if is_whole else selected_n_frames(sound, clip)

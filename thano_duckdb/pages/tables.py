@@ -9,7 +9,11 @@ import duckdb
 import pyarrow as pa
 
 from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.relation import file_cursors_of
 from thano_duckdb.errors import ThanoError
+from thano_duckdb.functions.arguments import is_blob
+from thano_duckdb.functions.audio_column import audio, is_audio_struct
+from thano_duckdb.functions.clips import AudioValue
 
 MAX_TEXT = 300
 """A page shows only this many characters of a longer value."""
@@ -50,15 +54,27 @@ def values_at(column: pa.ChunkedArray, row_indices: Sequence[int]) -> list[Any]:
     return [column[at].as_py() for at in row_indices]
 
 
-def audio_values(column: pa.ChunkedArray, name: str, row_indices: Sequence[int]) -> list[str | bytes | None]:
-    """The audio of some rows: paths and URLs as str, contents of files as bytes.
+def audio_values(column: pa.ChunkedArray, name: str, row_indices: Sequence[int]) -> list[AudioValue]:
+    """The audio of some rows, as `clips.clip_of` takes it.
 
     Raises:
         ThanoError: the column holds something else.
     """
-    if not (is_text(column.type) or is_blob(column.type) or pa.types.is_null(column.type)):
+    if not is_audio(column.type):
         raise ThanoError(f"the column '{name}' holds {column.type}, not audio: paths, URLs, or the contents of files")
-    return values_at(column, row_indices)
+    values: list[AudioValue] = audio(rows_at(column, row_indices)).to_pylist()
+    return values
+
+
+def rows_at(column: pa.ChunkedArray, row_indices: Sequence[int]) -> pa.ChunkedArray:
+    """Some rows of a column of any type, as `values_at`."""
+    chunks = [chunk for at in row_indices for chunk in column.slice(at, 1).chunks]
+    return pa.chunked_array(chunks, column.type)
+
+
+def is_audio(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold audio."""
+    return is_text(kind) or is_blob(kind) or bool(pa.types.is_null(kind)) or is_audio_struct(kind)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -68,19 +84,35 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def is_blob(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
 def shown(value: object) -> str:
-    """A value as a page shows it: long text is cut, and of bytes only the number is shown."""
+    """A value as a page shows it: long text is cut, and of bytes and long lists only the number is shown."""
     if value is None:
         return "NULL"
-    if isinstance(value, bytes):
-        return f"<{len(value):,} bytes>"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(without_bulk(value))
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
+def without_bulk(value: object) -> object:
+    """A value with its bytes and long lists, wherever they are in it, replaced by how much they are."""
+    match value:
+        case bytes():
+            return _Bulk(f"<{len(value):,} bytes>")
+        case dict():
+            return {name: without_bulk(field) for name, field in value.items()}
+        case list() if len(value) > MAX_TEXT:
+            return _Bulk(f"<{len(value):,} values>")
+        case list():
+            return [without_bulk(item) for item in value]
+    return value
+
+
+class _Bulk(str):
+    """A description in place of a value; within a struct it has no quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def access_of_result(result: Any) -> Access | None:
@@ -92,4 +124,4 @@ def access_of_result(result: Any) -> Access | None:
         rows = result.limit(0).query("no_rows", sql)
         return rows.fetchall() if rows is not None else []
 
-    return Access(ask)
+    return Access(ask, file_cursors_of(result))

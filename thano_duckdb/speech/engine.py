@@ -27,7 +27,7 @@ from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
-from .threads import POLL_S, CallThreads, result_of
+from .threads import FETCH_THREADS, POLL_S, CallThreads, result_of
 from .transcript import Transcript
 
 MAX_CALLS = 2
@@ -46,6 +46,7 @@ class Limits:
         first_pool_bytes: size of the first pool, small so that the model starts early; each following pool is twice as
             large, up to `pool_bytes`.
         decode_threads: clips whose audio is decoded at a time.
+        fetch_threads: the same where clips are at URLs, and most of these threads wait for servers.
         search_threads: clips whose texts are searched for at a time, by a decoder that runs aside.
         max_searches: clips whose texts are still being searched for when the next batch is computed.
         trim_above_bytes: a call that decoded more than this returns freed memory to the system, which takes
@@ -55,6 +56,7 @@ class Limits:
     pool_bytes: int = 256 * 1024 * 1024
     first_pool_bytes: int = 32 * 1024 * 1024
     decode_threads: int = min(16, max(4, os.cpu_count() or 1))
+    fetch_threads: int = FETCH_THREADS
     search_threads: int = min(8, os.cpu_count() or 1)
     max_searches: int = 256
     trim_above_bytes: int = 32 * 1024 * 1024
@@ -245,7 +247,7 @@ class _Call:
             jobs,
             n_bytes=_n_bytes,
             max_bytes=2 * limits.pool_bytes,
-            n_threads=min(limits.decode_threads, len(jobs)),
+            n_threads=min(self._max_threads(jobs), len(jobs)),
             monitor=self.monitor,
         ) as decoded:
             pool: list[_Utterance] = []
@@ -268,6 +270,9 @@ class _Call:
             pool.clear()
         if total_bytes > limits.trim_above_bytes:
             trim()
+
+    def _max_threads(self, jobs: Sequence[_Job]) -> int:
+        return self.limits.fetch_threads if any(job.clip.is_url for job in jobs) else self.limits.decode_threads
 
     def _prepare(self, job: _Job) -> _Utterance | _Unreadable:
         """Decode a clip and prepare it for the model; runs on a decode thread."""
@@ -342,23 +347,25 @@ class _Call:
                     joined.append(self.recognizer.join(utterance.prepared, outputs))
             hypotheses = self.recognizer.decode(joined, decoder)
             transcripts += [
-                (utterance.job, _transcript(hypothesis, utterance.duration_s))
+                (utterance.job, _transcript(hypothesis, utterance))
                 for utterance, hypothesis in zip(recognised, hypotheses, strict=True)
             ]
             transcripts += failed
         return transcripts
 
 
-def _transcript(hypothesis: Any, duration_s: float) -> Transcript:
-    return Transcript(
+def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
+    transcript = Transcript(
         hypothesis.text,
         hypothesis.confidence,
-        duration_s,
+        utterance.duration_s,
         hypothesis.words,
         None,
         hypothesis.alternatives,
         hypothesis.hotwords,
     )
+    start_s = utterance.job.clip.start_s
+    return transcript.shifted(start_s) if start_s else transcript
 
 
 def _n_bytes(decoded: _Utterance | _Unreadable) -> int:

@@ -16,6 +16,9 @@ from thano_duckdb.monitoring.monitor import Monitor
 
 from .threads import CallThreads, result_of
 
+FIRST_READS = 16
+"""How many reads start before a first result says how large they are."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -24,8 +27,9 @@ class ReadAhead(Generic[Item, Result]):
     """Reads items in its own threads and iterates over the results; use it as a context manager.
 
     A new read starts only if the memory in use stays within `max_bytes`: that of all results not yet released, plus
-    that of the reads in progress, each estimated as the largest result so far. If no result is waiting, one read may
-    always start, so the iteration cannot get stuck.
+    that of the reads in progress, each estimated as the largest result so far. Before the first result, when nothing is
+    known, only `FIRST_READS` start. If no result is waiting, one read may always start, so the iteration cannot get
+    stuck.
     """
 
     def __init__(
@@ -84,13 +88,16 @@ class ReadAhead(Generic[Item, Result]):
 
     def _start_reads(self) -> None:
         with self._lock:
-            while self._is_open and self._n_reading < self._n_threads and (self._has_room() or not self._results):
+            while self._is_open and self._n_reading < self._max_reads() and (self._has_room() or not self._results):
                 try:
                     item = next(self._items)
                 except StopIteration:
                     return
                 self._n_reading += 1
                 self._results.append(self._threads.submit(self._read_one, item))
+
+    def _max_reads(self) -> int:
+        return self._n_threads if self._largest_bytes else min(self._n_threads, FIRST_READS)
 
     def _has_room(self) -> bool:
         return self._held_bytes + (self._n_reading + 1) * self._largest_bytes <= self._max_bytes

@@ -15,6 +15,8 @@ Result = TypeVar("Result")
 
 POLL_S = 0.1
 """How often a wait checks whether the user wants to stop."""
+FETCH_THREADS = 32
+"""Clips at URLs that are fetched at a time, by one call."""
 SHUTDOWN_GRACE_S = 0.3
 """How long the end of a call waits for work that is still running; after that, the work is left to finish alone."""
 

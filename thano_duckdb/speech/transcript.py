@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ WORD_RECORD = np.dtype([("n_bytes", "i4"), ("start_s", "f8"), ("end_s", "f8"), (
 
 @dataclass(frozen=True)
 class Word:
-    """A word, its time in the clip, and the model's confidence in it (0 to 1)."""
+    """A word, its time in the recording, and the model's confidence in it (0 to 1)."""
 
     word: str
     start_s: float
@@ -44,6 +44,13 @@ class Words:
         records["confidence"] = confidences
         return cls(b"".join(utf8), records.tobytes())
 
+    def shifted(self, by_s: float) -> Words:
+        """The same words `by_s` seconds later."""
+        records = np.frombuffer(self.records, WORD_RECORD).copy()
+        records["start_s"] += by_s
+        records["end_s"] += by_s
+        return Words(self.utf8, records.tobytes())
+
     def __len__(self) -> int:
         return len(self.records) // WORD_RECORD.itemsize
 
@@ -68,7 +75,7 @@ class FoundHotword:
 
     Attributes:
         hotword: as the user gave it.
-        start_s, end_s: its time in the clip; None if there is a problem.
+        start_s, end_s: its time in the recording; None if there is a problem.
         problem: why it has no effect, as part of a sentence; else None.
     """
 
@@ -76,6 +83,12 @@ class FoundHotword:
     start_s: float | None
     end_s: float | None
     problem: str | None
+
+    def shifted(self, by_s: float) -> FoundHotword:
+        """The same `by_s` seconds later."""
+        if self.start_s is None or self.end_s is None:
+            return self
+        return replace(self, start_s=self.start_s + by_s, end_s=self.end_s + by_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +99,9 @@ class Transcript:
         text: the words with the delimiter of the vocabulary between them; empty if there is no speech; None if the clip
             failed.
         confidence: how sure the decoder is of the text, 0 to 1 (see `decoding.greedy` and `decoding.beam_confidence`).
-        duration_s: length of the original clip; None if unknown.
-        words: the words of `text`, in order.
+        duration_s: length of the original clip, of a part that of the part; None if unknown.
+        words: the words of `text`, in order. Their times are those of the whole recording, so that the words of its
+            parts can be merged.
         error: one sentence; None if the clip was transcribed.
         alternatives: the best texts, this one first; None where they were not asked for.
         hotwords: those that were found, and those that cannot be; None where none were given.
@@ -100,6 +114,11 @@ class Transcript:
     error: str | None
     alternatives: tuple[Alternative, ...] | None = None
     hotwords: tuple[FoundHotword, ...] | None = None
+
+    def shifted(self, by_s: float) -> Transcript:
+        """The same with all times `by_s` seconds later."""
+        hotwords = self.hotwords and tuple(each.shifted(by_s) for each in self.hotwords)
+        return replace(self, words=self.words and self.words.shifted(by_s), hotwords=hotwords)
 
     @classmethod
     def failed(cls, reason: str, duration_s: float | None = None) -> Transcript:

@@ -12,7 +12,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
-from thano_duckdb.speech.readahead import ReadAhead
+from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 from .audio_store import AudioStore
@@ -109,7 +109,7 @@ def prepare_corpus(
         rows,
         n_bytes=lambda _outcome: 0,
         max_bytes=1,
-        n_threads=min(_DECODE_THREADS, max(1, len(rows))),
+        n_threads=min(FIRST_READS if any(row.is_url for row in rows) else _DECODE_THREADS, max(1, len(rows))),
         monitor=monitor,
     ) as outcomes:
         for row, outcome in zip(rows, outcomes, strict=True):
@@ -148,8 +148,14 @@ class _Row:
     example: Example
 
     @property
+    def is_url(self) -> bool:
+        clip = self.example.clip
+        return isinstance(clip, Clip) and clip.is_url
+
+    @property
     def location(self) -> str:
-        return brief_location(Clip.of(self.example.audio).location) if self.example.audio is not None else "NULL"
+        audio = self.example.clip
+        return "NULL" if audio is None else brief_location(audio.location) if isinstance(audio, Clip) else ""
 
 
 @dataclass(frozen=True)
@@ -180,16 +186,26 @@ class _Skipped:
 
 def _row(example: Example) -> _Row:
     digest = hashlib.blake2b(digest_size=16)
-    audio = example.audio
-    for part in (audio if isinstance(audio, bytes) else (audio or "").encode(), (example.text or "").encode()):
+    for part in (*_identity(example.clip), (example.text or "").encode()):
         digest.update(len(part).to_bytes(8, "little") + part)
     return _Row(digest.digest(), example)
 
 
+def _identity(audio: Clip | AudioFailure | None) -> tuple[bytes, ...]:
+    """What distinguishes a clip from those of other rows."""
+    if not isinstance(audio, Clip):
+        return (b"",)
+    selected = (audio.channel, audio.start_s, audio.stop_s)
+    source = audio.data if audio.data is not None else audio.location.encode()
+    return (source, repr(selected).encode()) if any(each is not None for each in selected) else (source,)
+
+
 def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) -> Utterance | _Unusable:
     """Decode and check a row; runs on a decode thread."""
-    audio, text = row.example.audio, row.example.text
-    if audio is None:
+    source, text = row.example.clip, row.example.text
+    if isinstance(source, AudioFailure):
+        return _Unusable(source.reason, is_audio=True)
+    if source is None:
         return _Unusable("The audio is NULL.")
     if text is None:
         return _Unusable("The text is NULL.")
@@ -198,7 +214,6 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         return _Unusable(
             "The text is empty." if not text.strip() else f"No character of {text[:40]!r} is in the model's alphabet."
         )
-    source = Clip.of(audio)
     samples = store.read(row.key, source)
     if isinstance(samples, AudioFailure):
         return _Unusable(samples.reason, is_audio=True)

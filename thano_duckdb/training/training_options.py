@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import Option, StatementKind
 from thano_duckdb.options import find_option
@@ -21,14 +23,19 @@ class Example:
     """A row to train on.
 
     Attributes:
-        audio: path or URL (str), content of a file (bytes), or None.
+        audio: a clip, or its path, URL (str) or content (bytes); the reason why there is none; or None for NULL.
         text: its transcript as people write it, or None.
         group: the value of `split_by`, NULL being one; None without `split_by`.
     """
 
-    audio: str | bytes | None
+    audio: Clip | str | bytes | AudioFailure | None
     text: str | None
     group: tuple[str | None] | None = None
+
+    @property
+    def clip(self) -> Clip | AudioFailure | None:
+        """The clip of `audio`."""
+        return Clip.of(self.audio) if isinstance(self.audio, str | bytes) else self.audio
 
 
 def _option(name: str) -> Option:
@@ -59,6 +66,8 @@ class TrainingOptions:
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
         resume: continue from the last checkpoint of the same build.
+        start, stop: the part of each clip in seconds; None for its beginning, and for its end.
+        audio_track: which of the tracks with sound of a video is learned from, counted from 1.
         max_bytes, max_duration, timeout: limits on reading one clip.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
@@ -80,6 +89,9 @@ class TrainingOptions:
     gradient_accumulation: int = _default("gradient_accumulation")
     overwrite: bool = _default("overwrite")
     resume: bool = _default("resume")
+    start: float | None = _default("start")
+    stop: float | None = _default("stop")
+    audio_track: int = _default("audio_track")
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")

@@ -110,3 +110,8 @@ SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.l
 PREDICT USING Wav2Vec2En OPTIONS (language_model=None, hotwords_col=hotwords, include=['hotwords', 'alternatives']) AS SELECT *, [text] AS hotwords FROM librispeech_test
 -- becomes
 SELECT _thano_rows.* EXCLUDE ("hotwords"), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'text') AS "predicted", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'hotwords') AS "hotwords", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'alternatives') AS "alternatives" FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted', 'alternatives')))) FROM (SELECT *, [text] AS hotwords FROM librispeech_test)) AS _thano_rows
+
+-- case: paths from the folder of a file, and a part of each recording
+PREDICT USING Wav2Vec2En OPTIONS (audio_col=recording, relative_to='my audio', start=1, stop=2.5) AS FROM calls
+-- becomes
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('Wav2Vec2En', system.main.struct_pack(audio := _thano_rows."recording", relative_to := _thano_rows."my audio"), '{"start": 1.0, "stop": 2.5}'), 'text') AS "predicted" FROM (FROM calls) AS _thano_rows

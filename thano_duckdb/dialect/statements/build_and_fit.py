@@ -33,7 +33,7 @@ class TrainingNode(QueryNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of one row per epoch."""
         # One list of structs, so that audio and text cannot drift apart.
-        fields = [f"audio := {self.column('audio_col')}", f"text := {self.column('text_col')}"]
+        fields = [f"audio := {self.audio()}", f"text := {self.column('text_col')}"]
         if self.options["split_by"] is not None:
             fields.append(f'"group" := CAST({self.column("split_by")} AS VARCHAR)')
         row = f"system.main.struct_pack({', '.join(fields)})"

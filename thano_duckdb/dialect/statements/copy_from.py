@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from duckdb import token_type
 
-from thano_duckdb.audio.formats import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
+from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.dialect.lexer import Tokens
 from thano_duckdb.dialect.nodes import Name, Node
 from thano_duckdb.dialect.option_reader import read_options
@@ -152,7 +152,7 @@ def _reader(node: Copy) -> str:
         suffix = suffix_of(urlsplit(path).path)  # in an address a ? or a # ends the path
     if suffix in _READERS:
         return _READERS[suffix]
-    if not suffix or suffix in AUDIO_SUFFIXES + UNREAD_AUDIO_SUFFIXES:
+    if not suffix or suffix in AUDIO_SUFFIXES:
         return _AUDIO_READER
     problem = _REFUSED.get(
         suffix,

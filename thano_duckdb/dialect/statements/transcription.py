@@ -38,7 +38,7 @@ class AddingNode(QueryNode):
         reads: the options that name columns which the function is given.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("audio_col",)
+    reads: ClassVar[tuple[str, ...]] = ("audio_col", "relative_to")
 
     def added_columns(self) -> list[str]:
         """The names of its own columns."""
@@ -102,7 +102,7 @@ class TranscribingNode(QueryNode):
 
     def transcript(self) -> str:
         """The call that transcribes a row."""
-        arguments = [literal(self.model.text), self.column("audio_col")]
+        arguments = [literal(self.model.text), self.audio()]
         options = self.options.for_function
         if "alternatives" in self.included():
             options = {"n_best": N_ALTERNATIVES} | options
@@ -118,7 +118,7 @@ class Predict(AddingNode, TranscribingNode):
     """`PREDICT USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PREDICT
-    reads = ("audio_col", "hotwords_col")
+    reads = ("audio_col", "relative_to", "hotwords_col")
 
     def included(self) -> tuple[str, ...]:
         """What `include` asks for."""
@@ -192,7 +192,7 @@ class PrintAudio(AddingNode):
 
     def added_sql(self) -> str:
         """Fields of the header."""
-        arguments = self.column("audio_col")
+        arguments = self.audio()
         if options := self.options.for_function:
             arguments += f", {json_literal(options)}"
         return f"unnest(thano_audio_info({arguments}))"
