@@ -18,6 +18,7 @@ ALL = (
     "scale",
     "language_model",
     "host",
+    "silence",
     "media",
     "remote",
     "gpu",

@@ -227,6 +227,14 @@ OPTIONS = (
         used_by=_RUN_A_MODEL,
     ),
     Option(
+        "skip_silence",
+        "the silence of clips of more than 40 s (steady noise, hum and tones included) does not go through the model: "
+        "see [Long recordings](docs/long-recordings.md)",
+        ValueKind.BOOLEAN,
+        default=True,
+        used_by=_TRANSCRIBE,
+    ),
+    Option(
         "device",
         "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:N'` (the GPU of that number) or `'mps'`",
         ValueKind.CHOICE,

@@ -162,6 +162,10 @@ class RunningStatement:
         """See `Monitor`."""
         self._progress.received(n_clips)
 
+    def clip_advanced(self, share: float, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.advanced(share, audio_s)
+
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
         with self._lock:
@@ -171,7 +175,7 @@ class RunningStatement:
 
     def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
-        self._has_transcripts = True
+        self._has_transcripts = self._has_transcripts or n_clips > 0
         self._progress.done(n_clips, audio_s)
 
     @property
@@ -300,6 +304,7 @@ class FailFast:
         """Everything but failures is passed on to `statement`."""
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
+        self.clip_advanced = statement.clip_advanced
         self.clips_done = statement.clips_done
         self.clips_cached = statement.clips_cached
 

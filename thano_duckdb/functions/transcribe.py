@@ -95,6 +95,7 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=monitor,
+                skip_silence=chosen.get("skip_silence", True),
                 read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
             for (row, clip), transcript in zip(allowed, found, strict=True):
