@@ -19,6 +19,7 @@ ALL = (
     "scale",
     "language_model",
     "host",
+    "silence",
     "media",
     "remote",
     "gpu",

@@ -55,10 +55,11 @@ class InstantRecognizer(CtcRecognizer):
         return 10**9
 
     def prepare(
-        self, samples: NDArray[np.float32], *, level: Level = "robust"
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
     ) -> PreparedClip[CtcWindow] | ClipFailure:
         """The samples as they are, in one window."""
-        return PreparedClip((CtcWindow(Features(samples, None), slice(None)),), samples.nbytes)
+        window = CtcWindow(Features(samples, None), slice(None), slice(None))
+        return PreparedClip((window,), samples.nbytes, len(samples))
 
     def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
         """The fifth label in every frame."""

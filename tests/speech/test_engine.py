@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.engine import Engine, Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
-from thano_duckdb.speech.recognizer.recognizer import ClipFailure
+from thano_duckdb.speech.recognizer.recognizer import ClipFailure, PreparedClip
 from thano_duckdb.speech.transcript import Transcript
 
 
@@ -227,12 +228,16 @@ def test_long_audio_is_transcribed_in_windows_that_are_joined(
     assert found is not None
     assert found.duration_s == 95.0
 
-    # By hand: the clip has 4,746 frames, each of 1,330 samples and 320 after the one before, so four windows of about
-    # a quarter of them, with 2 s (100 frames) of context.
+    # By hand: the clip has 4,746 frames, each of 1,330 samples and 320 after the one before, so five windows of about
+    # a fifth of them, which meet in pauses, with 2 s (100 frames) of context.
     plain = HuggingFace.load(an4_model)
     values = plain.extractor(clip, sampling_rate=RATE_HZ, return_tensors="pt").input_values
     ids: list[int] = []
-    for begin, end in ((0, 1186), (1186, 2373), (2373, 3559), (3559, 4746)):
+    prepared = speech_engine.recognizer.prepare(clip.astype(np.float32))
+    assert isinstance(prepared, PreparedClip)
+    bounds = [0, *(window.position.stop for window in prepared.windows)]
+    assert np.abs(np.array(bounds) - [0, 949, 1898, 2848, 3797, 4746]).max() <= 100
+    for begin, end in pairwise(bounds):
         first, last = max(0, begin - 100), min(4746, end + 100)
         with torch.inference_mode():
             logits = plain.network(values[:, first * 320 : (last - 1) * 320 + 1330]).logits[0]

@@ -68,6 +68,7 @@ class TrainingOptions:
         resume: continue from the last checkpoint of the same build.
         start, stop: the part of each clip in seconds; None for its beginning, and for its end.
         audio_track: which of the tracks with sound of a video is learned from, counted from 1.
+        channel: the one to train on, counted from 1, or `mix`.
         max_bytes, max_duration, timeout: limits on reading one clip.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
@@ -93,6 +94,7 @@ class TrainingOptions:
     start: float | None = _default("start")
     stop: float | None = _default("stop")
     audio_track: int = _default("audio_track")
+    channel: int | str = _default("channel")
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")
