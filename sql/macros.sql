@@ -7,11 +7,21 @@
 -- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
 -- more than their names, because the temporary schema always comes first.
 
-CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL) AS
-    system.main._thano_transcribe(model, audio, options, hotwords, 'thano_transcribe', {session});
+CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL, channel := NULL) AS
+    system.main._thano_transcribe(model, audio, options, hotwords, channel, 'thano_transcribe', {session});
+
+-- The channels of a clip that differ, for a row per channel: unnest keeps the row of NULL and of what cannot be read.
+CREATE OR REPLACE TEMP MACRO thano_channels(audio, options := NULL) AS
+    system.main._thano_channels(audio, options, {session});
 
 CREATE OR REPLACE TEMP MACRO thano_audio_info(audio, options := NULL) AS
     system.main._thano_audio_info(audio, options, {session});
+
+-- The dialogue of a call, an aggregate over the rows of its channels: a list of turns. The channels are named by number.
+CREATE OR REPLACE TEMP MACRO thano_turns(channel, words, pause := NULL) AS
+    system.main._thano_turns(
+        system.main.list(system.main.struct_pack(channel := channel, words := words)), pause, {session}
+    );
 
 -- So that these too win over macros of the same names in a database file.
 CREATE OR REPLACE TEMP MACRO thano_normalize(text) AS system.main.thano_normalize(text);
@@ -119,6 +129,7 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
                 COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))),
                 options,
                 NULL,
+                NULL,
                 'thano_predict',
                 {session}
             ),
@@ -163,7 +174,7 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
     SELECT unnest(
         thano_scores(
             reference,
-            system.main._thano_transcribe(model, audio, options, NULL, 'thano_evaluate', {session})
+            system.main._thano_transcribe(model, audio, options, NULL, NULL, 'thano_evaluate', {session})
         ),
         recursive := true
     )

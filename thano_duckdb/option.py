@@ -43,6 +43,7 @@ class ValueKind(Enum):
     BOOLEAN = "True or False"
     CHOICE = "one of"
     CHOICES = "one or a list of"
+    CHOICE_OR_INTEGER = "a name or a whole number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Option:
         used_by: the statements that it acts on.
         ignored_by: the statements that accept it without effect.
         spellings: its other names.
-        choices: what CHOICE and CHOICES allow; `cuda:N` stands for `cuda:0`, `cuda:1` and so on.
+        choices: what CHOICE and CHOICES allow, and CHOICE_OR_INTEGER beside numbers; `cuda:N` stands for `cuda:0`,
+            `cuda:1` and so on.
         advice: what to do instead, for values that people try.
         at_least, above, at_most, below: the range of a number.
         takes_null: NULL is a value of its own; else it means that the option is omitted.
@@ -143,6 +145,8 @@ class Option:
                 return None if None in chosen or len(set(chosen)) < len(chosen) else list[Scalar](chosen)
             case ValueKind.INTEGER | ValueKind.NUMBER:
                 return self._number(value)
+            case ValueKind.CHOICE_OR_INTEGER:
+                return self._choice(value) or self._number(value)
 
     def _choice(self, value: Value) -> str | None:
         if not isinstance(value, str):
@@ -152,7 +156,7 @@ class Option:
     def _number(self, value: Value) -> float | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
-        if self.kind is ValueKind.INTEGER and not isinstance(value, int):
+        if self.kind is not ValueKind.NUMBER and not isinstance(value, int):
             return None
         is_inside = (
             (self.at_least is None or value >= self.at_least)
@@ -162,7 +166,7 @@ class Option:
         )
         if not is_inside:
             return None
-        return value if self.kind is ValueKind.INTEGER else float(value)
+        return float(value) if self.kind is ValueKind.NUMBER else value
 
     def _repeated(self, value: Value) -> str:
         """The first text of a list that it has before, whatever the case; empty where there is none."""
@@ -171,8 +175,10 @@ class Option:
         return next((_shown(text) for n, text in enumerate(texts) if text.casefold() in folded[:n]), "")
 
     def _wanted(self) -> str:
+        names = ", ".join(f"'{choice}'" for choice in self.choices)
+        if self.kind is ValueKind.CHOICE_OR_INTEGER:
+            return f"{names} or a whole number from {self.at_least} to {self.at_most}"
         if self.choices:
-            names = ", ".join(f"'{choice}'" for choice in self.choices)
             return f"{self.kind.value} {names}" if len(self.choices) > 1 else names
         if self.at_least is not None and self.at_most is not None:
             return f"{self.kind.value} from {self.at_least} to {self.at_most}"
@@ -181,12 +187,13 @@ class Option:
         return f"{self.kind.value} {limits}".rstrip()
 
     def _hint(self, value: Value) -> str:
-        wrong = [item for item in (value if isinstance(value, list) else [value]) if self._choice(item) is None]
-        text = next((item for item in wrong if isinstance(item, str)), "")
+        items = value if isinstance(value, list) else [value]
+        wrong = next((item for item in items if self._choice(item) is None and isinstance(item, str | int)), "")
+        text = str(wrong)
         for tried, instead in self.advice:
             if tried in (text.lower(), _numbered(text)):
                 return f": {instead}."
-        return "." + (did_you_mean(text, list(self.choices)) if text else "")
+        return "." + (did_you_mean(text, list(self.choices)) if text and isinstance(wrong, str) else "")
 
 
 def _numbered(text: str) -> str:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .audio_options import AUDIO_OPTIONS
+from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
+from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
 
 MAX_INT32 = 2**31 - 1
@@ -188,6 +190,7 @@ OPTIONS = (
         ignored_by=_TRANSCRIBE,
     ),
     _training("resume", "continue from the last checkpoint of the same build", ValueKind.BOOLEAN, default=True),
+    *CHANNEL_OPTIONS,
     Option(
         "max_bytes",
         "size of a clip at most (a file, a BLOB, a download): 2 GiB; NULL: any size",
@@ -223,6 +226,14 @@ OPTIONS = (
         choices=("null", "fail"),
         default="null",
         used_by=_RUN_A_MODEL,
+    ),
+    Option(
+        "skip_silence",
+        "the silence of clips of more than 40 s (steady noise, hum and tones included) does not go through the model: "
+        "see [Long recordings](docs/long-recordings.md)",
+        ValueKind.BOOLEAN,
+        default=True,
+        used_by=_TRANSCRIBE,
     ),
     Option(
         "device",
@@ -267,6 +278,7 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *LEVEL_OPTIONS,
     Option(
         "order",
         "words in the longest n-gram",

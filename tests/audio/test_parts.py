@@ -127,8 +127,8 @@ def test_damage_after_the_part_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("selected", "expected"),
     [
-        ({"channel": 2}, "It has no channel 2: it has the channels 0 to 1."),
-        ({"channel": -1}, "It has no channel -1: it has the channels 0 to 1."),
+        ({"channel": 2}, "It has no channel 3: it has 2 channels, counted from 1."),
+        ({"channel": -1}, "It has no channel 0: it has 2 channels, counted from 1."),
         ({"start_s": 3.0}, "The part from 3.00 s on lies outside the audio, which lasts 3.00 s."),
         ({"start_s": 4, "stop_s": 5}, "The part from 4.00 s to 5.00 s lies outside the audio, which lasts 3.00 s."),
         ({"start_s": 1, "stop_s": 3.2}, "The part from 1.00 s to 3.20 s lies outside the audio, which lasts 3.00 s."),
@@ -156,7 +156,7 @@ def test_a_start_after_the_end_of_audio_of_unknown_length(start_s: float) -> Non
 def test_a_mono_clip_has_channel_0_alone() -> None:
     mono = encode(hum(1), "WAV")
     assert np.array_equal(waveform(mono, channel=0).samples, waveform(mono).samples)
-    assert reason(mono, channel=1) == "It has no channel 1: it has one channel, 0."
+    assert reason(mono, channel=1) == "It has no channel 2: it has 1 channel, counted from 1."
 
 
 @pytest.mark.parametrize("stop_s", [3.05, float("inf")])

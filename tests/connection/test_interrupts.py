@@ -261,6 +261,10 @@ def test_what_is_kept_is_said_only_where_something_is() -> None:
     statement.cancel()
     with pytest.raises(Cancelled, match=r"^Interrupted\.$"):
         statement.raise_if_cancelled()
+    statement.clips_cached(0, 0.0)
+    statement.clip_advanced(0.5, 100.0)  # of a long clip, which has no transcript yet
+    with pytest.raises(Cancelled, match=r"^Interrupted\.$"):
+        statement.raise_if_cancelled()
     statement.clips_done(1, 1.0)
     with pytest.raises(Cancelled, match="run the same statement again"):
         statement.raise_if_cancelled()

@@ -162,6 +162,7 @@ def test_whether_a_file_exists_stays_unknown(
         "SELECT thano_audio_info('{path}')",
         "SELECT thano_transcribe('Wav2Vec2TinyEn', '{path}')",
         "PREDICT USING Wav2Vec2TinyEn OPTIONS (include='error') AS SELECT '{path}' AS audio_path",
+        "PREDICT USING Wav2Vec2TinyEn OPTIONS (channel='each', include='error') AS SELECT '{path}' AS audio_path",
         "PREDICT USING Wav2Vec2TinyEn OPTIONS (on_error='fail') AS SELECT '{path}' AS audio_path",
         "PREDICT USING '{path}' AS SELECT NULL AS audio_path",
         "EVALUATE USING '{path}' AS SELECT NULL AS audio_path, 'a' AS text",

@@ -1,6 +1,6 @@
 -- Stand-ins for the functions that the package registers: the same names, arguments and columns, no model.
-CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL) AS {
-    'text': CASE WHEN audio IS NOT NULL THEN model || ' hears ' || audio END,
+CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL, channel := NULL) AS {
+    'text': CASE WHEN audio IS NOT NULL THEN concat(model, ' hears ', audio, channel) END,
     'confidence': 0.9,
     'duration': 1.5,
     'words': [{'word': 'a', 'start': 0.0, 'end': 0.5, 'confidence': 0.9}],
@@ -8,6 +8,7 @@ CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL) A
     'alternatives': [{'text': 'a', 'score': -1.5}],
     'hotwords': [{'hotword': hotwords[1], 'start': 0.0, 'end': 0.5, 'problem': NULL}]
 };
+CREATE MACRO thano_channels(audio, options := NULL) AS CASE WHEN audio IS NULL THEN [NULL] ELSE [1, 2] END;
 CREATE MACRO thano_keeps(name, added) AS
     NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));
 CREATE MACRO thano_audio_info(audio, options := NULL) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};

@@ -66,6 +66,23 @@ def test_nothing_is_drawn_where_standard_error_is_no_terminal(
     assert pipe.getvalue() == ""
 
 
+def test_a_long_clip_moves_the_bar_before_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_on_stderr(monkeypatch)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    bar = Progress(shown=True, count_rows=lambda: 2)
+    bar.received(2)
+    bar.advanced(0.25, 1800.0)
+    assert " 0.25/2 " in terminal.getvalue()
+    assert "0.50 h of audio" in terminal.getvalue()
+    bar.done(1, 36.0)
+    bar.advanced(0.75, 5400.0)
+    assert " 2/2 " in terminal.getvalue()
+    bar.advanced(-1.0, -7200.0)
+    bar.done(1, 7200.0)
+    bar.close()
+    assert "2.01 h of audio" in terminal.getvalue().rpartition(" 2/2 ")[2]
+
+
 def test_the_total_grows_when_more_rows_arrive_than_were_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = terminal_on_stderr(monkeypatch)
     monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)

@@ -64,6 +64,12 @@ def test_players_keep_the_limits_of_the_statement_and_of_the_connection(
         assert "larger than 100 bytes" in cursor.page.html
 
 
+def test_players_play_the_channel_of_the_statement(notebook: Notebook, clips: list[Utterance]) -> None:
+    for channel, n_players in ((1, len(clips)), (2, 0)):  # the clips have one channel
+        result = notebook.run(f"%%sql\nPRINT AUDIO OPTIONS (channel={channel}) AS SELECT audio_path FROM clips")
+        assert len(Markup(notebook.html(result)).sounds) == n_players
+
+
 @pytest.mark.parametrize(
     "cell",
     [

@@ -129,3 +129,21 @@ def test_the_size_of_a_page_is_limited() -> None:
     assert [type(each) for each in found[:2]] == [Player, Player]
     assert found[2:] == [NO_ROOM, NO_ROOM, None]
     assert module.MAX_PAGE_BYTES <= 10_000_000
+
+
+def test_one_channel_plays_alone() -> None:
+    times = np.arange(44_100) / 44_100
+    both = 0.5 * np.sin(2 * np.pi * np.outer(times, [440, 880]))
+    content = io.BytesIO()
+    soundfile.write(content, both, 44_100, format="WAV")
+    for channel, pitch_hz in ((1, 440), (2, 880)):
+        stereo, mono = players(
+            [content.getvalue(), tone(1, channels=1)], may_read=lambda _: True, options={"channel": channel}
+        )
+        samples, rate_hz = played(stereo)
+        assert np.abs(np.fft.rfft(samples)).argmax() * rate_hz / len(samples) == pytest.approx(pitch_hz, abs=2)
+        assert isinstance(stereo, Player)
+        assert stereo.n_channels == 2
+        assert isinstance(mono, Player) == (channel == 1)
+    assert isinstance(mono, AudioFailure)
+    assert mono.reason == "It has no channel 2: it has 1 channel, counted from 1."

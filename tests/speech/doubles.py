@@ -12,6 +12,7 @@ from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer, CtcWindow
 from thano_duckdb.speech.recognizer.features import Features
+from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.recognizer import ClipFailure, PreparedClip
 
 Batch = Sequence[CtcWindow]
@@ -53,9 +54,12 @@ class InstantRecognizer(CtcRecognizer):
         """No limit."""
         return 10**9
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[CtcWindow] | ClipFailure:
+    def prepare(
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
+    ) -> PreparedClip[CtcWindow] | ClipFailure:
         """The samples as they are, in one window."""
-        return PreparedClip((CtcWindow(Features(samples, None), slice(None)),), samples.nbytes)
+        window = CtcWindow(Features(samples, None), slice(None), slice(None))
+        return PreparedClip((window,), samples.nbytes, len(samples))
 
     def run(self, batch: Batch, decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
         """The fifth label in every frame."""

@@ -124,7 +124,7 @@ def test_a_bug_is_not_mistaken_for_a_bad_clip(model: AcousticModel, inputs: list
 
 def test_scores_that_are_not_finite_are_a_failure(model: AcousticModel, inputs: list[CtcWindow]) -> None:
     runner = BatchRunner(CtcRecognizer(model))
-    bad = CtcWindow(Features(np.full(8_000, np.nan, np.float32), None), slice(None))
+    bad = CtcWindow(Features(np.full(8_000, np.nan, np.float32), None), slice(None), slice(None))
     outcomes = run(runner, [inputs[0], bad, inputs[2]])
     assert outcomes[1] == ClipFailure("The model's scores for it are not finite (NaN or infinite; cpu in float32).")
     assert same([outcomes[0], outcomes[2]], run(runner, [inputs[0], inputs[2]]))

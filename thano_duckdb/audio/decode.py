@@ -7,7 +7,7 @@ a few hundred kilobytes. (The encoded clip is a file, or in memory where it is a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from .failure import AudioFailure, UnreadableAudioError
 from .limits import DEFAULT_LIMITS, ReadLimits
-from .opened import Block, OpenSound
+from .mixed_clips import MixProblem
+from .mixing import Mixer
+from .opened import OpenSound
 from .parts import selected_blocks, selected_n_frames
 from .readers import open_sound
 from .source import Clip
@@ -26,8 +28,6 @@ __all__ = ["AudioFailure", "Waveform", "decode"]
 # samples than these are held before it is certain that the whole clip is within its limits. Speech stays below 30.
 _MAX_UNCOUNTED_PER_BYTE = 64
 
-_INT16_SCALE = 1 / 32768
-
 
 @dataclass(frozen=True)
 class Waveform:
@@ -36,10 +36,12 @@ class Waveform:
     Attributes:
         samples: (n_samples,) float32, mono, at the requested rate; full scale is 1.0.
         duration_s: length of the clip at its own rate.
+        mix_problem: why its channels should not have been mixed; None where they were not, or where that is fine.
     """
 
     samples: NDArray[np.float32]
     duration_s: float
+    mix_problem: MixProblem | None = None
 
 
 def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEFAULT_LIMITS) -> Waveform | AudioFailure:
@@ -50,25 +52,42 @@ def decode(clip: Clip, *, sample_rate_hz: int = 16_000, limits: ReadLimits = DEF
     the header was written by a program that could not know the length (a stream, a pipe), everything is read, up to
     `limits`.
 
+    Channels that cancel each other leave no mix to speak of: the samples are those of the loudest one instead, which
+    has what the others have with its sign changed.
+
     Returns:
         The samples, or the reason why there are none. Never raises for bad audio. Thread-safe.
     """
     try:
-        with open_sound(clip, limits, in_parts=clip.is_part) as sound:
-            waveform = _waveform(sound, clip, sample_rate_hz, limits)
-        if waveform is None:
-            with open_sound(clip, limits, in_parts=clip.is_part) as sound:
-                waveform = _waveform(sound, clip, sample_rate_hz, limits, is_counted=True)
-            assert waveform is not None
-        return waveform
+        waveform, loudest = _read(clip, sample_rate_hz, limits)
+        if waveform.mix_problem is not MixProblem.CANCELLED:
+            return waveform
+        del waveform  # it may take as much memory as the next one
+        waveform, _ = _read(replace(clip, channel=loudest), sample_rate_hz, limits)
+        return replace(waveform, mix_problem=MixProblem.CANCELLED)
     except UnreadableAudioError as error:
         return error.failure
 
 
+def _read(clip: Clip, sample_rate_hz: int, limits: ReadLimits) -> tuple[Waveform, int]:
+    """The samples of a clip, and the loudest of its channels, where these cancel each other.
+
+    Raises:
+        UnreadableAudioError: with the reason.
+    """
+    with open_sound(clip, limits, in_parts=clip.is_part) as sound:
+        found = _waveform(sound, clip, sample_rate_hz, limits)
+    if found is None:
+        with open_sound(clip, limits, in_parts=clip.is_part) as sound:
+            found = _waveform(sound, clip, sample_rate_hz, limits, is_counted=True)
+        assert found is not None
+    return found
+
+
 def _waveform(
     sound: OpenSound, clip: Clip, sample_rate_hz: int, limits: ReadLimits, *, is_counted: bool = False
-) -> Waveform | None:
-    """The samples; None for a clip of unknown length that turned out to be long and within its limits: read it again.
+) -> tuple[Waveform, int] | None:
+    """As `_read`; None for a clip of unknown length that turned out to be long and within its limits: read it again.
 
     Args:
         sound: the clip, open.
@@ -88,6 +107,7 @@ def _waveform(
     n_expected = math.ceil(n_frames * sample_rate_hz / rate_hz) + sample_rate_hz // 10
     samples = _GrowingSamples(min(n_expected, max_uncounted))
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32", "HQ")
+    mixer = Mixer(rate_hz, sound.n_channels if clip.channel is None else 1)
     n_frames = 0
     blocks = selected_blocks(sound, clip, limits)
     for block in blocks:
@@ -97,34 +117,17 @@ def _waveform(
                 pass
             return None
         if resampler is None:
-            _mix_to_mono(block, out=samples.extend(len(block)))
+            mixer.mix(block, out=samples.extend(len(block)))
         else:
-            mono = _mix_to_mono(block, out=np.empty(len(block), np.float32))
+            mono = mixer.mix(block, out=np.empty(len(block), np.float32))
             samples.append(resampler.resample_chunk(mono))
     if resampler is not None:
         samples.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
     whole = samples.finish()
     if not len(whole):
         raise UnreadableAudioError(f"It holds no audio ({n_frames} samples).")
-    return Waveform(whole, n_frames / rate_hz)
-
-
-def _mix_to_mono(block: Block, out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of the channels of `block` (frames, channels), written to `out` (frames,); full scale is 1.0.
-
-    Raises:
-        UnreadableAudioError: a sample is NaN or infinite.
-    """
-    n_channels = block.shape[1]
-    is_integer = block.dtype == np.int16
-    scale = np.float32((_INT16_SCALE if is_integer else 1.0) / n_channels)
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.multiply(block[:, 0], scale, out=out)
-        for channel in range(1, n_channels):
-            out += block[:, channel] * scale
-    if not is_integer and not np.isfinite(out).all():
-        raise UnreadableAudioError("It holds samples that are not numbers (NaN or infinite); the file is damaged.")
-    return out
+    problem = mixer.problem()
+    return Waveform(whole, n_frames / rate_hz, problem), mixer.loudest() if problem is MixProblem.CANCELLED else 0
 
 
 class _GrowingSamples:

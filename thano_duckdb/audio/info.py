@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .failure import AudioFailure, UnreadableAudioError
 from .limits import DEFAULT_LIMITS, ReadLimits
-from .parts import selected_blocks, selected_n_frames
+from .parts import selected_blocks, selected_channels, selected_n_frames
 from .readers import open_sound
 from .source import Clip
 
@@ -46,6 +46,7 @@ def probe(clip: Clip, *, limits: ReadLimits = DEFAULT_LIMITS) -> AudioInfo | Aud
     """
     try:
         with open_sound(clip, limits, in_parts=True) as sound:
+            selected_channels(sound, clip)  # raises where there is no such channel
             n_frames = selected_n_frames(sound, clip)
             if n_frames is None:
                 n_frames = sum(map(len, selected_blocks(sound, clip, limits)))

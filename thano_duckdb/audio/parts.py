@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from thano_duckdb.errors import counted
+
 from .failure import UnreadableAudioError
 from .limits import ReadLimits
 from .opened import Block, OpenSound
@@ -28,7 +30,7 @@ def selected_blocks(sound: OpenSound, clip: Clip, limits: ReadLimits) -> Iterato
         UnreadableAudioError: there is no such channel, the part lies outside the audio, or more than
             `limits` allow was read; else as `OpenSound.blocks`.
     """
-    channels = _channels(sound, clip)
+    channels = selected_channels(sound, clip)
     part = _Part.of(clip, sound.rate_hz)
     if sound.n_frames is not None:
         part.check_inside(sound.n_frames)
@@ -58,12 +60,18 @@ def selected_n_frames(sound: OpenSound, clip: Clip) -> int | None:
     return min(sound.n_frames, part.stop if part.stop is not None else sound.n_frames) - part.start
 
 
-def _channels(sound: OpenSound, clip: Clip) -> slice:
+def selected_channels(sound: OpenSound, clip: Clip) -> slice:
+    """The columns of a block that `clip` names.
+
+    Raises:
+        UnreadableAudioError: there is no such channel.
+    """
     if clip.channel is None:
         return slice(None)
     if not 0 <= clip.channel < sound.n_channels:
-        has = "one channel, 0" if sound.n_channels == 1 else f"the channels 0 to {sound.n_channels - 1}"
-        raise UnreadableAudioError(f"It has no channel {clip.channel}: it has {has}.")
+        raise UnreadableAudioError(
+            f"It has no channel {clip.channel + 1}: it has {counted(sound.n_channels, 'channel')}, counted from 1."
+        )
     return slice(clip.channel, clip.channel + 1)
 
 

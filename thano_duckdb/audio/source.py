@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,7 +33,7 @@ class Clip:
     Attributes:
         location: the path or URL as the user wrote it, or `<blob of n bytes>`.
         data: the bytes of a BLOB, None for a path or URL.
-        channel: which one, counted from 0; None for the mean of all channels.
+        channel: which one, counted from 0 (users count from 1, see `with_channel`); None for the mean of all channels.
         start_s: where the part begins; None for the beginning of the file.
         stop_s: where the part ends; None for the end of the file.
         clamps_stop: a `stop_s` after the end of the audio means its end, and is no failure.
@@ -61,6 +61,14 @@ class Clip:
         if isinstance(value, bytes):
             return cls(f"<blob of {len(value)} {'byte' if len(value) == 1 else 'bytes'}>", value)
         return cls(value)
+
+    def with_channel(self, channel: int | str | None) -> Clip:
+        """The same clip with the channel that the option `channel` means: counted from 1 there, or `mix`.
+
+        >>> Clip.of("call.wav").with_channel(2).channel
+        1
+        """
+        return replace(self, channel=channel - 1) if isinstance(channel, int) else self
 
     @property
     def is_url(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
+from thano_duckdb.audio.mixed_clips import MixedClips
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import AudioError, Cancelled, counted, located
 from thano_duckdb.monitoring.statement_bar import Progress
@@ -94,6 +95,8 @@ class RunningStatement:
         self._replaced: dict[str, None] = {}
         self._n_without_reference = 0
         self._n_without_audio = 0
+        self.mixed_clips = MixedClips()
+        """Those whose channels should not have been mixed."""
 
     @property
     def cancelled(self) -> bool:
@@ -113,7 +116,8 @@ class RunningStatement:
     @property
     def has_notices(self) -> bool:
         """Whether one of our functions has something to warn of, besides clips that failed."""
-        return bool(self._notices or self._replaced or self._n_without_reference or self._n_without_audio)
+        counts = self._n_without_reference or self._n_without_audio
+        return bool(self._notices or self._replaced or self.mixed_clips or counts)
 
     def allows(self, function: str, arguments: Mapping[str, Any], *, is_last: bool) -> bool:
         """Whether its text holds the call of `function`, which changes something, with these arguments.
@@ -158,6 +162,10 @@ class RunningStatement:
         """See `Monitor`."""
         self._progress.received(n_clips)
 
+    def clip_advanced(self, share: float, audio_s: float) -> None:
+        """See `Monitor`."""
+        self._progress.advanced(share, audio_s)
+
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
         with self._lock:
@@ -167,7 +175,7 @@ class RunningStatement:
 
     def clips_cached(self, n_clips: int, audio_s: float) -> None:
         """See `Monitor`."""
-        self._has_transcripts = True
+        self._has_transcripts = self._has_transcripts or n_clips > 0
         self._progress.done(n_clips, audio_s)
 
     @property
@@ -250,6 +258,8 @@ class RunningStatement:
         for sentence in not_scored_warnings(self._n_without_reference, self._n_without_audio):
             self.notice(sentence)
         self._n_without_reference = self._n_without_audio = 0
+        if self.mixed_clips:
+            self.notice(self.mixed_clips.warning())
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)
@@ -294,6 +304,7 @@ class FailFast:
         """Everything but failures is passed on to `statement`."""
         self.raise_if_cancelled = statement.raise_if_cancelled
         self.clips_received = statement.clips_received
+        self.clip_advanced = statement.clip_advanced
         self.clips_done = statement.clips_done
         self.clips_cached = statement.clips_cached
 

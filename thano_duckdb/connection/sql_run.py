@@ -181,4 +181,7 @@ def _count_rows(raw: duckdb.DuckDBPyConnection, plan: Plan | None) -> int | None
     """How many rows a request will transcribe, where its text alone says so, and counting changes nothing."""
     if plan is None or len(plan.statements) != 1:
         return None
-    return count_rows(raw, plan.statements[0].query_text)
+    (statement,) = plan.statements
+    if isinstance(statement, Predict) and statement.gives_each_channel:
+        return None
+    return count_rows(raw, statement.query_text)

@@ -147,4 +147,6 @@ def is_blob(kind: pa.DataType) -> bool:
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
+    if not column.num_chunks:  # pyarrow's cast leaves none of an empty one
+        return pa.array([], column.type)
+    return pa.concat_arrays(column.chunks) if column.num_chunks > 1 else column.chunk(0)

@@ -89,7 +89,7 @@ def _clip_of_struct(struct: Mapping[str, Any]) -> Clip | RefusedClip:
 
 
 def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
-    """What of a clip the options of a statement select: `audio_track`, and the part by `start` and `stop`.
+    """What of a clip the options of a statement select: `channel`, `audio_track`, and the part by `start` and `stop`.
 
     A value that names a part keeps its own.
 
@@ -99,7 +99,8 @@ def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
     start_s, stop_s = options.get("start"), options.get("stop")
     if start_s is not None and stop_s is not None and stop_s <= start_s:
         raise ThanoError(f"option 'stop' is {stop_s:g} s, which is not after option 'start' ({start_s:g} s)")
-    clip = replace(clip, audio_track=options.get("audio_track", clip.audio_track))
+    track = options.get("audio_track", clip.audio_track)
+    clip = replace(clip.with_channel(options.get("channel")), audio_track=track)
     if clip.is_part or (start_s is None and stop_s is None):
         return clip
     return replace(clip, start_s=start_s, stop_s=stop_s, clamps_stop=True)

@@ -21,6 +21,8 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    channels,
+    dialogue,
     error_rates,
     evaluate,
     language_models,
@@ -34,6 +36,7 @@ from .arrow import Function
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
     *audio_info.FUNCTIONS,
+    *channels.FUNCTIONS,
     *audio_files.FUNCTIONS,
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,
@@ -41,6 +44,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *model_registry.FUNCTIONS,
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
+    *dialogue.FUNCTIONS,
 )
 
 _registering = threading.Lock()

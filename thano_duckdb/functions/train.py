@@ -110,7 +110,8 @@ def _import_training() -> Callable[..., BuildResult]:
 def _example(row: dict[str, Any], options: TrainingOptions) -> Example:
     clip = clip_of(row["audio"], _allows_all)  # one that is not allowed stops the build
     if isinstance(clip, Clip):
-        clip = selected(clip, {"start": options.start, "stop": options.stop, "audio_track": options.audio_track})
+        names = ("channel", "audio_track", "start", "stop")
+        clip = selected(clip, {name: getattr(options, name) for name in names})
     audio = clip.failure if isinstance(clip, RefusedClip) else clip
     return Example(audio, row["text"], (row["group"],) if "group" in row else None)
 

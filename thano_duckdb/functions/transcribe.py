@@ -15,7 +15,7 @@ from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ModelError, brief
+from thano_duckdb.errors import ModelError, ThanoError, brief
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
@@ -28,6 +28,7 @@ from thano_duckdb.speech.transcript import Transcript
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
 from .audio_column import audio as audio_argument
+from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
 from .transcript_structs import TRANSCRIPT, to_arrow
@@ -41,6 +42,7 @@ def transcribe(
     audio: pa.ChunkedArray,
     options: pa.ChunkedArray,
     hotwords: pa.ChunkedArray,
+    channels: pa.ChunkedArray,
     functions: pa.ChunkedArray,
     sessions: pa.ChunkedArray,
 ) -> pa.Array:
@@ -51,6 +53,7 @@ def transcribe(
         audio: path, URL (VARCHAR), content (BLOB) or STRUCT per row, see `audio_column`; NULL gives NULL.
         options: JSON text, a STRUCT, or NULL per row.
         hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
+        channels: per row, counted from 1; NULL: what the options say.
         functions: the macro that the user called, for messages.
         sessions: the token of the connection that calls, see `session_of`.
 
@@ -65,12 +68,13 @@ def transcribe(
     with _running_statement(session) as statement, session.access() as access:
         values = clips(audio, access)
         words = row_hotwords(hotwords)
+        own_channels = row_channels(channels)
         choice = DecoderChoice(session, statement, access)
         transcripts: list[Transcript | None] = [None] * len(values)
         for (model, text), rows in _groups(models, options).items():
             if model is None:
                 continue
-            chosen = parse_options(text, function, StatementKind.PREDICT)
+            chosen = _options(text, function)
             resolved = _resolved(session, access, model, function)
             engine = _engine(session, statement, model, resolved, chosen)
             monitor = _monitor(statement, chosen)
@@ -78,7 +82,7 @@ def transcribe(
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused, monitor)
             allowed = [
-                (row, clip and selected(clip, chosen))
+                (row, clip and selected(clip, chosen).with_channel(own_channels[row]))
                 for row in rows
                 if not isinstance(clip := values[row], RefusedClip)
             ]
@@ -91,13 +95,33 @@ def transcribe(
                 cache=process_cache(),
                 max_clips=chosen.get("batch_size"),
                 monitor=monitor,
+                skip_silence=chosen.get("skip_silence", True),
+                level=chosen.get("level", "robust"),
                 read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
-            for (row, _), transcript in zip(allowed, found, strict=True):
+            for (row, clip), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
+                if clip and transcript and transcript.mix_problem and "channel" not in chosen:  # else the user chose it
+                    statement.mixed_clips.add(clip.location, transcript.mix_problem)
         pairs = zip(values, transcripts, strict=True)
         statement.rows_failed([clip.location for clip, found in pairs if clip and found and found.error is not None])
         return to_arrow(transcripts)
+
+
+def _options(text: str | None, function: str) -> dict[str, Any]:
+    """The options of a call, which gives one transcript per row.
+
+    Raises:
+        ThanoError: they are not those of the statement that the function is behind, or ask for more than one.
+    """
+    behind = StatementKind.EVALUATE if function == "thano_evaluate" else StatementKind.PREDICT
+    options = parse_options(text, function, behind)
+    if options.get("channel") == "each":
+        raise ThanoError(
+            f"{function} gives one transcript per row: for channel='each' use the statement PREDICT, or "
+            "thano_transcribe(.., channel := channel) over SELECT *, unnest(thano_channels(audio_path)) AS channel"
+        )
+    return options
 
 
 def _refused(clip: RefusedClip, monitor: Monitor) -> Transcript:

@@ -17,6 +17,12 @@ class Monitor(Protocol):
     def clips_received(self, n_clips: int) -> None:
         """`n_clips` more clips were handed to the engine."""
 
+    def clip_advanced(self, share: float, audio_s: float) -> None:
+        """A share of a long clip more, `audio_s` seconds of it, went through the model.
+
+        The last call for a clip takes everything back by negative values: `clips_done`, which follows, counts it whole.
+        """
+
     def clips_done(self, n_clips: int, audio_s: float) -> None:
         """`n_clips` more clips, `audio_s` seconds of audio in total, went through the model."""
 
@@ -34,6 +40,9 @@ class SilentMonitor:
         """Never."""
 
     def clips_received(self, n_clips: int) -> None:
+        """Ignored."""
+
+    def clip_advanced(self, share: float, audio_s: float) -> None:
         """Ignored."""
 
     def clips_done(self, n_clips: int, audio_s: float) -> None:

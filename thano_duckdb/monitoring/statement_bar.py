@@ -34,6 +34,7 @@ class Progress:
         self._closed = False
         self._n_received = 0
         self._n_done = 0
+        self._n_partial = 0.0
         self._audio_s = 0.0
 
     def received(self, n_clips: int) -> None:
@@ -48,8 +49,15 @@ class Progress:
         with self._lock:
             self._n_done += n_clips
             self._audio_s += audio_s
-            if self._shown and not self._closed:
-                self._draw(n_clips)
+            self._draw()
+
+    def advanced(self, share: float, audio_s: float) -> None:
+        """Long clips are further along by a share of a clip, `audio_s` seconds; negative once `done` counts them."""
+        with self._lock:
+            self._n_partial += share
+            self._audio_s += audio_s
+            if share > 0:
+                self._draw()
 
     def show_loading(self, model: str) -> None:
         """Say that a model is being loaded, which takes seconds the first time."""
@@ -64,21 +72,27 @@ class Progress:
                 close_bar(self._loading)
                 self._loading = None
 
-    def _draw(self, n_new: int) -> None:
+    def _draw(self) -> None:
+        if not self._shown or self._closed:
+            return
         elapsed_s = time.monotonic() - (self._started_s or time.monotonic())
         if self._bar is None:
             if elapsed_s < APPEARS_AFTER_S:
                 return
             self._bar = self._open()
-            n_new = self._n_done
         if self._bar.total is not None and self._bar.total < self._n_received:
             self._bar.total = self._n_received  # the query returned more rows than were counted
         speed = self._audio_s / elapsed_s if elapsed_s > 0 else 0.0
         self._bar.set_postfix_str(f"{self._audio_s / 3600:.2f} h of audio, {speed:.0f} x real time", refresh=False)
-        self._bar.update(n_new)
+        n_clips = round(self._n_done + self._n_partial, 2)
+        self._bar.n = int(n_clips) if n_clips.is_integer() else n_clips
+        self._bar.update(0)
 
     def _open(self) -> tqdm[Any]:
-        bar = open_bar(desc="transcribing", total=self._count_rows(), unit="clip", mininterval=DRAWN_EVERY_S)
+        # `miniters=0`: by default tqdm waits for as many clips as usual, and a share of one would not be drawn.
+        bar = open_bar(
+            desc="transcribing", total=self._count_rows(), unit="clip", mininterval=DRAWN_EVERY_S, miniters=0
+        )
         bar.start_t -= APPEARS_AFTER_S
         return bar
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
+from thano_duckdb.audio.mixed_clips import MixProblem
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
@@ -26,6 +27,7 @@ from .batch_runner import BatchRunner
 from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
+from .recognizer.level import Level
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
 from .threads import FETCH_THREADS, POLL_S, CallThreads, result_of
 from .transcript import Transcript
@@ -62,7 +64,7 @@ class Limits:
     trim_above_bytes: int = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Job:
     """A distinct clip of a call, and the rows that contain it."""
 
@@ -70,6 +72,7 @@ class _Job:
     key: Hashable | None  # for the cache; None if the clip must not be cached
     decoder: Any
     rows: list[int] = field(default_factory=list)
+    reported_share: float = 0.0  # of a long clip that is not finished; see `Monitor.clip_advanced`
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class _Utterance:
 
     job: _Job
     duration_s: float
+    mix_problem: MixProblem | None
     prepared: PreparedClip[Any]
+    n_samples: int  # of all its windows
     outcomes: dict[int, Any | ClipFailure] = field(default_factory=dict)  # by number of the window
 
     @property
@@ -134,6 +139,8 @@ class Engine:
         monitor: Monitor,
         read: Callable[[Clip], Waveform | AudioFailure] | None = None,
         decoders: Sequence[Any] | None = None,
+        skip_silence: bool = True,
+        level: Level = "robust",
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -145,6 +152,8 @@ class Engine:
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
             read: reads the clips of this call, if they have limits of their own.
             decoders: the decoder of each clip, where they differ; all need as much of the network as `decoder`.
+            skip_silence: whether the silence of long clips does not go through the model.
+            level: how the level of a clip is evened before it enters the network.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -156,7 +165,8 @@ class Engine:
             RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
-        jobs = self._jobs(clips, itertools.repeat(decoder) if decoders is None else decoders)
+        each_decoder = itertools.repeat(decoder) if decoders is None else decoders
+        jobs = self._jobs(clips, each_decoder, (skip_silence, level))
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
@@ -172,7 +182,10 @@ class Engine:
         monitor.clips_cached(n_cached, cached_s)
         if not new_jobs:
             return transcripts
-        call = _Call(self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, monitor)
+        read = read or self._read
+        call = _Call(
+            self.recognizer, self._runner, read, self._limits, decoder, max_clips, skip_silence, level, monitor
+        )
         # Closed at once if the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
             for job, transcript in finished:
@@ -183,15 +196,15 @@ class Engine:
                 _report(job, transcript, monitor)
         return transcripts
 
-    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any]) -> list[_Job]:
-        """Each clip once for each decoder, with the rows that hold it."""
+    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any], preparation: Hashable) -> list[_Job]:
+        """Each clip once for each decoder, with its rows; `preparation` is what else the texts depend on."""
         found: dict[Hashable, _Job] = {}
-        fingerprints: dict[int, str] = {}
+        fingerprints: dict[int, Hashable] = {}
         for row, (clip, decoder) in enumerate(zip(clips, decoders, strict=False)):
             if clip is None:
                 continue
             if id(decoder) not in fingerprints:
-                fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
+                fingerprints[id(decoder)] = (self.recognizer.fingerprint(decoder), preparation)
             fingerprint = fingerprints[id(decoder)]
             content = clip.content_key()
             key = None if content is None else (fingerprint, content)
@@ -213,6 +226,8 @@ def _report(job: _Job, transcript: Transcript, monitor: Monitor) -> None:
     if transcript.error is not None:
         monitor.clip_failed(job.clip.location, transcript.error)
     audio_s = 0.0 if transcript.error is not None else transcript.duration_s or 0.0
+    if job.reported_share:
+        monitor.clip_advanced(-job.reported_share, -job.reported_share * (transcript.duration_s or 0.0))
     monitor.clips_done(1, audio_s)
     if n_equal := len(job.rows) - 1:
         monitor.clips_cached(n_equal, n_equal * audio_s)
@@ -228,6 +243,8 @@ class _Call:
     limits: Limits
     decoder: Any
     max_clips: int | None
+    skip_silence: bool
+    level: Level
     monitor: Monitor
 
     def run(self, jobs: Sequence[_Job]) -> Generator[tuple[_Job, Transcript]]:
@@ -270,10 +287,11 @@ class _Call:
         waveform = self.read(job.clip)
         if isinstance(waveform, AudioFailure):
             return _Unreadable(job, waveform.reason)
-        prepared = self.recognizer.prepare(waveform.samples)
+        prepared = self.recognizer.prepare(waveform.samples, skip_silence=self.skip_silence, level=self.level)
         if isinstance(prepared, ClipFailure):
             return _Unreadable(job, prepared.reason, waveform.duration_s)
-        return _Utterance(job, waveform.duration_s, prepared)
+        n_samples = sum(map(self.recognizer.n_samples, prepared.windows))
+        return _Utterance(job, waveform.duration_s, waveform.mix_problem, prepared, n_samples)
 
     def _recognize(self, pool: Sequence[_Utterance]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of decoded clips, each as soon as the model has processed its last window."""
@@ -284,10 +302,11 @@ class _Call:
                 yield from self._decode(utterances)
 
     def _complete(self, pool: Sequence[_Utterance]) -> Iterator[list[_Utterance]]:
-        """After each batch, the clips whose last window it had; those that failed come last.
+        """First the clips without windows, then after each batch those whose last window it had.
 
-        No other transcript is lost if a failure ends the call.
+        Those that failed come last, so that no other transcript is lost if a failure ends the call.
         """
+        yield [utterance for utterance in pool if utterance.is_complete]
         windows, origins = [], []
         for utterance in pool:
             for number, window in enumerate(utterance.prepared.windows):
@@ -300,7 +319,16 @@ class _Call:
                 utterance.outcomes[number] = outcome
                 if utterance.is_complete:
                     complete.append(utterance)
+                self._report_window(utterance, number)
             yield sorted(complete, key=lambda utterance: isinstance(utterance.outputs(), ClipFailure))
+
+    def _report_window(self, utterance: _Utterance, number: int) -> None:
+        """Report that a window of a long clip went through the model."""
+        windows = utterance.prepared.windows
+        if len(windows) > 1:
+            share = self.recognizer.n_samples(windows[number]) / utterance.n_samples
+            utterance.job.reported_share += share
+            self.monitor.clip_advanced(share, share * utterance.duration_s)
 
     def _decode_aside(self, batches: Iterator[list[_Utterance]]) -> Iterator[tuple[_Job, Transcript]]:
         """The transcripts of clips, decoded one by one on threads while the network runs; in the order of the clips."""
@@ -343,6 +371,7 @@ def _transcript(hypothesis: Any, utterance: _Utterance) -> Transcript:
         None,
         hypothesis.alternatives,
         hypothesis.hotwords,
+        utterance.mix_problem,
     )
     start_s = utterance.job.clip.start_s
     return transcript.shifted(start_s) if start_s else transcript

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from thano_duckdb.audio.mixed_clips import MixProblem
+
 WORD_RECORD = np.dtype([("n_bytes", "i4"), ("start_s", "f8"), ("end_s", "f8"), ("confidence", "f8")])
 """A word in `Words.records`; `n_bytes` is its length in `Words.utf8`."""
 
@@ -105,6 +107,7 @@ class Transcript:
         error: one sentence; None if the clip was transcribed.
         alternatives: the best texts, this one first; None where they were not asked for.
         hotwords: those that were found, and those that cannot be; None where none were given.
+        mix_problem: why the channels of the clip should not have been mixed; None where that is fine.
     """
 
     text: str | None
@@ -114,6 +117,7 @@ class Transcript:
     error: str | None
     alternatives: tuple[Alternative, ...] | None = None
     hotwords: tuple[FoundHotword, ...] | None = None
+    mix_problem: MixProblem | None = None
 
     def shifted(self, by_s: float) -> Transcript:
         """The same with all times `by_s` seconds later."""

@@ -7,7 +7,7 @@ the whole clip, and the frames of neighbouring windows can be joined exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,8 @@ WINDOW_MAX_S = 30.0
 """Length of a window of a longer clip, including its context; models are trained on clips of up to about 20 s."""
 CONTEXT_S = 2.0
 """Extra audio on each side of a window, whose frames are computed as context but not kept."""
+PAUSE_SEARCH_S = 2.0
+"""Windows meet in the longest pause within this time of where windows of equal length would meet."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +65,47 @@ class Window:
     core_stop: int
 
 
-def plan_windows(n_samples: int, grid: FrameGrid) -> list[Window]:
-    """The windows of a clip, whose cores together are all frames of the clip, in order, each exactly once.
+def is_long(n_samples: int) -> bool:
+    """Whether a clip of this length goes through the model in several windows, or without its silence."""
+    return n_samples > SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ
 
-    The cores are as equal in length as possible, so that the windows of a clip fill batches without padding.
+
+def whole_clip(n_samples: int, grid: FrameGrid) -> Window:
+    """The only window of a clip that is not long; it has at least one receptive field."""
+    return Window(0, n_samples, 0, grid.n_frames(n_samples))
+
+
+def plan_windows(parts: Sequence[slice], grid: FrameGrid, quietest: Callable[[int, int], int]) -> list[Window]:
+    """The windows of a long clip, in order, whose cores together are all frames of its parts, each exactly once.
+
+    The cores are as equal in length as the pauses allow, so that the windows of a clip fill batches with little
+    padding.
 
     Args:
-        n_samples: length of the clip, at least one receptive field.
+        parts: what goes through the model, in samples of the clip, in order; they do not overlap, and each has at least
+            one receptive field. No window has samples of two parts.
         grid: the frame grid of the model.
+        quietest: where it is best to cut between two samples: in the middle of a pause.
     """
-    n_frames = grid.n_frames(n_samples)
-    if n_samples <= SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ:
-        return [Window(0, n_samples, 0, n_frames)]
+    return [window for part in parts for window in _windows_of_part(part, grid, quietest)]
+
+
+def _windows_of_part(part: slice, grid: FrameGrid, quietest: Callable[[int, int], int]) -> list[Window]:
+    begin, end = -(-part.start // grid.stride), grid.n_frames(part.stop)  # in frames of the clip
     context = max(1, round(CONTEXT_S / grid.frame_s))
+    search = round(PAUSE_SEARCH_S / grid.frame_s)
     longest_core = max(1, round(WINDOW_MAX_S / grid.frame_s) - 2 * context)
-    n_windows = -(-n_frames // longest_core)
-    bounds = [index * n_frames // n_windows for index in range(n_windows + 1)]
+    bounds = [begin, end]
+    if end - begin > longest_core + 2 * context:
+        n_windows = -(-(end - begin) // max(1, longest_core - 2 * search))
+        bounds = [begin + index * (end - begin) // n_windows for index in range(n_windows + 1)]
+        for index, frame in enumerate(bounds[1:-1], start=1):
+            cut = quietest((frame - search) * grid.stride, (frame + search) * grid.stride) // grid.stride
+            bounds[index] = min(max(cut, bounds[index - 1] + 1), bounds[index + 1] - 1)
     windows = []
     for core_start, core_stop in pairwise(bounds):
-        first = max(0, core_start - context)
-        last = min(n_frames, core_stop + context) - 1
+        first = max(begin, core_start - context)
+        last = min(end, core_stop + context) - 1
         windows.append(
             Window(
                 start=first * grid.stride,

@@ -16,8 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.audio.mixed_clips import MixedClips
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelInUseError, counted
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
@@ -151,7 +153,7 @@ class _Build:
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
 
-        store = AudioStore(decoder=functools.partial(decode, limits=self.read_limits))
+        store = AudioStore(decoder=functools.partial(self._decode, mixed_clips := MixedClips()))
         with ExitStack() as stack:
             template = self.base.folder
             if template is None:
@@ -173,6 +175,8 @@ class _Build:
                 folder.restart()
             for note in corpus.warnings:
                 self.monitor.warned(note)
+            if mixed_clips:
+                self.monitor.warned(mixed_clips.warning())
             training = train(network, corpus, store, folder, self.options, self.monitor)
             result = folder.make_empty(folder.result)
             network.save(result)
@@ -198,6 +202,12 @@ class _Build:
         )
         folder.remove()
         return BuildResult(entry, training.metrics, training.kept_epoch, comparison)
+
+    def _decode(self, mixed_clips: MixedClips, clip: Clip) -> Waveform | AudioFailure:
+        decoded = decode(clip, limits=self.read_limits)
+        if isinstance(decoded, Waveform) and decoded.mix_problem is not None:
+            mixed_clips.add(clip.location, decoded.mix_problem)
+        return decoded
 
     def _identity(self, corpus: Corpus) -> str:
         """A hash of everything that the result of the build depends on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import ReadLimits
@@ -68,10 +68,12 @@ class TrainingOptions:
         resume: continue from the last checkpoint of the same build.
         start, stop: the part of each clip in seconds; None for its beginning, and for its end.
         audio_track: which of the tracks with sound of a video is learned from, counted from 1.
+        channel: the one to train on, counted from 1, or `mix`.
         max_bytes, max_duration, timeout: limits on reading one clip.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
+        level: 'robust' or 'exact', as in recognition.
     """
 
     epochs: int = _default("epochs")
@@ -92,12 +94,14 @@ class TrainingOptions:
     start: float | None = _default("start")
     stop: float | None = _default("stop")
     audio_track: int = _default("audio_track")
+    channel: int | str = _default("channel")
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")
     on_error: str = _default("on_error")
     device: str = _default("device")
     precision: str = _default("precision")
+    level: Literal["robust", "exact"] = _default("level")
 
     def __post_init__(self) -> None:
         """Check every value.

@@ -27,3 +27,7 @@ SELECT score FROM (SELECT unnest(thano_scores(_thano_rows."text", thano_transcri
 (EVALUATE USING m AS FROM librispeech_test) UNION ALL (EVALUATE USING n AS FROM librispeech_test)
 -- becomes
 (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows) UNION ALL (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('n', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows)
+
+-- case: each channel has no text of its own
+EVALUATE USING Wav2Vec2En OPTIONS (channel='each') AS FROM librispeech_test
+-- refused: The option 'channel' must be 'mix' or a whole number from 1 to 1024, not 'each': each row has one text, so name the channel that it belongs to.

@@ -115,3 +115,30 @@ SELECT _thano_rows.* EXCLUDE ("hotwords"), system.main.struct_extract(thano_tran
 PREDICT USING Wav2Vec2En OPTIONS (audio_col=recording, relative_to='my audio', start=1, stop=2.5) AS FROM calls
 -- becomes
 SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('Wav2Vec2En', system.main.struct_pack(audio := _thano_rows."recording", relative_to := _thano_rows."my audio"), '{"start": 1.0, "stop": 2.5}'), 'text') AS "predicted" FROM (FROM calls) AS _thano_rows
+
+-- case: one channel
+PREDICT USING Wav2Vec2En OPTIONS (channel=2) AS FROM librispeech_test
+-- becomes
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"channel": 2}'), 'text') AS "predicted" FROM (FROM librispeech_test) AS _thano_rows
+
+-- case: a row for each channel
+PREDICT USING Wav2Vec2En OPTIONS (channel='each', max_duration=60) AS FROM librispeech_test
+-- becomes
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted')))), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"max_duration": 60.0}', channel := _thano_rows."channel"), 'text') AS "predicted" FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('channel')))), unnest(thano_channels(_thano_rows."audio_path", '{"max_duration": 60.0}')) AS "channel" FROM (FROM librispeech_test) AS _thano_rows) AS _thano_rows
+
+-- case: a row for each channel of calls whose channel column is replaced
+SELECT * FROM (predict using Wav2Vec2En options (channel=EACH, audio_col=audio, hotwords_col=hotwords, include=['hotwords', 'words']) as SELECT audio_path AS audio, [text] AS hotwords, 5 AS Channel FROM librispeech_test)
+-- becomes
+SELECT * FROM (SELECT _thano_rows.* EXCLUDE ("hotwords"), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio", hotwords := _thano_rows."hotwords", channel := _thano_rows."channel"), 'text') AS "predicted", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio", hotwords := _thano_rows."hotwords", channel := _thano_rows."channel"), 'hotwords') AS "hotwords", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio", hotwords := _thano_rows."hotwords", channel := _thano_rows."channel"), 'words') AS "words" FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted', 'words')))) FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('channel')))), unnest(thano_channels(_thano_rows."audio")) AS "channel" FROM (SELECT audio_path AS audio, [text] AS hotwords, 5 AS Channel FROM librispeech_test) AS _thano_rows)) AS _thano_rows)
+
+-- case: the column of audio has the name of the column of channels
+PREDICT USING Wav2Vec2En OPTIONS (audio_col=Channel, channel=each) AS FROM calls
+-- refused: channel='each' adds a column 'channel', so audio_col must be another one
+
+-- case: the transcript cannot be called channel where each channel has a row
+PREDICT USING Wav2Vec2En OPTIONS (result_col='channel', channel=each) AS FROM calls
+-- refused: channel='each' adds a column 'channel', so result_col must be another one
+
+-- case: channels are counted from 1
+PREDICT USING Wav2Vec2En OPTIONS (channel=0) AS FROM calls
+-- refused: The option 'channel' must be 'mix', 'each' or a whole number from 1 to 1024, not 0: channels are counted from 1, which is the left one of two.

@@ -22,3 +22,12 @@ SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.l
 PRINT AUDIO OPTIONS (timeout=5, max_bytes=NULL) AS SELECT * FROM librispeech_test
 -- becomes
 SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error')))), unnest(thano_audio_info(_thano_rows."audio_path", '{"max_bytes": null, "timeout": 5.0}')) FROM (SELECT * FROM librispeech_test) AS _thano_rows
+
+-- case: one channel
+PRINT AUDIO OPTIONS (channel=1) AS FROM librispeech_test
+-- becomes
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('duration', 'sample_rate', 'channels', 'frames', 'format', 'subtype', 'error')))), unnest(thano_audio_info(_thano_rows."audio_path", '{"channel": 1}')) FROM (FROM librispeech_test) AS _thano_rows
+
+-- case: a player plays one sound
+PRINT AUDIO OPTIONS (channel='each') AS FROM librispeech_test
+-- refused: The option 'channel' must be 'mix' or a whole number from 1 to 1024, not 'each': a player plays the mix or one channel, so name the one to listen to.

@@ -10,7 +10,7 @@ from thano_duckdb.dialect.nodes import ROWS, Name, QueryNode
 from thano_duckdb.dialect.quoting import identifier, json_literal, literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
-from thano_duckdb.option import StatementKind
+from thano_duckdb.option import StatementKind, Value
 
 from .syntax import Syntax, over_a_query
 
@@ -20,11 +20,21 @@ AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format",
 """What PRINT AUDIO adds to its query: the fields of `thano_audio_info`."""
 
 
+CHANNEL = "channel"
+"""The column that `channel='each'` adds."""
+
 GROUP_COLUMNS = (
     *("wer", "wer_low", "wer_high", "cer", "ser"),
     *("substitutions", "deletions", "insertions", "words", "clips", "failed", "audio_hours"),
 )
 """What EVALUATE adds to the columns of `by`."""
+
+
+def _columns_without(names: list[str]) -> str:
+    """The columns of a query but for those of these names, for its SELECT list."""
+    new = f"system.main.list_value({', '.join(map(literal, names))})"
+    # COLUMNS(lambda ..) alone would call whatever `list_filter` the database has.
+    return f"COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, {new})))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +62,7 @@ class AddingNode(QueryNode):
         """A SELECT of the other columns of the query, then its own."""
         names, added, read_by = self.added_columns(), self.added_sql(), self._read_by
         replaced = [name for name in names if name.casefold() not in read_by]
-        new = f"system.main.list_value({', '.join(map(literal, replaced))})"
-        # COLUMNS(lambda ..) alone would call whatever `list_filter` the database has.
-        kept = f"COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, {new})))"
+        kept = _columns_without(replaced)
         if len(replaced) == len(names):
             return f"SELECT {kept}, {added} FROM (", f") AS {ROWS}"
         # What is read is among the columns of the query; DuckDB's COLUMNS may not be empty.
@@ -100,16 +108,28 @@ class TranscribingNode(QueryNode):
         """The fields of the transcript that are wanted beside the text."""
         return ()
 
+    @property
+    def gives_each_channel(self) -> bool:
+        """Whether each channel of a clip gets a row."""
+        return self.options["channel"] == "each"
+
+    def function_options(self) -> dict[str, Value]:
+        """The options of the functions, which take one channel per row."""
+        given = self.options.for_function
+        return {name: value for name, value in given.items() if (name, value) != ("channel", "each")}
+
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.audio()]
-        options = self.options.for_function
+        options = self.function_options()
         if "alternatives" in self.included():
             options = {"n_best": N_ALTERNATIVES} | options
         if options:
             arguments.append(json_literal(options))
         if self.options.text("hotwords_col") is not None:
             arguments.append(f"hotwords := {self.column('hotwords_col')}")
+        if self.gives_each_channel:
+            arguments.append(f"{CHANNEL} := {ROWS}.{identifier(CHANNEL)}")
         return f"thano_transcribe({', '.join(arguments)})"
 
 
@@ -123,6 +143,23 @@ class Predict(AddingNode, TranscribingNode):
     def included(self) -> tuple[str, ...]:
         """What `include` asks for."""
         return self.options.texts("include")
+
+    def sql_around(self) -> tuple[str, str]:
+        """As `AddingNode`; the rows for each channel are made below it: LIMIT and filters act before the model."""
+        head, tail = super(Predict, self).sql_around()
+        if not self.gives_each_channel:
+            return head, tail
+        for option in (*self.reads, "result_col"):
+            if (self.options.text(option) or "").casefold() == CHANNEL:
+                raise self.error(
+                    f"channel='each' adds a column '{CHANNEL}', so {option} must be another one",
+                    self.options.span_of(option),
+                )
+        arguments = self.audio()
+        if options := self.function_options():
+            arguments += f", {json_literal(options)}"
+        channels = f"unnest(thano_channels({arguments})) AS {identifier(CHANNEL)}"
+        return f"{head}SELECT {_columns_without([CHANNEL])}, {channels} FROM (", f") AS {ROWS}{tail}"
 
     def added_columns(self) -> list[str]:
         """The transcript, and what `include` asks for."""

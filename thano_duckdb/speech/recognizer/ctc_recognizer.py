@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,16 @@ from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesi
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.device import Device
-from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, plan_windows
+from thano_duckdb.speech.loudness import Loudness
+from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, is_long, plan_windows, whole_clip
 
 from .acoustic_model import AcousticModel
 from .features import Features
+from .level import Level
 from .recognizer import ClipFailure, PreparedClip
+
+IMPOSSIBLE = -100.0
+"""Log-probability of every label but the best one in skipped silence; finite, so that nothing becomes NaN."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,12 @@ class CtcWindow:
     Attributes:
         features: its samples, a view into those of the clip, with the statistics of the whole clip.
         core: the frames that are kept; those around them are context.
+        position: where they are among the frames of the clip.
     """
 
     features: Features
     core: slice
+    position: slice
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,9 @@ class CtcRecognizer:
         """See `Recognizer`."""
         return f"{self.model.fingerprint}, {decoder.fingerprint}"
 
-    def prepare(self, samples: NDArray[np.float32]) -> PreparedClip[CtcWindow] | ClipFailure:
+    def prepare(
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
+    ) -> PreparedClip[CtcWindow] | ClipFailure:
         """See `Recognizer`."""
         n_samples, n_needed = len(samples), self.model.grid.receptive_field
         if n_samples < n_needed:
@@ -81,15 +91,41 @@ class CtcRecognizer:
                 f"It is too short: it has {counted(n_samples, 'sample')}, and the model needs at least {n_needed} "
                 f"({1000 * n_needed / SAMPLE_RATE_HZ:g} ms)."
             )
-        clip = self.model.features(samples)
-        windows = tuple(
-            CtcWindow(
-                Features(clip.samples[window.start : window.stop], clip.moments),
+        grid = self.model.grid
+        parts = [slice(0, n_samples)]
+        windows = [whole_clip(n_samples, grid)]
+        if is_long(n_samples):
+            loudness = Loudness.of(samples)
+            if skip_silence:
+                parts = loudness.speech()
+            windows = plan_windows(parts, grid, loudness.quietest)
+        if not windows:
+            return PreparedClip((), 0, n_samples)
+        if parts != [slice(0, n_samples)]:
+            samples = np.concatenate([samples[part] for part in parts])
+        clip = self.model.features(samples, level=level)
+        return PreparedClip(tuple(self._windows(clip, parts, windows)), clip.samples.nbytes, n_samples)
+
+    def _windows(self, clip: Features, parts: Sequence[slice], windows: Sequence[Window]) -> Iterator[CtcWindow]:
+        """The windows of a clip.
+
+        Args:
+            clip: of its `parts`, one after the other.
+            parts: in samples of the clip.
+            windows: likewise, in order, each within a part.
+        """
+        remaining, offset = deque(parts), 0
+        for window in windows:
+            while window.start >= remaining[0].stop:
+                skipped = remaining.popleft()
+                offset += skipped.stop - skipped.start
+            shift = offset - remaining[0].start
+            first = window.start // self.model.grid.stride
+            yield CtcWindow(
+                Features(clip.samples[window.start + shift : window.stop + shift], clip.moments),
                 slice(window.core_start, window.core_stop),
+                slice(first + window.core_start, first + window.core_stop),
             )
-            for window in plan_windows(n_samples, self.model.grid)
-        )
-        return PreparedClip(windows, clip.samples.nbytes)
 
     def n_samples(self, window: CtcWindow) -> int:
         """See `Recognizer`."""
@@ -98,7 +134,7 @@ class CtcRecognizer:
     def silence(self) -> CtcWindow:
         """See `Recognizer`."""
         samples = np.zeros(max(SAMPLE_RATE_HZ, self.model.grid.receptive_field), np.float32)
-        return CtcWindow(self.model.features(samples), slice(None))
+        return CtcWindow(self.model.features(samples), slice(None), slice(None))
 
     def run(self, batch: Sequence[CtcWindow], decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:
         """See `Recognizer`."""
@@ -113,14 +149,25 @@ class CtcRecognizer:
         return ClipFailure(f"The model's scores for it are not finite (NaN or infinite; {self.device}).")
 
     def join(self, clip: PreparedClip[CtcWindow], outputs: Sequence[FrameScores]) -> FrameScores:
-        """See `Recognizer`."""
-        if len(outputs) == 1:
+        """See `Recognizer`. In skipped silence the best label is the blank, and in its middle the end of a word."""
+        n_frames = self.model.grid.n_frames(clip.n_samples)
+        if len(outputs) == 1 and len(outputs[0].ids) == n_frames:
             return outputs[0]
-        cores = [window.core for window in clip.windows]
-        return FrameScores(
-            np.concatenate([scores.ids[core] for scores, core in zip(outputs, cores, strict=True)]),
-            np.concatenate([scores.log_probs[core] for scores, core in zip(outputs, cores, strict=True)]),
+        vocabulary = self.model.vocabulary
+        n_labels, kind = (outputs[0].ids.shape[1], outputs[0].ids.dtype) if outputs else (1, np.dtype(np.int32))
+        joined = FrameScores(
+            np.full((n_frames, n_labels), vocabulary.blank_id, kind),
+            np.full((n_frames, n_labels), IMPOSSIBLE, np.float32),
         )
+        joined.log_probs[:, 0] = 0
+        end = 0
+        for window, scores in zip(clip.windows, outputs, strict=True):
+            if end < window.position.start and vocabulary.delimiter_ids:
+                joined.ids[(end + window.position.start) // 2, 0] = min(vocabulary.delimiter_ids)
+            joined.ids[window.position] = scores.ids[window.core]
+            joined.log_probs[window.position] = scores.log_probs[window.core]
+            end = window.position.stop
+        return joined
 
     def decode(self, outputs: Sequence[FrameScores], decoder: Decoder) -> list[Hypothesis]:
         """See `Recognizer`."""
