@@ -262,3 +262,16 @@ def test_a_build_refuses_texts_that_are_lists(con: thano_duckdb.Connection, an4_
 def test_a_list_is_no_text_for_normalize(con: thano_duckdb.Connection) -> None:
     with pytest.raises(ThanoError, match=r"^the argument of thano_normalize must be text \(VARCHAR\), not a LIST$"):
         con.execute("SELECT thano_normalize(['a'])").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        ("channel := 2.5", r"the channel of a row must be .*, not DECIMAL\(2,1\)$"),
+        ("channel := '2'", r"the channel of a row must be .*, not VARCHAR$"),
+        ("hotwords := [1.5]", r"the hotwords of a row must be .*, not DECIMAL\(2,1\)\[\]$"),
+    ],
+)
+def test_a_type_is_called_what_duckdb_calls_it(con: thano_duckdb.Connection, arguments: str, refusal: str) -> None:
+    with pytest.raises(ThanoError, match=refusal):
+        con.sql(f"SELECT thano_transcribe('Wav2Vec2TinyEn', 'a.wav', {arguments})").fetchall()

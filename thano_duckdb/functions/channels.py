@@ -59,7 +59,9 @@ def row_channels(column: pa.ChunkedArray) -> list[int | None]:
     """
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        raise ThanoError(f"the channel of a row must be a whole number (INTEGER), counted from 1, not {kind}")
+        raise ThanoError(
+            f"the channel of a row must be a whole number (INTEGER), counted from 1, not {arguments.sql_name(kind)}"
+        )
     channels: list[int | None] = column.to_pylist()
     return channels
 

@@ -20,6 +20,8 @@ from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, ngram_file, re
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
 
+from .arguments import sql_name
+
 if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.beam import BeamDecoder
     from thano_duckdb.speech.decoding.hotwords import HotwordList
@@ -207,7 +209,7 @@ def row_hotwords(column: pa.ChunkedArray) -> RowHotwords | None:
         return None
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not is_list or not (_is_text(kind.value_type) or pa.types.is_null(kind.value_type)):
-        raise ThanoError(f"the hotwords of a row must be a list of texts (VARCHAR[]), not {kind}")
+        raise ThanoError(f"the hotwords of a row must be a list of texts (VARCHAR[]), not {sql_name(kind)}")
     return [tuple(dict.fromkeys(word for word in words or () if word)) for words in column.to_pylist()]
 
 
