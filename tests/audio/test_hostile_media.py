@@ -138,3 +138,8 @@ def test_a_size_beyond_every_file_is_a_failure(content: bytes, tmp_path: Path) -
     assert reason(tmp_path / "clip") == reason(content)
     with RemoteParts(content, len(content), lambda start, stop: content[start:stop]) as parts:
         assert parts.read_at(2**64, 8) == b""
+
+
+def test_a_file_whose_header_promises_less_than_it_lists_is_not_said_to_hold_more() -> None:
+    content = _movie(n_samples=900_000, ticks=1024, samples_in_chunk=900_000)
+    assert reason(content).startswith("The file was cut short: its end is missing after ")

@@ -42,7 +42,7 @@ class UnsupportedEncodingError(UnreadableAudioError):
 
 def cut_short(promised_s: float | None, held_s: float) -> str:
     """The reason for a clip that ends too early."""
-    if promised_s is None:
+    if promised_s is None or promised_s <= held_s:  # a header that contradicts itself promises nothing
         return f"The file was cut short: its end is missing after {held_s:.2f} s; copy or download it again."
     return (
         f"The file was cut short: its header promises {promised_s:.2f} s, it holds {held_s:.2f} s; "
