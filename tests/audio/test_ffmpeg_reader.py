@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.audio.media_files import OF_FFMPEG, RATE_HZ, MediaFormat, decoded_by_ffmpeg, made, needs_ffmpeg, run_ffmpeg
-from tests.audio.sounds import clip_of, encode, hum, reason, waveform
+from tests.audio.sounds import clip_of, encode, hiss, hum, reason, waveform
 from tests.audio.test_formats import read_part, read_whole
 from thano_duckdb.audio.containers import Container
 from thano_duckdb.audio.failure import UnreadableAudioError
@@ -119,6 +119,32 @@ def test_a_video_gives_its_first_audio_track_or_the_one_that_is_named(two_langua
     assert pitch_hz(waveform(two_languages, audio_track=2).samples) == 500
     expected = "It has no audio track 3: it has 2 audio tracks, counted from 1."
     assert reason(two_languages, audio_track=3) == expected
+
+
+DECODE = """
+import sys
+from thano_duckdb.audio.decode import decode
+from thano_duckdb.audio.source import Clip
+print(decode(Clip.of(sys.argv[1])).duration_s)
+"""
+
+
+def test_a_track_that_begins_in_the_middle_of_a_broadcast_is_no_obstacle(tmp_path: Path) -> None:
+    """PyAV looks for it in memory that it has not filled. MALLOC_PERTURB_ fills that with what is no zero."""
+    source = tmp_path / "source.wav"
+    source.write_bytes(encode(hiss(60), "WAV"))
+    for first_id, n_tracks in (("0x100", 1), ("0x200", 3)):
+        maps = ("-map", "0") * n_tracks
+        run_ffmpeg(
+            "-i", str(source), *maps, "-c:a", "aac", "-mpegts_start_pid", first_id, str(tmp_path / f"{first_id}.ts")
+        )
+    one, three = ((tmp_path / f"{first_id}.ts").read_bytes() for first_id in ("0x100", "0x200"))
+    (tmp_path / "joined.ts").write_bytes(one + three + one)
+    command = [sys.executable, "-W", "error", "-c", DECODE, str(tmp_path / "joined.ts")]
+    environment = os.environ | {"MALLOC_PERTURB_": "85"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert run.stderr == ""
+    assert float(run.stdout) == pytest.approx(120, abs=0.3)
 
 
 def test_an_ogg_file_with_two_tracks(two_languages: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # importing it takes 60 ms, which most statements do not need
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
 
 TOLERANCE_S = 0.1
 """A file may hold this much less than its header says: the lengths of many containers are rounded to packets."""
@@ -139,7 +140,7 @@ class PyavSound(OpenSound):
             UnreadableAudioError: the file ends before its header says.
         """
         end = 0
-        for packet in self.container.demux(self.stream):
+        for packet in self._packets():
             self._check_disk()
             if packet.is_corrupt and self.demuxer != "mpegts":  # only its beginning is in the file
                 raise UnreadableAudioError(cut_short(self._promised_s, self._seconds(packet.pts or end)))
@@ -149,6 +150,12 @@ class PyavSound(OpenSound):
         self._check_disk()
         if self.demuxer == "mov":
             self._check_end(self._seconds(end))
+
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
+        """The packets of the track, and at the end one that is empty."""
+        # PyAV fails after the last one where tracks appeared that the file did not have at its beginning.
+        with suppress(IndexError):
+            yield from self.container.demux(self.stream)
 
     @property
     def _promised_s(self) -> float | None:
