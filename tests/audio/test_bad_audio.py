@@ -276,7 +276,7 @@ def test_running_out_of_memory_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> 
     def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("thano_duckdb.audio.decode._mix_to_mono", no_memory)
+    monkeypatch.setattr("thano_duckdb.audio.mixing.Mixer.mix", no_memory)
     assert "not enough memory" in reason(encode(hum(1), "WAV"))
 
 
