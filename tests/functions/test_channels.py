@@ -238,7 +238,14 @@ def test_thano_turns_takes_words_with_times(con: thano_duckdb.Connection) -> Non
     assert con.sql(f"SELECT thano_turns(NULL, {word})").fetchall() == [
         ([{"turn": 1, "channel": None, "start": 0.0, "end": 1.0, "text": "a"}],)
     ]
-    for wrong in ("'a b'", "['a', 'b']", "[{'text': 'a'}]"):
+    decimals = "[{'word': 'a', 'start': 0.5, 'end': 1.25}]"  # DuckDB reads 0.5 as DECIMAL
+    assert con.sql(f"SELECT thano_turns(1, {decimals})").fetchall() == [
+        ([{"turn": 1, "channel": 1, "start": 0.5, "end": 1.25, "text": "a"}],)
+    ]
+    no_time = "[{'word': 'a', 'start': NULL, 'end': 1}]"
+    no_number = "[{'word': 'a', 'start': '0', 'end': '1'}]"
+    no_text = "[{'word': 1, 'start': 0, 'end': 1}]"
+    for wrong in ("'a b'", "['a', 'b']", "[{'text': 'a'}]", no_time, no_number, no_text):
         with pytest.raises(ThanoError, match="include='words'"):
             con.sql(f"SELECT thano_turns(1, {wrong})").fetchall()
     with pytest.raises(ThanoError, match="from 0 on, not -1"):
