@@ -200,6 +200,15 @@ def test_a_mix_of_two_voices_is_warned_of_once_per_statement(con: thano_duckdb.C
     assert thano_warnings(con.sql(evaluate).fetchall) == [sentence]
 
 
+def test_a_function_that_mixes_two_voices_names_functions(con: thano_duckdb.Connection) -> None:
+    function = f"SELECT thano_transcribe('{MODEL}', audio_path{{}}).text FROM calls WHERE id = 1"
+    (sentence,) = thano_warnings(con.sql(function.format("")).fetchall)
+    assert "thano_transcribe(.., channel := 1) reads the first one" in sentence
+    assert "PREDICT" not in sentence
+    assert thano_warnings(con.sql(function.format(", {'channel': 'mix'}")).fetchall) == []
+    assert thano_warnings(con.sql(function.format(", channel := 1")).fetchall) == []
+
+
 def test_channels_that_cancel_each_other_have_the_text_of_the_first(con: thano_duckdb.Connection) -> None:
     query = "SELECT * FROM calls WHERE id = 6"
     predict = f"PREDICT USING {MODEL} OPTIONS (include='confidence') AS {query}"
