@@ -15,6 +15,7 @@ ALL = (
     "peers",
     "training",
     "decoding",
+    "level",
     "scale",
     "language_model",
     "host",

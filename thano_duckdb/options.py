@@ -16,6 +16,7 @@ from .audio_options import AUDIO_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
+from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
 
 MAX_INT32 = 2**31 - 1
@@ -277,6 +278,7 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *LEVEL_OPTIONS,
     Option(
         "order",
         "words in the longest n-gram",

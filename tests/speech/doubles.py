@@ -12,6 +12,7 @@ from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer, CtcWindow
 from thano_duckdb.speech.recognizer.features import Features
+from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.recognizer import ClipFailure, PreparedClip
 
 Batch = Sequence[CtcWindow]
@@ -54,7 +55,7 @@ class InstantRecognizer(CtcRecognizer):
         return 10**9
 
     def prepare(
-        self, samples: NDArray[np.float32], *, skip_silence: bool = True
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
     ) -> PreparedClip[CtcWindow] | ClipFailure:
         """The samples as they are, in one window."""
         window = CtcWindow(Features(samples, None), slice(None), slice(None))

@@ -20,6 +20,7 @@ from thano_duckdb.speech.cache import NoCache, TranscriptCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.libraries import quiet_transformers
+from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.transcript import Transcript
 
 Clips = Sequence[NDArray[Any]]  # float32; soundfile's annotations do not say which dtype it was asked for
@@ -152,6 +153,7 @@ def transcribe(
     max_clips: int | None = None,
     monitor: Monitor | None = None,
     cache: TranscriptCache | None = None,
+    level: Level = "robust",
 ) -> list[Transcript | None]:
     """Call the engine with greedy decoding; by default silently and without a cache."""
     return engine.transcribe(
@@ -160,6 +162,7 @@ def transcribe(
         cache=cache or NoCache(),
         max_clips=max_clips,
         monitor=monitor or SilentMonitor(),
+        level=level,
     )
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2ConformerConfig, Wav2Vec2ConformerForCTC
@@ -50,6 +51,20 @@ def test_training_takes_the_blank_of_the_tokenizer_as_recognition_does(
     assert loss_of(network, clips) == pytest.approx(right)
     network.save(tmp_path / "saved")
     assert json.loads((tmp_path / "saved" / "config.json").read_text())["pad_token_id"] == 0
+
+
+def test_training_gets_the_samples_that_recognition_gets(small_model: Path) -> None:
+    random = np.random.default_rng(1)
+    syllables = np.repeat(random.uniform(0, 1, 100) ** 4, 800) * random.standard_normal(80_000)
+    clip = (0.05 * syllables).astype(np.float32)
+    clip[40_000:] *= 0.03
+    recognizer = AcousticModel.load(small_model, device="cpu")
+    robust = recognizer.features(clip).samples
+    exact = recognizer.features(clip, level="exact").samples
+    assert np.abs(robust - exact).max() > 0.1
+    np.testing.assert_array_equal(load_network(small_model, OPTIONS).features(clip).samples, robust)
+    network = load_network(small_model, TrainingOptions(level="exact"))
+    np.testing.assert_array_equal(network.features(clip).samples, exact)
 
 
 @pytest.mark.parametrize("load", [AcousticModel.load, lambda folder: load_network(folder, OPTIONS)])

@@ -96,6 +96,7 @@ def transcribe(
                 max_clips=chosen.get("batch_size"),
                 monitor=monitor,
                 skip_silence=chosen.get("skip_silence", True),
+                level=chosen.get("level", "robust"),
                 read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
             for (row, clip), transcript in zip(allowed, found, strict=True):

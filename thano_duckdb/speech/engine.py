@@ -27,6 +27,7 @@ from .batch_runner import BatchRunner
 from .cache import TranscriptCache
 from .heap import trim
 from .readahead import ReadAhead
+from .recognizer.level import Level
 from .recognizer.recognizer import ClipFailure, PreparedClip, Recognizer
 from .threads import FETCH_THREADS, POLL_S, CallThreads, result_of
 from .transcript import Transcript
@@ -139,6 +140,7 @@ class Engine:
         read: Callable[[Clip], Waveform | AudioFailure] | None = None,
         decoders: Sequence[Any] | None = None,
         skip_silence: bool = True,
+        level: Level = "robust",
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -151,6 +153,7 @@ class Engine:
             read: reads the clips of this call, if they have limits of their own.
             decoders: the decoder of each clip, where they differ; all need as much of the network as `decoder`.
             skip_silence: whether the silence of long clips does not go through the model.
+            level: how the level of a clip is evened before it enters the network.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -162,7 +165,8 @@ class Engine:
             RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
-        jobs = self._jobs(clips, itertools.repeat(decoder) if decoders is None else decoders, skip_silence)
+        each_decoder = itertools.repeat(decoder) if decoders is None else decoders
+        jobs = self._jobs(clips, each_decoder, (skip_silence, level))
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
@@ -178,8 +182,9 @@ class Engine:
         monitor.clips_cached(n_cached, cached_s)
         if not new_jobs:
             return transcripts
+        read = read or self._read
         call = _Call(
-            self.recognizer, self._runner, read or self._read, self._limits, decoder, max_clips, skip_silence, monitor
+            self.recognizer, self._runner, read, self._limits, decoder, max_clips, skip_silence, level, monitor
         )
         # Closed at once if the monitor raises, so that the decode threads end with the call.
         with self._slot(monitor), contextlib.closing(call.run(new_jobs)) as finished:
@@ -191,15 +196,15 @@ class Engine:
                 _report(job, transcript, monitor)
         return transcripts
 
-    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any], skip_silence: bool) -> list[_Job]:
-        """Each clip once for each decoder, with the rows that hold it."""
+    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any], preparation: Hashable) -> list[_Job]:
+        """Each clip once for each decoder, with its rows; `preparation` is what else the texts depend on."""
         found: dict[Hashable, _Job] = {}
-        fingerprints: dict[int, tuple[str, bool]] = {}
+        fingerprints: dict[int, Hashable] = {}
         for row, (clip, decoder) in enumerate(zip(clips, decoders, strict=False)):
             if clip is None:
                 continue
             if id(decoder) not in fingerprints:
-                fingerprints[id(decoder)] = (self.recognizer.fingerprint(decoder), skip_silence)
+                fingerprints[id(decoder)] = (self.recognizer.fingerprint(decoder), preparation)
             fingerprint = fingerprints[id(decoder)]
             content = clip.content_key()
             key = None if content is None else (fingerprint, content)
@@ -239,6 +244,7 @@ class _Call:
     decoder: Any
     max_clips: int | None
     skip_silence: bool
+    level: Level
     monitor: Monitor
 
     def run(self, jobs: Sequence[_Job]) -> Generator[tuple[_Job, Transcript]]:
@@ -281,7 +287,7 @@ class _Call:
         waveform = self.read(job.clip)
         if isinstance(waveform, AudioFailure):
             return _Unreadable(job, waveform.reason)
-        prepared = self.recognizer.prepare(waveform.samples, skip_silence=self.skip_silence)
+        prepared = self.recognizer.prepare(waveform.samples, skip_silence=self.skip_silence, level=self.level)
         if isinstance(prepared, ClipFailure):
             return _Unreadable(job, prepared.reason, waveform.duration_s)
         n_samples = sum(map(self.recognizer.n_samples, prepared.windows))

@@ -18,6 +18,7 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.features import Features, features
+from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
@@ -34,8 +35,8 @@ class CtcNetwork:
         monitor: asked within every pass, forward and backward, whether to stop.
     """
 
-    def __init__(self, module: Any, checkpoint: CtcCheckpoint) -> None:
-        """Take over and change `module`, which was made from `checkpoint`.
+    def __init__(self, module: Any, checkpoint: CtcCheckpoint, level: Level = "robust") -> None:
+        """Take over and change `module`, which was made from `checkpoint`; `level` as in recognition.
 
         Raises:
             ModelError: a layer of the network is not supported.
@@ -45,6 +46,7 @@ class CtcNetwork:
         self.vocabulary: Vocabulary = checkpoint.vocabulary
         self.monitor: Monitor = SilentMonitor()
         self._normalize = checkpoint.normalize
+        self._level: Level = level
         self._invariance = PaddingInvariance(module)
         self._mask_time_prob = module.config.mask_time_prob
         for layer in module.modules():
@@ -53,7 +55,7 @@ class CtcNetwork:
 
     def features(self, samples: NDArray[np.float32]) -> Features:
         """The input of the network for a clip."""
-        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
+        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution, level=self._level)
 
     def seconds(self, n_samples: int) -> float:
         """The duration of that many samples."""
@@ -126,7 +128,7 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
             )
         load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
-        network = CtcNetwork(load(**overrides), checkpoint)
+        network = CtcNetwork(load(**overrides), checkpoint, options.level)
     if options.freezes_feature_encoder:
         network.module.freeze_feature_encoder()
     return network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import ReadLimits
@@ -73,6 +73,7 @@ class TrainingOptions:
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
+        level: 'robust' or 'exact', as in recognition.
     """
 
     epochs: int = _default("epochs")
@@ -100,6 +101,7 @@ class TrainingOptions:
     on_error: str = _default("on_error")
     device: str = _default("device")
     precision: str = _default("precision")
+    level: Literal["robust", "exact"] = _default("level")
 
     def __post_init__(self) -> None:
         """Check every value.

@@ -45,7 +45,7 @@ def test_a_padded_batch_gives_the_logits_of_each_clip_alone(
 ) -> None:
     model, plain = loaded(name), HuggingFace.load(random_model(name))
     assert model.max_clips is None
-    logits, scores = logits_of(model, [model.features(clip) for clip in noises])
+    logits, scores = logits_of(model, [model.features(clip, level="exact") for clip in noises])
     for clip, row, found in zip(noises, logits, scores, strict=True):
         alone = plain.logits(clip)
         assert len(found.ids) == len(alone)
@@ -62,13 +62,13 @@ def test_an_architecture_that_is_not_padding_invariant_runs_clip_by_clip(
     model, plain = loaded("conformer"), HuggingFace.load(random_model("conformer"))
     assert model.max_clips == 1
     for clip in noises[:4]:
-        logits, _scores = logits_of(model, [model.features(clip)])
+        logits, _scores = logits_of(model, [model.features(clip, level="exact")])
         torch.testing.assert_close(logits[0], plain.logits(clip), rtol=1e-4, atol=1e-4)
 
 
 def test_speech_gives_the_logits_of_each_clip_alone(an4_model: Path, spoken: Clips) -> None:
     model, plain = AcousticModel.load(an4_model, device="cpu", precision="float32"), HuggingFace.load(an4_model)
-    logits, scores = logits_of(model, [model.features(clip) for clip in spoken])
+    logits, scores = logits_of(model, [model.features(clip, level="exact") for clip in spoken])
     for clip, row, found in zip(spoken, logits, scores, strict=True):
         alone = plain.logits(clip)
         torch.testing.assert_close(row[: len(alone)], alone, rtol=1e-4, atol=1e-4 * alone.abs().max().item())
@@ -85,7 +85,7 @@ def test_windows_are_normalised_with_the_statistics_of_the_whole_clip(
 ) -> None:
     model, plain = loaded("wav2vec2-group"), HuggingFace.load(random_model("wav2vec2-group"))
     clip = np.concatenate([noises[1], 0.05 * noises[10]])  # loud, then soft
-    whole = model.features(clip)
+    whole = model.features(clip, level="exact")
     start, n_frames = 60 * model.grid.stride, 40
     stop = start + (n_frames - 1) * model.grid.stride + model.grid.receptive_field
     seen: list[torch.Tensor] = []
@@ -104,7 +104,8 @@ def test_a_decoder_gets_the_number_of_labels_per_frame_that_it_needs(
 ) -> None:
     model, plain = loaded("wav2vec2-layer"), HuggingFace.load(random_model("wav2vec2-layer"))
     clips = noises[:4]
-    found = model.forward([model.features(clip) for clip in clips], SilentMonitor(), labels_per_frame=n_labels)
+    prepared = [model.features(clip, level="exact") for clip in clips]
+    found = model.forward(prepared, SilentMonitor(), labels_per_frame=n_labels)
     for clip, scores in zip(clips, found, strict=True):
         log_probs = plain.logits(clip).log_softmax(-1)
         expected = log_probs.topk(n_labels or log_probs.shape[-1])

@@ -2,7 +2,7 @@
 
 It runs any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others).
 Two invariants: the output for a clip does not depend on the other clips of its batch (`padding_invariance`), and in
-float32 it equals the output of Hugging Face's model for the clip alone.
+float32 it equals the output of Hugging Face's model for the clip alone (for any clip where the level is `exact`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
 from .int8 import Int8Product, quantize
+from .level import Level
 from .padded_attention import attending, use_padded_flash_attention
 from .padding_invariance import PaddingInvariance
 from .positional_convolution import use_block_convolutions
@@ -106,13 +107,14 @@ class AcousticModel:
         bytes_per_s = values_per_frame * self.device.dtype.itemsize / self.grid.frame_s
         return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
-    def features(self, samples: NDArray[np.float32]) -> Features:
+    def features(self, samples: NDArray[np.float32], *, level: Level = "robust") -> Features:
         """The input of the model for a clip.
 
         Args:
             samples: the whole clip, mono at 16 kHz, at least `grid.receptive_field` samples.
+            level: see `features.features`.
         """
-        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution)
+        return features(samples, normalize=self._normalize, convolution=self._invariance.convolution, level=level)
 
     def forward(
         self, batch: Sequence[Features], monitor: Monitor, *, labels_per_frame: int | None = 1

@@ -20,6 +20,7 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, is_long, plan_wi
 
 from .acoustic_model import AcousticModel
 from .features import Features
+from .level import Level
 from .recognizer import ClipFailure, PreparedClip
 
 IMPOSSIBLE = -100.0
@@ -81,7 +82,7 @@ class CtcRecognizer:
         return f"{self.model.fingerprint}, {decoder.fingerprint}"
 
     def prepare(
-        self, samples: NDArray[np.float32], *, skip_silence: bool = True
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
     ) -> PreparedClip[CtcWindow] | ClipFailure:
         """See `Recognizer`."""
         n_samples, n_needed = len(samples), self.model.grid.receptive_field
@@ -102,7 +103,7 @@ class CtcRecognizer:
             return PreparedClip((), 0, n_samples)
         if parts != [slice(0, n_samples)]:
             samples = np.concatenate([samples[part] for part in parts])
-        clip = self.model.features(samples)
+        clip = self.model.features(samples, level=level)
         return PreparedClip(tuple(self._windows(clip, parts, windows)), clip.samples.nbytes, n_samples)
 
     def _windows(self, clip: Features, parts: Sequence[slice], windows: Sequence[Window]) -> Iterator[CtcWindow]:

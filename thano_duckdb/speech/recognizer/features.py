@@ -1,7 +1,8 @@
 """Turns a waveform into the input of the model: standardised samples, and the moments for the first normalisation.
 
-Both depend on the whole clip. They are computed once, in numpy on the decode threads, in float64 and block by block,
-so that the float64 copy of an hour of audio is never in memory. All windows of a long clip share its statistics.
+Both depend on the whole clip, whose level is therefore made even first (see `level`). They are computed once, in numpy
+on the decode threads, in float64 and block by block, so that the float64 copy of an hour of audio is never in memory.
+All windows of a long clip share its statistics.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from .frame_statistics import FrameStatistics
+from .level import Level, even_level
 
 VARIANCE_FLOOR = 1e-7
 """As in Hugging Face's `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
@@ -49,34 +53,51 @@ class Features:
     moments: Moments | None  # of the whole clip; None if the model does not need them
 
 
-def features(samples: NDArray[np.float32], *, normalize: bool, convolution: FirstConvolution | None) -> Features:
+def features(
+    samples: NDArray[np.float32], *, normalize: bool, convolution: FirstConvolution | None, level: Level = "robust"
+) -> Features:
     """The features of a clip.
 
     Args:
         samples: mono, at the model's sample rate.
         normalize: whether to bring the clip to zero mean and unit variance (`do_normalize` of the checkpoint).
         convolution: the first convolution, if its channels are normalised over the clip; otherwise None.
+        level: `robust` to make the level of the clip even first; `exact` for what Hugging Face computes.
     """
-    if normalize:
-        samples = standardize(samples)
-    return Features(samples, moments(samples, convolution) if convolution else None)
+    statistics, n_muted = FrameStatistics.of(samples), 0
+    even = even_level(samples, statistics) if level == "robust" else None
+    if even is not None:
+        samples, n_muted = even.samples, even.n_muted
+        if normalize:
+            standardize(samples, n_muted=n_muted, out=samples)
+    elif normalize:
+        samples = standardize(samples, statistics)
+    return Features(samples, moments(samples, convolution, n_muted=n_muted) if convolution else None)
 
 
-def standardize(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring a clip to zero mean and unit variance, like Hugging Face's feature extractor does without padding."""
-    mean = float(samples.mean(dtype=np.float64))
-    energy = 0.0
-    for start in range(0, samples.size, BLOCK):
-        block = samples[start : start + BLOCK].astype(np.float64)
-        block -= mean
-        energy += float(np.einsum("i,i->", block, block))  # not `@`, for which BLAS would start threads
-    centered = samples - np.float32(mean)
-    centered /= np.float32(math.sqrt(energy / samples.size + VARIANCE_FLOOR))
+def standardize(
+    samples: NDArray[np.float32],
+    statistics: FrameStatistics | None = None,
+    *,
+    n_muted: int = 0,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Bring a clip to zero mean and unit variance, like Hugging Face's feature extractor does without padding.
+
+    Args:
+        samples: (n_samples,) of the clip.
+        statistics: those of `samples`, if they are known.
+        n_muted: samples close to zero that do not count.
+        out: receives the result; a new array by default.
+    """
+    mean, variance = (statistics or FrameStatistics.of(samples)).mean_and_variance(n_muted)
+    centered = np.subtract(samples, np.float32(mean), out=out)
+    centered /= np.float32(math.sqrt(variance + VARIANCE_FLOOR))
     return centered
 
 
-def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Moments:
-    """The moments of a clip that is at least as long as the kernel."""
+def moments(samples: NDArray[np.float32], convolution: FirstConvolution, *, n_muted: int = 0) -> Moments:
+    """The moments of a clip that is at least as long as the kernel; `n_muted` as in `standardize`."""
     frames = sliding_window_view(samples, convolution.kernel)[:: convolution.stride]  # (frames, kernel)
     n_frames = len(frames)
     centre = float(samples.mean(dtype=np.float64))  # close to all the means, so that no precision is lost below
@@ -87,7 +108,7 @@ def moments(samples: NDArray[np.float32], convolution: FirstConvolution) -> Mome
         n_whole = len(step) // PRODUCT_FRAMES * PRODUCT_FRAMES
         for part in (step[:n_whole].reshape(-1, PRODUCT_FRAMES, convolution.kernel), step[None, n_whole:]):
             sums += _sums_of_products(part, centre)
-    sums /= n_frames
+    sums /= n_frames * (1 - n_muted / samples.size)
     mean = sums[:, -1]
     return Moments(centre + mean, sums[:, :-1] - np.outer(mean, mean))
 

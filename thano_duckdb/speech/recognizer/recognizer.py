@@ -18,6 +18,8 @@ from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.device import Device
 
+from .level import Level
+
 Window = TypeVar("Window")
 """The input of the network: a clip, or a part of a long clip."""
 Output = TypeVar("Output")
@@ -77,12 +79,15 @@ class Recognizer(Protocol[Window, Output, Decoder]):
     def fingerprint(self, decoder: Decoder) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
-    def prepare(self, samples: NDArray[np.float32], *, skip_silence: bool = True) -> PreparedClip[Window] | ClipFailure:
+    def prepare(
+        self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
+    ) -> PreparedClip[Window] | ClipFailure:
         """Prepare a clip (mono, 16 kHz) for the network, or say why it cannot be transcribed.
 
         Args:
             samples: of the clip.
             skip_silence: whether the silence of a long clip is omitted from its windows.
+            level: whether the level of the clip is made even first (`level`).
         """
 
     def n_samples(self, window: Window) -> int:
