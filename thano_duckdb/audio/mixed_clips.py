@@ -8,8 +8,8 @@ import threading
 from thano_duckdb.errors import brief_location, counted
 
 REMEDY = (
-    "PREDICT with OPTIONS (channel='each') gives a row per channel, channel=1 the first one, and channel='mix' this "
-    "result without a warning."
+    "In PREDICT the option channel='each' gives a row per channel; channel=1 reads the first one, and channel='mix' "
+    "gives this result without a warning."
 )
 REMEDY_OF_FUNCTION = (
     "thano_channels(..) lists the channels, thano_transcribe(.., channel := 1) reads the first one, and the option "
