@@ -149,6 +149,7 @@ def show(
         audio: the column of paths, URLs or contents of files. Default: `audio_path`, `audio`, or the first BLOB.
         max_rows: how many clips are shown at most; the summary above them covers all.
 
+    A column `channel` of whole numbers, as `PREDICT` with `channel='each'` gives it, says which channel a player plays.
     Players are read within the `max_bytes`, `max_duration` and `timeout` of the connection that a relation is from.
 
     Returns:

@@ -38,7 +38,7 @@ AUDIO_OPTIONS = (
     Option(
         "start",
         "where the part of each recording begins, in seconds; a STRUCT with a start or a stop has its own",
-        ValueKind.NUMBER,
+        ValueKind.SECONDS,
         default_in_words="its beginning",
         at_least=0,
         used_by=_READ_AUDIO,
@@ -46,7 +46,7 @@ AUDIO_OPTIONS = (
     Option(
         "stop",
         "where that part ends, in seconds; a recording may end before",
-        ValueKind.NUMBER,
+        ValueKind.SECONDS,
         default_in_words="its end",
         above=0,
         used_by=_READ_AUDIO,

@@ -40,10 +40,14 @@ class ValueKind(Enum):
     TEXTS = "a text, or a list of texts"
     INTEGER = "a whole number"
     NUMBER = "a number"
+    SECONDS = "a number of seconds"
     BOOLEAN = "True or False"
     CHOICE = "one of"
     CHOICES = "one or a list of"
     CHOICE_OR_INTEGER = "a name or a whole number"
+
+
+_NUMBERS = (ValueKind.NUMBER, ValueKind.SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class Option:
             case ValueKind.CHOICES:
                 chosen = [self._choice(item) for item in (value if isinstance(value, list) else [value])]
                 return None if None in chosen or len(set(chosen)) < len(chosen) else list[Scalar](chosen)
-            case ValueKind.INTEGER | ValueKind.NUMBER:
+            case ValueKind.INTEGER | ValueKind.NUMBER | ValueKind.SECONDS:
                 return self._number(value)
             case ValueKind.CHOICE_OR_INTEGER:
                 return self._choice(value) or self._number(value)
@@ -156,7 +160,7 @@ class Option:
     def _number(self, value: Value) -> float | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
-        if self.kind is not ValueKind.NUMBER and not isinstance(value, int):
+        if self.kind not in _NUMBERS and not isinstance(value, int):
             return None
         is_inside = (
             (self.at_least is None or value >= self.at_least)
@@ -166,7 +170,7 @@ class Option:
         )
         if not is_inside:
             return None
-        return float(value) if self.kind is ValueKind.NUMBER else value
+        return float(value) if self.kind in _NUMBERS else value
 
     def _repeated(self, value: Value) -> str:
         """The first text of a list that it has before, whatever the case; empty where there is none."""

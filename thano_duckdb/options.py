@@ -203,7 +203,7 @@ OPTIONS = (
     Option(
         "max_duration",
         "seconds of audio of a clip at most: 4 hours; NULL: any length",
-        ValueKind.NUMBER,
+        ValueKind.SECONDS,
         default=14_400.0,
         above=0,
         takes_null=True,
@@ -212,7 +212,7 @@ OPTIONS = (
     Option(
         "timeout",
         "seconds that a clip at a URL may take to arrive; NULL: any time",
-        ValueKind.NUMBER,
+        ValueKind.SECONDS,
         default=300.0,
         above=0,
         takes_null=True,

@@ -116,6 +116,7 @@ ERRORS = [
         "PREDICT USING m OPTIONS (batch_size=@@" + "9" * 5000 + ") AS SELECT 1",
         "must be a whole number from 1 to 2147483647",
     ),
+    ("PREDICT USING m OPTIONS (start=@@'0:30') AS SELECT 1", "a number of seconds of at least 0, not '0:30'"),
     ("BUILD MODEL m USING b OPTIONS (learning_rate=@@0) AS SELECT 1", "must be a number above 0, not 0"),
     ("BUILD MODEL m USING b OPTIONS (learning_rate=@@1e999) AS SELECT 1", "must be a number above 0"),
     ("BUILD MODEL m USING b OPTIONS (validation_split=@@1) AS SELECT 1", "a number of at least 0 and below 1, not 1"),
@@ -181,7 +182,10 @@ ERRORS = [
     # What stands alone
     ("SELECT * FROM (@@BUILD MODEL m USING b AS SELECT 1)", "BUILD MODEL stands alone"),
     ("CREATE TABLE t AS @@FIT MODEL m USING b AS SELECT 1", "FIT MODEL stands alone"),
-    ("SELECT * FROM (@@PRINT AUDIO AS SELECT 1)", "PRINT AUDIO stands alone"),
+    (
+        "SELECT * FROM (@@PRINT AUDIO AS SELECT 1)",
+        "another statement; in a query thano_audio_info(audio_path) gives the same",
+    ),
     ("EXPLAIN @@COPY t OPTIONS () FROM 'x.csv'", "COPY stands alone"),
     ("WITH a AS (@@GET THANOSQL MODEL m) SELECT 1", "GET THANOSQL stands alone"),
     ("WITH a AS (SELECT 1) @@DELETE MODEL m", "DELETE MODEL stands alone"),

@@ -105,9 +105,12 @@ def test_a_table_is_never_replaced_by_one_without_rows(
     assert con.sql("SELECT count(*) FROM t").fetchall() == [(0,)]
 
 
-@pytest.mark.usefixtures("folder")
-def test_appending_shows_a_count(con: thano_duckdb.Connection) -> None:
-    assert con.sql("COPY t OPTIONS (if_exists='append') FROM 'deep'").columns == ["Count"]
+@pytest.mark.parametrize("if_exists", ["fail", "append", "replace"])
+@pytest.mark.parametrize("name", ["table.csv", "deep"])
+def test_copying_shows_a_count(con: thano_duckdb.Connection, folder: Path, name: str, if_exists: str) -> None:
+    (folder / "table.csv").write_text("a,b\n1,2\n")
+    result = con.sql(f"COPY t OPTIONS (if_exists='{if_exists}') FROM '{name}'")
+    assert (result.columns, result.fetchall()) == (["Count"], con.sql("SELECT count(*) FROM t").fetchall())
 
 
 @pytest.mark.parametrize("name", ["nosuch", "nosuch*", "empty", "nosuch.csv", "t*.parquet"])

@@ -200,6 +200,15 @@ def test_a_mix_of_two_voices_is_warned_of_once_per_statement(con: thano_duckdb.C
     assert thano_warnings(con.sql(evaluate).fetchall) == [sentence]
 
 
+def test_a_function_that_mixes_two_voices_names_functions(con: thano_duckdb.Connection) -> None:
+    function = f"SELECT thano_transcribe('{MODEL}', audio_path{{}}).text FROM calls WHERE id = 1"
+    (sentence,) = thano_warnings(con.sql(function.format("")).fetchall)
+    assert "thano_transcribe(.., channel := 1) reads the first one" in sentence
+    assert "PREDICT" not in sentence
+    assert thano_warnings(con.sql(function.format(", {'channel': 'mix'}")).fetchall) == []
+    assert thano_warnings(con.sql(function.format(", channel := 1")).fetchall) == []
+
+
 def test_channels_that_cancel_each_other_have_the_text_of_the_first(con: thano_duckdb.Connection) -> None:
     query = "SELECT * FROM calls WHERE id = 6"
     predict = f"PREDICT USING {MODEL} OPTIONS (include='confidence') AS {query}"
@@ -238,7 +247,14 @@ def test_thano_turns_takes_words_with_times(con: thano_duckdb.Connection) -> Non
     assert con.sql(f"SELECT thano_turns(NULL, {word})").fetchall() == [
         ([{"turn": 1, "channel": None, "start": 0.0, "end": 1.0, "text": "a"}],)
     ]
-    for wrong in ("'a b'", "['a', 'b']", "[{'text': 'a'}]"):
+    decimals = "[{'word': 'a', 'start': 0.5, 'end': 1.25}]"  # DuckDB reads 0.5 as DECIMAL
+    assert con.sql(f"SELECT thano_turns(1, {decimals})").fetchall() == [
+        ([{"turn": 1, "channel": 1, "start": 0.5, "end": 1.25, "text": "a"}],)
+    ]
+    no_time = "[{'word': 'a', 'start': NULL, 'end': 1}]"
+    no_number = "[{'word': 'a', 'start': '0', 'end': '1'}]"
+    no_text = "[{'word': 1, 'start': 0, 'end': 1}]"
+    for wrong in ("'a b'", "['a', 'b']", "[{'text': 'a'}]", no_time, no_number, no_text):
         with pytest.raises(ThanoError, match="include='words'"):
             con.sql(f"SELECT thano_turns(1, {wrong})").fetchall()
     with pytest.raises(ThanoError, match="from 0 on, not -1"):

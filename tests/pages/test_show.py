@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import jiwer
+import numpy as np
 import pandas
 import polars
 import pyarrow as pa
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +140,20 @@ def test_words_that_belong_to_another_text_are_ignored() -> None:
     found = Markup(thano_duckdb.show([row(None, "YES NO", words=words("YES"))]).html)
     assert found.words == ["YES", "NO"]
     assert not any(a.get("title", "").startswith("confidence 0.9") for _, a in found.elements)
+
+
+def test_each_row_of_a_channel_plays_this_channel() -> None:
+    """The columns are those of PREDICT with channel='each'; the second channel is silent."""
+    content = io.BytesIO()
+    one_sided = np.stack([0.5 * np.sin(np.arange(16_000)), np.zeros(16_000)], axis=1)
+    soundfile.write(content, one_sided, 16_000, format="WAV")
+    rows = [{"audio": content.getvalue(), "predicted": "A", "channel": channel} for channel in (1, 2, None)]
+    sounds = Markup(thano_duckdb.show(rows).html).sounds
+    levels = []
+    for uri in sounds:
+        samples, _ = soundfile.read(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+        levels.append(float(np.abs(samples).max()))
+    assert levels == pytest.approx([0.5, 0.0, 0.25], abs=0.05)
 
 
 def test_totals_cover_all_rows_though_few_are_shown() -> None:

@@ -8,8 +8,12 @@ import threading
 from thano_duckdb.errors import brief_location, counted
 
 REMEDY = (
-    "PREDICT with OPTIONS (channel='each') gives a row per channel, channel=1 the first one, and channel='mix' this "
-    "result without a warning."
+    "In PREDICT the option channel='each' gives a row per channel; channel=1 reads the first one, and channel='mix' "
+    "gives this result without a warning."
+)
+REMEDY_OF_FUNCTION = (
+    "thano_channels(..) lists the channels, thano_transcribe(.., channel := 1) reads the first one, and the option "
+    "channel='mix' gives this result without a warning."
 )
 
 
@@ -39,8 +43,8 @@ class MixedClips:
             self._found[problem].add(hash(location))
             self._examples.setdefault(problem, location)
 
-    def warning(self) -> str:
-        """The sentence that says how many clips there are, with an example, and what to do."""
+    def warning(self, remedy: str = REMEDY) -> str:
+        """The sentence that says how many clips there are, with an example, and the one that says what to do."""
         parts = []
         if voices := len(self._found[MixProblem.VOICES]):
             parts.append(
@@ -53,7 +57,7 @@ class MixedClips:
                 f"sign), so the loudest one was read instead of their mix"
             )
         sentence = "; ".join(parts)
-        return f"{sentence[:1].upper()}{sentence[1:]}. {REMEDY}"
+        return f"{sentence[:1].upper()}{sentence[1:]}. {remedy}"
 
     def _shown(self, n_clips: int, problem: MixProblem) -> str:
         more = ", ..." if n_clips > 1 else ""

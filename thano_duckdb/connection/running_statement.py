@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
-from thano_duckdb.audio.mixed_clips import MixedClips
+from thano_duckdb.audio.mixed_clips import REMEDY, REMEDY_OF_FUNCTION, MixedClips
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import AudioError, Cancelled, counted, located
 from thano_duckdb.monitoring.statement_bar import Progress
@@ -259,7 +259,8 @@ class RunningStatement:
             self.notice(sentence)
         self._n_without_reference = self._n_without_audio = 0
         if self.mixed_clips:
-            self.notice(self.mixed_clips.warning())
+            is_function = self._reasons == REASONS_OF_FUNCTION
+            self.notice(self.mixed_clips.warning(REMEDY_OF_FUNCTION if is_function else REMEDY))
         notices, self._notices = self._notices, []
         for notice in notices:
             warn(notice)

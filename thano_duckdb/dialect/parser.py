@@ -223,7 +223,7 @@ class _Scanner:
         may_stand = syntax.stands_as_query or (scope.alone and (index == scope.first or syntax.may_follow_with_list))
         if not may_stand:
             problem = f"{syntax.keywords} stands alone: it is not a query, and cannot be part of another statement"
-            raise self._error(problem, index)
+            raise self._error("; ".join(filter(None, (problem, syntax.in_query))), index)
         reader = TokenReader(self.tokens, index)
         reader.skip(len(syntax.words))
         node = syntax.read(reader, reader.span())

@@ -117,7 +117,7 @@ def check_rows(_session: Session, n_rows: int, path: str, instead: str) -> bool:
     """True: COPY may replace a table by the rows of a file.
 
     Args:
-        n_rows: how many rows there are; 1 stands for any number.
+        n_rows: how many rows there are.
         path: of the file.
         instead: the statement of DuckDB's own that makes an empty table.
 

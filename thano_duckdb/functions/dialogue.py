@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -55,9 +56,14 @@ def _channel(value: float | None) -> int | None:
 
 
 def _word(word: object) -> Word:
-    if not (isinstance(word, dict) and {"word", "start", "end"} <= word.keys()):
-        raise ThanoError(_NO_WORDS)
-    return Word(word["word"], word["start"], word["end"], 1.0)
+    match word:
+        case {
+            "word": str(text),
+            "start": int() | float() | Decimal() as start,
+            "end": int() | float() | Decimal() as end,
+        }:
+            return Word(text, float(start), float(end), 1.0)
+    raise ThanoError(_NO_WORDS)
 
 
 def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:

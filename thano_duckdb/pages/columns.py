@@ -17,13 +17,17 @@ from .tables import is_audio, is_text
 AUDIO = ("audio_path", "audio")
 HYPOTHESIS = ("predicted", "predict_result")
 REFERENCE = ("text", "reference", "transcript")
+CHANNEL = "channel"
 
 _Fits = Callable[[pa.DataType], bool]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a result by their role, None if there is no such column; `others` are the rest, by name."""
+    """The columns of a result by their role, None if there is no such column; `others` are the rest, by name.
+
+    `channel`, which a player needs and a reader too, is in both.
+    """
 
     audio_name: str
     audio: pa.ChunkedArray
@@ -32,6 +36,7 @@ class Columns:
     words: pa.ChunkedArray | None
     confidence: pa.ChunkedArray | None
     error: pa.ChunkedArray | None
+    channel: pa.ChunkedArray | None
     others: tuple[tuple[str, pa.ChunkedArray], ...]
 
 
@@ -64,6 +69,7 @@ def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, referenc
         if name not in fields and position is not None:
             fields[name] = table.column(position)
             used.add(position)
+    channel_at = _position(table, None, (CHANNEL,), pa.types.is_integer, CHANNEL, frozenset(used))
     return Columns(
         audio_name=table.column_names[audio_at],
         audio=table.column(audio_at),
@@ -72,6 +78,7 @@ def find(table: pa.Table, *, audio: str | None, hypothesis: str | None, referenc
         words=fields.get("words"),
         confidence=fields.get("confidence"),
         error=fields.get("error"),
+        channel=None if channel_at is None else table.column(channel_at),
         others=tuple((name, table.column(at)) for at, name in enumerate(table.column_names) if at not in used),
     )
 

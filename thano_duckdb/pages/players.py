@@ -79,6 +79,7 @@ def players(
     max_bytes: int = MAX_PAGE_BYTES,
     limits: ReadLimits = DEFAULT_LIMITS,
     options: Mapping[str, Any] = MappingProxyType({}),
+    channels: Sequence[int | None] | None = None,
 ) -> list[Player | AudioFailure | None]:
     """Players for the values of an audio column, in their order.
 
@@ -88,6 +89,7 @@ def players(
         max_bytes: total size of the data URIs.
         limits: on reading one clip.
         options: of the statement: which part of each clip is played.
+        channels: the channel of each value that is played, counted from 1; None for what `options` say.
 
     Returns:
         One for each value: a player, the reason why there is none (`NO_ROOM` from the first clip that goes over
@@ -97,7 +99,11 @@ def players(
     n_bytes = 0
     # Asked on this thread: DuckDB's connections belong to one at a time.
     clips = [clip_of(value, may_read) for value in values]
-    played = [selected(clip, options) if isinstance(clip, Clip) else clip for clip in clips]
+    own = [{} if channel is None else {"channel": channel} for channel in channels or [None] * len(clips)]
+    played = [
+        selected(clip, {**options, **chosen}) if isinstance(clip, Clip) else clip
+        for clip, chosen in zip(clips, own, strict=True)
+    ]
     with CallThreads(N_THREADS, "thano-player") as threads:
         for made in threads.map(functools.partial(_player, limits), played):
             n_bytes += len(made.uri) if isinstance(made, Player) else 0

@@ -183,7 +183,7 @@ def _rows(
     return list(
         map(
             _row,
-            players(audio, may_read=may_read, limits=limits),
+            players(audio, may_read=may_read, limits=limits, channels=taken(columns.channel)),
             taken(columns.hypothesis),
             taken(columns.reference),
             taken(columns.words),

@@ -16,7 +16,7 @@ CREATE TABLE t AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql
 -- case: replace, in a schema, with quotes
 COPY archive."my t" OPTIONS (if_exists=Replace) FROM "thanosql-dataset/librispeech_data/train.json"
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/train.json', 'CREATE OR REPLACE TABLE archive."my t" AS FROM read_json(''thanosql-dataset/librispeech_data/train.json'')') FROM (SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.json')) LIMIT 1); CREATE OR REPLACE TABLE archive."my t" AS SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.json'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.json'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/train.json', 'CREATE OR REPLACE TABLE archive."my t" AS FROM read_json(''thanosql-dataset/librispeech_data/train.json'')'); CREATE OR REPLACE TABLE archive."my t" AS SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.json'))
 
 -- case: append
 COPY archive . t OPTIONS (if_exists='append') FROM 'thanosql-dataset/librispeech_data/train.jsonl'
@@ -26,17 +26,17 @@ CREATE TABLE IF NOT EXISTS archive.t AS SELECT * FROM system.main.read_json(than
 -- case: compressed
 COPY options OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/train.csv.gz'
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/train.csv.gz', 'CREATE OR REPLACE TABLE options AS FROM read_csv(''thanosql-dataset/librispeech_data/train.csv.gz'')') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train.csv.gz')) LIMIT 1); CREATE OR REPLACE TABLE options AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train.csv.gz'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train.csv.gz'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/train.csv.gz', 'CREATE OR REPLACE TABLE options AS FROM read_csv(''thanosql-dataset/librispeech_data/train.csv.gz'')'); CREATE OR REPLACE TABLE options AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train.csv.gz'))
 
 -- case: compressed json
 COPY t OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/train.ndjson.gz'
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/train.ndjson.gz', 'CREATE OR REPLACE TABLE t AS FROM read_json(''thanosql-dataset/librispeech_data/train.ndjson.gz'')') FROM (SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.ndjson.gz')) LIMIT 1); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.ndjson.gz'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.ndjson.gz'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/train.ndjson.gz', 'CREATE OR REPLACE TABLE t AS FROM read_json(''thanosql-dataset/librispeech_data/train.ndjson.gz'')'); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_json(thano_copied_file('thanosql-dataset/librispeech_data/train.ndjson.gz'))
 
 -- case: a pattern
 COPY t OPTIONS (overwrite=TRUE) FROM 'thanosql-dataset/librispeech_data/librispeech_*.csv'
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/librispeech_*.csv', 'CREATE OR REPLACE TABLE t AS FROM read_csv(thano_file(''thanosql-dataset/librispeech_data/librispeech_*.csv''))') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_*.csv')) LIMIT 1); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_*.csv'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_*.csv'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/librispeech_*.csv', 'CREATE OR REPLACE TABLE t AS FROM read_csv(thano_file(''thanosql-dataset/librispeech_data/librispeech_*.csv''))'); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_*.csv'))
 
 -- case: a folder of audio
 COPY clips OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data'
@@ -56,7 +56,7 @@ SELECT system.main.count_star() AS "Count" FROM thano_copied_audio('it''s/*.FLAC
 -- case: a name that DuckDB would take for a pattern
 COPY t OPTIONS (overwrite=True) FROM 'thanosql-dataset/librispeech_data/train*.csv.gz'
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/train*.csv.gz', 'CREATE OR REPLACE TABLE t AS FROM read_csv(thano_file(''thanosql-dataset/librispeech_data/train*.csv.gz''))') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train*.csv.gz')) LIMIT 1); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train*.csv.gz'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train*.csv.gz'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/train*.csv.gz', 'CREATE OR REPLACE TABLE t AS FROM read_csv(thano_file(''thanosql-dataset/librispeech_data/train*.csv.gz''))'); CREATE OR REPLACE TABLE t AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/train*.csv.gz'))
 
 -- case: a folder of a year
 COPY clips OPTIONS (overwrite=True) FROM 'calls.2024'

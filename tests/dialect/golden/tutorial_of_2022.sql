@@ -1,14 +1,14 @@
 -- case: the table of the first tutorial
 COPY librispeech_train OPTIONS(overwrite =True) FROM "thanosql-dataset/librispeech_data/librispeech_train.csv"
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/librispeech_train.csv', 'CREATE OR REPLACE TABLE librispeech_train AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_train.csv'')') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv')) LIMIT 1); CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/librispeech_train.csv', 'CREATE OR REPLACE TABLE librispeech_train AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_train.csv'')'); CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
 
 -- case: the second table
 COPY librispeech_test
 OPTIONS(overwrite =True)
 FROM "thanosql-dataset/librispeech_data/librispeech_test.csv"
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/librispeech_test.csv', 'CREATE OR REPLACE TABLE librispeech_test AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_test.csv'')') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv')) LIMIT 1); CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/librispeech_test.csv', 'CREATE OR REPLACE TABLE librispeech_test AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_test.csv'')'); CREATE OR REPLACE TABLE librispeech_test AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_test.csv'))
 
 
 

@@ -6,7 +6,7 @@ SELECT * FROM thano_get_dataset('librispeech_data', '{"overwrite": true}')
 -- case: the table
 COPY librispeech_train OPTIONS (if_exists='replace') FROM 'thanosql-dataset/librispeech_data/librispeech_train.csv'
 -- becomes
-SELECT thano_check_rows(system.main.count_star(), 'thanosql-dataset/librispeech_data/librispeech_train.csv', 'CREATE OR REPLACE TABLE librispeech_train AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_train.csv'')') FROM (SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv')) LIMIT 1); CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
+SELECT "Count" FROM (SELECT system.main.count_star() AS "Count" FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))) WHERE thano_check_rows("Count", 'thanosql-dataset/librispeech_data/librispeech_train.csv', 'CREATE OR REPLACE TABLE librispeech_train AS FROM read_csv(''thanosql-dataset/librispeech_data/librispeech_train.csv'')'); CREATE OR REPLACE TABLE librispeech_train AS SELECT * FROM system.main.read_csv(thano_copied_file('thanosql-dataset/librispeech_data/librispeech_train.csv'))
 
 -- case: the model
 GET THANOSQL MODEL wav2vec2 OPTIONS (model_name='tutorial_audio_recognition', overwrite=True)

@@ -136,6 +136,19 @@ def test_words_have_times_and_confidences() -> None:
     assert found.confidence == pytest.approx((hello.confidence + world.confidence) / 2)
 
 
+@pytest.mark.parametrize(
+    ("frames", "times_s"),
+    [
+        (f"HE{'_' * 51}LLO|YOU", [1.06, 1.12, 1.14, 1.20]),
+        (f"HEL_L{'_' * 51}O|YOU", [0.0, 0.1, 1.16, 1.22]),
+        (f"HE{'_' * 50}LLO|YOU", [0.0, 1.1, 1.12, 1.18]),
+    ],
+)
+def test_the_times_of_a_word_span_no_long_gap(frames: str, times_s: list[float]) -> None:
+    words = list(decode(written(frames)).words)
+    assert [time for word in words for time in (word.start_s, word.end_s)] == pytest.approx(times_s)
+
+
 def test_a_word_that_could_be_another_has_less_confidence() -> None:
     log_probs = written("__CCAATT__||DDOOGG__")
     sure = list(decode(log_probs).words)

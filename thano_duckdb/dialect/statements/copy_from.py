@@ -85,18 +85,15 @@ class Copy(Node):
         exists = "replace" if self.options["overwrite"] else self.options["if_exists"]
         if exists == "replace":
             # A file with a header only is most likely a mistake, and the old table would be lost.
-            check = (
-                f"SELECT thano_check_rows(system.main.count_star(), {literal(self.file.text)}, "
-                f"{literal(self.in_duckdb())}) FROM ({rows} LIMIT 1); "
+            # DuckDB gives the rows of the first SELECT of a text as its result: the count, as CREATE TABLE would.
+            check = self.table_reader and (
+                f'SELECT "Count" FROM ({_counted(rows)}) '
+                f'WHERE thano_check_rows("Count", {literal(self.file.text)}, {literal(self.in_duckdb())}); '
             )
-            return f"{check if self.table_reader else ''}CREATE OR REPLACE TABLE {table} AS {rows}", ""
+            return f"{check or ''}CREATE OR REPLACE TABLE {table} AS {rows}", ""
         if exists == "append":
             # DuckDB's readers refuse a missing file when they are bound, `thano_copied_audio` only when it is read.
-            check = (
-                rows.replace("*", 'system.main.count_star() AS "Count"', 1) + "; "
-                if f"FROM {_AUDIO_READER}(" in rows
-                else ""
-            )
+            check = f"{_counted(rows)}; " if f"FROM {_AUDIO_READER}(" in rows else ""
             return (
                 f"{check}CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0; INSERT INTO {table} BY NAME {rows}"
             ), ""
@@ -142,6 +139,11 @@ def _rows(node: Copy) -> str:
         file = f"thano_copied_file({file})"
     schema = "" if reader == _AUDIO_READER else "system.main."  # a macro of the reader's name is not meant
     return f"SELECT * FROM {schema}{reader}({file})"
+
+
+def _counted(rows: str) -> str:
+    """The query that counts what `_rows` reads from a file."""
+    return rows.replace("*", 'system.main.count_star() AS "Count"', 1)
 
 
 def _reader(node: Copy) -> str:

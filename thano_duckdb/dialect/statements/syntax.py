@@ -45,6 +45,7 @@ class Syntax:
         read: reads what follows the keywords, up to its query, or to its end where it has none; it gets a reader after
             the keywords, and where these are written.
         stands_as_query: it may stand wherever DuckDB takes a query; otherwise it stands alone.
+        in_query: what a query can have instead of it, a clause for the error; empty for nothing.
         may_follow_with_list: it may follow a WITH list, as every query may.
         also_requires: what must also be true of the tokens from the first keyword on; None for nothing more.
         cannot_be_names: whether the words are ours where DuckDB might have a table and its alias, `(list model)`, or a
@@ -54,6 +55,7 @@ class Syntax:
     keywords: str
     read: Callable[[TokenReader, Span], Node]
     stands_as_query: bool = False
+    in_query: str = ""
     may_follow_with_list: bool = False
     also_requires: Callable[[Tokens, int], bool] | None = None
     cannot_be_names: Callable[[Beginning], bool] = lambda _beginning: True

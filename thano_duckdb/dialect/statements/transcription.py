@@ -241,6 +241,7 @@ SYNTAXES = (
     Syntax(
         keywords="PRINT AUDIO",
         read=PrintAudio.read,
+        in_query="in a query thano_audio_info(audio_path) gives the same",
         may_follow_with_list=True,
         cannot_be_names=lambda beginning: beginning.words[2] in ("as", "options"),
     ),

@@ -15,10 +15,11 @@ from thano_duckdb.language.language_model import LanguageModel
 from thano_duckdb.speech.transcript import Alternative, FoundHotword, Words
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
-from .beam_columns import BeamColumns
+from .beam_columns import BLANK, SPACE, BeamColumns
 from .beam_confidence import word_confidences
 from .beam_library import MIN_LABEL_LOG_PROB, PRUNE_LOG_PROB, Beam, NativeDecoder, native_decoder, version
 from .decoder import FrameScores, Hypothesis
+from .greedy import MAX_GAP_S
 from .hotwords import HotwordList, hotword_list
 from .pieces import best_texts, cut_at_pauses
 from .vocabulary import Vocabulary
@@ -114,6 +115,10 @@ class BeamDecoder:
                 confidences += word_confidences(beams, log_probs[piece]).tolist()
             texts.append([(beam.text, beam.score) for beam in beams[: self.n_best or 1]])
         delimiter = columns.vocabulary.delimiter
+        if columns.vocabulary.delimiter_ids:
+            is_letter = ~np.isin(log_probs.argmax(axis=1), (BLANK, SPACE))
+            max_gap = int(MAX_GAP_S * SAMPLE_RATE_HZ / stride)
+            frames = [_without_long_gaps(*of_word, is_letter, max_gap) for of_word in frames]
         times_s = np.array(frames, np.float64).reshape(-1, 2) * stride / SAMPLE_RATE_HZ
         alternatives = None
         if self.n_best is not None:
@@ -136,6 +141,23 @@ class BeamDecoder:
         return native.beams(
             log_probs, beam_width=self.beam_width, hotwords=favoured, hotword_weight=self.hotword_weight
         )
+
+
+def _without_long_gaps(start: int, stop: int, is_letter: NDArray[np.bool_], max_gap: int) -> tuple[int, int]:
+    """The stretch of a word that has most of its letters' frames, as in greedy decoding (`greedy_decode`).
+
+    Args:
+        start, stop: the first frame of the word, and the one after its last.
+        is_letter: of the frames of the clip, where a letter is likelier than a blank or a space, shape (frames,).
+        max_gap: frames without a letter that a word may have in a row.
+    """
+    if stop - start <= max_gap:
+        return start, stop
+    inside = start + np.flatnonzero(is_letter[start:stop])
+    letters = np.union1d(inside, [start, stop - 1])  # the search may have chosen letters that are not the likeliest
+    stretches = np.split(letters, 1 + np.flatnonzero(np.diff(letters) > max_gap + 1))
+    longest = max(stretches, key=len)
+    return int(longest[0]), int(longest[-1]) + 1
 
 
 def _found(hotwords: HotwordList, words: Sequence[str], times_s: NDArray[np.float64]) -> Iterator[FoundHotword]:
