@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.kit import RATE_HZ, NotingMonitor, run_build
+from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.corpus import Corpus, prepare_corpus
 from thano_duckdb.training.network import load_network
-from thano_duckdb.training.split import choose_held_out, connected_rows
+from thano_duckdb.training.split import choose_held_out, connected_rows, overlap_keys
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
 SIZES = st.lists(st.integers(1, 7), min_size=2, max_size=9)
@@ -115,6 +116,37 @@ def test_the_same_recording_is_never_on_both_sides(
         assert (len(corpus.train), len(corpus.validation)) == (56, 24)
         shuffled = random.Random(seed).sample(rows, len(rows))
         assert corpus_of(shuffled, small_model, 0.3, seed).digest == corpus.digest
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 20), st.integers(1, 20)), max_size=12))
+def test_parts_that_have_half_of_one_in_common_stay_together(drawn: list[tuple[str, int, int]]) -> None:
+    parts = [(name, float(start), float(start + length)) for name, start, length in drawn]
+    groups = connected_rows(overlap_keys(parts))
+    group_of = {row: number for number, group in enumerate(groups) for row in group}
+    linked = [
+        (one, other)
+        for (one, a), (other, b) in itertools.combinations(enumerate(parts), 2)
+        if a[0] == b[0] and 0 < 0.5 * min(a[2] - a[1], b[2] - b[1]) <= min(a[2], b[2]) - max(a[1], b[1])
+    ]
+    assert all(group_of[one] == group_of[other] for one, other in linked)
+    assert len(groups) == len(connected_rows([[pair for pair in linked if row in pair] for row in range(len(parts))]))
+
+
+def test_overlapping_parts_of_a_recording_are_on_one_side_and_segments_are_not_tied(
+    recordings: list[Path], small_model: Path
+) -> None:
+    content = recordings[0].read_bytes()
+
+    def part(start_s: float, stop_s: float) -> Example:
+        return Example(Clip(str(recordings[0]), content, start_s=start_s, stop_s=stop_s), "NO")
+
+    duration_s = soundfile.info(recordings[0]).duration
+    overlapping = [part(0.0, 0.6 * duration_s), part(0.2 * duration_s, 0.8 * duration_s)]
+    with pytest.raises(ThanoError, match=r"have the same recording$"):
+        corpus_of(overlapping, small_model, 0.5)
+    segments = [part(0.0, 0.52 * duration_s), part(0.48 * duration_s, duration_s)]
+    corpus = corpus_of(segments, small_model, 0.5)
+    assert (len(corpus.train), len(corpus.validation)) == (1, 1)
 
 
 def copy_of(path: Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from thano_duckdb.audio.decode import AudioFailure
@@ -16,7 +17,7 @@ from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 from .audio_store import AudioStore
-from .split import choose_held_out, connected_rows
+from .split import choose_held_out, connected_rows, overlap_keys
 from .training_options import Example
 
 MAX_CLIP_S = 60.0
@@ -235,7 +236,13 @@ def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[
     if len(usable) < 2:
         raise ThanoError("option 'validation_split' needs at least two usable rows, but there is only one")
     has_groups = any(utterance.group for utterance in usable)
-    groups = connected_rows([[utterance.recording, utterance.group or utterance.recording] for utterance in usable])
+    overlaps = overlap_keys([_part(utterance.source) for utterance in usable])
+    groups = connected_rows(
+        [
+            [utterance.recording, utterance.group or utterance.recording, *shared]
+            for utterance, shared in zip(usable, overlaps, strict=True)
+        ]
+    )
     if len(groups) == 1:
         common = "value of split_by, or share a recording" if has_groups else "recording"
         raise ThanoError(
@@ -244,6 +251,12 @@ def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[
     held_out = choose_held_out(groups, share, seed)
     train = tuple(utterance for index, utterance in enumerate(usable) if index not in held_out)
     return train, tuple(usable[index] for index in sorted(held_out))
+
+
+def _part(clip: Clip) -> tuple[Hashable, float, float]:
+    """The recording of a clip, and where in it the clip starts and stops, in seconds."""
+    recording = clip.location if clip.data is None else hashlib.blake2b(clip.data, digest_size=16).digest()
+    return recording, clip.start_s or 0.0, math.inf if clip.stop_s is None else clip.stop_s
 
 
 def _describe_share(n_held_out: int, n_usable: int, share: float) -> str | None:

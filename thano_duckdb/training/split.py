@@ -9,6 +9,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+_SHARE_IN_COMMON = 0.5
+
 
 def connected_rows(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
     """Groups of rows that must stay together: those that share a key, directly or by way of other rows.
@@ -35,6 +37,32 @@ def connected_rows(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
     for row in range(len(keys)):
         groups[root(row)].append(row)
     return list(groups.values())
+
+
+def overlap_keys(parts: Sequence[tuple[Hashable, float, float]]) -> list[list[Hashable]]:
+    """For each part of a recording keys that it shares with every part of which it has half, or that has half of it.
+
+    Segments that follow each other, with some margin around each, share none.
+
+    Args:
+        parts: the recording, and where the part starts and stops in seconds.
+    """
+    keys: list[list[Hashable]] = [[] for _ in parts]
+    of_recording: dict[Hashable, list[int]] = defaultdict(list)
+    for row, (recording, _, _) in enumerate(parts):
+        of_recording[recording].append(row)
+    for recording, rows in of_recording.items():
+        open_rows: list[int] = []
+        for row in sorted(rows, key=lambda each: parts[each][1]):
+            _, start_s, stop_s = parts[row]
+            open_rows = [other for other in open_rows if parts[other][2] > start_s]
+            for other in open_rows:
+                shorter_s = min(stop_s - start_s, parts[other][2] - parts[other][1])
+                if min(stop_s, parts[other][2]) - start_s >= _SHARE_IN_COMMON * shorter_s:
+                    keys[row].append((recording, other))
+                    keys[other].append((recording, other))
+            open_rows.append(row)
+    return keys
 
 
 def choose_held_out(groups: Sequence[Sequence[int]], share: float, seed: int) -> set[int]:
