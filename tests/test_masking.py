@@ -48,6 +48,7 @@ QUOTED = st.text("abcXYZ019'\\ \n;()$-*/", min_size=12, max_size=30)
 
 @given(QUOTED, st.sampled_from(SQL_NAMES), st.sampled_from([" ", " = ", "=", "\n", " /* ) */ ", " -- it's )\n", " ("]))
 def test_all_that_create_secret_has_in_parentheses(secret: str, name: str, between: str) -> None:
+    assume("$a" not in secret)  # it would end the quotation by $a$
     plain = "'" + secret.replace("'", "''") + "'"
     escaped = "E'" + secret.replace("\\", "\\\\").replace("'", "\\'") + "'"
     dollars = f"$a${secret}$a$"
