@@ -8,14 +8,13 @@ from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.info import AudioInfo, probe
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, result_of
 
 from . import arguments
-from .arrow import Function, option_texts, parse_options, session_of
+from .arrow import Function
 from .audio_column import audio as audio_argument
-from .clips import RefusedClip, clips, selected
+from .clips import RefusedClip
+from .probes import probe_each
 
 AUDIO_INFO = pa.struct(
     [
@@ -28,26 +27,12 @@ AUDIO_INFO = pa.struct(
         pa.field("error", pa.string()),
     ]
 )
-N_THREADS = 8  # reading a header is waiting, not computing
 
 
 def audio_info(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
     """`AUDIO_INFO` structs of one DuckDB vector; NULL gives NULL, and of an unreadable clip only `error` is set."""
-    session = session_of(sessions)
-    ours = session.settings.read_limits
-    texts = option_texts(options)
-    options_of = {text: parse_options(text, "thano_audio_info", StatementKind.PRINT_AUDIO) for text in set(texts)}
-    with session.access() as access:
-        values = [
-            selected(clip, options_of[text]) if isinstance(clip, Clip) else clip
-            for clip, text in zip(clips(audio, access), texts, strict=True)
-        ]
-        limits = {text: access.limited(ours.changed(chosen)) for text, chosen in options_of.items()}
-    is_remote = any(isinstance(clip, Clip) and clip.is_url for clip in values)
-    with CallThreads(FETCH_THREADS if is_remote else N_THREADS, "thano-probe") as threads:
-        rows = [threads.submit(_row, clip, limits[text]) for clip, text in zip(values, texts, strict=True)]
-        monitor = session.statement or SilentMonitor()  # Ctrl-C must not wait for a server
-        return pa.array([result_of(row, monitor) for row in rows], type=AUDIO_INFO)
+    function, kind = "thano_audio_info", StatementKind.PRINT_AUDIO
+    return pa.array(probe_each(_row, audio, options, sessions, function=function, kind=kind), type=AUDIO_INFO)
 
 
 def _row(clip: Clip | RefusedClip | None, limits: ReadLimits) -> dict[str, object] | None:

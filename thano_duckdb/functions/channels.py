@@ -9,17 +9,15 @@ from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ThanoError
-from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, result_of
 
 from . import arguments
-from .arrow import Function, option_texts, parse_options, session_of
+from .arrow import Function
 from .audio_column import audio as audio_argument
-from .clips import RefusedClip, clips, selected
+from .clips import RefusedClip
+from .probes import probe_each
 
 CHANNELS = pa.list_(pa.int32())
-N_THREADS = 8
 
 
 def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.ChunkedArray) -> pa.Array:
@@ -28,22 +26,8 @@ def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Chun
     Never empty, so that `unnest` keeps the row: for NULL, and a clip that cannot be read, it is a NULL. Of the options,
     which are those of PREDICT, only those that say how the clip is read matter.
     """
-    session = session_of(sessions)
-    ours = session.settings.read_limits
-    texts = option_texts(options)
-    chosen = {text: parse_options(text, "thano_channels", StatementKind.PREDICT) for text in set(texts)}
-    with session.access() as access:
-        values = [
-            selected(clip, chosen[text]) if isinstance(clip, Clip) else clip
-            for clip, text in zip(clips(audio, access), texts, strict=True)
-        ]
-        limits = {text: access.limited(ours.changed(each)) for text, each in chosen.items()}
-    monitor = session.statement or SilentMonitor()
-    is_remote = any(isinstance(clip, Clip) and clip.is_url for clip in values)
-    with CallThreads(FETCH_THREADS if is_remote else N_THREADS, "thano-channels") as threads:
-        keys = list(zip(values, texts, strict=True))
-        found = {(clip, text): threads.submit(_row, clip, limits[text]) for clip, text in dict.fromkeys(keys)}
-        return pa.array([result_of(found[key], monitor) for key in keys], type=CHANNELS)
+    function, kind = "thano_channels", StatementKind.PREDICT
+    return pa.array(probe_each(_row, audio, options, sessions, function=function, kind=kind), type=CHANNELS)
 
 
 def _row(clip: Clip | RefusedClip | None, limits: ReadLimits) -> list[int | None]:

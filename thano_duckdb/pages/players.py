@@ -99,10 +99,9 @@ def players(
     n_bytes = 0
     # Asked on this thread: DuckDB's connections belong to one at a time.
     clips = [clip_of(value, may_read) for value in values]
-    own = [{} if channel is None else {"channel": channel} for channel in channels or [None] * len(clips)]
     played = [
-        selected(clip, {**options, **chosen}) if isinstance(clip, Clip) else clip
-        for clip, chosen in zip(clips, own, strict=True)
+        selected(clip, options).with_channel(channel) if isinstance(clip, Clip) else clip
+        for clip, channel in zip(clips, channels or [None] * len(clips), strict=True)
     ]
     with CallThreads(N_THREADS, "thano-player") as threads:
         for made in threads.map(functools.partial(_player, limits), played):
