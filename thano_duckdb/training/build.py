@@ -25,9 +25,9 @@ from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model, has_vocabulary
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
-from thano_duckdb.speech.alphabet import Alphabet
+from thano_duckdb.speech.alphabet import N_NAMED, Alphabet
 from thano_duckdb.speech.libraries import require_libraries
-from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings, tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from thano_duckdb.version import __version__
 
@@ -177,7 +177,8 @@ class _Build:
             folder = BuildFolder(staging, self._identity(corpus, network), resume=self.options.resume)
             if self._is_published(folder.run):
                 folder.restart()
-            notes = [*([alphabet.describe()] if alphabet else []), *corpus.warnings]
+            of_alphabet = alphabet.describe() if alphabet else _describe_unwritten(template, network)
+            notes = [*filter(None, [of_alphabet]), *corpus.warnings]
             for note in notes:
                 self.monitor.warned(note)
             if mixed_clips:
@@ -269,6 +270,18 @@ class _Build:
         epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
         achieved = f": {training.comparison.describe()}" if training.comparison else ""
         return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
+
+
+def _describe_unwritten(folder: Path, network: CtcNetwork) -> str | None:
+    """One sentence that names the letters of a vocabulary for which its network has no output; None without any."""
+    n_labels = len(network.vocabulary.tokens)
+    if not (tokens := tokens_without_output(folder, n_labels)):
+        return None
+    named = ", ".join(map(repr, tokens[:N_NAMED])) + (f" and {len(tokens) - N_NAMED} more" if tokens[N_NAMED:] else "")
+    return (
+        f"the new model cannot write {named}: the vocabulary of its base has {counted(len(tokens), 'token')} more than "
+        f"its {n_labels} outputs. OPTIONS (new_alphabet=True) gives it an alphabet made from the texts"
+    )
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:

@@ -25,6 +25,9 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from .new_alphabet import NewAlphabet
 from .training_options import TrainingOptions
 
+_NEVER = -30.0
+"""The logit of an output that is never written."""
+
 
 class CtcNetwork:
     """A Hugging Face CTC model with our input, padding and interrupts.
@@ -143,7 +146,7 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
         else:
             module = checkpoint.load_network(needs_head=not needs_head, **overrides)
         if needs_head:
-            _replace_head(module, len(checkpoint.vocabulary.tokens))
+            _replace_head(module, checkpoint.vocabulary)
         network = CtcNetwork(module, checkpoint, options.level)
     network.has_new_head = needs_head and not options.from_scratch
     if options.freezes_feature_encoder:
@@ -151,11 +154,17 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
     return network
 
 
-def _replace_head(module: Any, n_labels: int) -> None:
-    """Give a network that many outputs, with random weights, as transformers initializes them."""
-    module.lm_head = nn.Linear(module.lm_head.in_features, n_labels)
-    module._init_weights(module.lm_head)
-    module.config.vocab_size = n_labels
+def _replace_head(module: Any, vocabulary: Vocabulary) -> None:
+    """Give a network an output for each label, with random weights, as transformers initializes them."""
+    head = nn.Linear(module.lm_head.in_features, len(vocabulary.tokens))
+    module._init_weights(head)
+    never_written = [index for index, token in enumerate(vocabulary.tokens) if token is None]
+    never_written.remove(vocabulary.blank_id)
+    with torch.no_grad():  # random weights could make one of them the best, and transformers would write `<unk>`
+        head.weight[never_written] = 0.0
+        head.bias[never_written] = _NEVER
+    module.lm_head = head
+    module.config.vocab_size = len(vocabulary.tokens)
 
 
 def _length_mask(lengths: Sequence[int], longest: int) -> Tensor:

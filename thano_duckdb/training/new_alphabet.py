@@ -159,7 +159,7 @@ def _checked(tokens: Sequence[str]) -> list[str]:
             else None
         )  # fmt: skip
         if problem:
-            raise ThanoError(f"In the option 'alphabet', the token {brief(token)} {problem}.")
+            raise ThanoError(f"In the option 'alphabet', {brief(token)} {problem}.")
     if not set(composed) - _SPACES:
         raise ThanoError("The option 'alphabet' lists no token.")
     return composed

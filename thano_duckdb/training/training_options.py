@@ -133,8 +133,10 @@ class TrainingOptions:
         """Whether the model gets a new alphabet.
 
         Raises:
-            ThanoError: it does not, but `keep_case` is set.
+            ThanoError: it does not, but has no other or `keep_case` is set.
         """
+        if self.new_alphabet is False and not has_vocabulary:
+            raise ThanoError("the base has no vocabulary that new_alphabet=False could keep")
         makes_one = not has_vocabulary or self.alphabet is not None if self.new_alphabet is None else self.new_alphabet
         if self.keep_case and not makes_one:
             raise ThanoError("option 'keep_case' is about a new alphabet: add new_alphabet=True")

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
 MAX_LABELS = 2**31
+_BRACKETED = re.compile(r"<.*>|\[.*\]")
+"""A special token, such as `<s>` or `[UNK]`; many checkpoints have some after the last output."""
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """The roles of `Wav2Vec2CTCTokenizer` and their defaults; `pad_token` is the CTC blank."""
 
@@ -199,9 +202,7 @@ def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
     Raises:
         ModelError: there is no vocabulary, or it does not consist of characters.
     """
-    tokenizer = (_read_object(folder / "tokenizer_config.json") or {}) | (
-        _read_object(folder / "special_tokens_map.json") or {}
-    )
+    tokenizer = _tokenizer_settings(folder)
     kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
     if not (isinstance(kind, str) and kind in CHARACTER_TOKENIZERS):
         raise ModelError(
@@ -238,6 +239,22 @@ def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
     replacement = tokenizer.get("replace_word_delimiter_char", " ")
     between_words = " " if replacement is None else str(replacement)
     return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
+
+
+def tokens_without_output(folder: Path, n_labels: int) -> list[str]:
+    """The tokens of a vocabulary that a network with `n_labels` outputs cannot write, those in brackets not counted.
+
+    Raises:
+        ModelError: see `read_vocabulary`.
+    """
+    ids = _token_ids(folder, _tokenizer_settings(folder))
+    return [token for token, index in ids.items() if index >= n_labels and not _BRACKETED.fullmatch(token)]
+
+
+def _tokenizer_settings(folder: Path) -> dict[str, Any]:
+    return (_read_object(folder / "tokenizer_config.json") or {}) | (
+        _read_object(folder / "special_tokens_map.json") or {}
+    )
 
 
 def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
