@@ -12,7 +12,7 @@ from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
+from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped, describe_lost_accents
 from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
@@ -58,7 +58,8 @@ class Corpus:
         train: the utterances to train on.
         validation: the held-out utterances.
         n_skipped: the number of rows that could not be used.
-        warnings: at most one sentence each about skipped rows, dropped characters, and a share that was not met.
+        warnings: at most one sentence each about skipped rows, dropped characters, lost accents, and a share that was not
+            met.
         digest: a hash of the usable rows and of which of them are held out.
     """
 
@@ -132,6 +133,7 @@ def prepare_corpus(
     warnings = [
         skipped.describe() if skipped.n else None,
         describe_dropped([row.labels for row in usable]),
+        describe_lost_accents([row.labels for row in usable]),
         _describe_share(len(validation), len(usable), validation_split),
     ]
     return Corpus(
