@@ -154,6 +154,11 @@ def describe_dropped(labels: Sequence[Labels]) -> str | None:
     return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {_named(dropped)}"
 
 
+def name_dropped(labels: Sequence[Labels]) -> str:
+    """The characters that the alphabet lacks of these transcripts, and how often they have them."""
+    return f"the model's alphabet lacks {_named(_total(transcript.dropped for transcript in labels))}"
+
+
 def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
     """One sentence that counts and names the letters that lost their accents; None if there are none."""
     letters = _total(transcript.without_accent for transcript in labels)

@@ -168,6 +168,7 @@ class _Build:
                 validation_split=self.options.validation_split,
                 seed=self.options.seed,
                 fail_on_error=self.options.on_error == "fail",
+                skip_unwritable=self.options.on_unwritable == "skip",
                 monitor=self.monitor,
             )
             folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
