@@ -1,6 +1,6 @@
 """The options about transcripts, a part of the table in `options`: which they are, and what cannot be written.
 
-`functions/evaluate.py` and `training/corpus.py` act on them.
+`functions/evaluate.py`, `functions/error_rates.py` and `training/corpus.py` act on them.
 """
 
 from __future__ import annotations
@@ -30,4 +30,31 @@ TEXT_OPTIONS = (
         used_by=_TRAIN,
         ignored_by=_TRANSCRIBE,
     ),
+    Option(
+        "unit",
+        "what WER counts: `'mixed'`, words and, in scripts without spaces between words (Chinese, Thai), letters; "
+        "`'word'`, what spaces separate: see [Error rates](docs/error-rates.md)",
+        ValueKind.CHOICE,
+        choices=("mixed", "word"),
+        default="mixed",
+        used_by=frozenset({StatementKind.EVALUATE}),
+    ),
+    Option(
+        "ignore_spaces",
+        "CER does not count the spaces between words",
+        ValueKind.BOOLEAN,
+        default=False,
+        used_by=frozenset({StatementKind.EVALUATE}),
+    ),
+    Option(
+        "locale",
+        "`'tr'` (Turkish) or `'az'` (Azerbaijani): the small letter of I has no dot",
+        ValueKind.CHOICE,
+        choices=("tr", "az"),
+        default_in_words="as in all other languages",
+        used_by=frozenset({StatementKind.EVALUATE}),
+    ),
 )
+
+SCORING_OPTIONS = ("unit", "ignore_spaces", "locale")
+"""Those that say how texts are compared; the others of EVALUATE say how they are found."""
