@@ -31,7 +31,7 @@ SELECT score FROM (SELECT unnest(thano_scores(_thano_rows."text", thano_transcri
 -- case: how texts are compared is no matter of the model
 EVALUATE USING m OPTIONS (unit='word', ignore_spaces=True, locale='TR', batch_size=4) AS FROM librispeech_test
 -- becomes
-SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path", '{"batch_size": 4}'), options := '{"unit": "word", "ignore_spaces": true, "locale": "tr"}'), recursive := true) FROM (FROM librispeech_test) AS _thano_rows
+SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path", '{"batch_size": 4}'), options := '{"ignore_spaces": true, "locale": "tr", "unit": "word"}'), recursive := true) FROM (FROM librispeech_test) AS _thano_rows
 
 -- case: each channel has no text of its own
 EVALUATE USING Wav2Vec2En OPTIONS (channel='each') AS FROM librispeech_test
