@@ -39,6 +39,6 @@ def align(log_probs: NDArray[np.float32], columns: Sequence[int]) -> list[tuple[
     path = np.empty(len(log_probs), np.intp)
     for frame in range(len(log_probs) - 1, -1, -1):
         path[frame] = state
-        state -= steps[frame, state]
+        state -= int(steps[frame, state])
     labels = range(1, len(states), 2)
     return [(int(np.searchsorted(path, label)), int(np.searchsorted(path, label, "right"))) for label in labels]
