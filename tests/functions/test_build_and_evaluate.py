@@ -246,9 +246,26 @@ def test_thano_evaluate_gives_the_same_as_evaluate(an4_con: thano_duckdb.Connect
     assert by_macro == by_statement
 
 
+@pytest.mark.parametrize("by", ["", "OPTIONS (by='speaker')"])
+def test_evaluate_names_what_the_model_cannot_write_of_the_references(
+    an4_con: thano_duckdb.Connection, an4_model: Path, by: str
+) -> None:
+    texts = ["ROOM 25", "caf\u00e9 5, ok?", "it's fine"]
+    query = "SELECT audio_path, unnest(?) AS text, unnest(range(3)) AS speaker FROM an4 WHERE id = 1"
+    an4_con.execute(f"CREATE TABLE clips AS {query}", [texts])
+    message = (
+        r"^2 references hold characters that the model's alphabet lacks, so that they count as errors: "
+        r"'5' \(2\), '2' \(1\), '\u00e9' \(1\)\.$"
+    )
+    with pytest.warns(ThanoWarning, match=message) as caught:
+        an4_con.sql(f"EVALUATE USING '{an4_model}' {by} AS FROM clips").fetchall()
+    assert len(caught) == 1
+
+
 @pytest.mark.parametrize("by", [False, True])
 def test_evaluate_compares_as_its_options_say(an4_con: thano_duckdb.Connection, an4_model: Path, by: bool) -> None:
     ((text,),) = an4_con.sql(f"SELECT predicted FROM (PREDICT USING '{an4_model}' AS FROM an4 WHERE id = 1)").fetchall()
+    warnings.filterwarnings("ignore", message="1 reference holds characters that the model's alphabet lacks")
     reference = f"\u4eca\u5929 {text}"
     an4_con.execute(
         "CREATE TABLE clips AS SELECT audio_path, ? AS text, 1 AS speaker FROM an4 WHERE id = 1", [reference]

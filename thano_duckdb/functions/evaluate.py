@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from thano_duckdb.connection.session import Session
 from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.decoding.hotwords import alphabet_of
 from thano_duckdb.speech.evaluation_metrics import ScoredUtterance, scores
 from thano_duckdb.text_options import SCORING_OPTIONS
 
@@ -58,6 +59,9 @@ def _utterances(session: Session, rows: list[dict[str, Any]] | None) -> list[Sco
         row["reference"] is not None and row["hypothesis"] is None and row["error"] is None for row in rows
     )
     session.rows_not_scored(n_without_reference, n_without_audio)
+    if session.statement is not None and (vocabulary := session.statement.vocabulary) is not None:
+        references = [row["reference"] for row in rows if row["reference"] is not None]
+        session.statement.references_unwritable(*alphabet_of(vocabulary).cannot_write(references))
     return [ScoredUtterance(row["reference"], row["hypothesis"], row["duration"]) for row in rows]
 
 

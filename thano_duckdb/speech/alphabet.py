@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from thano_duckdb.errors import named_characters
 
 from .decoding.vocabulary import Vocabulary
 from .normalize import ACUTE, APOSTROPHES, INVISIBLE
@@ -21,8 +23,6 @@ _INVISIBLE = re.compile(INVISIBLE)
 _HALFWIDTH = re.compile("[\uff61-\uffdc]+")
 """Forms of kana and jamo; a letter and its voicing mark are two characters, which only together have a full form."""
 _FINAL_SIGMA = re.compile(r"(?<=\w)\u03a3(?!\w)")
-N_NAMED = 10
-"""Distinct characters that a warning names; it only counts the others."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,17 @@ class Alphabet:
         plain = " ".join("".join(self._tokens[index] or "" for index in word) for word in words if word)
         return Labels(tuple(ids), plain, dropped, without_accent)
 
+    def cannot_write(self, texts: Iterable[str]) -> tuple[int, Counter[str]]:
+        """How many of these texts hold characters that the model cannot write exactly, and these characters."""
+        n_texts, characters = 0, Counter[str]()
+        for text in texts:
+            lacking = [
+                char for char in self._canonical(text) if (written := self._spell(char)) is None or not written.is_exact
+            ]
+            n_texts += bool(lacking)
+            characters.update(lacking)
+        return n_texts, characters
+
     def _canonical(self, text: str) -> str:
         """The text in NFC, with the letters of this alphabet for their other forms that are more than one character."""
         visible = _INVISIBLE.sub(lambda match: "".join(filter(self._letters.__contains__, match[0])), text)
@@ -151,12 +162,12 @@ def describe_dropped(labels: Sequence[Labels]) -> str | None:
         return None
     n_dropped = dropped.total()
     what, them = ("1 character was", "it") if n_dropped == 1 else (f"{n_dropped} characters were", "them")
-    return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {_named(dropped)}"
+    return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {named_characters(dropped)}"
 
 
 def name_dropped(labels: Sequence[Labels]) -> str:
     """The characters that the alphabet lacks of these transcripts, and how often they have them."""
-    return f"the model's alphabet lacks {_named(_total(transcript.dropped for transcript in labels))}"
+    return f"the model's alphabet lacks {named_characters(_total(transcript.dropped for transcript in labels))}"
 
 
 def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
@@ -168,7 +179,7 @@ def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
     what, them = (
         ("1 letter lost its accent", "it") if n_letters == 1 else (f"{n_letters} letters lost their accents", "them")
     )
-    return f"{what} in the transcripts because the model's alphabet lacks {them}: {_named(letters)}"
+    return f"{what} in the transcripts because the model's alphabet lacks {them}: {named_characters(letters)}"
 
 
 def _total(counts: Iterator[Counter[str]]) -> Counter[str]:
@@ -176,8 +187,3 @@ def _total(counts: Iterator[Counter[str]]) -> Counter[str]:
     for each in counts:
         total.update(each)
     return total
-
-
-def _named(characters: Counter[str]) -> str:
-    named = ", ".join(f"{char!r} ({count})" for char, count in characters.most_common(N_NAMED))
-    return named + (f" and {len(characters) - N_NAMED} more" if len(characters) > N_NAMED else "")

@@ -73,6 +73,11 @@ class Vocabulary:
             ]
         )
 
+    @property
+    def locale(self) -> str | None:
+        """`tr` for an alphabet with the dotless i, see `normalize`."""
+        return "tr" if "\u0131" in self.tokens or "\u0130" in self.tokens else None
+
     def begins_word(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which labels begin a word although no delimiter is before them.
 
