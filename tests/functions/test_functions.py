@@ -223,6 +223,46 @@ def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) 
     assert "struct_extract(#0, 'length')" in plan
 
 
+MANDARIN = "(VALUES ('\u4eca \u5929 ok', '\u4eca\u5929 ok'), ('\u660e\u5929', '\u660e\u65e5')) v(r, h)"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("thano_wer(r, h)", 1 / 5),  # four characters and a word
+        ("thano_wer(r, h, unit := 'mixed')", 1 / 5),
+        ("thano_wer(r, h, unit := 'word')", 3 / 4),
+        ("thano_cer(r, h)", 2 / 8),
+        ("thano_cer(r, h, ignore_spaces := true)", 1 / 6),
+        ("sum(thano_word_errors(r, h, unit := 'word').length)", 4),
+        ("sum(thano_char_errors(r, h, ignore_spaces := true).length)", 6),
+    ],
+)
+def test_rates_of_scripts_without_spaces(con: thano_duckdb.Connection, call: str, expected: float) -> None:
+    assert con.execute(f"SELECT {call} FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
+    assert con.execute(f"SELECT DISTINCT {call} OVER () FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
+
+
+def test_each_row_may_have_a_locale_of_its_own(con: thano_duckdb.Connection) -> None:
+    rows = "(VALUES (1, 'tr'), (2, NULL), (3, 'az')) v(i, language)"
+    found = con.execute(f"SELECT thano_normalize('I', locale := language) FROM {rows} ORDER BY i").fetchall()
+    assert found == [("\u0131",), ("i",), ("\u0131",)]
+    assert con.execute("SELECT thano_wer('ISI', '\u0131s\u0131', locale := 'TR')").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("thano_wer('a', 'b', unit := 'letter')", "The option 'unit' must be one of 'mixed', 'word', not 'letter'"),
+        ("thano_cer('a', 'b', ignore_spaces := 'yes')", "The option 'ignore_spaces' must be True or False, not 'yes'"),
+        ("thano_normalize('a', locale := 'de')", "The option 'locale' must be one of 'tr', 'az', not 'de'"),
+    ],
+)
+def test_wrong_ways_to_compare_are_refused(con: thano_duckdb.Connection, call: str, message: str) -> None:
+    with pytest.raises(ThanoError, match=message):
+        con.execute(f"SELECT {call}").fetchall()
+
+
 # Table macros
 
 

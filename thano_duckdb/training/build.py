@@ -27,7 +27,7 @@ from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model, has_vocabulary
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
-from thano_duckdb.speech.alphabet import N_NAMED, Alphabet
+from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings, tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
@@ -56,6 +56,8 @@ _INHERITED_WITH_ALPHABET = (
     "processor_config.json",
 )
 _LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+N_NAMED = 10
+"""Letters that a warning names; it only counts the others."""
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -174,6 +176,7 @@ class _Build:
                 validation_split=self.options.validation_split,
                 seed=self.options.seed,
                 fail_on_error=self.options.on_error == "fail",
+                skip_unwritable=self.options.on_unwritable == "skip",
                 monitor=self.monitor,
             )
             folder = BuildFolder(staging, self._identity(corpus, network), resume=self.options.resume)
