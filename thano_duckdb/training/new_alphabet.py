@@ -30,6 +30,7 @@ WAYS = ("characters", "jamo")
 N_NAMED_TOKENS = 100
 N_NAMED_RARE = 10
 _MAX_SPACES_PER_CHARACTER = 1 / 50
+_TURKIC = "\u0131\u0130"
 _SPACES = frozenset({DELIMITER, " "})
 
 
@@ -105,6 +106,8 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
         )
     split = _jamo if wanted[0].lower() == "jamo" else _character
     distinct = {char for text in composed for char in text}
+    if not distinct.isdisjoint(_TURKIC):
+        distinct |= {*_TURKIC}  # `Alphabet` takes `I` for the capital of the dotless i then
     possible = sorted({part for char in distinct for part in split(char, keep_case)} | {"'"})
     alphabet = Alphabet(NewAlphabet(tuple(possible), True).vocabulary)
     counts = Counter(char for text in composed for char in alphabet.labels(text).text)
