@@ -145,6 +145,16 @@ def test_an_encoder_cannot_transcribe_and_the_message_says_what_to_do(encoder: P
         check_checkpoint(encoder)
 
 
+@pytest.mark.parametrize(("base", "network"), [("encoder", "AutoModel"), ("fine_tuned", "AutoModelForCTC")])
+def test_the_advice_for_pickles_gives_an_encoder_no_random_outputs(
+    tmp_path: Path, base: str, network: str, request: pytest.FixtureRequest
+) -> None:
+    folder = Path(shutil.copytree(request.getfixturevalue(base), tmp_path / "model"))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=rf"convert it: transformers\.{network}\.from_pretrained"):
+        load_network(folder, TrainingOptions(), ALPHABET)
+
+
 def test_a_model_whose_vocabulary_is_lost_is_no_encoder(tmp_path: Path, fine_tuned: Path) -> None:
     folder = Path(shutil.copytree(fine_tuned, tmp_path / "model"))
     (folder / "vocab.json").unlink()
