@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 import soundfile as sf
 
 import thano_duckdb
+from tests.training.kit import write_clips, write_model
 from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
@@ -241,6 +243,24 @@ MANDARIN = "(VALUES ('\u4eca \u5929 ok', '\u4eca\u5929 ok'), ('\u660e\u5929', '\
 def test_rates_of_scripts_without_spaces(con: thano_duckdb.Connection, call: str, expected: float) -> None:
     assert con.execute(f"SELECT {call} FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
     assert con.execute(f"SELECT DISTINCT {call} OVER () FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
+
+
+@pytest.mark.parametrize("options", ["include='words'", "include=['words', 'alternatives']"])
+def test_a_model_without_a_delimiter_gives_letters_with_times(
+    con: thano_duckdb.Connection, tmp_path: Path, options: str
+) -> None:
+    model = write_model(tmp_path / "model")
+    vocabulary = {token: index for index, token in enumerate(["<pad>", *map(chr, range(0x4E00, 0x4E1F))])}
+    (model / "vocab.json").write_text(json.dumps(vocabulary))
+    write_clips(tmp_path / "clips", ["any"])
+    clip = f"SELECT '{tmp_path / 'clips' / 'clip0.wav'}' AS audio_path"
+    statement = f"PREDICT USING '{model}' OPTIONS ({options}) AS {clip}"
+    ((text, words),) = con.sql(f"SELECT predicted, words FROM ({statement})").fetchall()
+    assert len(text) > 1
+    assert [word["word"] for word in words] == [*text]
+    times = [time for word in words for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert con.sql(f"SELECT thano_turns(1, words)[1].text FROM ({statement})").fetchall() == [(text,)]
 
 
 def test_each_row_may_have_a_locale_of_its_own(con: thano_duckdb.Connection) -> None:

@@ -77,7 +77,6 @@ def _forms(char: str) -> Iterator[str]:
         for n_composed in range(len(order) - 1, 0, -1):
             composed = unicodedata.normalize("NFC", base + "".join(order[:n_composed]))
             yield composed + "".join(order[n_composed:])
-    yield decomposed
     yield from compatibility_jamo(char)
     yield unicodedata.normalize("NFKC", char)
     yield unicodedata.normalize("NFKD", char)

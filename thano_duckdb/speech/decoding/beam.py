@@ -134,9 +134,7 @@ class BeamDecoder:
         if self.n_best is not None:
             alternatives = tuple(
                 Alternative(delimiter.join(map(columns.of_library, text.split())), score)
-                for text, score in best_texts(
-                    texts, self.n_best, separator=" " if columns.vocabulary.delimiter_ids else ""
-                )
+                for text, score in best_texts(texts, self.n_best)
             )
         return Hypothesis(
             text=delimiter.join(words),

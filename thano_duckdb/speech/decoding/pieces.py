@@ -48,21 +48,18 @@ def _longest_pause(is_pause: NDArray[np.bool_], is_space: NDArray[np.bool_]) -> 
     return max(1, int(starts[chosen] + stops[chosen]) // 2)
 
 
-def best_texts(
-    pieces: Sequence[Sequence[tuple[str, float]]], n: int, *, separator: str = " "
-) -> list[tuple[str, float]]:
+def best_texts(pieces: Sequence[Sequence[tuple[str, float]]], n: int) -> list[tuple[str, float]]:
     """The `n` best texts of a clip from those of its pieces, each with the sum of the scores, the best first.
 
     Args:
         pieces: for each piece its texts and their scores, the best first; a piece without any is silent.
         n: how many at most.
-        separator: between two pieces.
     """
     found = [("", 0.0)]
     for texts in pieces:
         joined: dict[str, float] = {}
         for (before, score), (after, more) in itertools.product(found, texts or [("", 0.0)]):
-            text = f"{before}{separator}{after}".strip()
+            text = f"{before} {after}".strip()
             joined[text] = max(score + more, joined.get(text, -math.inf))
         found = heapq.nlargest(n, joined.items(), key=lambda text: text[1])
     return found
