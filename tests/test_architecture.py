@@ -21,7 +21,7 @@ LAYERS = (
     ("masking", "startup", "version"),
     ("errors",),
     ("option", "caller", "model_name"),
-    ("audio_options", "channel_options", "level_options"),
+    ("alphabet_options", "audio_options", "channel_options", "level_options"),
     ("decoding_options",),
     ("options",),
     ("audio", "monitoring", "dialect"),
@@ -50,6 +50,7 @@ ONLY_UNDER = {
 STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "dialect/",
     "option.py",
+    "alphabet_options.py",
     "audio_options.py",
     "channel_options.py",
     "decoding_options.py",

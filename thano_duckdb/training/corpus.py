@@ -22,6 +22,7 @@ from .training_options import Example
 
 MAX_CLIP_S = 60.0
 """A longer clip would need too much memory in a step, and cannot be cut, because its text cannot be cut with it."""
+NO_ROWS = "the query returns no rows to train on"
 N_EXAMPLES = 3
 """Skipped rows that a warning describes; it only counts the others."""
 _DECODE_THREADS = min(16, max(2, os.cpu_count() or 1))
@@ -124,7 +125,7 @@ def prepare_corpus(
             else:
                 skipped.add(row.location, outcome.reason)
     if not rows:
-        raise ThanoError("the query returns no rows to train on")
+        raise ThanoError(NO_ROWS)
     if not usable:
         none = "the only row of the query cannot" if len(rows) == 1 else f"none of the query's {len(rows)} rows can"
         raise ThanoError(f"{none} be used for training ({skipped.reasons})")

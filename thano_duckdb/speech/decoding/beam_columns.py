@@ -95,7 +95,7 @@ class BeamColumns:
 
     def of_library(self, word: str) -> str:
         """A word that the library found, as the model writes it."""
-        return word.translate(self._back)
+        return self.vocabulary.composed(word.translate(self._back))
 
     @cached_property
     def _back(self) -> dict[int, str]:

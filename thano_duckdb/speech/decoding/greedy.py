@@ -116,6 +116,8 @@ def greedy_decode(
     confidences = np.where(clip_words, of_words, of_silence)
 
     words = pc.binary_join(_lists(vocabulary.texts.take(pa.array(run_ids[written])), bounds), "")
+    if vocabulary.has_jamo:
+        words = pc.utf8_normalize(words, "NFC")
     records["n_bytes"] = pc.binary_length(words)
     word_stops = np.cumsum(clip_words, dtype=np.int32)
     by_clip = _lists(words, np.insert(word_stops, 0, 0))

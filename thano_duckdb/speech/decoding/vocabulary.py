@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,15 @@ class Vocabulary:
     def is_delimiter(self) -> NDArray[np.bool_]:  # (vocab,)
         """Which labels end a word."""
         return np.array([index in self.delimiter_ids for index in range(len(self.tokens))])
+
+    @cached_property
+    def has_jamo(self) -> bool:
+        """Whether labels are conjoining jamo, the parts of Korean syllables, which texts put together."""
+        return any(token and "\u1100" <= token[0] <= "\u11ff" for token in self.tokens)
+
+    def composed(self, text: str) -> str:
+        """What labels spell as it is written: jamo as syllables."""
+        return unicodedata.normalize("NFC", text) if self.has_jamo else text
 
     @cached_property
     def texts(self) -> pa.StringArray:  # (vocab,)
