@@ -47,7 +47,7 @@ REFUSED_YET = {
     "Parakeet-CTC": NO_WAVEFORM.format("parakeet_ctc"),
     "pickled weights": r"holds its weights only as a pickle \(pytorch_model.bin\), .* convert it: transformers",
 }
-# PREDICT refuses them for good: there is nothing to write text with. BUILD could give them what they lack.
+# PREDICT refuses them for good: there is nothing to write text with. BUILD gives them what they lack.
 REFUSED_BY_PREDICT = {
     "SSL wav2vec2-base": NO_VOCABULARY,
     "SSL XLS-R": NO_VOCABULARY,
@@ -56,7 +56,7 @@ REFUSED_BY_PREDICT = {
     "SSL with its own vocabulary": NO_HEAD,
     "SSL with a larger vocabulary": NO_HEAD,
 }
-REFUSED_BY_BUILD_YET = REFUSED_BY_PREDICT | {
+REFUSED_BY_BUILD_YET = {
     "SEW": NO_TRAINING.format("sew"),
     "SEW-D": NO_TRAINING.format("sew-d"),
     "Conformer, rotary": NO_TRAINING.format("wav2vec2-conformer"),
@@ -77,7 +77,7 @@ TRAINED_AT_ONCE = {
     "XLSR-53 with a language model", "community, [PAD] last", "community, added_tokens_decoder", "Korean syllables",
     "Chinese", "French, a space as delimiter", "MMS", "HuBERT base", "HuBERT with batch norm", "WavLM large",
     "Data2VecAudio", "UniSpeechSat", "float16 shards", "processor_config.json only", "no tokenizer_config.json",
-    "another pad_token_id",
+    "another pad_token_id", "SSL XLS-R", "SSL WavLM", "SSL with a larger vocabulary",
 }  # fmt: skip
 MAX_CER_OF_LOW_PRECISION = 0.3
 """Against float32. Random weights are far less certain than trained ones, of which other tests ask for more."""
@@ -214,7 +214,7 @@ def test_a_style_runs_in_low_precision_and_on_a_long_clip(
         assert jiwer.cer(exact[:3], texts) < MAX_CER_OF_LOW_PRECISION, precision
 
 
-@pytest.mark.parametrize("name", params(TRAINED, WRONG_LABELS))
+@pytest.mark.parametrize("name", params([name for name in TRAINED if name in TRANSCRIBED], WRONG_LABELS))
 def test_the_labels_of_a_style_are_those_of_its_tokenizer(folder_of: Folder, name: str) -> None:
     folder = folder_of(name)
     alphabet = Alphabet(CtcCheckpoint.read(folder).vocabulary)
@@ -239,7 +239,7 @@ def test_a_model_trained_from_a_style_gives_the_same_texts_in_transformers(
 def build(con: thano_duckdb.Connection, base: Path, clips: list[str], words: list[str]) -> None:
     options = "epochs=1, batch_size=3, learning_rate=1e-5, device='cpu'"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "the new model is not better")
+        warnings.filterwarnings("ignore", "the new model is not better|the new model cannot write|the new alphabet has")
         con.execute(
             f"BUILD MODEL mine USING '{base}' OPTIONS ({options}) AS "
             "SELECT unnest(?::VARCHAR[]) AS audio_path, unnest(?::VARCHAR[]) AS text",

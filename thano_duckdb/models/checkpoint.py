@@ -35,7 +35,8 @@ MAX_JSON_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
-_HEADS = frozenset({"lm_head.weight", "ctc_head.weight"})
+_HEADS = ("lm_head.", "ctc_head.")
+"""How the names of the weights of the outputs begin."""
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -72,7 +73,7 @@ def has_vocabulary(folder: Path) -> bool:
 
 
 def has_head(folder: Path) -> bool:
-    """Whether a network was trained to write text: its weights, which must be complete, have those of a CTC head."""
+    """Whether a network was trained to write text: among its weights are those of a CTC head, or a part of them."""
     from safetensors import safe_open
 
     if not (weights := weight_files(folder)):
@@ -80,7 +81,7 @@ def has_head(folder: Path) -> bool:
         return any(str(each).endswith("ForCTC") for each in architectures or ())
     for path in weights:
         with safe_open(path, framework="numpy") as file:
-            if not _HEADS.isdisjoint(file.keys()):
+            if any(name.startswith(_HEADS) for name in file.keys()):  # noqa: SIM118 - it is no dict
                 return True
     return False
 

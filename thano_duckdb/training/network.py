@@ -16,7 +16,7 @@ from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_base, has_h
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, read_vocabulary
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.features import Features, features
 from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
@@ -135,8 +135,7 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
         if not options.from_scratch:
             check_base(folder)
         needs_head = alphabet is not None or not has_head(folder)
-        vocabulary = alphabet.vocabulary if alphabet else read_vocabulary(folder) if needs_head else None
-        checkpoint = CtcCheckpoint.read(folder, vocabulary)
+        checkpoint = CtcCheckpoint.read(folder, alphabet.vocabulary if alphabet else None, gets_new_head=needs_head)
         if not checkpoint.is_padding_invariant:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"

@@ -57,12 +57,13 @@ class CtcCheckpoint:
     normalize: bool
 
     @classmethod
-    def read(cls, folder: Path, vocabulary: Vocabulary | None = None) -> CtcCheckpoint:
+    def read(cls, folder: Path, vocabulary: Vocabulary | None = None, *, gets_new_head: bool = False) -> CtcCheckpoint:
         """Read everything but the weights.
 
         Args:
             folder: the folder of the checkpoint.
-            vocabulary: that of a new head, where the checkpoint has none; else that of the folder.
+            vocabulary: what its outputs mean; None for the vocabulary of the folder.
+            gets_new_head: whether the number of outputs follows the vocabulary.
 
         Raises:
             ModelError: the folder or its architecture is not supported; the message says why.
@@ -73,7 +74,7 @@ class CtcCheckpoint:
             folder,
             config,
             FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
-            read_vocabulary(folder, config.vocab_size) if vocabulary is None else vocabulary,
+            vocabulary or read_vocabulary(folder, None if gets_new_head else config.vocab_size),
             read_normalize(folder),
         )
 
