@@ -6,6 +6,8 @@ What is not supported is listed here, and nowhere else in these tests: a style t
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,12 +128,12 @@ class PlainTransformers:
         return cls(network, extractor, tokenizer)
 
     def text(self, path: str) -> str:
-        """The text of a clip by greedy decoding; transformers keeps two delimiters in a row, and we do not."""
+        """The text of a clip by greedy decoding; we also merge delimiters in a row, and put jamo together."""
         samples, rate_hz = soundfile.read(path, dtype="float32")
         values = self.extractor(samples, sampling_rate=rate_hz, return_tensors="pt").input_values
         with torch.inference_mode():
             ids = self.network(values).logits[0].argmax(-1).tolist()
-        return " ".join(self.tokenizer.decode(ids).split())
+        return " ".join(unicodedata.normalize("NFC", self.tokenizer.decode(ids)).split())
 
 
 def noise(n_samples: int, seed: int) -> NDArray[np.float64]:
@@ -245,6 +247,20 @@ def build(con: thano_duckdb.Connection, base: Path, clips: list[str], words: lis
             "SELECT unnest(?::VARCHAR[]) AS audio_path, unnest(?::VARCHAR[]) AS text",
             [clips[:3], words[:3]],
         ).fetchall()
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_thano_check_says_what_predict_and_build_can_use(
+    con: thano_duckdb.Connection, folder_of: Folder, name: str
+) -> None:
+    query = f"SELECT predict, build, problem FROM thano_check('{folder_of(name)}')"
+    ((predict, build, problem),) = con.sql(query).fetchall()
+    refused = (REFUSED | REFUSED_YET | REFUSED_BY_BUILD_YET | REFUSED_BY_PREDICT).get(name)
+    assert predict == (name in TRANSCRIBED)
+    # That letters of the texts are not in the alphabet shows only with the texts.
+    assert build == (name in TRAINED or name == "Korean compatibility jamo")
+    assert (problem is None) == (predict and build)
+    assert problem is None or re.search(str(refused), problem)
 
 
 @pytest.mark.parametrize(("name", "sentence"), [*(REFUSED | REFUSED_YET | REFUSED_BY_PREDICT).items()])

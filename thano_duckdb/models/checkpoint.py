@@ -110,8 +110,7 @@ def check_weights(folder: Path) -> None:
     """
     weights = weight_files(folder)
     if not weights:
-        pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
-        if pickles:
+        if pickles := [path.name for path in pickled_weights(folder)]:
             raise ModelError(
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
                 f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
@@ -154,6 +153,11 @@ def reading_model(folder: Path) -> Iterator[None]:
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, sorted."""
     return sorted(folder.glob("*.safetensors"))
+
+
+def pickled_weights(folder: Path) -> list[Path]:
+    """The files of a folder that may be pickled weights."""
+    return [path for pattern in _PICKLES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def _shards(index: Path) -> set[str]:

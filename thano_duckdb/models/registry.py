@@ -28,7 +28,7 @@ from thano_duckdb.masking import masked
 from thano_duckdb.model_name import NAME_RULE, is_name, normal_form, same_name, split_version
 
 from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
-from .checkpoint import check_checkpoint, copy_language_model, needed_files
+from .checkpoint import check_base, copy_language_model, needed_files
 from .lineage import LINEAGE_FILE, ModelKind, read_about
 from .staging import Staging, sync, sync_tree
 
@@ -244,13 +244,13 @@ class Registry:
             RegistryError: as `publish`.
         """
         self.free_name(name, overwrite=overwrite)
-        check_checkpoint(folder)
+        check_base(folder)
         with self.stage() as staging:
             with self._staging.errors_with_remedy():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
                 copy_language_model(folder, staging)
-            check_checkpoint(staging)  # the folder may have changed while it was copied
+            check_base(staging)  # the folder may have changed while it was copied
             return self.publish(
                 staging,
                 name,

@@ -87,7 +87,7 @@ def resolve(
     if spec.startswith("hf://"):
         _check_external(spec, allow_external)
         return _from_hub_address(spec, is_base)
-    check = check_base if is_base else check_checkpoint if checks_folder else None
+    check = None if not checks_folder else check_base if is_base else check_checkpoint
     if is_path(spec):
         _check_external(spec, allow_external)
         return _from_folder(spec, check)

@@ -39,6 +39,21 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
         return _load(folder, device, precision, _key(folder, device, precision))
 
 
+def check_loadable(folder: Path) -> None:
+    """Refuse a checkpoint that `load_engine` refuses; of its weights only the headers are read.
+
+    Raises:
+        ModelError: it cannot be loaded; the message says why.
+    """
+    with reading_model(folder):
+        check_checkpoint(folder)
+        require_libraries()
+        from .recognizer.ctc_checkpoint import CtcCheckpoint
+        from .recognizer.padding_invariance import PaddingInvariance
+
+        PaddingInvariance(CtcCheckpoint.read(folder).load_network(reads_weights=False))
+
+
 def loaded_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine | None:
     """What `load_engine` returns, where it need not load anything; else None."""
     if not _loaded:
