@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import thano_duckdb
 from tests.checkpoint_styles import STYLES, write_style
-from thano_duckdb import ThanoError
+from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
@@ -68,18 +68,17 @@ REFUSED_BY_BUILD_YET = {
 # Known faults: each of these tests fails, and says so as soon as it does not.
 WRONG_TEXT = {"MMS, target_lang=kor"}
 WRONG_LABELS = {"digraphs", "IPA", "MMS, target_lang=kor"}
-NOT_LOADED_BY_TRANSFORMERS = {"XLSR-53 with a language model", "Data2VecAudio"}
 
 TRANSCRIBED = [name for name in STYLES if name not in REFUSED | REFUSED_YET | REFUSED_BY_PREDICT]
 TRAINED = [name for name in STYLES if name not in REFUSED | REFUSED_YET | REFUSED_BY_BUILD_YET]
 
-# The others differ from one of these only in their letters, or in what is read before the training begins.
-TRAINED_AT_ONCE = {
+# Of the rest each differs from one of these only in its letters, or in files that other tests here read.
+AT_EVERY_CHANGE = {
     "wav2vec2-base-960h", "wav2vec2-large-960h-lv60-self", "wav2vec2 without normalization",
     "XLSR-53 with a language model", "community, [PAD] last", "community, added_tokens_decoder", "Korean syllables",
     "Chinese", "French, a space as delimiter", "MMS", "HuBERT base", "HuBERT with batch norm", "WavLM large",
     "Data2VecAudio", "UniSpeechSat", "float16 shards", "processor_config.json only", "no tokenizer_config.json",
-    "another pad_token_id", "SSL XLS-R", "SSL WavLM", "SSL with a larger vocabulary",
+    "another pad_token_id", "SEW", "Conformer, relative", "SSL XLS-R", "SSL WavLM", "SSL with a larger vocabulary",
 }  # fmt: skip
 MAX_CER_OF_LOW_PRECISION = 0.3
 """Against float32. Random weights are far less certain than trained ones, of which other tests ask for more."""
@@ -204,7 +203,7 @@ def language_of(folder: Path) -> str | None:
     return None if language is None else str(language)
 
 
-@pytest.mark.parametrize("name", TRANSCRIBED)
+@pytest.mark.parametrize("name", params(TRANSCRIBED, set(), AT_EVERY_CHANGE))
 def test_a_style_runs_in_low_precision_and_on_a_long_clip(
     con: thano_duckdb.Connection, folder_of: Folder, clips: list[str], name: str
 ) -> None:
@@ -226,7 +225,7 @@ def test_the_labels_of_a_style_are_those_of_its_tokenizer(folder_of: Folder, nam
         assert list(alphabet.labels(word).ids) == tokenizer(word).input_ids
 
 
-@pytest.mark.parametrize("name", params(TRAINED, NOT_LOADED_BY_TRANSFORMERS, TRAINED_AT_ONCE))
+@pytest.mark.parametrize("name", params(TRAINED, set(), AT_EVERY_CHANGE))
 def test_a_model_trained_from_a_style_gives_the_same_texts_in_transformers(
     con: thano_duckdb.Connection, folder_of: Folder, clips: list[str], name: str, tmp_path: Path
 ) -> None:
@@ -236,6 +235,42 @@ def test_a_model_trained_from_a_style_gives_the_same_texts_in_transformers(
         texts = predict(own, "mine", clips[:3])
     reference = PlainTransformers.load(Path(folder))
     assert texts == [reference.text(path) for path in clips[:3]]
+
+
+@pytest.mark.parametrize("name", params(TRANSCRIBED, WRONG_TEXT, AT_EVERY_CHANGE))
+def test_an_uploaded_style_gives_the_same_texts_in_transformers(
+    folder_of: Folder, clips: list[str], name: str, tmp_path: Path
+) -> None:
+    """`AutoProcessor` loads it, also where the folder does not name its classes or has a language model."""
+    with thano_duckdb.connect(model_home=tmp_path, progress=False) as own:
+        own.execute(f"UPLOAD MODEL mine FROM '{folder_of(name)}'")
+        ((folder,),) = own.sql("SELECT path FROM thano_models() WHERE name = 'mine'").fetchall()
+        texts = predict(own, "mine", clips[:1])
+    assert texts == [PlainTransformers.load(Path(folder)).text(clips[0])]
+
+
+def test_a_model_keeps_the_language_model_of_its_base_for_whoever_asks_for_it(
+    folder_of: Folder, clips: list[str], tmp_path: Path
+) -> None:
+    name = "XLSR-53 with a language model"
+    with thano_duckdb.connect(model_home=tmp_path, progress=False) as con:
+        con.execute(f"UPLOAD MODEL uploaded FROM '{folder_of(name)}'")
+        build(con, folder_of(name), clips, STYLES[name].words)
+        for model in ("uploaded", "mine"):
+            ((folder, file),) = con.sql(f"SELECT path, language_model FROM thano_check('{model}')").fetchall()
+            assert file == "language_model/5gram.arpa"
+            # What pyctcdecode needs to load it.
+            assert {path.name for path in (Path(folder) / "language_model").iterdir()} == {
+                "5gram.arpa", "unigrams.txt", "attrs.json",
+            }  # fmt: skip
+            assert (Path(folder) / "alphabet.json").read_bytes() == (folder_of(name) / "alphabet.json").read_bytes()
+            query = f"AS SELECT '{clips[0]}' AS audio_path"
+            with pytest.warns(ThanoWarning, match=r"which is not used: OPTIONS \(language_model='model'\) uses it"):
+                ((_, greedy),) = con.sql(f"PREDICT USING {model} OPTIONS (device='cpu') {query}").fetchall()
+            options = "device='cpu', language_model='model', lm_weight=5"
+            ((_, searched),) = con.sql(f"PREDICT USING {model} OPTIONS ({options}) {query}").fetchall()
+            assert searched
+            assert searched != greedy
 
 
 def build(con: thano_duckdb.Connection, base: Path, clips: list[str], words: list[str]) -> None:

@@ -13,13 +13,21 @@ import transformers
 
 import thano_duckdb
 from tests.checkpoint_styles import write_style
+from tests.conftest import REPOSITORY
 from thano_duckdb import ThanoError
+from thano_duckdb.functions.model_check import CHECK
 
 
 def check(con: thano_duckdb.Connection, model: Path | str) -> dict[str, Any]:
     found = con.sql(f"FROM thano_check('{model}')")
     (row,) = found.fetchall()
     return dict(zip(found.columns, row, strict=True))
+
+
+def test_the_readme_names_every_column() -> None:
+    _, _, section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("### Checking a model")
+    table = section.partition("\n## ")[0]
+    assert [field.name for field in CHECK if f"`{field.name}`" not in table] == []
 
 
 def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from .built_in_models import LANGUAGE_MODEL
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
+_LABELS_OF_LANGUAGE_MODEL = "alphabet.json"
 LANGUAGE_MODEL_KEY = "thano_language_model"
 """In config.json: the language model of this package that is used unless a statement says otherwise. Models that are
 built from the checkpoint inherit it."""
@@ -206,8 +207,13 @@ def uses_bundled_language_model(folder: Path) -> bool:
 
 
 def copy_language_model(folder: Path, into: Path) -> None:
-    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another."""
+    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another.
+
+    With it goes what `Wav2Vec2ProcessorWithLM` says of the labels.
+    """
     if files := language_model_files(folder):
+        if (folder / _LABELS_OF_LANGUAGE_MODEL).is_file():
+            shutil.copyfile(folder / _LABELS_OF_LANGUAGE_MODEL, into / _LABELS_OF_LANGUAGE_MODEL)
         (into / LANGUAGE_MODEL_FOLDER).mkdir()
         for path in files:
             shutil.copyfile(path, into / LANGUAGE_MODEL_FOLDER / path.name)
