@@ -151,8 +151,10 @@ def _add_language_model(folder: Path) -> None:
     inside = folder / "language_model"
     inside.mkdir()
     words = ("AB", "CD", "EF", "GH")
-    entries = "".join(f"-1.0\t{word}\t0\n" for word in ("<unk>", "<s>", "</s>", *words))
-    (inside / "5gram.arpa").write_text(f"\\data\\\nngram 1={len(words) + 3}\n\n\\1-grams:\n{entries}\n\\end\\\n")
+    unigrams = "".join(f"-1.0\t{word}\t-0.3\n" for word in ("<unk>", "<s>", "</s>", *words))
+    (inside / "2gram.arpa").write_text(
+        f"\\data\\\nngram 1={len(words) + 3}\nngram 2=1\n\n\\1-grams:\n{unigrams}\n\\2-grams:\n-0.1\tAB CD\n\n\\end\\\n"
+    )
     (inside / "unigrams.txt").write_text("\n".join(words) + "\n")
     _write_json(inside / "attrs.json", {"alpha": 0.5, "beta": 1.5, "unk_score_offset": -10.0, "score_boundary": True})
     for name in ("tokenizer_config.json", "preprocessor_config.json"):

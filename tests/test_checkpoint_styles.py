@@ -258,10 +258,10 @@ def test_a_model_keeps_the_language_model_of_its_base_for_whoever_asks_for_it(
         build(con, folder_of(name), clips, STYLES[name].words)
         for model in ("uploaded", "mine"):
             ((folder, file),) = con.sql(f"SELECT path, language_model FROM thano_check('{model}')").fetchall()
-            assert file == "language_model/5gram.arpa"
+            assert file == "language_model/2gram.arpa"
             # What pyctcdecode needs to load it.
             assert {path.name for path in (Path(folder) / "language_model").iterdir()} == {
-                "5gram.arpa", "unigrams.txt", "attrs.json",
+                "2gram.arpa", "unigrams.txt", "attrs.json",
             }  # fmt: skip
             assert (Path(folder) / "alphabet.json").read_bytes() == (folder_of(name) / "alphabet.json").read_bytes()
             query = f"AS SELECT '{clips[0]}' AS audio_path"

@@ -66,7 +66,7 @@ def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path
         ("float16 shards", {"precision": "float16", "parameters": 27_248}),
         ("HuBERT with batch norm", {"precision": "float32", "architecture": "hubert"}),
         ("pickled weights", {"weights": "pickle", "parameters": None}),
-        ("XLSR-53 with a language model", {"language_model": "language_model/5gram.arpa"}),
+        ("XLSR-53 with a language model", {"language_model": "language_model/2gram.arpa"}),
         ("SSL HuBERT", {"outputs": None, "vocabulary": None, "blank": None, "predict": False, "build": True}),
         ("SEW", {"predict": True, "build": False}),
     ],
