@@ -347,7 +347,7 @@ STYLES: dict[str, Style] = {
     ),
     "add_adapter": Style(config={"add_adapter": True, "output_hidden_size": 32}),
     "MMS": Style(**MMS, rewrite=_add_languages("eng")),
-    "MMS, target_lang=kor": Style(**MMS, rewrite=_add_languages("kor")),
+    "MMS, target_lang=kor": Style(**MMS, text="가나 다라 마바", rewrite=_add_languages("kor")),
     "HuBERT large": Style("Hubert", LAYER_NORM),
     "HuBERT base": Style("Hubert"),
     "HuBERT with batch norm": Style("Hubert", {"conv_pos_batch_norm": True}),
