@@ -21,6 +21,8 @@ from .built_in_models import LANGUAGE_MODEL
 
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
+ADAPTER_FILES = "adapter.*.safetensors"
+"""Where checkpoints of many languages keep the weights that differ between them: see `adapters`."""
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
 LANGUAGE_MODEL_KEY = "thano_language_model"
@@ -151,8 +153,8 @@ def reading_model(folder: Path) -> Iterator[None]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, sorted."""
-    return sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a folder, sorted; not those of the adapters of languages."""
+    return sorted(path for path in folder.glob("*.safetensors") if not fnmatch(path.name, ADAPTER_FILES))
 
 
 def _shards(index: Path) -> set[str]:

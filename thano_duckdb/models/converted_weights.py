@@ -5,8 +5,11 @@ transformers takes the weights from there too (its `auto_conversion`). Unlike it
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .checkpoint import ADAPTER_FILES
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -24,7 +27,7 @@ _CACHE_REF = "thano/safetensors"
 
 def has_safetensors(info: ModelInfo) -> bool:
     """Whether a revision has weights that are no pickle."""
-    return any(name.endswith(".safetensors") for name in _blobs(info))
+    return any(name.endswith(".safetensors") and not fnmatch(name, ADAPTER_FILES) for name in _blobs(info))
 
 
 def converted_revision(repo_id: str, info: ModelInfo, timeout_s: float) -> str | None:

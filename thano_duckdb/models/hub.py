@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from thano_duckdb.errors import HubUnavailableError, ModelError
 
 from .bundled import MODEL, has_model
-from .checkpoint import check_base, check_checkpoint
+from .checkpoint import ADAPTER_FILES, check_base, check_checkpoint
 from .converted_weights import cached_revision, converted_revision, has_safetensors, remember
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ NO_EXTERNAL_ACCESS = "this database may not use it (enable_external_access=false
 
 # What is downloaded from a repository: no pickles, nothing in folders (training checkpoints), no language adapters.
 _WANTED = ["*.json", "*.safetensors", "*.txt"]
-_UNWANTED = ["*/*", "adapter.*.safetensors"]
+_UNWANTED = ["*/*", ADAPTER_FILES]
 
 
 def from_hub(
