@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thano_duckdb.errors import HubUnavailableError, ModelError
 
+from .adapters import adapter_file, chosen_language, needs_adapter
 from .bundled import MODEL, has_model
 from .checkpoint import ADAPTER_FILES, check_base, check_checkpoint
 from .converted_weights import cached_revision, converted_revision, has_safetensors, remember
@@ -68,8 +69,64 @@ def _cached(repo_id: str, revision: str | None, check: Callable[[Path], None]) -
     return None
 
 
+def fetch_language(spec: str, folder: Path, language: str | None) -> None:
+    """Download the weights of a language, and no others, to a snapshot of the hub's cache that lacks them.
+
+    Args:
+        spec: the name of the model as the user wrote it.
+        folder: of a model; nothing happens where it is no snapshot, or has all that the language needs.
+        language: as the user wrote it; None for the default of the model.
+
+    Raises:
+        LanguageError: the model has languages, and not this one.
+        HubUnavailableError: they are not in the cache, and cannot be downloaded now.
+        ModelError: the hub does not have them, or the model has no languages.
+    """
+    if folder.parent.name != "snapshots":
+        return
+    language = chosen_language(folder, language)
+    if language is None or not needs_adapter(folder, language):
+        return
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    repo_id = folder.parents[1].name.removeprefix("models--").replace("--", "/")
+    file = adapter_file(folder, language).name
+    try:
+        with _hub_errors(spec, repo_id, None):
+            try:
+                hf_hub_download(repo_id, file, revision=folder.name, etag_timeout=HUB_TIMEOUT_S)
+            except LocalEntryNotFoundError:  # there is no network, for a reason that this error does not say
+                HfApi().model_info(repo_id, revision=folder.name, timeout=HUB_TIMEOUT_S)
+                raise
+            except EntryNotFoundError as error:
+                raise ModelError(
+                    f"'{spec}': {repo_id} has no {file}, the weights of '{language}', on the hub"
+                ) from error
+    except HubUnavailableError as error:
+        raise HubUnavailableError(
+            f"the language '{language}' of the model '{spec}' is not in the local cache, and the Hugging Face hub "
+            f"cannot be used: {error.why}. With a network, `hf download {repo_id} {file}` gets it",
+            error.why,
+        ) from error
+
+
 def _download(spec: str, repo_id: str, revision: str | None, check: Callable[[Path], None]) -> Path:
     from huggingface_hub import HfApi
+
+    with _hub_errors(spec, repo_id, revision):
+        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S, files_metadata=True)
+        if has_safetensors(info):
+            folder = _snapshot(repo_id, revision, local_files_only=False)
+        else:
+            folder = _download_converted(spec, repo_id, revision, info)
+    check(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _hub_errors(spec: str, repo_id: str, revision: str | None) -> Iterator[None]:
+    """Turn the errors of the hub's client into ours."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         OfflineModeIsEnabled,
@@ -78,11 +135,7 @@ def _download(spec: str, repo_id: str, revision: str | None, check: Callable[[Pa
     )
 
     try:
-        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S, files_metadata=True)
-        if has_safetensors(info):
-            folder = _snapshot(repo_id, revision, local_files_only=False)
-        else:
-            folder = _download_converted(spec, repo_id, revision, info)
+        yield
     except RevisionNotFoundError as error:
         raise ModelError(f"'{spec}': {repo_id} has no revision '{revision}' on the hub") from error
     except RepositoryNotFoundError as error:
@@ -99,8 +152,6 @@ def _download(spec: str, repo_id: str, revision: str | None, check: Callable[[Pa
             raise
         # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
         raise _unavailable(spec, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
-    check(folder)
-    return folder
 
 
 def _download_converted(spec: str, repo_id: str, revision: str | None, info: ModelInfo) -> Path:

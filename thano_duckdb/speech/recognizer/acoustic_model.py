@@ -136,7 +136,7 @@ class AcousticModel:
             ModelError: the checkpoint lacks the language, or its file is damaged.
         """
         checkpoint = CtcCheckpoint.read(folder, language=language)
-        modules = new_language_modules(self.network, checkpoint)
+        modules = new_language_modules(self.network, folder, checkpoint.adapter)
         for name, module in modules.items():
             module.to(self.device.torch_device, self.device.dtype).eval()
             if self.device.precision == "int8" and name != HEAD:

@@ -133,7 +133,7 @@ class CtcCheckpoint:
         if self.adapter is not None:
             from .language_adapter import install, new_language_modules
 
-            install(network, new_language_modules(network, self))
+            install(network, new_language_modules(network, self.folder, self.adapter))
         return network
 
     def new_network(self, **config_overrides: Any) -> Any:

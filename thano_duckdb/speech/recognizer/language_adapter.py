@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError
 from thano_duckdb.models.checkpoint import weight_files
 from thano_duckdb.speech.libraries import one_sentence
-
-if TYPE_CHECKING:
-    from .ctc_checkpoint import CtcCheckpoint
 
 LanguageModules = Mapping[str, nn.Module]
 """The layers of one language, by their names in the network."""
@@ -29,12 +26,13 @@ def language_modules(network: nn.Module) -> LanguageModules:
     }
 
 
-def new_language_modules(network: Any, checkpoint: CtcCheckpoint) -> LanguageModules:
-    """The layers of the language of a checkpoint, in float32 and on the CPU.
+def new_language_modules(network: Any, folder: Path, adapter: Path | None) -> LanguageModules:
+    """The layers of a language of a checkpoint, in float32 and on the CPU.
 
     Args:
         network: the one that they are for, which may have the layers of another language; it is not changed.
-        checkpoint: its files: the weights are in its `adapter` or, without one, among those of the network.
+        folder: the checkpoint.
+        adapter: the file with the weights of the language; None where they are among those of the network.
 
     Raises:
         ModelError: a file is damaged, or belongs to another network.
@@ -42,9 +40,9 @@ def new_language_modules(network: Any, checkpoint: CtcCheckpoint) -> LanguageMod
     from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2AttnAdapterLayer
 
     names = list(language_modules(network))
-    weights, others = _read([checkpoint.adapter] if checkpoint.adapter else weight_files(checkpoint.folder), names)
-    where = checkpoint.adapter or checkpoint.folder
-    if others and checkpoint.adapter:
+    weights, others = _read([adapter] if adapter else weight_files(folder), names)
+    where = adapter or folder
+    if others and adapter:
         raise ModelError(f"{where} does not belong to this network, which has no {others[0]}")
     if "lm_head.weight" not in weights:
         raise ModelError(f"{where} lacks lm_head.weight, the outputs of a language")
