@@ -20,6 +20,7 @@ from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
+from .text_options import TEXT_OPTIONS
 
 MAX_INT32 = 2**31 - 1
 MAX_SEED = 2**32 - 1  # the largest that numpy takes
@@ -39,15 +40,7 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
 
 OPTIONS = (
     *AUDIO_OPTIONS,
-    Option(
-        "text_col",
-        "the column of transcripts to compare with or to learn from",
-        ValueKind.COLUMN,
-        default="text",
-        used_by=_TRAIN | {StatementKind.EVALUATE, StatementKind.BUILD_LANGUAGE_MODEL},
-        ignored_by=_PREDICT,
-        goes_to_function=False,
-    ),
+    *TEXT_OPTIONS,
     Option(
         "by",
         "a column, or a list of columns, whose groups get a row each",

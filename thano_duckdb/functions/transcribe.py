@@ -90,6 +90,7 @@ def transcribe(
                         transcripts[row] = _refused(clip.location, problem, monitor)
                 continue
             engine = _engine(session, statement, model, resolved, chosen, language or chosen.get("language"))
+            statement.used(engine.recognizer.vocabulary)
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
                     transcripts[row] = _refused(refused.location, refused.failure.reason, monitor)

@@ -74,12 +74,16 @@ def has_vocabulary(folder: Path) -> bool:
 
 
 def has_head(folder: Path) -> bool:
-    """Whether a network was trained to write text: its weights, which must be complete, have those of a CTC head."""
+    """Whether a network was trained to write text: its weights have those of a CTC head.
+
+    Where there are no safetensors, `architectures` in `config.json` says so.
+    """
     from safetensors import safe_open
 
     if not (weights := weight_files(folder)):
-        architectures = read_json(folder / "config.json").get("architectures")
-        return any(str(each).endswith("ForCTC") for each in architectures or ())
+        config = read_json(folder / "config.json")
+        architectures = config.get("architectures") if isinstance(config, dict) else None
+        return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
     for path in weights:
         with safe_open(path, framework="numpy") as file:
             if not _HEADS.isdisjoint(file.keys()):
@@ -113,9 +117,11 @@ def check_weights(folder: Path) -> None:
     if not weights:
         pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
         if pickles:
+            # AutoModelForCTC would give an encoder random outputs.
+            network = "AutoModelForCTC" if has_head(folder) else "AutoModel"
             raise ModelError(
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
-                f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
+                f"it: transformers.{network}.from_pretrained(folder).save_pretrained(new_folder)"
             )
         raise ModelError(f"{folder} holds no weights: it has no *.safetensors file")
     from safetensors import SafetensorError, safe_open
