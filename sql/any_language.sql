@@ -10,7 +10,7 @@ FROM (SELECT unnest(string_split(lower(nfc_normalize(text)), '')) AS character F
 GROUP BY character
 ORDER BY occurrences DESC, character;
 
--- The alphabet comes from the texts: one line says which characters it has. Other voices than those it learns from judge the model.
+-- The alphabet comes from the texts: one line says which characters it has. The model is evaluated on other speakers than it learns from.
 -- Korean: add alphabet='jamo'. On a GPU nothing needs to change; with ten hours or more add batch_size=32, learning_rate=3e-4, epochs=15.
 BUILD MODEL my_language USING './encoder' OPTIONS (validation_split=0.2, split_by='speaker', patience=10, overwrite=True) AS
 SELECT 'recordings/' || audio_path AS audio_path, text, speaker FROM recordings;

@@ -224,7 +224,7 @@ def _merge_settings(folder: Path) -> None:
 
 
 MMS_ENGLISH = (*SPECIAL, "|", *string.ascii_lowercase, "'")
-MMS_KOREAN = (*SPECIAL, "|", *(chr(code) for code in range(0xAC00, 0xAC00 + 28 * 8, 28)))
+MMS_KOREAN = (*SPECIAL, "|", *(chr(code) for code in range(0xAC00, 0xAC00 + 588 * 19, 588)))
 
 
 def _add_languages(target: str) -> Callable[[Path], None]:

@@ -24,8 +24,9 @@ def test_keep_case_makes_capitals_letters_of_their_own() -> None:
     assert "".join(tokens("Ja, JA", keep_case=True)) == "AJa"
 
 
-def test_the_capital_dotted_i_of_turkish_is_no_second_letter() -> None:
-    assert "".join(tokens("İyi")) == "iy"
+@pytest.mark.parametrize("text", ["ISPARTA \u0130ZM\u0130R", "\u0131sparta izmir", "Isparta \u0130zmir"])
+def test_turkish_has_an_i_with_and_one_without_a_dot(text: str) -> None:
+    assert "".join(tokens(text)) == "aimprstz\u0131"
 
 
 def test_an_apostrophe_in_a_word_is_a_token_and_quotation_marks_are_not() -> None:

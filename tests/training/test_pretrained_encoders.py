@@ -145,6 +145,16 @@ def test_an_encoder_cannot_transcribe_and_the_message_says_what_to_do(encoder: P
         check_checkpoint(encoder)
 
 
+@pytest.mark.parametrize(("base", "network"), [("encoder", "AutoModel"), ("fine_tuned", "AutoModelForCTC")])
+def test_the_advice_for_pickles_gives_an_encoder_no_random_outputs(
+    tmp_path: Path, base: str, network: str, request: pytest.FixtureRequest
+) -> None:
+    folder = Path(shutil.copytree(request.getfixturevalue(base), tmp_path / "model"))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=rf"convert it: transformers\.{network}\.from_pretrained"):
+        load_network(folder, TrainingOptions(), ALPHABET)
+
+
 def test_a_model_whose_vocabulary_is_lost_is_no_encoder(tmp_path: Path, fine_tuned: Path) -> None:
     folder = Path(shutil.copytree(fine_tuned, tmp_path / "model"))
     (folder / "vocab.json").unlink()
@@ -154,18 +164,19 @@ def test_a_model_whose_vocabulary_is_lost_is_no_encoder(tmp_path: Path, fine_tun
 
 def test_an_encoder_with_a_vocabulary_of_the_user_gets_an_output_for_each_token(tmp_path: Path, encoder: Path) -> None:
     folder = Path(shutil.copytree(encoder, tmp_path / "encoder"))
-    letters = [*"abcdefghijklmnopqrstuvwxyzäöüß"]
-    tokens = ["<pad>", "<s>", "</s>", "<unk>", "|", *letters, "'"]
+    letters = [*"abcdefghijklmnopqrstuvwxyzäöüß'"]
+    tokens = ["<s>", "</s>", "<unk>", "|", *letters, "<pad>"]
     (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
     assert json.loads((folder / "config.json").read_text()).get("vocab_size", 32) == 32
     network = load_network(folder, TrainingOptions())
-    assert network.vocabulary.tokens[5:] == (*letters, "'")
+    assert network.vocabulary.tokens[4:-1] == tuple(letters)
     assert network.module.lm_head.out_features == network.module.config.vocab_size == len(tokens) == 36
     monitor = NotingMonitor()
     rows = write_spoken(tmp_path / "clips", ["Öl süß"])
     entry = run_build(tmp_path / "home", folder, rows, TrainingOptions(epochs=1), monitor=monitor).entry
     assert not [sentence for sentence in monitor.sentences if "dropped" in sentence]
-    assert json.loads((entry.path / "config.json").read_text())["vocab_size"] == 36
+    config = json.loads((entry.path / "config.json").read_text())
+    assert (config["vocab_size"], config["pad_token_id"]) == (36, 35)  # the encoder's own pad_token_id is 0
     assert texts_in_transformers(entry.path, rows) == texts_of_engine(entry.path, rows)
 
 

@@ -13,6 +13,7 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
+from thano_duckdb.models.adapters import needs_adapter, read_languages
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER
 
 from . import arguments
@@ -100,12 +101,23 @@ def _problems(folder: Path) -> tuple[str | None, str | None]:
     from thano_duckdb.speech.loading import check_loadable
     from thano_duckdb.training.network import check_trainable
 
-    return _problem(check_loadable, folder), _problem(check_trainable, folder)
+    return (
+        _problem(lambda: check_loadable(folder, _any_language(folder))),
+        _problem(lambda: check_trainable(folder)),
+    )
 
 
-def _problem(check: Callable[[Path], None], folder: Path) -> str | None:
+def _any_language(folder: Path) -> str | None:
+    """A language that PREDICT can be asked for, where a checkpoint of many has no default."""
+    languages = read_languages(folder)
+    if languages is None or languages.default is not None:
+        return None
+    return next((code for code in languages.codes if not needs_adapter(folder, code)), None)
+
+
+def _problem(check: Callable[[], None]) -> str | None:
     try:
-        check(folder)
+        check()
     except ThanoError as error:
         return str(error)
     return None

@@ -21,6 +21,8 @@ from .built_in_models import LANGUAGE_MODEL
 
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
+ADAPTER_FILES = "adapter.*.safetensors"
+"""Where checkpoints of many languages keep the weights that differ between them: see `adapters`."""
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
 _LABELS_OF_LANGUAGE_MODEL = "alphabet.json"
@@ -74,12 +76,16 @@ def has_vocabulary(folder: Path) -> bool:
 
 
 def has_head(folder: Path) -> bool:
-    """Whether a network was trained to write text: among its weights are those of a CTC head, or a part of them."""
+    """Whether a network was trained to write text: among its weights are those of a CTC head, or a part of them.
+
+    Where there are no safetensors, `architectures` in `config.json` says so.
+    """
     from safetensors import safe_open
 
     if not (weights := weight_files(folder)):
-        architectures = read_json(folder / "config.json").get("architectures")
-        return any(str(each).endswith("ForCTC") for each in architectures or ())
+        config = read_json(folder / "config.json")
+        architectures = config.get("architectures") if isinstance(config, dict) else None
+        return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
     for path in weights:
         with safe_open(path, framework="numpy") as file:
             if any(name.startswith(_HEADS) for name in file.keys()):  # noqa: SIM118 - it is no dict
@@ -112,9 +118,11 @@ def check_weights(folder: Path) -> None:
     weights = weight_files(folder)
     if not weights:
         if pickles := [path.name for path in pickled_weights(folder)]:
+            # AutoModelForCTC would give an encoder random outputs.
+            network = "AutoModelForCTC" if has_head(folder) else "AutoModel"
             raise ModelError(
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
-                f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
+                f"it: transformers.{network}.from_pretrained(folder).save_pretrained(new_folder)"
             )
         raise ModelError(f"{folder} holds no weights: it has no *.safetensors file")
     from safetensors import SafetensorError, safe_open
@@ -152,8 +160,8 @@ def reading_model(folder: Path) -> Iterator[None]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, sorted."""
-    return sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a folder, sorted; not those of the adapters of languages."""
+    return sorted(path for path in folder.glob("*.safetensors") if not fnmatch(path.name, ADAPTER_FILES))
 
 
 def pickled_weights(folder: Path) -> list[Path]:

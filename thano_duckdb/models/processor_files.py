@@ -24,20 +24,23 @@ def name_processor(folder: Path) -> None:
         ModelError: one of the files is not JSON.
         OSError: one of them cannot be written.
     """
-    settings = {
-        name: read_json(folder / name) for name in (*_EXTRACTOR_FILES, _TOKENIZER_FILE) if (folder / name).is_file()
-    }
-    extractor = next((name for name in _EXTRACTOR_FILES if isinstance(settings.get(name), dict)), None)
-    if extractor is None or not _reads_waveform(settings[extractor]):
+    names = [name for name in (*_EXTRACTOR_FILES, _TOKENIZER_FILE) if (folder / name).is_file()]
+    settings = {name: read_json(folder / name) for name in names}
+    tokenizer = settings.setdefault(_TOKENIZER_FILE, {})
+    if not all(isinstance(content, dict) for content in settings.values()):  # damaged
         return
-    tokenizer = settings.get(_TOKENIZER_FILE, {})
-    if not isinstance(tokenizer, dict) or tokenizer.get("tokenizer_class") not in (None, _TOKENIZER_CLASS):
+    extractors = [settings[name] for name in _EXTRACTOR_FILES if name in settings]
+    writes_characters = (folder / "vocab.json").is_file() and tokenizer.get("tokenizer_class") in (
+        None,
+        _TOKENIZER_CLASS,
+    )
+    if not (extractors and writes_characters and all(map(_reads_waveform, extractors))):
         return
-    changes = {extractor: {"processor_class": PROCESSOR_CLASS}}
-    changes[_TOKENIZER_FILE] = {"processor_class": PROCESSOR_CLASS, "tokenizer_class": _TOKENIZER_CLASS}
-    for name, entries in changes.items():
-        before = settings.get(name, {})
-        if (after := {**before, **entries}) != before:
+    for name, before in settings.items():
+        after = {**before, "processor_class": PROCESSOR_CLASS}
+        if name == _TOKENIZER_FILE:
+            after["tokenizer_class"] = _TOKENIZER_CLASS
+        if after != before:
             write_json(folder / name, after)
 
 

@@ -6,7 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import shutil
+import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +28,7 @@ from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
 from thano_duckdb.models.processor_files import name_processor
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
-from thano_duckdb.speech.alphabet import N_NAMED, Alphabet
+from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings, tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
@@ -34,7 +36,7 @@ from thano_duckdb.version import __version__
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder, BuildLock
-from .comparison import Comparison
+from .comparison import Comparison, warning_without_base
 from .corpus import NO_ROWS, Corpus, prepare_corpus
 from .new_alphabet import NewAlphabet, make_alphabet
 from .schedule import Schedule
@@ -55,6 +57,8 @@ _INHERITED_WITH_ALPHABET = (
     "processor_config.json",
 )
 _LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+N_NAMED = 10
+"""Letters that a warning names; it only counts the others."""
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -173,6 +177,7 @@ class _Build:
                 validation_split=self.options.validation_split,
                 seed=self.options.seed,
                 fail_on_error=self.options.on_error == "fail",
+                skip_unwritable=self.options.on_unwritable == "skip",
                 monitor=self.monitor,
             )
             folder = BuildFolder(staging, self._identity(corpus, network), resume=self.options.resume)
@@ -197,7 +202,13 @@ class _Build:
             name_processor(result)
         check_checkpoint(result)
         comparison = training.comparison
-        if comparison and (warning := comparison.warning(self.options.learning_rate)):
+        kept = training.metrics[training.kept_epoch - 1]
+        warning = (
+            comparison.warning(schedule.learning_rate)
+            if comparison
+            else warning_without_base(kept.train_loss, _loss_of_guessing(corpus, network), schedule.learning_rate)
+        )
+        if warning:
             self.monitor.warned(warning)
             notes.append(warning)
         entry = self.registry.publish(
@@ -272,6 +283,15 @@ class _Build:
         epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
         achieved = f": {training.comparison.describe()}" if training.comparison else ""
         return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
+
+
+def _loss_of_guessing(corpus: Corpus, network: CtcNetwork) -> float:
+    """The most that a network can lose, per label of the rows, if it takes all labels of a frame for equally likely."""
+    log_n_labels = math.log(len(network.vocabulary.tokens))
+    return statistics.fmean(
+        network.grid.n_frames(utterance.n_samples) * log_n_labels / len(utterance.labels.ids)
+        for utterance in corpus.train
+    )
 
 
 def _describe_unwritten(folder: Path, network: CtcNetwork) -> str | None:

@@ -20,6 +20,7 @@ from thano_duckdb.models.character_tokenizer import (
 )
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
+from thano_duckdb.speech.scripts import is_unspaced
 
 COMMON_COUNT = 5
 COMMON_SHARE = 1 / 20_000
@@ -29,8 +30,7 @@ WAYS = ("characters", "jamo")
 N_NAMED_TOKENS = 100
 N_NAMED_RARE = 10
 _MAX_SPACES_PER_CHARACTER = 1 / 50
-_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "YI")
-"""How Unicode's names of the letters begin in scripts that are written without spaces between words."""
+_TURKIC = "\u0131\u0130"
 _SPACES = frozenset({DELIMITER, " "})
 
 
@@ -106,6 +106,8 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
         )
     split = _jamo if wanted[0].lower() == "jamo" else _character
     distinct = {char for text in composed for char in text}
+    if not distinct.isdisjoint(_TURKIC):
+        distinct |= {*_TURKIC}  # `Alphabet` takes `I` for the capital of the dotless i then
     possible = sorted({part for char in distinct for part in split(char, keep_case)} | {"'"})
     alphabet = Alphabet(NewAlphabet(tuple(possible), True).vocabulary)
     counts = Counter(char for text in composed for char in alphabet.labels(text).text)
@@ -139,7 +141,7 @@ def _is_spaced(texts: Iterable[str]) -> bool:
         n_spaces += len(text.split()) - 1
         letters = [char for char in text if char.isalpha()]
         n_letters += len(letters)
-        n_without_spaces += sum(unicodedata.name(char, "").startswith(_WITHOUT_SPACES) for char in letters)
+        n_without_spaces += sum(map(is_unspaced, letters))
     return n_without_spaces < n_letters / 2 or n_spaces > _MAX_SPACES_PER_CHARACTER * n_letters
 
 

@@ -74,6 +74,7 @@ class TrainingOptions:
         audio_track: which of the tracks with sound of a video is learned from, counted from 1.
         channel: the one to train on, counted from 1, or `mix`.
         max_bytes, max_duration, timeout: limits on reading one clip.
+        on_unwritable: 'drop' drops the characters that the alphabet lacks from a text, 'skip' skips its row.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
@@ -105,6 +106,7 @@ class TrainingOptions:
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")
+    on_unwritable: str = _default("on_unwritable")
     on_error: str = _default("on_error")
     device: str = _default("device")
     precision: str = _default("precision")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.models.adapters import chosen_language, count_outputs, find_adapter, needs_adapter, read_languages
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.checkpoint import (
     has_vocabulary,
@@ -26,7 +27,6 @@ from .ctc_checkpoint import blank_token, read_vocabulary, tokens_without_output
 
 T = TypeVar("T")
 
-_ADAPTER = re.compile(r"adapter\.(.+)\.safetensors")
 _PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I8": "int8"}
 _LICENSE = re.compile(r"^license:\s*['\"]?([\w.+ -]+?)['\"]?\s*$", re.MULTILINE)
 _MAX_CARD_CHARS = 100_000
@@ -51,7 +51,7 @@ class CheckpointFacts:
         without_output: tokens of the vocabulary for which the network has no output.
         blank: the token that is CTC's blank.
         blank_id: its label.
-        languages: those for which it has an adapter, or a vocabulary.
+        languages: of a checkpoint of many languages those whose weights it has.
         language_model: the file of n-grams in its folder, or the bundled one that its texts are written with.
         license: what its model card says.
     """
@@ -79,11 +79,9 @@ class CheckpointFacts:
         config = _readable(lambda: read_json(folder / "config.json"))
         settings = config if isinstance(config, dict) else {}
         stored = _readable(lambda: _StoredWeights.read(folder))
-        outputs = stored.outputs if stored else None
+        outputs = _readable(lambda: _outputs(folder, stored))
         vocabulary = _readable(lambda: _vocabulary(folder, outputs))
-        files = [
-            path for path in [*weight_files(folder), *pickled_weights(folder)] if not _ADAPTER.fullmatch(path.name)
-        ]
+        files = [*weight_files(folder), *pickled_weights(folder)]
         formats = sorted({"safetensors" if path.suffix == ".safetensors" else "pickle" for path in files}, reverse=True)
         return cls(
             architecture=_text(settings.get("model_type")),
@@ -128,12 +126,19 @@ def _tensors(folder: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
     from safetensors import SafetensorError, safe_open
 
     for path in weight_files(folder):
-        if _ADAPTER.fullmatch(path.name) or not path.is_file():
-            continue
         with contextlib.suppress(SafetensorError), safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - it is no dict
                 tensor = file.get_slice(name)
                 yield name, (tuple(tensor.get_shape()), tensor.get_dtype())
+
+
+def _outputs(folder: Path, stored: _StoredWeights | None) -> int | None:
+    """Those of the default language, where the head of the network is of another."""
+    language = chosen_language(folder, None)
+    adapter = find_adapter(folder, language) if language is not None else None
+    if adapter is not None:
+        return count_outputs(adapter)
+    return stored.outputs if stored else None
 
 
 def _vocabulary(folder: Path, n_outputs: int | None) -> Vocabulary | None:
@@ -156,11 +161,10 @@ def _sample_rate_hz(folder: Path) -> int | None:
 
 
 def _languages(folder: Path) -> tuple[str, ...] | None:
-    found = {match[1] for path in weight_files(folder) if (match := _ADAPTER.fullmatch(path.name))}
-    if not found and (folder / "vocab.json").is_file():
-        content = read_json(folder / "vocab.json")
-        found = {name for name, ids in content.items() if isinstance(ids, dict)} if isinstance(content, dict) else set()
-    return tuple(sorted(found)) or None
+    languages = read_languages(folder)
+    if languages is None:
+        return None
+    return tuple(code for code in languages.codes if not needs_adapter(folder, code))
 
 
 def _language_model(folder: Path) -> str | None:
