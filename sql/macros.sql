@@ -7,8 +7,10 @@
 -- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
 -- more than their names, because the temporary schema always comes first.
 
-CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL, channel := NULL) AS
-    system.main._thano_transcribe(model, audio, options, hotwords, channel, 'thano_transcribe', {session});
+CREATE OR REPLACE TEMP MACRO thano_transcribe(
+    model, audio, options := NULL, hotwords := NULL, channel := NULL, language := NULL
+) AS
+    system.main._thano_transcribe(model, audio, options, hotwords, channel, language, 'thano_transcribe', {session});
 
 -- The channels of a clip that differ, for a row per channel: unnest keeps the row of NULL and of what cannot be read.
 CREATE OR REPLACE TEMP MACRO thano_channels(audio, options := NULL) AS
@@ -130,6 +132,7 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
                 options,
                 NULL,
                 NULL,
+                NULL,
                 'thano_predict',
                 {session}
             ),
@@ -176,7 +179,7 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
     SELECT unnest(
         thano_scores(
             reference,
-            system.main._thano_transcribe(model, audio, options, NULL, NULL, 'thano_evaluate', {session}),
+            system.main._thano_transcribe(model, audio, options, NULL, NULL, NULL, 'thano_evaluate', {session}),
             options := options
         ),
         recursive := true
@@ -216,6 +219,10 @@ CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
 -- The registry. A macro that changes it does so once for each read; UPLOAD MODEL and the like read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(system.main._thano_models({session}), recursive := true);
+
+-- Whether PREDICT and BUILD can use a model, by its name or folder, and what its files say of it.
+CREATE OR REPLACE TEMP MACRO thano_check(model) AS TABLE
+    SELECT unnest(system.main._thano_check(model, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
     SELECT unnest(system.main._thano_datasets({session}), recursive := true);

@@ -101,6 +101,10 @@ class HubUnavailableError(ModelError):
         super().__init__(message)
 
 
+class LanguageError(ModelError):
+    """A language that a model of many languages does not have."""
+
+
 class RegistryError(ModelError):
     """A refused change of the models on disk: the name is taken, unknown, or not valid.
 

@@ -17,13 +17,13 @@ from .audio_options import AUDIO_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
+from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
 from .text_options import TEXT_OPTIONS
 
 MAX_INT32 = 2**31 - 1
-MAX_SEED = 2**32 - 1
-"""The largest seed that numpy takes."""
+MAX_SEED = 2**32 - 1  # the largest that numpy takes
 
 _PREDICT = frozenset({StatementKind.PREDICT})
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
@@ -273,6 +273,7 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
     Option(
         "order",
@@ -340,7 +341,6 @@ _BY_STATEMENT: Mapping[StatementKind, Mapping[str, Option]] = {
 
 # Options of the original dialect that we do not take, and what to do instead.
 _ELSEWHERE = {
-    "language": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language",
     "task": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model only transcribes",
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }

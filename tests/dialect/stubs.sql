@@ -1,5 +1,5 @@
 -- Stand-ins for the functions that the package registers: the same names, arguments and columns, no model.
-CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL, channel := NULL) AS {
+CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL, channel := NULL, language := NULL) AS {
     'text': CASE WHEN audio IS NOT NULL THEN concat(model, ' hears ', audio, channel) END,
     'confidence': 0.9,
     'duration': 1.5,

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -23,6 +17,7 @@ from safetensors.numpy import save_file
 
 import thano_duckdb
 from tests.checkpoints import make_checkpoint, marker_of
+from tests.models.fake_hub import SHA, FakeHub, put_in_cache
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, find_built_in
@@ -30,7 +25,6 @@ from thano_duckdb.models.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = "facebook/wav2vec2-base-960h"
-SHA = "22aad52d435eb6dbaf354bdad9b0da84ce7d6156"
 
 
 @pytest.fixture
@@ -56,20 +50,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
-
-
-def put_in_cache(cache: Path, repo_id: str, checkpoint: Path, sha: str = SHA, revision: str = "main") -> Path:
-    """Write a repository as the client of the hub does: blobs by hash, snapshots as links, refs by name."""
-    folder = cache / f"models--{repo_id.replace('/', '--')}"
-    snapshot = folder / "snapshots" / sha
-    for made in (folder / "blobs", snapshot, folder / "refs"):
-        made.mkdir(parents=True, exist_ok=True)
-    for path in checkpoint.iterdir():
-        blob = folder / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
-        blob.write_bytes(path.read_bytes())
-        (snapshot / path.name).symlink_to(Path("..", "..", "blobs", blob.name))
-    (folder / "refs" / revision).write_text(sha)
-    return snapshot
 
 
 def refused(spec: str, registry: Registry, *, allow_external: bool = True) -> str:
@@ -266,119 +246,6 @@ def test_without_external_access_only_registered_and_cached_models(
 
 
 # Downloads
-
-
-class FakeHub(http.server.BaseHTTPRequestHandler):
-    """The part of the hub's interface that its client uses to download a model."""
-
-    protocol_version = "HTTP/1.1"
-    repositories: ClassVar[dict[str, Path]] = {}
-    requested: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self._serve(with_content=False)
-
-    def do_GET(self) -> None:
-        self._serve(with_content=True)
-
-    def _serve(self, *, with_content: bool) -> None:
-        path = unquote(urlsplit(self.path).path)
-        self.requested.append(path)
-        for repo_id, folder in self.repositories.items():
-            if path in (f"/api/models/{repo_id}", f"/api/models/{repo_id}/revision/main"):
-                siblings = [{"rfilename": name} for name in self._names(folder)]
-                return self._json({"id": repo_id, "sha": SHA, "siblings": siblings}, with_content)
-            if path.startswith(f"/api/models/{repo_id}/revision/"):
-                return self._answer(404, b"{}", with_content, {"X-Error-Code": "RevisionNotFound"})
-            if path == f"/api/models/{repo_id}/tree/{SHA}":
-                files = [
-                    {
-                        "type": "file",
-                        "path": name,
-                        "size": (folder / name).stat().st_size,
-                        "oid": self._hash(folder / name),
-                    }
-                    for name in self._names(folder)
-                ]
-                return self._json(files, with_content)
-            prefix = f"/{repo_id}/resolve/{SHA}/"
-            if path.startswith(prefix) and (folder / path.removeprefix(prefix)).is_file():
-                file = folder / path.removeprefix(prefix)
-                headers = {"ETag": f'"{self._hash(file)}"', "X-Repo-Commit": SHA}
-                return self._answer(200, file.read_bytes(), with_content, headers)
-        return self._answer(404, b"{}", with_content, {"X-Error-Code": "RepoNotFound"})
-
-    @staticmethod
-    def _names(folder: Path) -> list[str]:
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-    @staticmethod
-    def _hash(path: Path) -> str:
-        return hashlib.sha1(path.read_bytes()).hexdigest()
-
-    def _json(self, value: object, with_content: bool) -> None:
-        self._answer(200, json.dumps(value).encode(), with_content, {"Content-Type": "application/json"})
-
-    def _answer(self, status: int, content: bytes, with_content: bool, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if with_content:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a hub without models."""
-    monkeypatch.setattr(FakeHub, "repositories", {})
-    monkeypatch.setattr(FakeHub, "requested", [])
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as httpd:
-        httpd.daemon_threads = True  # the client keeps its connections
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def online(tmp_path: Path) -> Callable[..., str]:
-    """Resolve a name in a new process, because the client reads its settings once; returns the folder or the error."""
-
-    def resolve(spec: str, endpoint: str, **environment: str) -> str:
-        script = (
-            "import sys\n"
-            "from pathlib import Path\n"
-            "from thano_duckdb.models import hub, resolve\n"
-            "from thano_duckdb.errors import ModelError\n"
-            "from thano_duckdb.models.registry import Registry\n"
-            "hub.HUB_TIMEOUT_S = 1\n"
-            "try:\n"
-            "    print(resolve.resolve(sys.argv[1], Registry(Path('home'))).folder)\n"
-            "except ModelError as error:\n"
-            "    print('ModelError', error)\n"
-        )
-        settings = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-            "PYTHONPATH": str(REPOSITORY),
-            **environment,
-        }
-        command = [sys.executable, "-c", script, spec]
-        run = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path, timeout=60
-        )
-        assert run.returncode == 0, run.stderr
-        return run.stdout.strip()
-
-    return resolve
 
 
 def test_a_model_is_downloaded_once_without_its_pickles(

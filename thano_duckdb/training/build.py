@@ -25,6 +25,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelInUseError, ThanoError, counted
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model, has_vocabulary
+from thano_duckdb.models.processor_files import name_processor
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
@@ -198,6 +199,7 @@ class _Build:
                 alphabet.write(result, read_audio_settings(template))
             elif not self.options.from_scratch:
                 copy_language_model(template, result)
+            name_processor(result)
         check_checkpoint(result)
         comparison = training.comparison
         kept = training.metrics[training.kept_epoch - 1]

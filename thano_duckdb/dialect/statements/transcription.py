@@ -129,6 +129,8 @@ class TranscribingNode(QueryNode):
             arguments.append(json_literal(options))
         if self.options.text("hotwords_col") is not None:
             arguments.append(f"hotwords := {self.column('hotwords_col')}")
+        if self.options.text("language_col") is not None:
+            arguments.append(f"language := CAST({self.column('language_col')} AS VARCHAR)")  # also a column of NULL
         if self.gives_each_channel:
             arguments.append(f"{CHANNEL} := {ROWS}.{identifier(CHANNEL)}")
         return f"thano_transcribe({', '.join(arguments)})"
@@ -139,7 +141,7 @@ class Predict(AddingNode, TranscribingNode):
     """`PREDICT USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PREDICT
-    reads = ("audio_col", "relative_to", "hotwords_col")
+    reads = ("audio_col", "relative_to", "hotwords_col", "language_col")
 
     def included(self) -> tuple[str, ...]:
         """What `include` asks for."""

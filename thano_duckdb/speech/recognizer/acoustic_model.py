@@ -8,8 +8,10 @@ float32 it equals the output of Hugging Face's model for the clip alone (for any
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,38 @@ from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
 from .int8 import Int8Product, quantize
+from .language_adapter import HEAD, LanguageModules, install, language_modules, new_language_modules
 from .level import Level
 from .padded_attention import attending, use_padded_flash_attention
 from .padding_invariance import PaddingInvariance
 from .positional_convolution import use_block_convolutions
+
+
+@dataclass
+class _Passes:
+    """The forward passes of a network, of which one runs at a time, whatever the language.
+
+    Attributes:
+        lock: is held during a pass.
+        monitor: of the current pass.
+        modules: the layers of the language that the network has at the moment.
+    """
+
+    modules: LanguageModules
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    monitor: Monitor | None = None
+
+    def raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
+        """A hook of the layers."""
+        if self.monitor is not None:
+            self.monitor.raise_if_cancelled()
+
+    def watch(self, layers: Iterable[nn.Module]) -> None:
+        """Ask between these layers whether to stop."""
+        for layer in layers:
+            for module in layer.modules():
+                if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Linear)):
+                    module.register_forward_pre_hook(self.raise_if_cancelled)
 
 
 class AcousticModel:
@@ -59,11 +89,9 @@ class AcousticModel:
         self.grid = checkpoint.grid
         self.vocabulary = checkpoint.vocabulary
         self.device = device
-        self.fingerprint = f"{fingerprint(checkpoint.folder)} on {device}"
+        self.fingerprint = _fingerprint(checkpoint, device)
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
-        self._lock = threading.Lock()
-        self._monitor: Monitor | None = None  # of the current forward pass
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
         if device.is_cuda:
@@ -76,18 +104,21 @@ class AcousticModel:
             quantize(network)
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
         network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
-        for module in network.modules():
-            if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Linear)):
-                module.register_forward_pre_hook(self._raise_if_cancelled)
+        self._language_modules = language_modules(network)
+        self._passes = _Passes(self._language_modules)
+        self._passes.watch([network])
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "auto", precision: str = "auto") -> AcousticModel:
+    def load(
+        cls, folder: Path, *, device: str = "auto", precision: str = "auto", language: str | None = None
+    ) -> AcousticModel:
         """Load a checkpoint from a folder, without network access, pickles, or code that the checkpoint contains.
 
         Args:
             folder: a checkpoint in Hugging Face format with safetensors.
             device: see `choose_device`.
             precision: see `choose_device`.
+            language: which of the languages of the checkpoint; None for its default.
 
         Raises:
             ModelError: the checkpoint cannot be loaded; the message gives the reason.
@@ -95,8 +126,27 @@ class AcousticModel:
         require_libraries()
         check_checkpoint(folder)
         chosen = choose_device(device, precision)
-        checkpoint = CtcCheckpoint.read(folder)
+        checkpoint = CtcCheckpoint.read(folder, language=language)
         return cls(checkpoint.load_network(), checkpoint, chosen)
+
+    def in_language(self, folder: Path, language: str) -> AcousticModel:
+        """The same network in another language: only the layers that differ between the two are loaded.
+
+        Raises:
+            ModelError: the checkpoint lacks the language, or its file is damaged.
+        """
+        checkpoint = CtcCheckpoint.read(folder, language=language)
+        modules = new_language_modules(self.network, folder, checkpoint.adapter)
+        for name, module in modules.items():
+            module.to(self.device.torch_device, self.device.dtype).eval()
+            if self.device.precision == "int8" and name != HEAD:
+                quantize(module)
+        self._passes.watch(modules.values())
+        other = copy.copy(self)  # shares the network and its passes
+        other.vocabulary = checkpoint.vocabulary
+        other.fingerprint = _fingerprint(checkpoint, self.device)
+        other._language_modules = modules
+        return other
 
     @property
     def max_batch_samples(self) -> int:
@@ -132,18 +182,22 @@ class AcousticModel:
             RuntimeError: torch fails on the batch.
         """
         stream = ClipStream.of(batch, self.grid, pinned=self.device.is_cuda)
-        while not self._lock.acquire(timeout=POLL_S):
+        passes = self._passes
+        while not passes.lock.acquire(timeout=POLL_S):
             monitor.raise_if_cancelled()
         scores = None
         try:
-            self._monitor = monitor
+            passes.monitor = monitor
+            if passes.modules is not self._language_modules:
+                install(self.network, self._language_modules)
+                passes.modules = self._language_modules
             scores = self._scores(stream, labels_per_frame)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         finally:
-            self._monitor = None
-            self._lock.release()
+            passes.monitor = None
+            passes.lock.release()
         # After the `except` block the error, whose traceback kept the tensors of the batch alive, is gone.
         if scores is None:
             self.device.release_memory()
@@ -169,9 +223,9 @@ class AcousticModel:
         small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
         return HostCopy.of(ids.to(small), log_probs)
 
-    def _raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
-        if self._monitor is not None:
-            self._monitor.raise_if_cancelled()
+
+def _fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+    return f"{fingerprint(checkpoint.folder, checkpoint.language)} on {device}"
 
 
 def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:

@@ -13,11 +13,13 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from thano_duckdb.errors import ModelError, brief
-from thano_duckdb.models.checkpoint import check_weights, read_json
+from thano_duckdb.models.adapters import adapter_file, chosen_language, count_outputs, find_adapter, is_nested
+from thano_duckdb.models.checkpoint import ADAPTER_FILES, check_weights, read_json
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import one_sentence, quiet_transformers, require_libraries
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
@@ -48,6 +50,8 @@ class CtcCheckpoint:
         grid: receptive field and stride of the frames of the network.
         vocabulary: the meaning of its labels, including the blank.
         normalize: whether clips are normalised to zero mean and unit variance before they enter the network.
+        language: the one that it writes, where it has several.
+        adapter: the file with the weights of that language; None where those of the network itself are meant.
     """
 
     folder: Path
@@ -55,26 +59,42 @@ class CtcCheckpoint:
     grid: FrameGrid
     vocabulary: Vocabulary
     normalize: bool
+    language: str | None = None
+    adapter: Path | None = None
 
     @classmethod
-    def read(cls, folder: Path, vocabulary: Vocabulary | None = None) -> CtcCheckpoint:
+    def read(
+        cls,
+        folder: Path,
+        vocabulary: Vocabulary | None = None,
+        *,
+        gets_new_head: bool = False,
+        language: str | None = None,
+    ) -> CtcCheckpoint:
         """Read everything but the weights.
 
         Args:
             folder: the folder of the checkpoint.
-            vocabulary: that of a new head, where the checkpoint has none; else that of the folder.
+            vocabulary: what its outputs mean; None for the vocabulary of the folder.
+            gets_new_head: whether the number of outputs follows the vocabulary.
+            language: which of the languages of the checkpoint; None for its default.
 
         Raises:
-            ModelError: the folder or its architecture is not supported; the message says why.
+            ModelError: the folder or its architecture is not supported, or it lacks the language; the message says why.
         """
         require_libraries()
         config = read_network_config(folder)
+        language = chosen_language(folder, language)
+        adapter = find_adapter(folder, language) if language is not None else None
+        n_labels = config.vocab_size if adapter is None else count_outputs(adapter)
         return cls(
             folder,
             config,
             FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
-            read_vocabulary(folder, config.vocab_size) if vocabulary is None else vocabulary,
+            vocabulary or read_vocabulary(folder, None if gets_new_head else n_labels, language),
             read_normalize(folder),
+            language,
+            adapter,
         )
 
     @property
@@ -82,11 +102,12 @@ class CtcCheckpoint:
         """Whether clips of different lengths may share a batch; if not, each must go through the network alone."""
         return self.config.model_type in PADDING_INVARIANT_MODEL_TYPES
 
-    def load_network(self, *, needs_head: bool = True, **config_overrides: Any) -> Any:
+    def load_network(self, *, needs_head: bool = True, reads_weights: bool = True, **config_overrides: Any) -> Any:
         """The network with the weights of the folder, in float32. Loads no pickle and no code from the checkpoint.
 
         Args:
             needs_head: False where the folder may lack the weights of the outputs, which are random then.
+            reads_weights: False to see only whether the weights are complete and fit: the network has none then.
             **config_overrides: settings to change in transformers' configuration.
 
         Raises:
@@ -106,6 +127,7 @@ class CtcCheckpoint:
                     trust_remote_code=False,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    device_map=None if reads_weights else "meta",
                 )
         except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
@@ -118,6 +140,10 @@ class CtcCheckpoint:
                 f"{self.folder} is missing {len(missing)} of its weights ({missing[0]}{more}): a file was cut short, "
                 "or the model was pretrained but not fine-tuned for speech recognition, so it cannot produce text"
             )
+        if self.adapter is not None:
+            from .language_adapter import install, new_language_modules
+
+            install(network, new_language_modules(network, self.folder, self.adapter))
         return network
 
     def new_network(self, **config_overrides: Any) -> Any:
@@ -145,10 +171,18 @@ class CtcCheckpoint:
         return config
 
 
-def fingerprint(folder: Path) -> str:
-    """A hash that changes when a file in the folder changes. It is cheap: it covers names, sizes and times only."""
-    digest = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16)
+def fingerprint(folder: Path, language: str | None = None) -> str:
+    """A hash that changes when a file in the folder changes. It is cheap: it covers names, sizes and times only.
+
+    Args:
+        folder: of the checkpoint.
+        language: the one whose adapter counts; those of others do not, which may be downloaded at any time.
+    """
+    digest = hashlib.blake2b(f"{folder.resolve()}\t{language}".encode(), digest_size=16)
+    own = adapter_file(folder, language).name if language is not None else ""
     for path in sorted(folder.iterdir()):
+        if fnmatch(path.name, ADAPTER_FILES) and path.name != own:
+            continue
         status = path.stat() if path.exists() else path.lstat()  # a dangling link
         digest.update(f"\n{path.name}\t{status.st_size}\t{status.st_mtime_ns}".encode())
     return digest.hexdigest()
@@ -191,13 +225,14 @@ def read_audio_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
+def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | None = None) -> Vocabulary:
     """The vocabulary of a character tokenizer.
 
     Args:
         folder: the checkpoint.
         n_labels: the number of outputs of the model; ids without a token are never written. None: as many as there
             are tokens.
+        language: which of several vocabularies; None for the default.
 
     Raises:
         ModelError: there is no vocabulary, or it does not consist of characters.
@@ -208,7 +243,7 @@ def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
         raise ModelError(
             f"{folder} uses a {_shown(kind)}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported"
         )
-    ids = _token_ids(folder, tokenizer)
+    ids = _token_ids(folder, tokenizer, language)
     if n_labels is None:
         n_labels = 1 + max(ids.values())
         if n_labels > 2 * len(ids):
@@ -241,13 +276,22 @@ def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
     return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
 
 
-def tokens_without_output(folder: Path, n_labels: int) -> list[str]:
+def blank_token(folder: Path) -> str | None:
+    """The token that is CTC's blank.
+
+    Raises:
+        ModelError: the settings of the tokenizer cannot be read.
+    """
+    return _content(_tokenizer_settings(folder).get("pad_token", SPECIAL_TOKENS["pad_token"]))
+
+
+def tokens_without_output(folder: Path, n_labels: int, language: str | None = None) -> list[str]:
     """The tokens of a vocabulary that a network with `n_labels` outputs cannot write, those in brackets not counted.
 
     Raises:
         ModelError: see `read_vocabulary`.
     """
-    ids = _token_ids(folder, _tokenizer_settings(folder))
+    ids = _token_ids(folder, _tokenizer_settings(folder), language)
     return [token for token, index in ids.items() if index >= n_labels and not _BRACKETED.fullmatch(token)]
 
 
@@ -257,24 +301,20 @@ def _tokenizer_settings(folder: Path) -> dict[str, Any]:
     )
 
 
-def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
+def _token_ids(folder: Path, tokenizer: dict[str, Any], language: str | None) -> dict[str, int]:
     ids = _read_object(folder / "vocab.json")
     if not ids:
         raise ModelError(f"{folder} has no vocab.json; only CTC models with a character tokenizer are supported")
-    if any(isinstance(value, dict) for value in ids.values()):  # one vocabulary per language, as in MMS
-        language = tokenizer.get("target_lang")
-        if not (isinstance(language, str) and isinstance(ids.get(language), dict)):
-            raise ModelError(
-                f"{folder} has vocabularies for {len(ids)} languages: "
-                'choose one as "target_lang" in its tokenizer_config.json'
-            )
-        ids = ids[language]
+    if has_languages := is_nested(ids):  # a vocabulary for each, as in MMS
+        ids = dict(ids[language or chosen_language(folder, None) or ""])
     all_ids = {**(_read_object(folder / "added_tokens.json") or {}), **ids}
     added = tokenizer.get("added_tokens_decoder") or {}
     if not isinstance(added, dict):
         raise ModelError(f"{folder / 'tokenizer_config.json'} is damaged: added_tokens_decoder is not a JSON object")
     for index, token in added.items():
         is_number = index.isascii() and index.isdigit() and len(index) < 10
+        if has_languages and is_number and int(index) in ids.values():
+            continue  # a token of another language: transformers prefers the vocabulary too
         all_ids.setdefault(_content(token) or "", int(index) if is_number else index)
     for token, index in all_ids.items():
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < MAX_LABELS:
