@@ -68,6 +68,16 @@ class CtcNetwork:
         n_frames = [self.grid.n_frames(count) for count in n_samples]
         return _length_mask(n_samples, n_padded).long(), _length_mask(n_frames, self.grid.n_frames(n_padded))
 
+    def keep_batch_statistics(self) -> None:
+        """Leave the means and variances of batch normalisations as they are, in training as in recognition.
+
+        Those of a few clips, padded, would be far from those of the corpus that the base was trained on.
+        """
+        for layer in self.module.modules():
+            if isinstance(layer, nn.BatchNorm1d):
+                layer.eval()
+                layer.train = lambda _mode=True, layer=layer: layer  # type: ignore[method-assign, misc]
+
     def run(self, batch: dict[str, Any], call: Callable[..., Any] | None = None) -> Any:
         """The output of the network for a batch of `BatchLoader`: `loss` and `logits` (batch, frames, vocab).
 
@@ -129,6 +139,8 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
             )
         load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
         network = CtcNetwork(load(**overrides), checkpoint, options.level)
+    if not options.from_scratch:
+        network.keep_batch_statistics()
     if options.freezes_feature_encoder:
         network.module.freeze_feature_encoder()
     return network

@@ -24,8 +24,11 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 from .network_config import read_network_config
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
-    {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
-)
+    {
+        "wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat", "sew",
+        "sew-d",
+    }
+)  # fmt: skip
 """Architectures for which the results of a batch were verified against those of each clip alone."""
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
