@@ -137,6 +137,16 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
             )
+        if checkpoint.log_mel:
+            raise ModelError(
+                f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train: "
+                "use a model that reads the waveform, such as Wav2Vec2, HuBERT or WavLM"
+            )
+        if checkpoint.vocabulary.word_start_ids:
+            raise ModelError(
+                f"{folder} writes phonemes or subwords, which PREDICT can use but BUILD cannot train: use a model that "
+                "writes characters"
+            )
         load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
         network = CtcNetwork(load(**overrides), checkpoint, options.level)
     if not options.from_scratch:

@@ -14,6 +14,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
+from tests.speech.log_mel_models import LOG_MEL_MODELS
 from tests.speech.oracles import MODELS, HuggingFace
 from thano_duckdb.errors import Cancelled, ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
@@ -80,7 +81,7 @@ def test_speech_gives_the_logits_of_each_clip_alone(an4_model: Path, spoken: Cli
 
 
 def test_every_padding_invariant_architecture_is_tested() -> None:
-    tested = {MODELS[name]().config.model_type for name in MODELS}
+    tested = {make().config.model_type for make in (MODELS | LOG_MEL_MODELS).values()}
     assert tested == PADDING_INVARIANT_MODEL_TYPES
 
 
@@ -224,11 +225,20 @@ def test_code_in_a_checkpoint_is_not_executed(copied: Path) -> None:
 def test_a_model_of_another_kind_is_refused(copied: Path) -> None:
     config = transformers.WhisperConfig(d_model=8, encoder_layers=1, decoder_layers=1, vocab_size=8)
     (copied / "config.json").write_text(config.to_json_string())
-    with pytest.raises(ModelError, match="is a whisper model, which is not supported"):
+    with pytest.raises(
+        ModelError, match=r"is a whisper model, which writes its text with a decoder .*: use a CTC model instead"
+    ):
         AcousticModel.load(copied)
 
 
-def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
+@pytest.mark.parametrize("config", [transformers.Speech2TextConfig, transformers.MoonshineConfig])
+def test_other_models_with_a_decoder_are_refused(copied: Path, config: Any) -> None:
+    (copied / "config.json").write_text(config().to_json_string())
+    with pytest.raises(ModelError, match=r"writes its text with a decoder .*such as Wav2Vec2"):
+        AcousticModel.load(copied)
+
+
+def test_a_feature_extractor_of_another_network_is_refused(copied: Path) -> None:
     sizes: dict[str, Any] = {
         "hidden_size": 16,
         "num_hidden_layers": 1,
@@ -238,7 +248,7 @@ def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
     with quiet_transformers():
         config = transformers.Wav2Vec2BertConfig(vocab_size=32, **sizes)
         transformers.Wav2Vec2BertForCTC(config).save_pretrained(copied)
-    with pytest.raises(ModelError, match=r"wav2vec2-bert.*waveform"):
+    with pytest.raises(ModelError, match="uses a Wav2Vec2FeatureExtractor, but its network needs a SeamlessM4T"):
         AcousticModel.load(copied)
 
 

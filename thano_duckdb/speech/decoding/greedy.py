@@ -83,7 +83,7 @@ def greedy_decode(
     run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
     written = np.flatnonzero(vocabulary.is_written[run_ids])  # the runs that are part of a word
-    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # delimiters and clip ends up to each run
+    n_breaks = np.cumsum(vocabulary.is_word_break[run_ids]) + run_clips  # up to and with each run
     first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # first run of each word, into `written`
     bounds = np.append(first, len(written))
     n_frames = (run_stops - run_starts)[written]
@@ -92,7 +92,7 @@ def greedy_decode(
 
     from_run: NDArray[np.integer] = first
     to_run: NDArray[np.integer] = bounds[1:] - 1
-    if vocabulary.delimiter_ids:
+    if vocabulary.has_words:
         gaps = run_starts[written[1:]] - run_stops[written[:-1]]
         cuts = 1 + np.flatnonzero(gaps * stride > MAX_GAP_S * SAMPLE_RATE_HZ)
         if len(cuts):
@@ -106,7 +106,7 @@ def greedy_decode(
         _sums(frame_log_probs, run_starts[written[from_run]], run_stops[written[to_run]]),
         clip_log_probs[word_clips],
         np.diff(bounds),
-        has_delimiter=bool(vocabulary.delimiter_ids),
+        has_delimiter=vocabulary.has_words,
     )
 
     clip_words = np.bincount(word_clips, minlength=n_clips)

@@ -21,16 +21,23 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import one_sentence, quiet_transformers, require_libraries
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
-from .network_config import read_network_config
+from .log_mel import LogMelInput
+from .log_mel_settings import read_log_mel_input
+from .network_config import LOG_MEL_MODEL_TYPES, read_network_config
+from .subword_vocabulary import read_subword_vocabulary
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
     {
-        "wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat", "sew",
+        "wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc", "hubert", "wavlm", "data2vec-audio",
+        "unispeech", "unispeech-sat", "sew",
         "sew-d",
     }
 )  # fmt: skip
 """Architectures for which the results of a batch were verified against those of each clip alone."""
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
+PHONEME_TOKENIZER = "Wav2Vec2PhonemeCTCTokenizer"
+"""Each of its tokens is a phoneme, and is written between spaces."""
+SUBWORD_TOKENIZERS = frozenset({"ParakeetTokenizer", "ParakeetTokenizerFast"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
 MAX_LABELS = 2**31
@@ -48,6 +55,7 @@ class CtcCheckpoint:
         grid: receptive field and stride of the frames of the network.
         vocabulary: the meaning of its labels, including the blank.
         normalize: whether clips are normalised to zero mean and unit variance before they enter the network.
+        log_mel: how clips are read by a network that does not read the waveform; else None.
     """
 
     folder: Path
@@ -55,6 +63,7 @@ class CtcCheckpoint:
     grid: FrameGrid
     vocabulary: Vocabulary
     normalize: bool
+    log_mel: LogMelInput | None = None
 
     @classmethod
     def read(cls, folder: Path) -> CtcCheckpoint:
@@ -65,6 +74,9 @@ class CtcCheckpoint:
         """
         require_libraries()
         config = read_network_config(folder)
+        if config.model_type in LOG_MEL_MODEL_TYPES:
+            log_mel = read_log_mel_input(folder, config, audio_settings(folder))
+            return cls(folder, config, log_mel.grid, read_vocabulary(folder, config.vocab_size), False, log_mel)
         return cls(
             folder,
             config,
@@ -148,11 +160,11 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def read_normalize(folder: Path) -> bool:
-    """Whether the model expects clips with zero mean and unit variance (`do_normalize`).
+def audio_settings(folder: Path) -> dict[str, Any]:
+    """What the checkpoint says of its audio input.
 
     Raises:
-        ModelError: the settings are missing, or the sample rate is not 16 kHz, or the input is not a waveform.
+        ModelError: nothing, or the sample rate is not 16 kHz.
     """
     settings = _read_object(folder / "preprocessor_config.json")
     if settings is None:
@@ -164,37 +176,50 @@ def read_normalize(folder: Path) -> bool:
             f"{folder} has no preprocessor_config.json, which describes the audio input of the model: "
             "copy it from the model that this one was fine-tuned from"
         )
-    kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
-    if kind != "Wav2Vec2FeatureExtractor":
-        raise ModelError(f"{folder} uses a {_shown(kind)}; only models that read the waveform are supported")
     rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
         raise ModelError(
             f"{folder} was trained on audio at {_shown(rate_hz)} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
         )
+    return settings
+
+
+def read_normalize(folder: Path) -> bool:
+    """Whether the model expects clips with zero mean and unit variance (`do_normalize`).
+
+    Raises:
+        ModelError: the settings are missing, or the sample rate is not 16 kHz, or the input is not a waveform.
+    """
+    settings = audio_settings(folder)
+    kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
+    if kind != "Wav2Vec2FeatureExtractor":
+        raise ModelError(f"{folder} uses a {_shown(kind)}, but its network reads the waveform")
     return _flag(settings, "do_normalize", folder, default=True)
 
 
 def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
-    """The vocabulary of a character tokenizer.
+    """The vocabulary of a tokenizer of characters, phonemes or subwords.
 
     Args:
         folder: the checkpoint.
         n_labels: the number of outputs of the model; ids without a token are never written.
 
     Raises:
-        ModelError: there is no vocabulary, or it does not consist of characters.
+        ModelError: there is no vocabulary, or it is of another kind.
     """
     tokenizer = (_read_object(folder / "tokenizer_config.json") or {}) | (
         _read_object(folder / "special_tokens_map.json") or {}
     )
-    kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
-    if not (isinstance(kind, str) and kind in CHARACTER_TOKENIZERS):
+    kind = str(tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer")
+    special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
+    if kind in SUBWORD_TOKENIZERS:
+        return read_subword_vocabulary(folder, special["pad_token"], set(special.values()), n_labels)
+    if kind not in CHARACTER_TOKENIZERS and kind != PHONEME_TOKENIZER:
         raise ModelError(
-            f"{folder} uses a {_shown(kind)}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported"
+            f"{folder} uses a {_shown(kind)}; only tokenizers of characters (Wav2Vec2CTCTokenizer), of phonemes "
+            f"({PHONEME_TOKENIZER}) and of Parakeet models are supported"
         )
     ids = _token_ids(folder, tokenizer)
-    special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
     blank_id = ids.get(special["pad_token"] or "")
     if blank_id is None or not 0 <= blank_id < n_labels:
         raise ModelError(
@@ -202,7 +227,8 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
             "model, which CTC needs as its blank"
         )
 
-    delimiter_token = _content(tokenizer.get("word_delimiter_token", "|"))
+    is_phonemes = kind == PHONEME_TOKENIZER
+    delimiter_token = _content(tokenizer.get("word_delimiter_token", None if is_phonemes else "|"))
     lower = _flag(tokenizer, "do_lower_case", folder, default=False)
     unwritten = set(special.values())
     tokens: list[str | None] = [None] * n_labels
@@ -218,8 +244,10 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
             delimiters.add(index)
         tokens[index] = token.lower() if lower else token
     replacement = tokenizer.get("replace_word_delimiter_char", " ")
-    between_words = " " if replacement is None else str(replacement)
-    return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
+    between_words = " " if replacement is None or is_phonemes else str(replacement)
+    phonemes = {index for index, token in enumerate(tokens) if token is not None and index not in delimiters}
+    word_starts = frozenset(phonemes if is_phonemes else ())
+    return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id, word_starts)
 
 
 def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
