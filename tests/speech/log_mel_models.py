@@ -35,13 +35,14 @@ SMALL: dict[str, Any] = {
 }
 
 
-def _wav2vec2_bert(position_embeddings_type: Any) -> transformers.PreTrainedModel:
+def _wav2vec2_bert(position_embeddings_type: Any, **settings: Any) -> transformers.PreTrainedModel:
     config = transformers.Wav2Vec2BertConfig(
         **SMALL,
         vocab_size=len(LABELS),
         pad_token_id=0,
         position_embeddings_type=position_embeddings_type,
         conv_depthwise_kernel_size=7,
+        **settings,
     )
     return transformers.Wav2Vec2BertForCTC(config)
 
@@ -50,6 +51,9 @@ LOG_MEL_MODELS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     f"wav2vec2-bert-{position}": functools.partial(_wav2vec2_bert, position)
     for position in ("relative_key", "relative", "rotary")
 }
+LOG_MEL_MODELS["wav2vec2-bert-adapter"] = functools.partial(
+    _wav2vec2_bert, "relative_key", add_adapter=True, num_adapter_layers=2, output_hidden_size=16
+)
 LOG_MEL_MODELS["parakeet"] = lambda: transformers.ParakeetForCTC(
     transformers.ParakeetCTCConfig(
         vocab_size=len(SUBWORDS),

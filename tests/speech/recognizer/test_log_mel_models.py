@@ -91,7 +91,7 @@ def test_texts_are_those_of_hugging_face(folder_of: Callable[[str], Path], sound
     assert len(set(found)) > 4
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "wav2vec2-bert-adapter", "parakeet"])
 def test_words_have_the_times_of_the_frames(folder_of: Callable[[str], Path], sounds: Clips, name: str) -> None:
     model = AcousticModel.load(folder_of(name), device="cpu")
     engine = Engine(CtcRecognizer(model), read=library_of(sounds))
@@ -100,14 +100,14 @@ def test_words_have_the_times_of_the_frames(folder_of: Callable[[str], Path], so
     assert found.words is not None
     words = list(found.words)
     assert " ".join(word.word for word in words) == found.text
-    frame_s = 0.08 if name == "parakeet" else 0.02
+    frame_s = 0.02 if name == "wav2vec2-bert-relative_key" else 0.08
     assert model.grid.frame_s == frame_s
     for word in words:
         assert word.start_s / frame_s == pytest.approx(round(word.start_s / frame_s))
         assert 0 <= word.start_s < word.end_s <= len(sounds[-1]) / 16_000 + frame_s
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "wav2vec2-bert-adapter", "parakeet"])
 @pytest.mark.parametrize("skip_silence", [True, False])
 def test_the_windows_of_a_long_clip_hold_all_its_frames(
     folder_of: Callable[[str], Path], name: str, skip_silence: bool
@@ -131,7 +131,7 @@ def test_the_windows_of_a_long_clip_hold_all_its_frames(
     assert len(recognizer.join(prepared, outputs).ids) == grid.n_frames(len(clip))
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "wav2vec2-bert-adapter", "parakeet"])
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_other_precisions_are_close(
     folder_of: Callable[[str], Path], sounds: Clips, monkeypatch: pytest.MonkeyPatch, name: str, precision: str
@@ -145,7 +145,7 @@ def test_other_precisions_are_close(
     assert exact.fingerprint != coarse.fingerprint
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "wav2vec2-bert-adapter", "parakeet"])
 def test_a_clip_that_cannot_be_normalised_is_too_short(folder_of: Callable[[str], Path], name: str) -> None:
     recognizer = CtcRecognizer(AcousticModel.load(folder_of(name), device="cpu"))
     n_needed = recognizer.model.min_samples
@@ -158,7 +158,7 @@ def test_a_clip_that_cannot_be_normalised_is_too_short(folder_of: Callable[[str]
     assert torch.isfinite(torch.from_numpy(scores[0].log_probs)).all()
 
 
-@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "wav2vec2-bert-adapter", "parakeet"])
 def test_build_refuses_them_in_one_sentence(folder_of: Callable[[str], Path], name: str) -> None:
     with pytest.raises(
         ModelError, match="which PREDICT can use but BUILD cannot train: use a model that reads the wave"

@@ -28,6 +28,7 @@ from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.threads import POLL_S
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
+from .adapter_padding import AdapterPadding
 from .clip_stream import ClipStream
 from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
@@ -80,7 +81,9 @@ class AcousticModel:
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
         self._uses_flash_attention = False
-        if not self._log_mel:
+        if self._log_mel:
+            self._adapter_padding = AdapterPadding(network)
+        else:
             self._prepare_for_waveforms(network)
         if device.precision == "int8":
             quantize(network)
@@ -208,7 +211,9 @@ class AcousticModel:
         device = self.device.torch_device
         rows = batch.rows.to(device, non_blocking=True).to(self.device.dtype)
         mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
-        return self.network(input_features=rows, attention_mask=mask, return_dict=True)
+        is_padded = int(batch.n_rows.min()) < rows.shape[1]
+        with self._adapter_padding.for_batch(batch.n_rows.to(device) if is_padded else None):
+            return self.network(input_features=rows, attention_mask=mask, return_dict=True)
 
     def _raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
         if self._monitor is not None:

@@ -36,7 +36,7 @@ def read_network_config(folder: Path) -> Any:
     content = read_json(folder / "config.json")
     if not isinstance(content, dict):
         raise ModelError(f"{folder / 'config.json'} is not a JSON object")
-    if content.get("add_adapter"):
+    if content.get("add_adapter") and content.get("model_type") != "wav2vec2-bert":
         raise ModelError(f"{folder} reduces its frame rate with an adapter (add_adapter=true), which is not supported")
     if content.get("quantization_config"):
         raise ModelError(

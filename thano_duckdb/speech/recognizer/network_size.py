@@ -44,6 +44,8 @@ _LARGEST = {
     "subsampling_conv_channels": 65_536,
     "num_mel_bins": 1_024,
     "conv_kernel_size": 10_000,
+    "num_adapter_layers": 4,
+    "output_hidden_size": 65_536,
     "num_codevector_groups": 1_000,
     "num_codevectors_per_group": 1_000_000,
     "codevector_dim": 65_536,
@@ -53,7 +55,7 @@ _LARGEST = {
     "mask_time_length": 1_000_000,
     "mask_feature_length": 1_000_000,
 }
-_MAY_BE_NONE = {"adapter_attn_dim"}
+_MAY_BE_NONE = {"adapter_attn_dim", "output_hidden_size"}
 _MAY_BE_NEGATIVE = {"position_buckets"}  # -1 for none
 _LARGEST_CONVOLUTION = {"conv_dim": 65_536, "conv_kernel": 10_000, "conv_stride": 10_000}
 _ACTIVATIONS = ("hidden_act", "feat_extract_activation")
@@ -121,7 +123,10 @@ def _check_convolutions(folder: Path, config: Any) -> None:
 
 def _check_subsampling(folder: Path, config: Any) -> None:
     """Check how an encoder that reads log-mel features reduces them to frames."""
-    for name, supported in (("subsampling_conv_kernel_size", 3), ("subsampling_conv_stride", 2)):
+    for name, supported in (
+        ("subsampling_conv_kernel_size", 3), ("subsampling_conv_stride", 2), ("adapter_kernel_size", 3),
+        ("adapter_stride", 2),
+    ):  # fmt: skip
         if getattr(config, name, supported) != supported:
             raise _refusal(folder, name, getattr(config, name))
     if getattr(config, "subsampling_factor", 2) not in (2, 4, 8, 16):

@@ -18,11 +18,13 @@ class PaddedRows:
     Attributes:
         rows: (batch, longest, values) float32, on the host; zeros where a clip is padded.
         mask: (batch, longest) bool, on the host: True for the valid rows of each clip; None if all are.
+        n_rows: (batch,) int64, on the host: the number of rows of each clip.
         n_frames: the number of frames that the network gives for each clip.
     """
 
     rows: Tensor
     mask: Tensor | None
+    n_rows: Tensor
     n_frames: tuple[int, ...]
 
     @classmethod
@@ -42,4 +44,4 @@ class PaddedRows:
         mask = None if n_valid.min() == max(n_rows) else torch.arange(max(n_rows)) < n_valid[:, None]
         if mask is not None and pinned:
             mask = mask.pin_memory()
-        return cls(rows, mask, tuple((count - 1) // subsampling + 1 for count in n_rows))
+        return cls(rows, mask, torch.tensor(n_rows), tuple((count - 1) // subsampling + 1 for count in n_rows))
