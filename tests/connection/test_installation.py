@@ -203,8 +203,8 @@ def test_whoever_learns_a_token_deletes_no_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        ("system.main.thano_normalize(1, 2)", "thano_normalize takes 1 argument, not 2"),
-        ("system.main.thano_word_errors(1, 2, 3)", "thano_word_errors takes 2 arguments, not 3"),
+        ("system.main.thano_normalize(1)", "thano_normalize takes 2 arguments, not 1"),
+        ("system.main.thano_word_errors(1, 2, 3)", "thano_word_errors takes 4 arguments, not 3"),
         ("system.main._thano_audio_info(1)", "_thano_audio_info takes 3 arguments, not 1"),
         ("system.main._thano_models(1, 2)", "_thano_models takes 1 argument, not 2"),
         ("thano_audio_info('a.wav'::VARIANT)", "not a VARIANT"),

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import thano_duckdb
 from tests.checkpoints import make_checkpoint, marker_of
@@ -121,6 +123,26 @@ def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Reg
     assert resolve.resolve("./m", registry).version is None
     snapshot = put_in_cache(cache, BASE, make_checkpoint(here / "other", 2))
     assert resolve.resolve("wav2vec2", registry).folder == snapshot
+
+
+def test_a_base_may_be_a_pretrained_encoder_without_a_vocabulary(
+    here: Path, registry: Registry, cache: Path, tmp_path: Path
+) -> None:
+    encoder = make_checkpoint(tmp_path / "encoder")
+    (encoder / "vocab.json").unlink()
+    snapshot = put_in_cache(cache, "someone/encoder", encoder)
+    for spec, folder in ((str(encoder), encoder), ("hf://someone/encoder", snapshot)):
+        assert resolve.resolve(spec, registry, is_base=True).folder == folder
+    assert "has no vocabulary" in refused(str(encoder), registry)
+    assert "is not in the local cache" in refused("hf://someone/encoder", registry)  # its vocabulary may be on the hub
+
+
+def test_a_base_with_outputs_needs_the_vocabulary_for_them(here: Path, registry: Registry) -> None:
+    model = make_checkpoint(here / "model")
+    (model / "vocab.json").unlink()
+    save_file({"lm_head.weight": np.zeros((3, 4), np.float32)}, model / "model.safetensors")
+    with pytest.raises(ModelError, match=r"has no vocabulary: it holds neither vocab\.json nor tokenizer\.json$"):
+        resolve.resolve("./model", registry, is_base=True)
 
 
 def test_unknown_names_are_refused_with_a_suggestion(here: Path, registry: Registry) -> None:

@@ -125,7 +125,7 @@ def _base(session: Session, spec: str, options: TrainingOptions, access: Access)
 
     if options.from_scratch and tiny.is_tiny(spec):
         return Base(tiny.NAME, None)
-    resolved = resolve.resolve(spec, session.registry, allow_external=may_use(spec, access))
+    resolved = resolve.resolve(spec, session.registry, allow_external=may_use(spec, access), is_base=True)
     if resolved.notice:
         warn(resolved.notice)  # now, since the statement may end only after hours
     version = f"@{resolved.version}" if resolved.version is not None else ""

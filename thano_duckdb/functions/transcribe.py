@@ -77,6 +77,7 @@ def transcribe(
             chosen = _options(text, function)
             resolved = _resolved(session, access, model, function)
             engine = _engine(session, statement, model, resolved, chosen)
+            statement.used(engine.recognizer.vocabulary)
             monitor = _monitor(statement, chosen)
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):

@@ -35,6 +35,7 @@ MAX_JSON_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
+_HEADS = frozenset({"lm_head.weight", "ctc_head.weight"})
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -43,6 +44,52 @@ def check_checkpoint(folder: Path) -> None:
     Raises:
         ModelError: what is missing or broken, and how to mend it.
     """
+    _check_network(folder)
+    if not has_vocabulary(folder):
+        problem = f"{folder} has no vocabulary: it holds neither {' nor '.join(_VOCABULARIES)}"
+        if has_head(folder):
+            raise ModelError(problem)
+        raise ModelError(
+            f"{problem}. It is a pretrained encoder, which cannot write text yet: BUILD MODEL name USING it makes a "
+            "model of it, from recordings with their texts"
+        )
+
+
+def check_base(folder: Path) -> None:
+    """Check that BUILD can start from `folder`: a checkpoint, or a pretrained encoder, which has no vocabulary yet.
+
+    Raises:
+        ModelError: what is missing or broken, and how to mend it.
+    """
+    _check_network(folder)
+    if has_head(folder):
+        check_checkpoint(folder)
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a folder says which text each output of its network stands for."""
+    return any((folder / name).is_file() for name in _VOCABULARIES)
+
+
+def has_head(folder: Path) -> bool:
+    """Whether a network was trained to write text: its weights have those of a CTC head.
+
+    Where there are no safetensors, `architectures` in `config.json` says so.
+    """
+    from safetensors import safe_open
+
+    if not (weights := weight_files(folder)):
+        config = read_json(folder / "config.json")
+        architectures = config.get("architectures") if isinstance(config, dict) else None
+        return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
+    for path in weights:
+        with safe_open(path, framework="numpy") as file:
+            if not _HEADS.isdisjoint(file.keys()):
+                return True
+    return False
+
+
+def _check_network(folder: Path) -> None:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ModelError(f"the model folder {folder} {what}")
@@ -56,8 +103,6 @@ def check_checkpoint(folder: Path) -> None:
     if not isinstance(read_json(config), dict):
         raise ModelError(f"{config} is not the configuration of a model: it holds no JSON object")
     check_weights(folder)
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise ModelError(f"{folder} has no vocabulary: it holds neither {' nor '.join(_VOCABULARIES)}")
 
 
 def check_weights(folder: Path) -> None:
@@ -70,9 +115,11 @@ def check_weights(folder: Path) -> None:
     if not weights:
         pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
         if pickles:
+            # AutoModelForCTC would give an encoder random outputs.
+            network = "AutoModelForCTC" if has_head(folder) else "AutoModel"
             raise ModelError(
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
-                f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
+                f"it: transformers.{network}.from_pretrained(folder).save_pretrained(new_folder)"
             )
         raise ModelError(f"{folder} holds no weights: it has no *.safetensors file")
     from safetensors import SafetensorError, safe_open

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from thano_duckdb.errors import HubUnavailableError, ModelError
 
 from .bundled import MODEL, has_model
-from .checkpoint import check_checkpoint
+from .checkpoint import check_base, check_checkpoint
 
 # On a network that drops packets silently the client itself would wait for ever.
 HUB_TIMEOUT_S = 10
@@ -19,7 +20,9 @@ _WANTED = ["*.json", "*.safetensors", "*.txt"]
 _UNWANTED = ["*/*", "adapter.*.safetensors"]
 
 
-def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None) -> Path:
+def from_hub(
+    spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None, is_base: bool = False
+) -> Path:
     """The snapshot of a repository in the hub's local cache, downloaded if it is not there yet.
 
     Args:
@@ -27,6 +30,7 @@ def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: s
         repo_id: `owner/name`.
         revision: branch, tag or commit; None for the newest.
         offline_reason: why nothing may be downloaded; None if downloads are allowed.
+        is_base: whether BUILD starts from it: then it may be a pretrained encoder, without a vocabulary.
 
     Raises:
         HubUnavailableError: it is not in the cache, and cannot be downloaded now.
@@ -35,19 +39,20 @@ def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: s
     # Imported here: the client takes a fifth of a second.
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    check = check_base if is_base else check_checkpoint
     try:
         folder = _snapshot(repo_id, revision, local_files_only=True)
-        check_checkpoint(folder)
+        check(folder)
     except HFValidationError as error:
         raise ModelError(f"'{spec}' is not an address on the hub: {error}") from error
     except (LocalEntryNotFoundError, ModelError) as error:  # missing or incomplete, such as a tokenizer without weights
         if offline_reason is not None:
             raise _unavailable(spec, repo_id, offline_reason) from error
-        return _download(spec, repo_id, revision)
+        return _download(spec, repo_id, revision, check)
     return folder
 
 
-def _download(spec: str, repo_id: str, revision: str | None) -> Path:
+def _download(spec: str, repo_id: str, revision: str | None, check: Callable[[Path], None]) -> Path:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -81,7 +86,7 @@ def _download(spec: str, repo_id: str, revision: str | None) -> Path:
             raise
         # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
         raise _unavailable(spec, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
-    check_checkpoint(folder)
+    check(folder)
     return folder
 
 

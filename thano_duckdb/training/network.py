@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_checkpoint, reading_model
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_base, has_head, reading_model
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, read_vocabulary
 from thano_duckdb.speech.recognizer.features import Features, features
 from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
+from .new_alphabet import NewAlphabet
 from .training_options import TrainingOptions
+
+_NEVER = -30.0
+"""The logit of an output that is never written."""
 
 
 class CtcNetwork:
@@ -32,6 +36,7 @@ class CtcNetwork:
         module: the Hugging Face model; its loss is the CTC loss per label, averaged over the clips.
         vocabulary: the meaning of its labels.
         grid: receptive field and stride of its frames.
+        has_new_head: whether the weights of its outputs are random, and the others are not.
         monitor: asked within every pass, forward and backward, whether to stop.
     """
 
@@ -44,6 +49,7 @@ class CtcNetwork:
         self.module = module
         self.grid = checkpoint.grid
         self.vocabulary: Vocabulary = checkpoint.vocabulary
+        self.has_new_head = False
         self.monitor: Monitor = SilentMonitor()
         self._normalize = checkpoint.normalize
         self._level: Level = level
@@ -113,10 +119,16 @@ class CtcNetwork:
         self.monitor.raise_if_cancelled()
 
 
-def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
+def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet | None = None) -> CtcNetwork:
     """The network to train: with the weights of `folder` or, from scratch, with random weights of the same shapes.
 
+    A pretrained encoder, which has no head, gets one with random weights, and so does any network for a new alphabet.
     Random weights depend on the state of torch's random number generator.
+
+    Args:
+        folder: a checkpoint, or a pretrained encoder.
+        options: how to train.
+        alphabet: what the network is to write; None keeps the vocabulary of the folder.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, or training its architecture is not supported.
@@ -127,12 +139,14 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
         "ctc_loss_reduction": "mean",
         "ctc_zero_infinity": True,
     }
-    if options.from_scratch:
+    if options.from_scratch or alphabet is not None:
         overrides[LANGUAGE_MODEL_KEY] = None  # the new model may be for another language
     with reading_model(folder):
         if not options.from_scratch:
-            check_checkpoint(folder)
-        checkpoint = CtcCheckpoint.read(folder)
+            check_base(folder)
+        needs_head = alphabet is not None or not has_head(folder)
+        vocabulary = alphabet.vocabulary if alphabet else read_vocabulary(folder) if needs_head else None
+        checkpoint = CtcCheckpoint.read(folder, vocabulary)
         if not checkpoint.is_padding_invariant:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
@@ -147,13 +161,32 @@ def load_network(folder: Path, options: TrainingOptions) -> CtcNetwork:
                 f"{folder} writes phonemes or subwords, which PREDICT can use but BUILD cannot train: use a model that "
                 "writes characters"
             )
-        load = checkpoint.new_network if options.from_scratch else checkpoint.load_network
-        network = CtcNetwork(load(**overrides), checkpoint, options.level)
+        if options.from_scratch:
+            module = checkpoint.new_network(**overrides)
+        else:
+            module = checkpoint.load_network(needs_head=not needs_head, **overrides)
+        if needs_head:
+            _replace_head(module, checkpoint.vocabulary)
+        network = CtcNetwork(module, checkpoint, options.level)
+    network.has_new_head = needs_head and not options.from_scratch
     if not options.from_scratch:
         network.keep_batch_statistics()
     if options.freezes_feature_encoder:
         network.module.freeze_feature_encoder()
     return network
+
+
+def _replace_head(module: Any, vocabulary: Vocabulary) -> None:
+    """Give a network an output for each label, with random weights, as transformers initializes them."""
+    head = nn.Linear(module.lm_head.in_features, len(vocabulary.tokens))
+    module._init_weights(head)
+    never_written = [index for index, token in enumerate(vocabulary.tokens) if token is None]
+    never_written.remove(vocabulary.blank_id)
+    with torch.no_grad():  # random weights could make one of them the best, and transformers would write `<unk>`
+        head.weight[never_written] = 0.0
+        head.bias[never_written] = _NEVER
+    module.lm_head = head
+    module.config.vocab_size = len(vocabulary.tokens)
 
 
 def _length_mask(lengths: Sequence[int], longest: int) -> Tensor:

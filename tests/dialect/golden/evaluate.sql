@@ -28,6 +28,11 @@ SELECT score FROM (SELECT unnest(thano_scores(_thano_rows."text", thano_transcri
 -- becomes
 (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows) UNION ALL (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('n', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows)
 
+-- case: how texts are compared is no matter of the model
+EVALUATE USING m OPTIONS (unit='word', ignore_spaces=True, locale='TR', batch_size=4) AS FROM librispeech_test
+-- becomes
+SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path", '{"batch_size": 4}'), options := '{"ignore_spaces": true, "locale": "tr", "unit": "word"}'), recursive := true) FROM (FROM librispeech_test) AS _thano_rows
+
 -- case: each channel has no text of its own
 EVALUATE USING Wav2Vec2En OPTIONS (channel='each') AS FROM librispeech_test
 -- refused: The option 'channel' must be 'mix' or a whole number from 1 to 1024, not 'each': each row has one text, so name the channel that it belongs to.

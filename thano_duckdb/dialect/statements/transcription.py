@@ -11,6 +11,7 @@ from thano_duckdb.dialect.quoting import identifier, json_literal, literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.option import StatementKind, Value
+from thano_duckdb.text_options import SCORING_OPTIONS
 
 from .syntax import Syntax, over_a_query
 
@@ -184,6 +185,11 @@ class Evaluate(TranscribingNode):
 
     kind = StatementKind.EVALUATE
 
+    def function_options(self) -> dict[str, Value]:
+        """Without those that say how the texts are compared."""
+        given = super(Evaluate, self).function_options()
+        return {name: value for name, value in given.items() if name not in SCORING_OPTIONS}
+
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where a column of `by` has the name of a metric: the result has both."""
         yield from super(Evaluate, self).warnings()
@@ -195,6 +201,9 @@ class Evaluate(TranscribingNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
         arguments = f"{self.column('text_col')}, {self.transcript()}"
+        given = self.options.for_function
+        if scoring := {name: given[name] for name in SCORING_OPTIONS if name in given}:
+            arguments += f", options := {json_literal(scoring)}"
         by = self.options.texts("by")
         if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", f") AS {ROWS}"

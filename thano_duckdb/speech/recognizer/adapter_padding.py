@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, arange, nn
 
-STRIDE = 2
+from .log_mel import ADAPTER_STRIDE
 
 
 class AdapterPadding:
@@ -44,5 +44,5 @@ class AdapterPadding:
         if self._n_rows is None:
             return None
         (hidden,) = args  # (batch, channels, rows)
-        n_rows = (self._n_rows - 1) // STRIDE**level + 1
+        n_rows = (self._n_rows - 1) // ADAPTER_STRIDE**level + 1
         return (hidden * (arange(hidden.shape[2], device=hidden.device) < n_rows[:, None])[:, None],)

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ SUBWORD_TOKENIZERS = frozenset({"ParakeetTokenizer", "ParakeetTokenizerFast"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
 MAX_LABELS = 2**31
+_BRACKETED = re.compile(r"<.*>|\[.*\]")
+"""A special token, such as `<s>` or `[UNK]`; many checkpoints have some after the last output."""
 SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """The roles of `Wav2Vec2CTCTokenizer` and their defaults; `pad_token` is the CTC blank."""
 
@@ -66,34 +69,36 @@ class CtcCheckpoint:
     log_mel: LogMelInput | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> CtcCheckpoint:
+    def read(cls, folder: Path, vocabulary: Vocabulary | None = None) -> CtcCheckpoint:
         """Read everything but the weights.
+
+        Args:
+            folder: the folder of the checkpoint.
+            vocabulary: that of a new head, where the checkpoint has none; else that of the folder.
 
         Raises:
             ModelError: the folder or its architecture is not supported; the message says why.
         """
         require_libraries()
         config = read_network_config(folder)
+        if vocabulary is None:
+            vocabulary = read_vocabulary(folder, config.vocab_size)
         if config.model_type in LOG_MEL_MODEL_TYPES:
             log_mel = read_log_mel_input(folder, config, audio_settings(folder))
-            return cls(folder, config, log_mel.grid, read_vocabulary(folder, config.vocab_size), False, log_mel)
-        return cls(
-            folder,
-            config,
-            FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
-            read_vocabulary(folder, config.vocab_size),
-            read_normalize(folder),
-        )
+            return cls(folder, config, log_mel.grid, vocabulary, False, log_mel)
+        grid = FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride)
+        return cls(folder, config, grid, vocabulary, read_normalize(folder))
 
     @property
     def is_padding_invariant(self) -> bool:
         """Whether clips of different lengths may share a batch; if not, each must go through the network alone."""
         return self.config.model_type in PADDING_INVARIANT_MODEL_TYPES
 
-    def load_network(self, **config_overrides: Any) -> Any:
+    def load_network(self, *, needs_head: bool = True, **config_overrides: Any) -> Any:
         """The network with the weights of the folder, in float32. Loads no pickle and no code from the checkpoint.
 
         Args:
+            needs_head: False where the folder may lack the weights of the outputs, which are random then.
             **config_overrides: settings to change in transformers' configuration.
 
         Raises:
@@ -117,7 +122,8 @@ class CtcCheckpoint:
         except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
         # SpecAugment's mask vector is used only in training, and many checkpoints lack it.
-        missing = sorted(name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed"))
+        optional = ("masked_spec_embed",) if needs_head else ("masked_spec_embed", "lm_head.weight", "lm_head.bias")
+        missing = sorted(name for name in loading["missing_keys"] if not name.endswith(optional))
         if missing:
             more = ", ..." if len(missing) > 1 else ""
             raise ModelError(
@@ -166,16 +172,7 @@ def audio_settings(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: nothing, or the sample rate is not 16 kHz.
     """
-    settings = _read_object(folder / "preprocessor_config.json")
-    if settings is None:
-        settings = (_read_object(folder / "processor_config.json") or {}).get("feature_extractor")
-    if settings is not None and not isinstance(settings, dict):
-        raise ModelError(f"{folder / 'processor_config.json'} is damaged: its feature_extractor is not a JSON object")
-    if settings is None:
-        raise ModelError(
-            f"{folder} has no preprocessor_config.json, which describes the audio input of the model: "
-            "copy it from the model that this one was fine-tuned from"
-        )
+    settings = read_audio_settings(folder)
     rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
         raise ModelError(
@@ -197,22 +194,40 @@ def read_normalize(folder: Path) -> bool:
     return _flag(settings, "do_normalize", folder, default=True)
 
 
-def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
+def read_audio_settings(folder: Path) -> dict[str, Any]:
+    """What transformers' feature extractor is made from.
+
+    Raises:
+        ModelError: the settings are missing or damaged.
+    """
+    settings = _read_object(folder / "preprocessor_config.json")
+    if settings is None:
+        settings = (_read_object(folder / "processor_config.json") or {}).get("feature_extractor")
+    if settings is not None and not isinstance(settings, dict):
+        raise ModelError(f"{folder / 'processor_config.json'} is damaged: its feature_extractor is not a JSON object")
+    if settings is None:
+        raise ModelError(
+            f"{folder} has no preprocessor_config.json, which describes the audio input of the model: "
+            "copy it from the model that this one was fine-tuned from"
+        )
+    return settings
+
+
+def read_vocabulary(folder: Path, n_labels: int | None = None) -> Vocabulary:
     """The vocabulary of a tokenizer of characters, phonemes or subwords.
 
     Args:
         folder: the checkpoint.
-        n_labels: the number of outputs of the model; ids without a token are never written.
+        n_labels: the number of outputs of the model; ids without a token are never written. None: as many as there
+            are tokens.
 
     Raises:
         ModelError: there is no vocabulary, or it is of another kind.
     """
-    tokenizer = (_read_object(folder / "tokenizer_config.json") or {}) | (
-        _read_object(folder / "special_tokens_map.json") or {}
-    )
+    tokenizer = _tokenizer_settings(folder)
     kind = str(tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer")
     special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
-    if kind in SUBWORD_TOKENIZERS:
+    if kind in SUBWORD_TOKENIZERS and n_labels is not None:
         return read_subword_vocabulary(folder, special["pad_token"], set(special.values()), n_labels)
     if kind not in CHARACTER_TOKENIZERS and kind != PHONEME_TOKENIZER:
         raise ModelError(
@@ -220,6 +235,10 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
             f"({PHONEME_TOKENIZER}) and of Parakeet models are supported"
         )
     ids = _token_ids(folder, tokenizer)
+    if n_labels is None:
+        n_labels = 1 + max(ids.values())
+        if n_labels > 2 * len(ids):
+            raise ModelError(f"the vocabulary of {folder} has only {len(ids)} tokens for {n_labels} outputs")
     blank_id = ids.get(special["pad_token"] or "")
     if blank_id is None or not 0 <= blank_id < n_labels:
         raise ModelError(
@@ -248,6 +267,22 @@ def read_vocabulary(folder: Path, n_labels: int) -> Vocabulary:
     phonemes = {index for index, token in enumerate(tokens) if token is not None and index not in delimiters}
     word_starts = frozenset(phonemes if is_phonemes else ())
     return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id, word_starts)
+
+
+def tokens_without_output(folder: Path, n_labels: int) -> list[str]:
+    """The tokens of a vocabulary that a network with `n_labels` outputs cannot write, those in brackets not counted.
+
+    Raises:
+        ModelError: see `read_vocabulary`.
+    """
+    ids = _token_ids(folder, _tokenizer_settings(folder))
+    return [token for token, index in ids.items() if index >= n_labels and not _BRACKETED.fullmatch(token)]
+
+
+def _tokenizer_settings(folder: Path) -> dict[str, Any]:
+    return (_read_object(folder / "tokenizer_config.json") or {}) | (
+        _read_object(folder / "special_tokens_map.json") or {}
+    )
 
 
 def _token_ids(folder: Path, tokenizer: dict[str, Any]) -> dict[str, int]:

@@ -106,10 +106,11 @@ class CtcRecognizer:
         return PreparedClip(tuple(self._windows(clip, parts, windows)), clip.n_bytes, n_samples)
 
     def _aligned(self, parts: Sequence[slice]) -> list[slice]:
-        """Parts that begin and end with a row of the input, so that those of the clip can be joined."""
+        """Parts that begin with a row of the input also when they follow each other."""
         step = self.model.row_samples
-        aligned = [slice(-(-part.start // step) * step, part.stop // step * step) for part in parts]
-        return [part for part in aligned if part.stop - part.start >= self.model.min_samples]
+        starts = [-(-part.start // step) * step for part in parts]
+        stops = [part.stop // step * step for part in parts[:-1]] + [part.stop for part in parts[-1:]]
+        return [slice(*edges) for edges in zip(starts, stops, strict=True)]
 
     def _windows(self, clip: ClipFeatures, parts: Sequence[slice], windows: Sequence[Window]) -> Iterator[CtcWindow]:
         """The windows of a clip.

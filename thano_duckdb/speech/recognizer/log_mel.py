@@ -26,6 +26,8 @@ WINDOW_SAMPLES = 400
 N_FFT = 512
 PREEMPHASIS = 0.97
 BLOCK_FRAMES = 1024
+ADAPTER_STRIDE = 2
+"""Rows that each layer of an adapter of wav2vec2-BERT makes into one."""
 
 
 @dataclass(frozen=True)

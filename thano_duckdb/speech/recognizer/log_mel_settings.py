@@ -7,8 +7,7 @@ from typing import Any
 
 from thano_duckdb.errors import ModelError, brief
 
-from .adapter_padding import STRIDE
-from .log_mel import HOP_SAMPLES, N_FFT, PREEMPHASIS, WINDOW_SAMPLES, LogMelInput
+from .log_mel import ADAPTER_STRIDE, HOP_SAMPLES, N_FFT, PREEMPHASIS, WINDOW_SAMPLES, LogMelInput
 from .network_config import encoder_config
 
 _EXTRACTORS = {"wav2vec2-bert": "SeamlessM4TFeatureExtractor", "parakeet_ctc": "ParakeetFeatureExtractor"}
@@ -34,7 +33,7 @@ def read_log_mel_input(folder: Path, config: Any, settings: dict[str, Any]) -> L
         n_mels, stacked = settings.get("num_mel_bins", 80), settings.get("stride", _STACKED)
         _check(folder, "stride", stacked, _STACKED)
         _check(folder, "num_mel_bins", n_mels, config.feature_projection_input_dim // _STACKED)
-        return LogMelInput("kaldi", n_mels, STRIDE**config.num_adapter_layers if config.add_adapter else 1)
+        return LogMelInput("kaldi", n_mels, ADAPTER_STRIDE**config.num_adapter_layers if config.add_adapter else 1)
     encoder = encoder_config(config)
     n_mels = settings.get("feature_size", 80)
     _check(folder, "feature_size", n_mels, encoder.num_mel_bins)

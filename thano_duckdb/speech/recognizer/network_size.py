@@ -55,7 +55,7 @@ _LARGEST = {
     "mask_time_length": 1_000_000,
     "mask_feature_length": 1_000_000,
 }
-_MAY_BE_NONE = {"adapter_attn_dim", "output_hidden_size"}
+_MAY_BE_NONE = {"adapter_attn_dim", "output_hidden_size", "vocab_size"}
 _MAY_BE_NEGATIVE = {"position_buckets"}  # -1 for none
 _LARGEST_CONVOLUTION = {"conv_dim": 65_536, "conv_kernel": 10_000, "conv_stride": 10_000}
 _ACTIVATIONS = ("hidden_act", "feat_extract_activation")
