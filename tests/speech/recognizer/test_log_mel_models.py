@@ -16,6 +16,7 @@ from tests.speech.oracles import library_of, names, texts, transcribe
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.loudness import Loudness
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.log_mel import LogMelInput
@@ -164,3 +165,21 @@ def test_build_refuses_them_in_one_sentence(folder_of: Callable[[str], Path], na
         ModelError, match="which PREDICT can use but BUILD cannot train: use a model that reads the wave"
     ):
         load_network(folder_of(name), TrainingOptions())
+
+
+@pytest.mark.parametrize("name", ["wav2vec2-bert-relative_key", "parakeet"])
+def test_windows_after_skipped_silence_begin_with_a_row(
+    folder_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    clip = (0.1 * np.random.default_rng(9).standard_normal(60 * 16_000)).astype(np.float32)
+    parts = [slice(101, 20 * 16_000 + 77), slice(30 * 16_000 + 33, len(clip))]
+    monkeypatch.setattr(Loudness, "speech", lambda _self: parts)
+    recognizer = CtcRecognizer(AcousticModel.load(folder_of(name), device="cpu"))
+    whole = recognizer.model.features(clip, level="exact")
+    prepared = recognizer.prepare(clip, level="exact")
+    assert isinstance(prepared, PreparedClip)
+    for window in prepared.windows:
+        first = (window.position.start - window.core.start) * recognizer.model.grid.stride // whole.row_samples
+        rows = window.features.rows
+        same = whole.rows[first : first + len(rows)]
+        assert np.corrcoef(rows[2:-2].ravel(), same[2:-2].ravel())[0, 1] > 0.99
