@@ -13,6 +13,7 @@ from typing import Any
 
 from thano_duckdb.errors import LanguageError, ModelError, brief
 
+from .character_tokenizer import write_json
 from .checkpoint import ADAPTER_FILES, read_json
 
 EXAMPLE = "'hf://facebook/mms-1b-all'"
@@ -156,6 +157,13 @@ def find_adapter(folder: Path, language: str) -> Path | None:
         raise missing_adapter(folder, language)
     path = adapter_file(folder, language)
     return path if path.is_file() and _has_adapters(folder) else None
+
+
+def keep_language(folder: Path, language: str) -> None:
+    """Make a language the only one, and the default, of the vocabularies of a folder."""
+    vocabulary, settings = folder / "vocab.json", folder / "tokenizer_config.json"
+    write_json(vocabulary, {language: read_json(vocabulary)[language]})
+    write_json(settings, {**(read_json(settings) if settings.is_file() else {}), "target_lang": language})
 
 
 def count_outputs(path: Path) -> int:
