@@ -161,6 +161,14 @@ def test_a_language_model_is_used_in_a_language(con: thano_duckdb.Connection) ->
         texts(con, "language_col='lang', language_model='german'")
 
 
+def test_an_uploaded_model_keeps_its_languages(con: thano_duckdb.Connection, clips: Clips, mms: Path) -> None:
+    con.execute("UPLOAD MODEL many FROM './mms'")
+    rows = con.sql(
+        "PREDICT USING many OPTIONS (language_col='lang', level='exact') AS SELECT audio_path, lang FROM clips"
+    )
+    assert [row[-1] for row in rows.fetchall()] == hugging_face(mms, clips, LANGUAGES)
+
+
 def test_plain_duckdb_takes_a_language_too(mms: Path, con: thano_duckdb.Connection, clips: Clips) -> None:
     with duckdb.connect() as plain:
         thano_duckdb.load(plain, precision="float32")
