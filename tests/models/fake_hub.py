@@ -102,6 +102,8 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
             file = folder / path.removeprefix(prefix)
             headers = {"ETag": f'"{self._hash(file)}"', "X-Repo-Commit": sha}
             self._answer(200, file.read_bytes(), with_content, headers)
+        elif path.startswith(prefix):
+            self._answer(404, b"{}", with_content, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})
         else:
             return False
         return True

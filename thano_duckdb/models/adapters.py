@@ -13,6 +13,7 @@ from typing import Any
 
 from thano_duckdb.errors import LanguageError, ModelError, brief
 
+from .character_tokenizer import write_json
 from .checkpoint import ADAPTER_FILES, read_json
 
 EXAMPLE = "'hf://facebook/mms-1b-all'"
@@ -78,13 +79,11 @@ def read_languages(folder: Path) -> Languages | None:
     Raises:
         ModelError: a file of the folder is damaged.
     """
-    path = folder / "vocab.json"
-    vocabularies = read_json(path) if path.is_file() else None
-    if not isinstance(vocabularies, dict) or not is_nested(vocabularies):
+    vocabularies = _read_object(folder / "vocab.json")
+    if not is_nested(vocabularies):
         return None
     codes = [code for code, vocabulary in vocabularies.items() if isinstance(vocabulary, dict) and _is_file_name(code)]
-    settings = folder / "tokenizer_config.json"
-    default = (read_json(settings) or {}).get("target_lang") if settings.is_file() else None
+    default = _read_object(folder / "tokenizer_config.json").get("target_lang")
     return Languages(tuple(codes), default if default in codes else None)
 
 
@@ -158,6 +157,13 @@ def find_adapter(folder: Path, language: str) -> Path | None:
     return path if path.is_file() and _has_adapters(folder) else None
 
 
+def keep_language(folder: Path, language: str) -> None:
+    """Make a language the only one, and the default, of the vocabularies of a folder."""
+    vocabulary, settings = folder / "vocab.json", folder / "tokenizer_config.json"
+    write_json(vocabulary, {language: read_json(vocabulary)[language]})
+    write_json(settings, {**_read_object(settings), "target_lang": language})
+
+
 def count_outputs(path: Path) -> int:
     """How many outputs the head of a language has, from the header of the file of its adapter.
 
@@ -190,22 +196,27 @@ def _fits_head(folder: Path, languages: Languages) -> bool:
     A head of another language would write garbage: it must have the outputs of the vocabulary exactly, those of tokens
     that were added to it included. Where there is only one vocabulary, more outputs than tokens are harmless.
     """
-    n_outputs = read_json(folder / "config.json").get("vocab_size", 0)
-    ids = set(read_json(folder / "vocab.json")[languages.default].values())
-    if not all(isinstance(each, int) for each in ids):
+    n_outputs = _read_object(folder / "config.json").get("vocab_size")
+    vocabulary = _read_object(folder / "vocab.json").get(languages.default or "", {})
+    ids = [index for index in vocabulary.values() if isinstance(index, int)]
+    if not (ids and isinstance(n_outputs, int)):
         return True  # damaged, which is reported where the vocabulary is read
     if len(languages.codes) == 1:
-        return bool(max(ids, default=0) < n_outputs)
-    added = folder / "added_tokens.json"
-    settings = read_json(folder / "tokenizer_config.json")
-    ids.update(read_json(added).values() if added.is_file() else ())
-    ids.update(int(index) for index in settings.get("added_tokens_decoder") or () if index.isdecimal())
-    return bool(max(ids, default=0) + 1 == n_outputs)
+        return max(ids) < n_outputs
+    ids += [index for index in _read_object(folder / "added_tokens.json").values() if isinstance(index, int)]
+    added = _read_object(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    ids += [int(index) for index in added if len(index) < 10 and index.isdecimal()] if isinstance(added, dict) else []
+    return max(ids) + 1 == n_outputs
 
 
 def _has_adapters(folder: Path) -> bool:
-    config = read_json(folder / "config.json")
-    return isinstance(config, dict) and config.get("adapter_attn_dim") is not None
+    return _read_object(folder / "config.json").get("adapter_attn_dim") is not None
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where it is missing, or holds something else, which its reader reports."""
+    content = read_json(path) if path.is_file() else None
+    return content if isinstance(content, dict) else {}
 
 
 def _is_file_name(code: str) -> bool:

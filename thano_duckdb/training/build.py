@@ -197,7 +197,9 @@ class _Build:
                     shutil.copyfile(path, result / path.name)
             if alphabet:
                 alphabet.write(result, read_audio_settings(template))
-            elif not self.options.from_scratch:
+            elif network.language:
+                network.save_language(result)
+            if not (alphabet or self.options.from_scratch):
                 copy_language_model(template, result)
             name_processor(result)
         check_checkpoint(result)
@@ -243,7 +245,7 @@ class _Build:
         folder = self.base.folder
         parts = [
             self.base.name,
-            fingerprint(folder) if folder else __version__,
+            fingerprint(folder, network.language) if folder else __version__,
             self.options.influential(),
             corpus.digest,
             network.vocabulary.tokens,  # a new alphabet also depends on the texts of rows that are skipped
@@ -297,7 +299,7 @@ def _loss_of_guessing(corpus: Corpus, network: CtcNetwork) -> float:
 def _describe_unwritten(folder: Path, network: CtcNetwork) -> str | None:
     """One sentence that names the letters of a vocabulary for which its network has no output; None without any."""
     n_labels = len(network.vocabulary.tokens)
-    if not (tokens := tokens_without_output(folder, n_labels)):
+    if not (tokens := tokens_without_output(folder, n_labels, network.language)):
         return None
     named = ", ".join(map(repr, tokens[:N_NAMED])) + (f" and {len(tokens) - N_NAMED} more" if tokens[N_NAMED:] else "")
     return (

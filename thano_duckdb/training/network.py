@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, ThanoError
+from thano_duckdb.models.adapters import adapter_file, keep_language
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_base, has_head, has_vocabulary, reading_model
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.features import Features, features
+from thano_duckdb.speech.recognizer.language_adapter import LanguageModules, language_modules, write_adapter
 from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
@@ -37,6 +39,7 @@ class CtcNetwork:
         vocabulary: the meaning of its labels.
         grid: receptive field and stride of its frames.
         has_new_head: whether the weights of its outputs are random, and the others are not.
+        language: the one that it was loaded in, of a checkpoint that has many.
         monitor: asked within every pass, forward and backward, whether to stop.
     """
 
@@ -50,6 +53,7 @@ class CtcNetwork:
         self.grid = checkpoint.grid
         self.vocabulary: Vocabulary = checkpoint.vocabulary
         self.has_new_head = False
+        self.language = checkpoint.language
         self.monitor: Monitor = SilentMonitor()
         self._normalize = checkpoint.normalize
         self._level: Level = level
@@ -110,6 +114,17 @@ class CtcNetwork:
         with quiet_transformers():
             self.module.save_pretrained(folder)
 
+    def save_language(self, folder: Path) -> None:
+        """Make of the files of the base, which has many languages, those of a model of this one.
+
+        The weights are written as an adapter too, which transformers asks for with `target_lang`.
+        """
+        if self.language is None:
+            return
+        keep_language(folder, self.language)
+        if len(language_modules(self.module)) > 1:
+            write_adapter(self.module, adapter_file(folder, self.language))
+
     def _check_forward(self, _layer: nn.Module, _args: Any, output: Tensor) -> None:
         self.monitor.raise_if_cancelled()
         if output.requires_grad:
@@ -145,7 +160,8 @@ def load_network(
         reads_weights: False to see only whether the network can be trained: it has no weights then.
 
     Raises:
-        ModelError: the checkpoint cannot be loaded, or training its architecture is not supported.
+        ModelError: the checkpoint cannot be loaded, or lacks the language, or training its architecture is not
+            supported.
     """
     overrides: dict[str, Any] = {
         "apply_spec_augment": True,
@@ -159,7 +175,9 @@ def load_network(
         if not options.from_scratch:
             check_base(folder)
         needs_head = alphabet is not None or not has_head(folder)
-        checkpoint = CtcCheckpoint.read(folder, alphabet.vocabulary if alphabet else None, gets_new_head=needs_head)
+        checkpoint = CtcCheckpoint.read(
+            folder, alphabet.vocabulary if alphabet else None, gets_new_head=needs_head, language=options.language
+        )
         if not checkpoint.is_padding_invariant:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
@@ -184,9 +202,28 @@ def load_network(
     network.has_new_head = needs_head and not options.from_scratch
     if not options.from_scratch:
         network.keep_batch_statistics()
-    if options.freezes_feature_encoder:
+    adapters = language_modules(module)
+    if len(adapters) > 1 and not options.from_scratch:  # the head is one of them
+        _train_only(network.module, adapters, options)
+    elif options.freezes_feature_encoder:
         network.module.freeze_feature_encoder()
     return network
+
+
+def _train_only(module: nn.Module, layers: LanguageModules, options: TrainingOptions) -> None:
+    """Leave all weights as they are but those of the adapters and the head: the rest serves every language.
+
+    Raises:
+        ThanoError: the options ask for more.
+    """
+    if options.freeze_feature_encoder is False:
+        raise ThanoError(
+            "of a base with adapters for languages, BUILD trains the adapter and the outputs alone: omit the option "
+            "'freeze_feature_encoder'"
+        )
+    module.requires_grad_(False)
+    for layer in layers.values():
+        layer.requires_grad_(True)
 
 
 def _replace_head(module: Any, vocabulary: Vocabulary) -> None:

@@ -79,6 +79,7 @@ class TrainingOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         level: 'robust' or 'exact', as in recognition.
+        language: the one to train, of a base that has many; None for its default.
     """
 
     epochs: int | None = _default("epochs")
@@ -111,6 +112,7 @@ class TrainingOptions:
     device: str = _default("device")
     precision: str = _default("precision")
     level: Literal["robust", "exact"] = _default("level")
+    language: str | None = _default("language")
 
     def __post_init__(self) -> None:
         """Check every value.

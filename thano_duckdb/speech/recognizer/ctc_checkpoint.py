@@ -167,6 +167,7 @@ class CtcCheckpoint:
 
         config = self._config_with(config_overrides)
         config.dtype = torch.float32
+        config.vocab_size = len(self.vocabulary.tokens)
         create: Any = transformers.AutoModelForCTC.from_config
         try:
             with quiet_transformers():
