@@ -103,12 +103,12 @@ def _problems(folder: Path) -> tuple[str | None, str | None]:
 
     return (
         _problem(lambda: check_loadable(folder, _any_language(folder))),
-        _problem(lambda: check_trainable(folder)),
+        _problem(lambda: check_trainable(folder, _any_language(folder))),
     )
 
 
 def _any_language(folder: Path) -> str | None:
-    """A language that PREDICT can be asked for, where a checkpoint of many has no default."""
+    """A language that PREDICT and BUILD can be asked for, where a checkpoint of many has no default."""
     languages = read_languages(folder)
     if languages is None or languages.default is not None:
         return None
