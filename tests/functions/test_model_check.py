@@ -68,7 +68,17 @@ def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path
         ("pickled weights", {"weights": "pickle", "parameters": None}),
         ("XLSR-53 with a language model", {"language_model": "language_model/2gram.arpa"}),
         ("SSL HuBERT", {"outputs": None, "vocabulary": None, "blank": None, "predict": False, "build": True}),
-        ("SEW", {"predict": True, "build": False}),
+        (
+            "wav2vec2-BERT",
+            {"predict": True, "build": False, "architecture": "wav2vec2-bert", "layers": 2, "sample_rate": 16_000}
+            | {"outputs": 32, "vocabulary": 28, "blank": "<pad>", "blank_id": 0, "without_output": []},
+        ),
+        (
+            "Parakeet-CTC",
+            {"predict": True, "build": False, "architecture": "parakeet_ctc", "layers": 2, "hidden_size": 32}
+            | {"outputs": 35, "vocabulary": 33, "blank": "<pad>", "blank_id": 34, "without_output": []},
+        ),
+        ("phoneme tokenizer", {"predict": True, "build": False, "outputs": 46, "vocabulary": 42, "blank": "<pad>"}),
     ],
 )
 def test_what_the_files_say_is_in_the_row(
@@ -76,6 +86,16 @@ def test_what_the_files_say_is_in_the_row(
 ) -> None:
     row = check(con, write_style(style, tmp_path))
     assert {name: row[name] for name in facts} == facts
+
+
+def test_a_model_of_many_languages_without_a_default_can_be_used(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("MMS", tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["target_lang"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    row = check(con, folder)
+    assert (row["predict"], row["build"], row["problem"]) == (True, True, None)
+    assert row["languages"] == ["eng", "kor"]
 
 
 def test_letters_without_an_output_are_listed(con: thano_duckdb.Connection, tmp_path: Path) -> None:
