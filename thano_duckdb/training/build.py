@@ -30,7 +30,9 @@ from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
-from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings, tokens_without_output
+from thano_duckdb.speech.recognizer.audio_settings import read_audio_settings
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.recognizer.vocabulary_files import tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from thano_duckdb.version import __version__
 

@@ -23,7 +23,7 @@ from thano_duckdb.models.checkpoint import (
 )
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 
-from .ctc_checkpoint import blank_token, read_vocabulary, tokens_without_output
+from .vocabulary_files import blank_token, read_vocabulary, tokens_without_output
 
 T = TypeVar("T")
 
