@@ -74,6 +74,7 @@ def test_only_texts_in_scripts_without_spaces_get_no_space(texts: list[str], has
 def test_tokens_can_be_listed() -> None:
     alphabet = make_alphabet(["schön"], ["sch", "o\u0308", "n", "|"])
     assert alphabet.tokens == ("sch", "ö", "n")
+    assert alphabet.describe() == "the new alphabet has 3 tokens and the space: sch ö n"
     assert alphabet.vocabulary.tokens[4:] == ("|", "sch", "ö", "n")
     assert alphabet.vocabulary.delimiter_ids == {4}
 

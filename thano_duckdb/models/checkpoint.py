@@ -25,6 +25,7 @@ ADAPTER_FILES = "adapter.*.safetensors"
 """Where checkpoints of many languages keep the weights that differ between them: see `adapters`."""
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
+_LABELS_OF_LANGUAGE_MODEL = "alphabet.json"
 LANGUAGE_MODEL_KEY = "thano_language_model"
 """In config.json: the language model of this package that is used unless a statement says otherwise. Models that are
 built from the checkpoint inherit it."""
@@ -37,7 +38,8 @@ MAX_JSON_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
-_HEADS = frozenset({"lm_head.weight", "ctc_head.weight"})
+_HEADS = ("lm_head.", "ctc_head.")
+"""How the names of the weights of the outputs begin."""
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -74,7 +76,7 @@ def has_vocabulary(folder: Path) -> bool:
 
 
 def has_head(folder: Path) -> bool:
-    """Whether a network was trained to write text: its weights have those of a CTC head.
+    """Whether a network was trained to write text: among its weights are those of a CTC head, or a part of them.
 
     Where there are no safetensors, `architectures` in `config.json` says so.
     """
@@ -86,7 +88,7 @@ def has_head(folder: Path) -> bool:
         return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
     for path in weights:
         with safe_open(path, framework="numpy") as file:
-            if not _HEADS.isdisjoint(file.keys()):
+            if any(name.startswith(_HEADS) for name in file.keys()):  # noqa: SIM118 - it is no dict
                 return True
     return False
 
@@ -115,8 +117,7 @@ def check_weights(folder: Path) -> None:
     """
     weights = weight_files(folder)
     if not weights:
-        pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
-        if pickles:
+        if pickles := [path.name for path in pickled_weights(folder)]:
             # AutoModelForCTC would give an encoder random outputs.
             network = "AutoModelForCTC" if has_head(folder) else "AutoModel"
             raise ModelError(
@@ -161,6 +162,11 @@ def reading_model(folder: Path) -> Iterator[None]:
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, sorted; not those of the adapters of languages."""
     return sorted(path for path in folder.glob("*.safetensors") if not fnmatch(path.name, ADAPTER_FILES))
+
+
+def pickled_weights(folder: Path) -> list[Path]:
+    """The files of a folder that may be pickled weights."""
+    return [path for pattern in _PICKLES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def _shards(index: Path) -> set[str]:
@@ -209,8 +215,13 @@ def uses_bundled_language_model(folder: Path) -> bool:
 
 
 def copy_language_model(folder: Path, into: Path) -> None:
-    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another."""
+    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another.
+
+    With it goes what `Wav2Vec2ProcessorWithLM` says of the labels.
+    """
     if files := language_model_files(folder):
+        if (folder / _LABELS_OF_LANGUAGE_MODEL).is_file():
+            shutil.copyfile(folder / _LABELS_OF_LANGUAGE_MODEL, into / _LABELS_OF_LANGUAGE_MODEL)
         (into / LANGUAGE_MODEL_FOLDER).mkdir()
         for path in files:
             shutil.copyfile(path, into / LANGUAGE_MODEL_FOLDER / path.name)

@@ -19,6 +19,7 @@ from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, Bu
 from .checkpoint import check_base, check_checkpoint
 from .hub import NO_EXTERNAL_ACCESS, from_hub
 from .registry import Registry
+from .thanosql_names import advice_on
 
 RETRY_HUB_AFTER_S = 300
 """How long the hub is not asked again for the tutorial's model after it could not be reached."""
@@ -87,7 +88,7 @@ def resolve(
     if spec.startswith("hf://"):
         _check_external(spec, allow_external)
         return _from_hub_address(spec, is_base)
-    check = check_base if is_base else check_checkpoint if checks_folder else None
+    check = None if not checks_folder else check_base if is_base else check_checkpoint
     if is_path(spec):
         _check_external(spec, allow_external)
         return _from_folder(spec, check)
@@ -253,6 +254,8 @@ def _unknown(spec: str, registry: Registry) -> ModelError:
         return ModelError(f"'{name}' is neither the name of a model nor a folder")
     if spec.casefold() == LANGUAGE_MODEL:
         return _is_a_language_model(spec)
+    if advice := advice_on(spec):
+        return ModelError(f"there is no built-in model '{name}', {advice}")
     if "whisper" in spec.casefold():
         return _no_whisper(f"there is no model '{name}'")
     language = _OF_A_LANGUAGE.fullmatch(spec)

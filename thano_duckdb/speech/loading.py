@@ -50,6 +50,25 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto", lan
         return loaded.engine(folder, language, own_key)
 
 
+def check_loadable(folder: Path, language: str | None = None) -> None:
+    """Refuse a checkpoint that `load_engine` refuses; of its weights only the headers are read.
+
+    Args:
+        folder: a checkpoint in Hugging Face format.
+        language: which of the languages of the checkpoint; None for its default.
+
+    Raises:
+        ModelError: it cannot be loaded; the message says why.
+    """
+    with reading_model(folder):
+        check_checkpoint(folder)
+        require_libraries()
+        from .recognizer.ctc_checkpoint import CtcCheckpoint
+        from .recognizer.padding_invariance import PaddingInvariance
+
+        PaddingInvariance(CtcCheckpoint.read(folder, language=language).load_network(reads_weights=False))
+
+
 def loaded_engine(
     folder: Path, device: str = "auto", precision: str = "auto", language: str | None = None
 ) -> Engine | None:

@@ -25,6 +25,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelInUseError, ThanoError, counted
 from thano_duckdb.models import tiny
 from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model, has_vocabulary
+from thano_duckdb.models.processor_files import name_processor
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
@@ -200,6 +201,7 @@ class _Build:
                 network.save_language(result)
             if not (alphabet or self.options.from_scratch):
                 copy_language_model(template, result)
+            name_processor(result)
         check_checkpoint(result)
         comparison = training.comparison
         kept = training.metrics[training.kept_epoch - 1]

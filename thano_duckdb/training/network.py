@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models.adapters import adapter_file, keep_language
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_base, has_head, reading_model
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY, check_base, has_head, has_vocabulary, reading_model
 from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import quiet_transformers
-from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, read_vocabulary
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.features import Features, features
 from thano_duckdb.speech.recognizer.language_adapter import LanguageModules, language_modules, write_adapter
 from thano_duckdb.speech.recognizer.level import Level
@@ -124,7 +124,20 @@ class CtcNetwork:
         self.monitor.raise_if_cancelled()
 
 
-def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet | None = None) -> CtcNetwork:
+def check_trainable(folder: Path) -> None:
+    """Refuse a checkpoint that BUILD cannot start from; of its weights only the headers are read.
+
+    Raises:
+        ModelError: see `load_network`.
+    """
+    alphabet = None if has_vocabulary(folder) else NewAlphabet(("a",), has_delimiter=True)
+    with torch.random.fork_rng():
+        load_network(folder, TrainingOptions(), alphabet, reads_weights=False)
+
+
+def load_network(
+    folder: Path, options: TrainingOptions, alphabet: NewAlphabet | None = None, *, reads_weights: bool = True
+) -> CtcNetwork:
     """The network to train: with the weights of `folder` or, from scratch, with random weights of the same shapes.
 
     A pretrained encoder, which has no head, gets one with random weights, and so does any network for a new alphabet.
@@ -134,6 +147,7 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
         folder: a checkpoint, or a pretrained encoder.
         options: how to train.
         alphabet: what the network is to write; None keeps the vocabulary of the folder.
+        reads_weights: False to see only whether the network can be trained: it has no weights then.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, or lacks the language, or training its architecture is not
@@ -151,8 +165,8 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
         if not options.from_scratch:
             check_base(folder)
         needs_head = alphabet is not None or not has_head(folder)
-        vocabulary = alphabet.vocabulary if alphabet else read_vocabulary(folder) if needs_head else None
-        checkpoint = CtcCheckpoint.read(folder, vocabulary, language=options.language)
+        vocabulary = alphabet.vocabulary if alphabet else None
+        checkpoint = CtcCheckpoint.read(folder, vocabulary, gets_new_head=needs_head, language=options.language)
         if not checkpoint.is_padding_invariant:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
@@ -160,7 +174,7 @@ def load_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet |
         if options.from_scratch:
             module = checkpoint.new_network(**overrides)
         else:
-            module = checkpoint.load_network(needs_head=not needs_head, **overrides)
+            module = checkpoint.load_network(needs_head=not needs_head, reads_weights=reads_weights, **overrides)
         if needs_head:
             _replace_head(module, checkpoint.vocabulary)
         network = CtcNetwork(module, checkpoint, options.level)

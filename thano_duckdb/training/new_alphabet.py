@@ -62,7 +62,8 @@ class NewAlphabet:
         more = f" .. and {n_tokens - N_NAMED_TOKENS:,} more" if n_tokens > N_NAMED_TOKENS else ""
         shown = " ".join(self.tokens[:N_NAMED_TOKENS])
         spaces = "and the space" if self.has_delimiter else "without a space"
-        sentence = f"the new alphabet has {counted(n_tokens, 'character')} {spaces}: {shown}{more}"
+        what = "character" if max(map(len, self.tokens)) == 1 else "token"
+        sentence = f"the new alphabet has {counted(n_tokens, what)} {spaces}: {shown}{more}"
         if not self.rare:
             return sentence
         named = ", ".join(f"{char!r} ({count})" for char, count in self.rare[:N_NAMED_RARE])
@@ -138,7 +139,7 @@ def _is_spaced(texts: Iterable[str]) -> bool:
     """Whether words are separated by spaces in these texts: not where a script without spaces is the rule."""
     n_letters = n_without_spaces = n_spaces = 0
     for text in texts:
-        n_spaces += len(text.split()) - 1
+        n_spaces += max(0, len(text.split()) - 1)
         letters = [char for char in text if char.isalpha()]
         n_letters += len(letters)
         n_without_spaces += sum(map(is_unspaced, letters))

@@ -63,12 +63,20 @@ class CtcCheckpoint:
     adapter: Path | None = None
 
     @classmethod
-    def read(cls, folder: Path, vocabulary: Vocabulary | None = None, *, language: str | None = None) -> CtcCheckpoint:
+    def read(
+        cls,
+        folder: Path,
+        vocabulary: Vocabulary | None = None,
+        *,
+        gets_new_head: bool = False,
+        language: str | None = None,
+    ) -> CtcCheckpoint:
         """Read everything but the weights.
 
         Args:
             folder: the folder of the checkpoint.
-            vocabulary: that of a new head, where the checkpoint has none; else that of the folder.
+            vocabulary: what its outputs mean; None for the vocabulary of the folder.
+            gets_new_head: whether the number of outputs follows the vocabulary.
             language: which of the languages of the checkpoint; None for its default.
 
         Raises:
@@ -83,7 +91,7 @@ class CtcCheckpoint:
             folder,
             config,
             FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
-            read_vocabulary(folder, n_labels, language) if vocabulary is None else vocabulary,
+            vocabulary or read_vocabulary(folder, None if gets_new_head else n_labels, language),
             read_normalize(folder),
             language,
             adapter,
@@ -94,11 +102,12 @@ class CtcCheckpoint:
         """Whether clips of different lengths may share a batch; if not, each must go through the network alone."""
         return self.config.model_type in PADDING_INVARIANT_MODEL_TYPES
 
-    def load_network(self, *, needs_head: bool = True, **config_overrides: Any) -> Any:
+    def load_network(self, *, needs_head: bool = True, reads_weights: bool = True, **config_overrides: Any) -> Any:
         """The network with the weights of the folder, in float32. Loads no pickle and no code from the checkpoint.
 
         Args:
             needs_head: False where the folder may lack the weights of the outputs, which are random then.
+            reads_weights: False to see only whether the weights are complete and fit: the network has none then.
             **config_overrides: settings to change in transformers' configuration.
 
         Raises:
@@ -118,6 +127,7 @@ class CtcCheckpoint:
                     trust_remote_code=False,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    device_map=None if reads_weights else "meta",
                 )
         except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
@@ -265,6 +275,15 @@ def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | N
     replacement = tokenizer.get("replace_word_delimiter_char", " ")
     between_words = " " if replacement is None else str(replacement)
     return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
+
+
+def blank_token(folder: Path) -> str | None:
+    """The token that is CTC's blank.
+
+    Raises:
+        ModelError: the settings of the tokenizer cannot be read.
+    """
+    return _content(_tokenizer_settings(folder).get("pad_token", SPECIAL_TOKENS["pad_token"]))
 
 
 def tokens_without_output(folder: Path, n_labels: int, language: str | None = None) -> list[str]:
