@@ -18,7 +18,7 @@ def name_processor(folder: Path) -> None:
 
     Older checkpoints leave it to transformers to guess, which it does only for some architectures. A processor with a
     language model loads only where pyctcdecode and KenLM are installed; the plain one loads everywhere, and gives the
-    texts that PREDICT gives. The language model stays in the folder, for who asks for it.
+    texts that PREDICT gives. The language model stays in the folder, for whoever asks for it.
 
     Raises:
         ModelError: one of the files is not JSON.

@@ -78,6 +78,16 @@ class CtcNetwork:
         n_frames = [self.grid.n_frames(count) for count in n_samples]
         return _length_mask(n_samples, n_padded).long(), _length_mask(n_frames, self.grid.n_frames(n_padded))
 
+    def keep_batch_statistics(self) -> None:
+        """Leave the means and variances of batch normalisations as they are, in training as in recognition.
+
+        Those of a few clips, padded, would be far from those of the corpus that the base was trained on.
+        """
+        for layer in self.module.modules():
+            if isinstance(layer, nn.BatchNorm1d):
+                layer.eval()
+                layer.train = lambda _mode=True, layer=layer: layer  # type: ignore[method-assign, misc]
+
     def run(self, batch: dict[str, Any], call: Callable[..., Any] | None = None) -> Any:
         """The output of the network for a batch of `BatchLoader`: `loss` and `logits` (batch, frames, vocab).
 
@@ -165,11 +175,22 @@ def load_network(
         if not options.from_scratch:
             check_base(folder)
         needs_head = alphabet is not None or not has_head(folder)
-        vocabulary = alphabet.vocabulary if alphabet else None
-        checkpoint = CtcCheckpoint.read(folder, vocabulary, gets_new_head=needs_head, language=options.language)
+        checkpoint = CtcCheckpoint.read(
+            folder, alphabet.vocabulary if alphabet else None, gets_new_head=needs_head, language=options.language
+        )
         if not checkpoint.is_padding_invariant:
             raise ModelError(
                 f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train yet"
+            )
+        if checkpoint.log_mel:
+            raise ModelError(
+                f"{folder} is a {checkpoint.config.model_type} model, which PREDICT can use but BUILD cannot train: "
+                "use a model that reads the waveform, such as Wav2Vec2, HuBERT or WavLM"
+            )
+        if checkpoint.vocabulary.word_start_ids:
+            raise ModelError(
+                f"{folder} writes phonemes or subwords, which PREDICT can use but BUILD cannot train: use a model that "
+                "writes characters"
             )
         if options.from_scratch:
             module = checkpoint.new_network(**overrides)
@@ -179,6 +200,8 @@ def load_network(
             _replace_head(module, checkpoint.vocabulary)
         network = CtcNetwork(module, checkpoint, options.level)
     network.has_new_head = needs_head and not options.from_scratch
+    if not options.from_scratch:
+        network.keep_batch_statistics()
     adapters = language_modules(module)
     if len(adapters) > 1 and not options.from_scratch:  # the head is one of them
         _train_only(network.module, adapters, options)

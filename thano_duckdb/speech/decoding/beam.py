@@ -91,6 +91,11 @@ class BeamDecoder:
         return [self._decode(clip, columns, native, hotwords, stride) for clip in clips]
 
     def _columns(self, vocabulary: Vocabulary) -> BeamColumns:
+        if vocabulary.word_start_ids:
+            raise ModelError(
+                "this model writes subwords or phonemes: language models, hotwords and alternatives need a model that "
+                "writes characters"
+            )
         model = self.language_model
         return BeamColumns(vocabulary, None if model is None else model.is_upper_case)
 

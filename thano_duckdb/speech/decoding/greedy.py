@@ -83,7 +83,7 @@ def greedy_decode(
     run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
     written = np.flatnonzero(vocabulary.is_written[run_ids])  # the runs that are part of a word
-    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # delimiters and clip ends up to each run
+    n_breaks = np.cumsum(vocabulary.is_word_break[run_ids]) + run_clips  # up to and with each run
     is_apart = np.diff(n_breaks[written], prepend=-1) > 0  # from the written run before it
     is_first = is_apart.copy()  # run of a word
     gaps = run_starts[written[1:]] - run_stops[written[:-1]]

@@ -22,12 +22,15 @@ class Vocabulary:
         delimiter_ids: the labels that end a word; empty if the language is written without spaces.
         delimiter: the text between two words.
         blank_id: the label of the CTC blank.
+        word_start_ids: the written labels that begin a new word: all phonemes, and the subwords that bear the mark of a
+            word's start. Empty for characters.
     """
 
     tokens: tuple[str | None, ...]
     delimiter_ids: frozenset[int]
     delimiter: str = " "
     blank_id: int = 0
+    word_start_ids: frozenset[int] = frozenset()
 
     @cached_property
     def is_written(self) -> NDArray[np.bool_]:  # (vocab,)
@@ -38,6 +41,12 @@ class Vocabulary:
     def is_delimiter(self) -> NDArray[np.bool_]:  # (vocab,)
         """Which labels end a word."""
         return np.array([index in self.delimiter_ids for index in range(len(self.tokens))])
+
+    @cached_property
+    def is_word_break(self) -> NDArray[np.bool_]:  # (vocab,)
+        """Which labels are not part of the word before them."""
+        breaks = self.delimiter_ids | self.word_start_ids
+        return np.array([index in breaks for index in range(len(self.tokens))])
 
     @cached_property
     def has_jamo(self) -> bool:
@@ -54,6 +63,8 @@ class Vocabulary:
 
         Many Chinese and Thai models have a delimiter that they hardly ever write.
         """
+        if self.word_start_ids:
+            return False
         n_unspaced, n_written = map(np.count_nonzero, (self._is_of_unspaced_script, self.is_written))
         return not self.delimiter_ids or bool(2 * n_unspaced > n_written)
 

@@ -24,13 +24,23 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.libraries import one_sentence, quiet_transformers, require_libraries
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
-from .network_config import read_network_config
+from .log_mel import LogMelInput
+from .log_mel_settings import read_log_mel_input
+from .network_config import LOG_MEL_MODEL_TYPES, read_network_config
+from .subword_vocabulary import read_subword_vocabulary
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
-    {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
-)
+    {
+        "wav2vec2", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc", "hubert", "wavlm", "data2vec-audio",
+        "unispeech", "unispeech-sat", "sew",
+        "sew-d",
+    }
+)  # fmt: skip
 """Architectures for which the results of a batch were verified against those of each clip alone."""
 CHARACTER_TOKENIZERS = frozenset({"Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"})
+PHONEME_TOKENIZER = "Wav2Vec2PhonemeCTCTokenizer"
+"""Each of its tokens is a phoneme, and is written between spaces."""
+SUBWORD_TOKENIZERS = frozenset({"ParakeetTokenizer", "ParakeetTokenizerFast"})
 SUBWORD_MARKS = ("▁", "Ġ", "##")
 """Prefixes of the tokens of subword tokenizers; joining those tokens like characters would give a wrong text."""
 MAX_LABELS = 2**31
@@ -50,6 +60,7 @@ class CtcCheckpoint:
         grid: receptive field and stride of the frames of the network.
         vocabulary: the meaning of its labels, including the blank.
         normalize: whether clips are normalised to zero mean and unit variance before they enter the network.
+        log_mel: how clips are read by a network that does not read the waveform; else None.
         language: the one that it writes, where it has several.
         adapter: the file with the weights of that language; None where those of the network itself are meant.
     """
@@ -59,6 +70,7 @@ class CtcCheckpoint:
     grid: FrameGrid
     vocabulary: Vocabulary
     normalize: bool
+    log_mel: LogMelInput | None = None
     language: str | None = None
     adapter: Path | None = None
 
@@ -87,15 +99,13 @@ class CtcCheckpoint:
         language = chosen_language(folder, language)
         adapter = find_adapter(folder, language) if language is not None else None
         n_labels = config.vocab_size if adapter is None else count_outputs(adapter)
-        return cls(
-            folder,
-            config,
-            FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride),
-            vocabulary or read_vocabulary(folder, None if gets_new_head else n_labels, language),
-            read_normalize(folder),
-            language,
-            adapter,
-        )
+        if vocabulary is None:
+            vocabulary = read_vocabulary(folder, None if gets_new_head else n_labels, language)
+        if config.model_type in LOG_MEL_MODEL_TYPES:
+            log_mel = read_log_mel_input(folder, config, audio_settings(folder))
+            return cls(folder, config, log_mel.grid, vocabulary, False, log_mel)
+        grid = FrameGrid.of_convolutions(config.conv_kernel, config.conv_stride)
+        return cls(folder, config, grid, vocabulary, read_normalize(folder), language=language, adapter=adapter)
 
     @property
     def is_padding_invariant(self) -> bool:
@@ -189,21 +199,31 @@ def fingerprint(folder: Path, language: str | None = None) -> str:
     return digest.hexdigest()
 
 
+def audio_settings(folder: Path) -> dict[str, Any]:
+    """What the checkpoint says of its audio input.
+
+    Raises:
+        ModelError: nothing, or the sample rate is not 16 kHz.
+    """
+    settings = read_audio_settings(folder)
+    rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
+    if rate_hz != SAMPLE_RATE_HZ:
+        raise ModelError(
+            f"{folder} was trained on audio at {_shown(rate_hz)} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
+        )
+    return settings
+
+
 def read_normalize(folder: Path) -> bool:
     """Whether the model expects clips with zero mean and unit variance (`do_normalize`).
 
     Raises:
         ModelError: the settings are missing, or the sample rate is not 16 kHz, or the input is not a waveform.
     """
-    settings = read_audio_settings(folder)
+    settings = audio_settings(folder)
     kind = settings.get("feature_extractor_type", "Wav2Vec2FeatureExtractor")
     if kind != "Wav2Vec2FeatureExtractor":
-        raise ModelError(f"{folder} uses a {_shown(kind)}; only models that read the waveform are supported")
-    rate_hz = settings.get("sampling_rate", SAMPLE_RATE_HZ)
-    if rate_hz != SAMPLE_RATE_HZ:
-        raise ModelError(
-            f"{folder} was trained on audio at {_shown(rate_hz)} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
-        )
+        raise ModelError(f"{folder} uses a {_shown(kind)}, but its network reads the waveform")
     return _flag(settings, "do_normalize", folder, default=True)
 
 
@@ -227,7 +247,7 @@ def read_audio_settings(folder: Path) -> dict[str, Any]:
 
 
 def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | None = None) -> Vocabulary:
-    """The vocabulary of a character tokenizer.
+    """The vocabulary of a tokenizer of characters, phonemes or subwords.
 
     Args:
         folder: the checkpoint.
@@ -236,20 +256,23 @@ def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | N
         language: which of several vocabularies; None for the default.
 
     Raises:
-        ModelError: there is no vocabulary, or it does not consist of characters.
+        ModelError: there is no vocabulary, or it is of another kind.
     """
     tokenizer = _tokenizer_settings(folder)
-    kind = tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer"
-    if not (isinstance(kind, str) and kind in CHARACTER_TOKENIZERS):
+    kind = str(tokenizer.get("tokenizer_class") or "Wav2Vec2CTCTokenizer")
+    special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
+    if kind in SUBWORD_TOKENIZERS and n_labels is not None:
+        return read_subword_vocabulary(folder, special["pad_token"], set(special.values()), n_labels)
+    if kind not in CHARACTER_TOKENIZERS and kind != PHONEME_TOKENIZER:
         raise ModelError(
-            f"{folder} uses a {_shown(kind)}; only character tokenizers (Wav2Vec2CTCTokenizer) are supported"
+            f"{folder} uses a {_shown(kind)}; only tokenizers of characters (Wav2Vec2CTCTokenizer), of phonemes "
+            f"({PHONEME_TOKENIZER}) and of Parakeet models are supported"
         )
     ids = _token_ids(folder, tokenizer, language)
     if n_labels is None:
         n_labels = 1 + max(ids.values())
         if n_labels > 2 * len(ids):
             raise ModelError(f"the vocabulary of {folder} has only {len(ids)} tokens for {n_labels} outputs")
-    special = {role: _content(tokenizer.get(role, default)) for role, default in SPECIAL_TOKENS.items()}
     blank_id = ids.get(special["pad_token"] or "")
     if blank_id is None or not 0 <= blank_id < n_labels:
         raise ModelError(
@@ -257,7 +280,8 @@ def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | N
             "model, which CTC needs as its blank"
         )
 
-    delimiter_token = _content(tokenizer.get("word_delimiter_token", "|"))
+    is_phonemes = kind == PHONEME_TOKENIZER
+    delimiter_token = _content(tokenizer.get("word_delimiter_token", None if is_phonemes else "|"))
     lower = _flag(tokenizer, "do_lower_case", folder, default=False)
     unwritten = set(special.values())
     tokens: list[str | None] = [None] * n_labels
@@ -273,8 +297,10 @@ def read_vocabulary(folder: Path, n_labels: int | None = None, language: str | N
             delimiters.add(index)
         tokens[index] = token.lower() if lower else token
     replacement = tokenizer.get("replace_word_delimiter_char", " ")
-    between_words = " " if replacement is None else str(replacement)
-    return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id)
+    between_words = " " if replacement is None or is_phonemes else str(replacement)
+    phonemes = {index for index, token in enumerate(tokens) if token is not None and index not in delimiters}
+    word_starts = frozenset(phonemes if is_phonemes else ())
+    return Vocabulary(tuple(tokens), frozenset(delimiters), between_words, blank_id, word_starts)
 
 
 def blank_token(folder: Path) -> str | None:
