@@ -137,12 +137,24 @@ def adapter_file(folder: Path, language: str) -> Path:
     return folder / ADAPTER_FILES.replace("*", language)
 
 
+def usable_languages(folder: Path, languages: Languages) -> tuple[str, ...]:
+    """The languages of a checkpoint whose weights are in its folder."""
+    if not _has_adapters(folder):
+        return languages.codes
+    files = {path.name for path in folder.glob(ADAPTER_FILES)}
+    return tuple(
+        code
+        for code in languages.codes
+        if adapter_file(folder, code).name in files or (code == languages.default and _fits_head(folder, languages))
+    )
+
+
 def needs_adapter(folder: Path, language: str) -> bool:
     """Whether the file of a language's adapter is missing, and its weights are not those of the checkpoint itself."""
-    if adapter_file(folder, language).is_file() or not _has_adapters(folder):
+    if adapter_file(folder, language).is_file():
         return False
     languages = read_languages(folder)
-    return languages is None or language != languages.default or not _fits_head(folder, languages)
+    return languages is not None and language not in usable_languages(folder, languages)
 
 
 def find_adapter(folder: Path, language: str) -> Path | None:

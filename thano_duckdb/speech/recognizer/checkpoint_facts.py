@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.adapters import chosen_language, count_outputs, find_adapter, needs_adapter, read_languages
+from thano_duckdb.models.adapters import chosen_language, count_outputs, find_adapter, read_languages, usable_languages
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.checkpoint import (
     has_vocabulary,
@@ -162,9 +162,7 @@ def _sample_rate_hz(folder: Path) -> int | None:
 
 def _languages(folder: Path) -> tuple[str, ...] | None:
     languages = read_languages(folder)
-    if languages is None:
-        return None
-    return tuple(code for code in languages.codes if not needs_adapter(folder, code))
+    return None if languages is None else usable_languages(folder, languages)
 
 
 def _language_model(folder: Path) -> str | None:
