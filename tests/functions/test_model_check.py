@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path
         ("pickled weights", {"weights": "pickle", "parameters": None}),
         ("XLSR-53 with a language model", {"language_model": "language_model/2gram.arpa"}),
         ("SSL HuBERT", {"outputs": None, "vocabulary": None, "blank": None, "predict": False, "build": True}),
-        ("SEW", {"predict": True, "build": False}),
+        ("phoneme tokenizer", {"predict": True, "build": False}),
     ],
 )
 def test_what_the_files_say_is_in_the_row(
@@ -76,6 +77,15 @@ def test_what_the_files_say_is_in_the_row(
 ) -> None:
     row = check(con, write_style(style, tmp_path))
     assert {name: row[name] for name in facts} == facts
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json", "README.md", "pytorch_model.bin"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(con: thano_duckdb.Connection, tmp_path: Path, name: str) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    is_needed = name not in ("README.md", "pytorch_model.bin")
+    assert check(con, folder)["predict"] is not is_needed
 
 
 def test_letters_without_an_output_are_listed(con: thano_duckdb.Connection, tmp_path: Path) -> None:
