@@ -181,7 +181,7 @@ def count_outputs(path: Path) -> int:
         raise ModelError(f"{path} is damaged, or not the adapter of a language ({error}); copy it again") from error
     if len(shape) != 2 or 0 in shape:  # a header may announce any number of outputs that hold nothing
         raise ModelError(
-            f"{path} is damaged, or not the adapter of a language (the shape of its lm_head.weight is {shape}); copy it "
+            f"{path} is damaged, or not the adapter of a language (its lm_head.weight is of shape {shape}); copy it "
             "again"
         )
     return int(shape[0])
