@@ -88,6 +88,16 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(con: thano_duckdb.Connectio
     assert check(con, folder)["predict"] is not is_needed
 
 
+def test_weights_of_another_shape_than_described_are_named(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 40}))
+    row = check(con, folder)
+    assert row["problem"].endswith("lm_head.bias of shape [32], and its config.json describes [40]")
+    with pytest.raises(ThanoError, match=r"lm_head.bias of shape \[32\]"):
+        con.sql(f"PREDICT USING '{folder}' AS SELECT 'a.wav' AS audio_path").fetchall()
+
+
 def test_letters_without_an_output_are_listed(con: thano_duckdb.Connection, tmp_path: Path) -> None:
     folder = write_style("wav2vec2-base-960h", tmp_path)
     vocabulary = json.loads((folder / "vocab.json").read_text())
