@@ -68,7 +68,7 @@ def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path
         ("pickled weights", {"weights": "pickle", "parameters": None}),
         ("XLSR-53 with a language model", {"language_model": "language_model/2gram.arpa"}),
         ("SSL HuBERT", {"outputs": None, "vocabulary": None, "blank": None, "predict": False, "build": True}),
-        ("SEW", {"predict": True, "build": False}),
+        ("wav2vec2-BERT", {"predict": True, "build": False}),
     ],
 )
 def test_what_the_files_say_is_in_the_row(
