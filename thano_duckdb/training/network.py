@@ -134,15 +134,19 @@ class CtcNetwork:
         self.monitor.raise_if_cancelled()
 
 
-def check_trainable(folder: Path) -> None:
+def check_trainable(folder: Path, language: str | None = None) -> None:
     """Refuse a checkpoint that BUILD cannot start from; of its weights only the headers are read.
+
+    Args:
+        folder: a checkpoint, or a pretrained encoder.
+        language: which of the languages of the checkpoint; None for its default.
 
     Raises:
         ModelError: see `load_network`.
     """
     alphabet = None if has_vocabulary(folder) else NewAlphabet(("a",), has_delimiter=True)
     with torch.random.fork_rng():
-        load_network(folder, TrainingOptions(), alphabet, reads_weights=False)
+        load_network(folder, TrainingOptions(language=language), alphabet, reads_weights=False)
 
 
 def load_network(
