@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.mms import write_mms
-from thano_duckdb.errors import ModelError
-from thano_duckdb.models.adapters import chosen_language, find_adapter
+from thano_duckdb.errors import LanguageError, ModelError
+from thano_duckdb.models.adapters import Languages, chosen_language, find_adapter
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 
 NONSENSE: list[Any] = [
@@ -97,3 +97,8 @@ def test_a_path_is_no_language(shared: Path, tmp_path: Path) -> None:
     (folder / "vocab.json").write_text(json.dumps(vocabularies))
     with pytest.raises(ModelError, match=r"no language '\.\./kor'"):
         chosen_language(folder, "../kor")
+
+
+def test_a_model_with_one_language_names_it() -> None:
+    with pytest.raises(LanguageError, match=r"^the model has only the language 'kor', not 'eng'$"):
+        Languages(("kor",), "kor").find("eng")
