@@ -109,6 +109,27 @@ def test_a_language_that_the_model_lacks_is_an_error_with_the_nearest(con: thano
         con.sql("EVALUATE USING './mms' OPTIONS (language='ko') AS FROM clips").fetchall()
 
 
+def test_rows_of_a_language_whose_adapter_is_missing_give_null_and_the_reason(
+    con: thano_duckdb.Connection, mms: Path, clips: Clips
+) -> None:
+    (mms / "adapter.deu.safetensors").rename(mms / "adapter.deu.bin")
+    predict = "PREDICT USING './mms' OPTIONS (language_col='lang', level='exact', include=['error'] {}) AS FROM clips"
+    with pytest.warns(ThanoWarning, match="2 of 6 clips|2 clips"):
+        rows = con.sql(predict.format("")).fetchall()
+    expected = hugging_face(mms, [clips[n] for n in (0, 1, 3, 4)], ("kor", "eng", "kor", "eng"))
+    assert [row[3] for row in rows] == [*expected[:2], None, *expected[2:], None]
+    assert "lacks adapter.deu.safetensors" in rows[2][4]
+    assert "adapter.deu.bin is a pickle, which is never loaded" in rows[2][4]
+    with pytest.raises(ThanoError, match=r"lacks adapter\.deu"):
+        con.sql(predict.format(", on_error='fail'")).fetchall()
+
+
+def test_spaces_around_a_language_do_not_matter(con: thano_duckdb.Connection) -> None:
+    assert texts(con, "language=' KOR '") == texts(con, "language='kor'")
+    spaced = "SELECT audio_path, lang || ' ' AS lang FROM clips"
+    assert texts(con, "language_col='lang'", spaced) == texts(con, "language_col='lang'")
+
+
 @pytest.mark.parametrize("options", ["language='eng'", "language_col='lang'"])
 def test_a_model_of_one_language_takes_none(con: thano_duckdb.Connection, any_small_model: Path, options: str) -> None:
     with pytest.raises(ThanoError, match="no adapters for languages"):

@@ -15,6 +15,7 @@ import transformers
 import thano_duckdb
 from tests.checkpoint_styles import write_style
 from tests.conftest import REPOSITORY
+from tests.training.encoders import write_encoder
 from thano_duckdb import ThanoError
 from thano_duckdb.functions.model_check import CHECK
 
@@ -182,6 +183,39 @@ def test_a_broken_folder_is_a_row_with_the_reason(
     with pytest.raises(ThanoError) as refusal:
         con.execute(f"UPLOAD MODEL never FROM '{folder}'")
     assert problem in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "broken", "problem"),
+    [
+        ("Wav2Vec2", "no preprocessor_config.json", "has no preprocessor_config.json"),
+        ("Wav2Vec2", "add_adapter", "add_adapter"),
+        ("Wav2Vec2Bert", "", "BUILD cannot train"),
+    ],
+)
+def test_an_encoder_that_build_cannot_use_does_not_advise_build(
+    con: thano_duckdb.Connection, tmp_path: Path, family: str, broken: str, problem: str
+) -> None:
+    folder = tmp_path / "encoder"
+    if family == "Wav2Vec2":
+        write_encoder(folder)
+    else:
+        config = transformers.Wav2Vec2BertConfig(
+            hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        )
+        transformers.Wav2Vec2BertModel(config).save_pretrained(folder)
+        transformers.SeamlessM4TFeatureExtractor().save_pretrained(folder)
+    if broken == "add_adapter":
+        settings = json.loads((folder / "config.json").read_text()) | {"add_adapter": True}
+        (folder / "config.json").write_text(json.dumps(settings))
+    elif broken:
+        (folder / "preprocessor_config.json").unlink()
+    row = check(con, folder)
+    assert (row["predict"], row["build"]) == (False, False)
+    assert problem in row["problem"]
+    with pytest.raises(ThanoError) as refusal:
+        con.execute(f"UPLOAD MODEL never FROM '{folder}'")
+    assert row["problem"] in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere", "hf://no/such@1", "hf://", "", "nobody@7", "openai/whisper"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.mms import write_mms
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import LanguageError, ModelError
 from thano_duckdb.models.adapters import Languages, chosen_language, find_adapter
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 
@@ -114,3 +114,8 @@ def test_an_adapter_whose_head_has_no_weights_is_damaged(shared: Path, tmp_path:
 def test_a_language_is_found_by_its_exact_code_before_another_case() -> None:
     languages = Languages(("KOR", "kor", "eng"), None)
     assert [languages.find(given) for given in ("kor", "KOR", "Eng")] == ["kor", "KOR", "eng"]
+
+
+def test_a_model_with_one_language_names_it() -> None:
+    with pytest.raises(LanguageError, match=r"^the model has only the language 'kor', not 'eng'$"):
+        Languages(("kor",), "kor").find("eng")

@@ -103,8 +103,8 @@ def test_jamo_are_put_together_to_syllables(tmp_path: Path, encoder: Path) -> No
     assert [unicodedata.normalize("NFC", text) for text in in_transformers] == list(TEXTS["Korean"])
 
 
-FAMILIES = ("Wav2Vec2", "Hubert", "WavLM", "Data2VecAudio", "UniSpeech", "UniSpeechSat")
-WITH_QUANTIZER = ("Wav2Vec2", "UniSpeech", "UniSpeechSat")
+FAMILIES = ("Wav2Vec2", "Hubert", "WavLM", "Data2VecAudio", "UniSpeech", "UniSpeechSat", "Wav2Vec2Conformer", "SEW")
+WITH_QUANTIZER = ("Wav2Vec2", "UniSpeech", "UniSpeechSat", "Wav2Vec2Conformer")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.adapters import read_languages, usable_languages
-from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER
+from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, has_vocabulary
 
 from . import arguments
 from .arrow import Function, per_row
@@ -61,11 +61,11 @@ def check_usable(folder: Path) -> None:
     """Refuse a folder that neither PREDICT nor BUILD can use; the weights are not read.
 
     Raises:
-        ModelError: why PREDICT cannot use it.
+        ModelError: why, as `thano_check` says it.
     """
-    problems = _problems(folder)
-    if all(problems):
-        raise ModelError(str(problems[0]))
+    predict, build = _problems(folder)
+    if predict and build:
+        raise ModelError(str(_first_problem(folder, predict, build)))
 
 
 def _resolve(session: Session, spec: str, access: Access) -> resolve.ResolvedModel:
@@ -90,7 +90,15 @@ def _row(folder: Path) -> dict[str, Any]:
 
     predict, build = _problems(folder)
     facts = dataclasses.asdict(CheckpointFacts.read(folder))
-    return {"predict": predict is None, "build": build is None, "problem": predict or build, **facts}
+    problem = _first_problem(folder, predict, build)
+    return {"predict": predict is None, "build": build is None, "problem": problem, **facts}
+
+
+def _first_problem(folder: Path, predict: str | None, build: str | None) -> str | None:
+    """The problem to report: that of PREDICT, but of an encoder that BUILD cannot use either, the reason for that."""
+    if predict and build and (folder / "config.json").is_file() and not has_vocabulary(folder):
+        return build  # PREDICT advises BUILD
+    return predict or build
 
 
 def _problems(folder: Path) -> tuple[str | None, str | None]:

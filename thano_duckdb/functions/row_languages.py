@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from thano_duckdb.connection.running_statement import RunningStatement
-from thano_duckdb.errors import LanguageError
-from thano_duckdb.models.adapters import Languages, check_has_languages, read_languages
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models.adapters import Languages, check_has_languages, find_adapter, read_languages
+from thano_duckdb.models.hub import is_snapshot
 from thano_duckdb.models.resolve import ResolvedModel
 
 from . import arguments
@@ -53,8 +54,10 @@ def problem_of(
         return None if "language" in options else IS_NULL
     try:
         if languages is not None:
-            languages.find(language)
-    except LanguageError as error:
+            code = languages.find(language)
+            if not is_snapshot(model.folder):  # else the adapter is downloaded
+                find_adapter(model.folder, code)
+    except ModelError as error:
         sentence = f"{str(error)[0].upper()}{str(error)[1:]}"
         return sentence if sentence.endswith((".", "..")) else f"{sentence}."
     return None

@@ -43,7 +43,7 @@ class Languages:
     default: str | None
 
     def find(self, given: str) -> str:
-        """The code that a user means, whatever the case of its letters.
+        """The code that a user means, whatever the case of its letters and the spaces around it.
 
         Raises:
             LanguageError: there is none; the message names the nearest.
@@ -51,8 +51,10 @@ class Languages:
         if given in self.codes:
             return given
         for code in self.codes:
-            if code.casefold() == given.casefold():
+            if code.casefold() == given.strip().casefold():
                 return code
+        if len(self.codes) == 1:
+            raise LanguageError(f"the model has only the language '{self.codes[0]}', not {brief(given)}")
         near = self.nearest(given)
         suggestion = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise LanguageError(
@@ -204,9 +206,11 @@ def missing_adapter(folder: Path, language: str) -> ModelError:
     name = adapter_file(folder, language).name
     have = sorted(path.name.split(".")[1] for path in folder.glob(ADAPTER_FILES))
     others = f"; it has the adapters of {', '.join(have[:5])}{', ..' if have[5:] else ''}" if have else ""
+    pickled = adapter_file(folder, language).with_suffix(".bin")
+    why = f" ({pickled.name} is a pickle, which is never loaded)" if pickled.is_file() else ""
     return ModelError(
-        f"{folder} lacks {name}, the weights of the language '{language}'{others}: copy it from where the model came "
-        "from"
+        f"{folder} lacks {name}, the weights of the language '{language}'{why}{others}: copy it from where the model "
+        "came from"
     )
 
 

@@ -69,6 +69,11 @@ def _cached(repo_id: str, revision: str | None, check: Callable[[Path], None]) -
     return None
 
 
+def is_snapshot(folder: Path) -> bool:
+    """Whether a folder of a model is in the hub's cache, to which files that it lacks can be downloaded."""
+    return folder.parent.name == "snapshots"
+
+
 def fetch_language(spec: str, folder: Path, language: str | None) -> None:
     """Download the weights of a language, and no others, to a snapshot of the hub's cache that lacks them.
 
@@ -82,7 +87,7 @@ def fetch_language(spec: str, folder: Path, language: str | None) -> None:
         HubUnavailableError: they are not in the cache, and cannot be downloaded now.
         ModelError: the hub does not have them, or the model has no languages.
     """
-    if folder.parent.name != "snapshots":
+    if not is_snapshot(folder):
         return
     language = chosen_language(folder, language)
     if language is None or not needs_adapter(folder, language):

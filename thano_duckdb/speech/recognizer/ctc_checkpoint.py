@@ -170,6 +170,8 @@ class CtcCheckpoint:
         config = copy.deepcopy(self.config)
         # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
+        if config.vocab_size is None:  # of a pretrained encoder, such as Wav2Vec2-Conformer's
+            config.vocab_size = len(self.vocabulary.tokens)
         return config
 
 
