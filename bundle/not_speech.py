@@ -56,7 +56,8 @@ def _waves(n_samples: int, random: np.random.Generator) -> NDArray[np.float64]:
 
 def _silence(n_samples: int, random: np.random.Generator) -> NDArray[np.float64]:
     """Digital silence, or nearly so."""
-    return np.round(random.standard_normal(n_samples) * random.choice([0, 0.3, 0.6])) * 1e-4
+    silence: NDArray[np.float64] = np.round(random.standard_normal(n_samples) * random.choice([0, 0.3, 0.6])) * 1e-4
+    return silence
 
 
 def _hum(n_samples: int, random: np.random.Generator) -> NDArray[np.float64]:
