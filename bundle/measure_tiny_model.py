@@ -20,7 +20,8 @@ import torch
 
 import thano_duckdb
 from bundle.make_tiny_model import connect
-from bundle.not_speech import SAMPLE_RATE_HZ, random_sound
+from bundle.not_speech import random_sound
+from bundle.voices import SAMPLE_RATE_HZ
 from thano_duckdb.dialect import split_statements
 from thano_duckdb.models.bundled import MODEL_FOLDER
 

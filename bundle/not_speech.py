@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ = 16_000
-Samples = NDArray[np.float32]
+from bundle.voices import SAMPLE_RATE_HZ, Samples
+
 _Maker = Callable[[int, np.random.Generator], NDArray[np.float64]]
 
 

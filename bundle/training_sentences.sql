@@ -1,4 +1,4 @@
--- The sentences that the natural voices read: everyday sentences, novels, and what people say to machines, in a random
+-- The sentences that synthetic voices read: everyday sentences, novels, and what people say to machines, in a random
 -- order that is always the same. Sentences of the test sets are omitted, and so is every line that contains a long one.
 -- Expects the variables `corpora` (see train_tiny_model.sql), `spoken` (a file of lines of `training_text.py`) and `work`.
 
@@ -36,5 +36,5 @@ WHERE NOT is_test_sentence(normalized) AND NOT EXISTS (
 COPY (
     SELECT text FROM sentences
     ORDER BY (nth - 0.5) / CASE kind WHEN 'everyday' THEN 5 WHEN 'novel' THEN 4 ELSE 1 END, kind
-    LIMIT 20000
+    LIMIT 40000
 ) TO (getvariable('work') || '/sentences.txt') (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01');
