@@ -35,10 +35,12 @@ def corpora(tmp_path: Path) -> Path:
         test = [(f"test{n}.ogg", f"SOMETHING THAT ONLY TEST PEOPLE SAY {n}", "9999", "test", 4.0) for n in range(3)]
         write_manifest(folder / corpus, [*train, *test, ("long.ogg", "VERY LONG", "7777", "train", 30.0)])
     for corpus in OTHERS:
-        write_manifest(folder / corpus, [("a.ogg", "YES", "x", "train", 1.0), ("b.ogg", "NO THANKS", "y", "test", 1.0)])
+        write_manifest(
+            folder / corpus, [("a.ogg", "YES", "x", "train", 1.0), ("b.ogg", "NO MANY THANKS", "y", "test", 1.0)]
+        )
     (folder / "lm_text").mkdir()
     (folder / "lm_text" / "common_voice_sentences.txt").write_text(
-        "a good day to you\nwell something that only test people say 1 indeed\nno thanks\nmister smith met mr jones\n"
+        "a good day to you\nwell something that only test people say 1 indeed\nno many thanks\nhe said no many thanks\nmister smith met mr jones\n"
         + "".join(f"an everyday sentence number {n}\n" for n in range(10))
     )
     (folder / "lm_text" / "novels.txt").write_text("".join(f"{text}\n" for text in SENTENCES))
@@ -85,7 +87,7 @@ def test_people_to_choose_by_are_few_and_wholly_apart(con: thano_duckdb.Connecti
 def test_no_machine_reads_a_held_out_sentence(con: thano_duckdb.Connection, tmp_path: Path) -> None:
     lines = make_tiny_model.write_sentences(con, tmp_path / "work").read_text().splitlines()
     held_out = {text for (text,) in con.execute("SELECT text FROM test_sentences").fetchall()}
-    assert "a good day to you" in lines
+    assert {"a good day to you", "he said no many thanks"} < set(lines)
     assert "mister smith met mister jones" in lines
     assert held_out.isdisjoint(normalize(pa.array(lines)).to_pylist())
     assert not any("only test people say" in line for line in lines)
