@@ -39,10 +39,15 @@ def corpora(tmp_path: Path) -> Path:
             folder / corpus, [("a.ogg", "YES", "x", "train", 1.0), ("b.ogg", "NO MANY THANKS", "y", "test", 1.0)]
         )
     (folder / "lm_text").mkdir()
-    (folder / "lm_text" / "common_voice_sentences.txt").write_text(
-        "a good day to you\nwell something that only test people say 1 indeed\nno many thanks\nhe said no many thanks\nmister smith met mr jones\n"
-        + "".join(f"an everyday sentence number {n}\n" for n in range(10))
-    )
+    everyday = [
+        "a good day to you",
+        "well something that only test people say 1 indeed",
+        "no many thanks",
+        "he said no many thanks",
+        "mister smith met mr jones",
+        *(f"an everyday sentence number {n}" for n in range(10)),
+    ]
+    (folder / "lm_text" / "common_voice_sentences.txt").write_text("\n".join(everyday))
     (folder / "lm_text" / "novels.txt").write_text("".join(f"{text}\n" for text in SENTENCES))
     return folder
 
