@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 import random
 import re
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def finished_rows(manifest: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Speak line after line."""
+    """Speak, unless another run does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("sentences", type=Path)
@@ -87,18 +88,27 @@ def main() -> None:
     parser.add_argument("--first-line", type=int, default=0, help="so that two folders have other sentences")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    with (arguments.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for a run that was left behind
+        speak_lines(arguments)
+
+
+def speak_lines(arguments: argparse.Namespace) -> None:
+    """Speak line after line, from where an earlier run stopped."""
     speak = natural(arguments.styles) if arguments.voices == "natural" else robotic
     manifest: Path = arguments.folder / "manifest.csv"
     partial: Path = arguments.folder / "partial"
     rows = finished_rows(manifest)
     spoken_s = sum(float(row["duration"]) for row in rows)
     sentences = arguments.sentences.read_text(encoding="utf-8").splitlines()
-    with manifest.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        table.writerows([row[name] for name in COLUMNS] for row in rows)
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+    partial.replace(manifest)  # now without a row that was cut off
+    with manifest.open("a", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
         for line in range(int(rows[-1]["line"]) + 1 if rows else arguments.first_line, len(sentences)):
-            file.flush()
             if spoken_s >= arguments.hours * 3600:
                 break
             name, samples = speak(as_written(sentences[line]), random.Random(line))
@@ -108,7 +118,9 @@ def main() -> None:
             soundfile.write(partial, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
             partial.rename(arguments.folder / f"{line:06}.flac")
             duration_s = len(samples) / SAMPLE_RATE_HZ
-            table.writerow([f"{line:06}.flac", sentences[line], name, f"{duration_s:.3f}", line])
+            values = (f"{line:06}.flac", sentences[line], name, f"{duration_s:.3f}", line)
+            table.writerow(dict(zip(COLUMNS, values, strict=True)))
+            file.flush()
             spoken_s += duration_s
 
 
