@@ -34,6 +34,7 @@ class Batch:
         has_target: (batch, frames): whether the teacher heard something there.
         labels: of all clips one after the other.
         n_labels: of each clip.
+        inside: (batch, frames): whether the frame belongs to the clip.
     """
 
     audio: Tensor
@@ -42,6 +43,7 @@ class Batch:
     has_target: Tensor | None
     labels: Tensor
     n_labels: list[int]
+    inside: Tensor
 
     @property
     def n_frames(self) -> list[int]:
@@ -135,12 +137,18 @@ class PackedSpeech:
         targets = has_target = None
         if with_targets:
             targets, has_target = self._targets(indexes, frames, speed, offset)
-        joined = torch.tensor([label for clip in labels for label in clip], dtype=torch.long).to(self.device)
+        joined = self._moved(torch.tensor([label for clip in labels for label in clip], dtype=torch.long))
         counts = [min(draw.n_samples, n_samples) for draw in draws]
-        return Batch(audio, counts, targets, has_target, joined, [len(clip) for clip in labels])
+        n_frames_here = self._column(np.array([n_frames(count) for count in counts]))
+        frames_inside = torch.arange(frames, device=self.device)[None] < n_frames_here
+        return Batch(audio, counts, targets, has_target, joined, [len(clip) for clip in labels], frames_inside)
 
     def _column(self, values: NDArray[np.generic]) -> Tensor:  # (batch, 1)
-        return torch.from_numpy(values).to(self.device)[:, None]
+        return self._moved(torch.from_numpy(values))[:, None]
+
+    def _moved(self, values: Tensor) -> Tensor:
+        """On the device; the next batch is prepared while the GPU still computes, so nothing here waits for it."""
+        return values.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else values
 
     def _targets(self, indexes: Sequence[int], frames: int, speed: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         centres = torch.arange(frames, device=self.device)[None] * STRIDE + RECEPTIVE_FIELD / 2

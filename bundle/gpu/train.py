@@ -2,7 +2,8 @@
 
 PACK is what pack.py wrote. CTC on transcripts, and the cosine and absolute distances of an inner layer from the states
 of the teacher, mapped linearly (Chang, Yang, Lee: DistilHuBERT, 2022, arXiv:2110.01900). One schedule by the clock: the
-learning rate rises and falls once within `--seconds`. The result is the moving mean of the weights, in half precision.
+learning rate rises and falls once within `--seconds`. With `--pause-after` the same command, given again, goes on where
+it paused. The result is the moving mean of the weights, in half precision.
 """
 
 from __future__ import annotations
@@ -61,13 +62,11 @@ class Student(nn.Module):
         network = self.ctc.wav2vec2
         features = network.feature_extractor(batch.audio).transpose(1, 2)
         hidden, _ = network.feature_projection(features)
-        n_frames = torch.tensor(batch.n_frames, device=hidden.device)[:, None]
-        inside = torch.arange(hidden.shape[1], device=hidden.device)[None] < n_frames
         if masked:
             starts = (torch.rand(hidden.shape[:2], device=hidden.device) < MASK_START).float()
             mask = nn.functional.max_pool1d(starts[:, None], MASK_FRAMES, 1, MASK_FRAMES // 2)[:, 0] > 0
             hidden = torch.where(mask[..., None], network.masked_spec_embed.to(hidden.dtype), hidden)
-        found = network.encoder(hidden, attention_mask=inside)
+        found = network.encoder(hidden, attention_mask=batch.inside)
         logits = self.ctc.lm_head(self.ctc.dropout(found.last_hidden_state))
         assert self._inner is not None
         return logits, self.map(self.norm(self._inner))
@@ -132,6 +131,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True, help="a folder with config.json and vocab.json")
     parser.add_argument("--change", type=json.loads, default={}, help="other values of config.json, in JSON")
     parser.add_argument("--seconds", type=float, default=400.0)
+    parser.add_argument("--pause-after", type=float, default=math.inf, help="seconds of training in this run")
     parser.add_argument("--batch-s", type=float, default=600.0)
     parser.add_argument("--learning-rate", type=float, default=1.2e-3)
     parser.add_argument("--teacher-weight", type=float, default=1.0, help="0 for CTC alone")
@@ -174,15 +174,26 @@ def main() -> None:
     optimizer = torch.optim.AdamW(
         weights, lr=1e-3, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused="cuda" in device
     )
-    trained_from = time.perf_counter()
-    shown_at = measured_at = trained_from
-    step, heard_s, n_shown, n_passes = 0, 0.0, 0, 0
+    paused: Path = arguments.out / "paused.pt"
+    step, heard_s, before_s = 0, 0.0, 0.0
+    if paused.exists():
+        state = torch.load(paused, map_location=device, weights_only=True)
+        for part, name in ((student, "student"), (mean, "mean"), (optimizer, "optimizer")):
+            part.load_state_dict(state[name])
+        step, heard_s, before_s = state["step"], state["heard_s"], state["trained_s"]
+        random.seed(step)
+        torch.manual_seed(step)
+        say(f"goes on after step {step}")
+    run_from = time.perf_counter()
+    trained_from = run_from - before_s
+    shown_at = measured_at = run_from
+    n_shown, n_passes = 0, 0
     sums = torch.zeros(4, device=device)
     shares = [SHARES.get(row["corpus"], 1.0) for row in speech.rows]
     for n_passes, frames, draws in endless_batches(trained, speech.lengths, shares, arguments.batch_s):
         now = time.perf_counter()
         done = (now - trained_from) / arguments.seconds
-        if done >= 1:
+        if done >= 1 or now - run_from > arguments.pause_after:
             break
         rate = arguments.learning_rate * (
             done / WARM_UP if done < WARM_UP else 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
@@ -222,8 +233,10 @@ def main() -> None:
             save(mean, mean.ctc.config, arguments.out)
             measured_at = time.perf_counter()
     save(mean, mean.ctc.config, arguments.out)
+    parts = {"student": student.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(parts | {"step": step, "heard_s": heard_s, "trained_s": time.perf_counter() - trained_from}, paused)
     wer, cer = word_errors(mean, speech, chosen_by, tokens)
-    say(f"finished after {step} steps, {n_passes} passes, {heard_s / 3600:.1f} h; dev: WER {wer:.4f} CER {cer:.4f}")
+    say(f"stopped after {step} steps, {n_passes} passes, {heard_s / 3600:.1f} h; dev: WER {wer:.4f} CER {cer:.4f}")
     if device.startswith("cuda"):
         say(f"memory at its peak: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 

@@ -122,16 +122,22 @@ def test_drawn_clips_vary(pack: Path) -> None:
 
 
 def test_training_runs_and_writes_weights_in_half_precision(
-    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Clips without labels, and a batch that is padded, give no error; the weights that are written load again."""
+    """Clips without labels, and padded batches, give no error; the weights load again; a paused run goes on."""
     out, small = tmp_path / "out", {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
     values = {
         "--config": str(MODEL_FOLDER), "--change": json.dumps(small | {"conv_dim": [16, 16, 16, 32, 32]}),
         "--seconds": "3", "--batch-s": "4", "--teacher-weight": "0", "--device": "cpu", "--teacher-layer": "-1",
     }  # fmt: skip
-    monkeypatch.setattr("sys.argv", ["train", str(pack), str(out), *itertools.chain(*values.items())])
+    words = ["train", str(pack), str(out), *itertools.chain(*values.items())]
+    monkeypatch.setattr("sys.argv", [*words, "--pause-after", "1"])
+    train.main()
+    first = load_file(out / "model.safetensors")
+    monkeypatch.setattr("sys.argv", words)
     train.main()
     weights = load_file(out / "model.safetensors")
+    assert not torch.equal(first["lm_head.weight"], weights["lm_head.weight"])
+    assert "goes on after step" in capsys.readouterr().out
     assert weights["lm_head.weight"].dtype == torch.float16
     assert all(weight.isfinite().all() for weight in weights.values())
