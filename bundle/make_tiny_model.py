@@ -1,40 +1,39 @@
-"""Make the small English model: `python -m bundle.make_tiny_model CORPORA WORK --styles FOLDER`.
+"""Make the small English model: `python -m bundle.make_tiny_model CORPORA WORK --styles FOLDER --teacher MODEL.BIN`.
 
-CORPORA is a folder of speech and text (see recorded_speech.sql and training_sentences.sql), and FOLDER has the style
-vectors of the natural voices. WORK receives everything else: sentences, synthetic speech, the database, and the models
-of all stages with their checkpoints. The natural voices speak while the first stage is trained. A run that was stopped
-continues where it stopped, in training after the last finished epoch. Training uses one thread: on a machine with
-other work two would mostly wait for each other. What ships is made of the last stage by `bundle.tiny_model`.
+CORPORA is a folder of speech and text (see recorded_speech.sql and training_sentences.sql), FOLDER has the style
+vectors of the natural voices, and MODEL.BIN is the teacher (see gpu/teacher.py). WORK receives everything else:
+sentences, synthetic speech, the pack for the GPU, the database, and the models with their checkpoints. A run that was
+stopped continues where it stopped: with the next sentence, with the next clip on the GPU if it was paused there, and
+after the last finished epoch of FIT. What ships is made of the last model by `bundle.tiny_model`.
+
+A machine with a GPU and no voices can do the middle part alone: `python -m bundle.gpu.train` with the pack.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 import thano_duckdb
 from bundle.training_text import spelling_and_numbers
 from thano_duckdb.dialect import split_statements
-from thano_duckdb.models.bundled import dataset_folder
+from thano_duckdb.models.bundled import MODEL_FOLDER, dataset_folder
 
 FOLDER = Path(__file__).parent
-STAGES = ("tiny_readers", "tiny_everybody")
+MODEL, FROM_GPU = "tiny_en", "tiny_from_gpu"
 N_COMMANDS, SEED = 4_000, 7
 ROBOTIC_FIRST_LINE = 20_000
 """The natural voices read the lines before it."""
-_FIT = re.compile(r"^\s*FIT\s+MODEL\s+(\w+)", re.MULTILINE)
-_TO_DISTURB = """
-    COPY (
-        SELECT audio_path, text FROM (FROM readers UNION ALL FROM clips_in('natural'))
-        WHERE part_of(audio_path, 3) = 0 ORDER BY audio_path
-    ) TO (getvariable('work') || '/to_disturb.csv')
-"""
+SHAPE = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 10, "output_hidden_size": 256}
+RUNS_ON_GPU = (
+    {"seconds": 380, "strength": 1.0, "learning-rate": 1.2e-3, "teacher-weight": 1.0},
+    {"seconds": 500, "strength": 0.5, "learning-rate": 9e-4, "teacher-weight": 0.7},
+)
+"""Each goes on from the weights of the one before; see gpu/train.py."""
 
 
 def connect(corpora: Path, work: Path, *, database: str = ":memory:") -> thano_duckdb.Connection:
@@ -58,29 +57,34 @@ def write_sentences(con: thano_duckdb.Connection, work: Path) -> Path:
     return work / "sentences.txt"
 
 
-def prepare_stage(con: thano_duckdb.Connection, stage: str) -> str:
-    """The statement of train_tiny_model.sql that trains `stage`, once the views before it have been made."""
+def finish(con: thano_duckdb.Connection) -> None:
+    """Run train_tiny_model.sql, unless the model exists, and print a row of figures for each epoch."""
     for statement in split_statements((FOLDER / "train_tiny_model.sql").read_text(encoding="utf-8")):
-        trained = _FIT.search(statement)
-        if trained is None:
+        if not statement.lstrip().startswith("FIT"):
             con.execute(statement)
-        elif trained[1] == stage:
-            return statement
-    raise ValueError(f"train_tiny_model.sql has no stage {stage}")
+        elif not _exists(con, MODEL):
+            for epoch in con.execute(statement).fetchall():
+                print(*epoch, sep=",", flush=True)
 
 
-def run_stage(con: thano_duckdb.Connection, stage: str) -> None:
-    """Train `stage`, unless it is finished, and print a row of figures for each epoch."""
-    statement = prepare_stage(con, stage)
-    if not con.execute("SELECT count(*) FROM thano_models() WHERE name = ?", [stage]).fetchall()[0][0]:
-        for epoch in con.execute(statement).fetchall():
-            print(*epoch, sep=",", flush=True)
+def _exists(con: thano_duckdb.Connection, model: str) -> bool:
+    return con.execute("SELECT count(*) > 0 FROM thano_models() WHERE name = ?", [model]).fetchall()[0][0] is True
 
 
-def speak(python: Path, work: Path, sentences: Path, voices: str, hours: float, option: str) -> subprocess.Popen[bytes]:
-    """Start the synthesis of one kind of speech."""
-    script = [str(python), "-m", "bundle.training_speech", str(work / voices), str(sentences), voices]
-    return subprocess.Popen([*script, f"--hours={hours}", option], cwd=FOLDER.parent)
+def _run(python: Path, module: str, *arguments: object) -> None:
+    subprocess.run([python, "-m", f"bundle.{module}", *map(str, arguments)], cwd=FOLDER.parent, check=True)
+
+
+def train_on_gpu(pack: Path, work: Path, device: str) -> Path:
+    """The folder of the model after all runs."""
+    start: list[object] = []
+    for number, run in enumerate(RUNS_ON_GPU, 1):
+        out = work / f"gpu_{number}"
+        options = [word for name, value in run.items() for word in (f"--{name}", value)]
+        shape = ["--config", MODEL_FOLDER, "--change", json.dumps(SHAPE), "--device", device]
+        _run(Path(sys.executable), "gpu.train", pack, out, *shape, *options, *start)
+        start = ["--weights", out]
+    return out
 
 
 def main() -> None:
@@ -89,37 +93,28 @@ def main() -> None:
     parser.add_argument("corpora", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--styles", type=Path, required=True, help="Kokoro's style vectors")
-    parser.add_argument("--natural-hours", type=float, default=10.0)
-    parser.add_argument("--robotic-hours", type=float, default=2.0)
+    parser.add_argument("--teacher", type=Path, required=True, help="model.bin of Whisper base, for CTranslate2")
+    parser.add_argument("--natural-hours", type=float, default=2.75)
+    parser.add_argument("--robotic-hours", type=float, default=1.9)
     parser.add_argument("--voices-python", type=Path, default=Path(sys.executable), help="a Python that has the voices")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the training")
+    parser.add_argument("--device", default="cuda", help="of the training before FIT")
     arguments = parser.parse_args()
     work: Path = arguments.work
-    torch.set_num_threads(arguments.threads)
     with connect(arguments.corpora, work, database=str(work / "training.duckdb")) as con:
         sentences = write_sentences(con, work)
-        python = arguments.voices_python
-        speakers = [
-            speak(python, work, sentences, "natural", arguments.natural_hours, f"--styles={arguments.styles}"),
-            speak(python, work, sentences, "robotic", arguments.robotic_hours, f"--first-line={ROBOTIC_FIRST_LINE}"),
-        ]
-        try:
-            run_stage(con, STAGES[0])
-            if any(speaker.wait() for speaker in speakers):
-                raise SystemExit("not all sentences were spoken")
-        finally:
-            for speaker in speakers:
-                speaker.terminate()
-        con.execute(_TO_DISTURB)
-        disturb = [
-            sys.executable,
-            "-m",
-            "bundle.disturbed_speech",
-            str(work / "disturbed"),
-            str(work / "to_disturb.csv"),
-        ]
-        subprocess.run(disturb, cwd=FOLDER.parent, check=True)
-        run_stage(con, STAGES[1])
+    for voices, hours, option in (
+        ("natural", arguments.natural_hours, f"--styles={arguments.styles}"),
+        ("robotic", arguments.robotic_hours, f"--first-line={ROBOTIC_FIRST_LINE}"),
+    ):
+        _run(arguments.voices_python, "training_speech", work / voices, sentences, voices, f"--hours={hours}", option)
+    pack = work / "pack"
+    if not (pack / "clips.csv").exists():
+        _run(Path(sys.executable), "gpu.pack", arguments.corpora, work, pack, "--teacher", arguments.teacher)
+    trained = train_on_gpu(pack, work, arguments.device)
+    with connect(arguments.corpora, work, database=str(work / "training.duckdb")) as con:
+        if not _exists(con, FROM_GPU):
+            con.execute(f"UPLOAD MODEL {FROM_GPU} FROM '{trained}'")
+        finish(con)
 
 
 if __name__ == "__main__":

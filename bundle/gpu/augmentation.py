@@ -95,8 +95,7 @@ def _bands(audio: Tensor, strength: float) -> Tensor:
 def _fft_size(n_samples: int) -> int:
     """Long enough for the room's echo, and a product of small primes, which is fast."""
     least = n_samples + 9_600
-    powers = range(math.ceil(math.log2(least)) + 1)
-    return min(size for a in (1, 3, 5, 9, 15, 25) for b in powers if (size := a * 2**b) >= least)
+    return min(factor << max(0, math.ceil(math.log2(least / factor))) for factor in (1, 3, 5, 9, 15, 25))
 
 
 def _filter(audio: Tensor, response: Tensor | None, gains: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ def main() -> None:
     jobs = [(encoded, path) for _, _, path, _ in clips] + [(not_speech, seed) for seed in range(N_NOT_SPEECH)]
     rows = [(part, corpus, text) for part, corpus, _, text in clips] + [("train", "not_speech", "")] * N_NOT_SPEECH
     n_files, offset, out = 0, 0, (pack / "clips-0.bin").open("wb")
-    with (pack / "clips.csv").open("w", newline="") as index, ThreadPoolExecutor(2) as pool:
+    partial = pack / "clips.csv.partial"
+    with partial.open("w", newline="") as index, ThreadPoolExecutor(2) as pool:
         table = csv.writer(index)
         table.writerow(COLUMNS)
         for (part, corpus, text), (content, n_samples) in zip(
@@ -100,6 +101,7 @@ def main() -> None:
             table.writerow((out.name.rsplit("/", 1)[-1], offset, len(content), part, corpus, n_samples, labels))
             offset += len(content)
     out.close()
+    partial.rename(pack / "clips.csv")
 
 
 if __name__ == "__main__":

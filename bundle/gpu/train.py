@@ -18,15 +18,16 @@ from pathlib import Path
 
 import torch
 from rapidfuzz.distance import Levenshtein
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from bundle.gpu.batches import Draw, endless_batches, n_frames, shapes
 from bundle.gpu.packed_speech import Batch, PackedSpeech
+from bundle.gpu.saved import Part, Progress, go_on, pause, write_model
 from bundle.gpu.teacher import SIZE, Teacher
 
-SHARES = {"robotic": 0.35, "free_spoken_digits": 0.5, "not_speech": 0.5, "an4": 1.0}
+SHARES = {"robotic": 0.7, "free_spoken_digits": 0.5, "not_speech": 0.5, "an4": 1.0}
 """The part of a corpus that is used in one pass; all of each other one."""
 WARM_UP, MEAN_DECAY, WEIGHT_DECAY, CLIP = 0.05, 0.999, 0.02, 1.0
 TRAINED = {
@@ -116,13 +117,6 @@ def word_errors(
     return tuple(wrong / max(1, length) for wrong, length in (errors["wer"], errors["cer"]))  # type: ignore[return-value]
 
 
-def save(mean: Student, config: Wav2Vec2Config, out: Path) -> None:
-    """The weights in half precision; those of the map stay behind."""
-    out.mkdir(parents=True, exist_ok=True)
-    weights = {name: weight.detach().half().contiguous().cpu() for name, weight in mean.ctc.state_dict().items()}
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
-
-
 def main() -> None:
     """Train."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -174,18 +168,15 @@ def main() -> None:
     optimizer = torch.optim.AdamW(
         weights, lr=1e-3, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused="cuda" in device
     )
-    paused: Path = arguments.out / "paused.pt"
-    step, heard_s, before_s = 0, 0.0, 0.0
-    if paused.exists():
-        state = torch.load(paused, map_location=device, weights_only=True)
-        for part, name in ((student, "student"), (mean, "mean"), (optimizer, "optimizer")):
-            part.load_state_dict(state[name])
-        step, heard_s, before_s = state["step"], state["heard_s"], state["trained_s"]
+    parts: dict[str, Part] = {"student": student, "mean": mean, "optimizer": optimizer}
+    progress = go_on(arguments.out, parts, device)
+    step, heard_s = progress.step, progress.heard_s
+    if step:
         random.seed(step)
         torch.manual_seed(step)
         say(f"goes on after step {step}")
     run_from = time.perf_counter()
-    trained_from = run_from - before_s
+    trained_from = run_from - progress.trained_s
     shown_at = measured_at = run_from
     n_shown, n_passes = 0, 0
     sums = torch.zeros(4, device=device)
@@ -222,19 +213,18 @@ def main() -> None:
         if now - shown_at > EVERY_S:
             ctc_mean, angle_mean, absolute_mean, norm_mean = (sums / n_shown).tolist()
             took = time.perf_counter() - trained_from
-            parts = f"ctc {ctc_mean:.4f} angle {angle_mean:.4f} l1 {absolute_mean:.4f} norm {norm_mean:.2f}"
+            losses = f"ctc {ctc_mean:.4f} angle {angle_mean:.4f} l1 {absolute_mean:.4f} norm {norm_mean:.2f}"
             speed = f"{heard_s / took:.0f} audio s/s, {1000 * took / step:.1f} ms/step"
-            say(f"step {step} pass {n_passes} {parts} rate {rate:.2e}: {speed}")
+            say(f"step {step} pass {n_passes} {losses} rate {rate:.2e}: {speed}")
             sums.zero_()
             shown_at, n_shown = now, 0
         if now - measured_at > MEASURED_EVERY_S:
             wer, cer = word_errors(mean, speech, chosen_by, tokens)
             say(f"dev: WER {wer:.4f} CER {cer:.4f}")
-            save(mean, mean.ctc.config, arguments.out)
+            write_model(mean.ctc, settings, arguments.config, arguments.out)
             measured_at = time.perf_counter()
-    save(mean, mean.ctc.config, arguments.out)
-    parts = {"student": student.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(parts | {"step": step, "heard_s": heard_s, "trained_s": time.perf_counter() - trained_from}, paused)
+    write_model(mean.ctc, settings, arguments.config, arguments.out)
+    pause(arguments.out, parts, Progress(step, heard_s, time.perf_counter() - trained_from))
     wer, cer = word_errors(mean, speech, chosen_by, tokens)
     say(f"stopped after {step} steps, {n_passes} passes, {heard_s / 3600:.1f} h; dev: WER {wer:.4f} CER {cer:.4f}")
     if device.startswith("cuda"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bundle import disturbed_speech, training_speech
+from bundle import training_speech
 from bundle.natural_voices import MixedVoice, random_mixture
 from bundle.not_speech import random_sound
 from bundle.voices import SAMPLE_RATE_HZ, Samples
@@ -71,28 +71,3 @@ def test_a_sound_that_is_not_speech_is_finite_quiet_and_reproducible(seed: int) 
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 0.5 + 1e-6
     np.testing.assert_array_equal(sound, random_sound(1.5, seed))
-
-
-def test_disturbed_clips_keep_their_text_and_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "clip.wav", tone(1.0), SAMPLE_RATE_HZ)
-    clips = tmp_path / "clips.csv"
-    clips.write_text("audio_path,text\n" + "".join(f"{tmp_path / 'clip.wav'},text {n}\n" for n in range(40)))
-    monkeypatch.setattr(sys, "argv", ["disturbed_speech", str(tmp_path / "out"), str(clips)])
-    disturbed_speech.main()
-    with (tmp_path / "out" / "manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["text"] for row in rows] == [f"text {n}" for n in range(40)]
-    infos = [soundfile.info(tmp_path / "out" / row["audio_path"]) for row in rows]
-    assert all(0.99 <= info.duration < 9.2 for info in infos)
-    assert {info.samplerate for info in infos if info.format == "WAV"} == {8_000}
-    assert {info.format for info in infos} == {"WAV", "FLAC", "MP3", "OGG"}
-    assert max(info.duration for info in infos) > 2
-
-
-def test_the_speech_in_a_disturbed_clip_stays_audible() -> None:
-    speech = tone(2.0)
-    for seed in range(20):
-        spectrum = np.abs(np.fft.rfft(disturbed_speech.disturbed(speech, [seed])))
-        hz = np.fft.rfftfreq(2 * len(spectrum) - 2, 1 / SAMPLE_RATE_HZ)
-        near = np.abs(hz - 440) < 5
-        assert np.linalg.norm(spectrum[near]) > 0.3 * np.linalg.norm(spectrum)
