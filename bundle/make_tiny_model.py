@@ -2,9 +2,9 @@
 
 CORPORA is a folder of speech and text (see recorded_speech.sql and training_sentences.sql), FOLDER has the style
 vectors of the natural voices, and MODEL.BIN is the teacher (see gpu/teacher.py). WORK receives everything else:
-sentences, synthetic speech, the pack for the GPU, the database, and the models with their checkpoints. A run that was
-stopped continues where it stopped: with the next sentence, with the next clip on the GPU if it was paused there, and
-after the last finished epoch of FIT. What ships is made of the last model by `bundle.tiny_model`.
+sentences, synthetic speech, the pack for the GPU, and the models with their checkpoints. A run that was stopped
+continues where it stopped: with the next sentence, or where the training was paused. What ships is made of the last
+model by `bundle.tiny_model`.
 
 A machine with a GPU and no voices can do the middle part alone: `python -m bundle.gpu.train` with the pack.
 """
@@ -12,7 +12,6 @@ A machine with a GPU and no voices can do the middle part alone: `python -m bund
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import subprocess
 import sys
@@ -20,15 +19,13 @@ from pathlib import Path
 
 import thano_duckdb
 from bundle.training_text import spelling_and_numbers
-from thano_duckdb.dialect import split_statements
-from thano_duckdb.models.bundled import MODEL_FOLDER, dataset_folder
+from thano_duckdb.models import tiny
+from thano_duckdb.models.bundled import dataset_folder
 
 FOLDER = Path(__file__).parent
-MODEL, FROM_GPU = "tiny_en", "tiny_from_gpu"
 N_COMMANDS, SEED = 4_000, 7
 ROBOTIC_FIRST_LINE = 20_000
 """The natural voices read the lines before it."""
-SHAPE = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 10, "output_hidden_size": 256}
 RUNS_ON_GPU = (
     {"seconds": 380, "strength": 1.0, "learning-rate": 1.2e-3, "teacher-weight": 1.0},
     {"seconds": 500, "strength": 0.5, "learning-rate": 9e-4, "teacher-weight": 0.7},
@@ -36,10 +33,10 @@ RUNS_ON_GPU = (
 """Each goes on from the weights of the one before; see gpu/train.py."""
 
 
-def connect(corpora: Path, work: Path, *, database: str = ":memory:") -> thano_duckdb.Connection:
+def connect(corpora: Path, work: Path) -> thano_duckdb.Connection:
     """A connection that knows where the data lies, with the tables of recorded_speech.sql."""
     work.mkdir(parents=True, exist_ok=True)
-    con = thano_duckdb.connect(database, model_home=work / "models")
+    con = thano_duckdb.connect(model_home=work / "models")
     folders = {"corpora": corpora, "work": work, "tutorial": dataset_folder("librispeech_data")}
     for name, folder in folders.items():
         con.execute(f"SET VARIABLE {name} = '{folder}'")
@@ -57,34 +54,20 @@ def write_sentences(con: thano_duckdb.Connection, work: Path) -> Path:
     return work / "sentences.txt"
 
 
-def finish(con: thano_duckdb.Connection) -> None:
-    """Run train_tiny_model.sql, unless the model exists, and print a row of figures for each epoch."""
-    for statement in split_statements((FOLDER / "train_tiny_model.sql").read_text(encoding="utf-8")):
-        if not statement.lstrip().startswith("FIT"):
-            con.execute(statement)
-        elif not _exists(con, MODEL):
-            for epoch in con.execute(statement).fetchall():
-                print(*epoch, sep=",", flush=True)
-
-
-def _exists(con: thano_duckdb.Connection, model: str) -> bool:
-    return con.execute("SELECT count(*) > 0 FROM thano_models() WHERE name = ?", [model]).fetchall()[0][0] is True
-
-
 def _run(python: Path, module: str, *arguments: object) -> None:
     subprocess.run([python, "-m", f"bundle.{module}", *map(str, arguments)], cwd=FOLDER.parent, check=True)
 
 
-def train_on_gpu(pack: Path, work: Path, device: str) -> Path:
-    """The folder of the model after all runs."""
+def train_on_gpu(pack: Path, work: Path, device: str) -> None:
+    """Run after run, each from the weights of the one before."""
+    shape = work / "shape"
+    tiny.write_tiny(shape)
     start: list[object] = []
     for number, run in enumerate(RUNS_ON_GPU, 1):
-        out = work / f"gpu_{number}"
+        out = work / f"run_{number}"
         options = [word for name, value in run.items() for word in (f"--{name}", value)]
-        shape = ["--config", MODEL_FOLDER, "--change", json.dumps(SHAPE), "--device", device]
-        _run(Path(sys.executable), "gpu.train", pack, out, *shape, *options, *start)
+        _run(Path(sys.executable), "gpu.train", pack, out, "--config", shape, "--device", device, *options, *start)
         start = ["--weights", out]
-    return out
 
 
 def main() -> None:
@@ -97,10 +80,10 @@ def main() -> None:
     parser.add_argument("--natural-hours", type=float, default=2.75)
     parser.add_argument("--robotic-hours", type=float, default=1.9)
     parser.add_argument("--voices-python", type=Path, default=Path(sys.executable), help="a Python that has the voices")
-    parser.add_argument("--device", default="cuda", help="of the training before FIT")
+    parser.add_argument("--device", default="cuda")
     arguments = parser.parse_args()
     work: Path = arguments.work
-    with connect(arguments.corpora, work, database=str(work / "training.duckdb")) as con:
+    with connect(arguments.corpora, work) as con:
         sentences = write_sentences(con, work)
     for voices, hours, option in (
         ("natural", arguments.natural_hours, f"--styles={arguments.styles}"),
@@ -110,11 +93,7 @@ def main() -> None:
     pack = work / "pack"
     if not (pack / "clips.csv").exists():
         _run(Path(sys.executable), "gpu.pack", arguments.corpora, work, pack, "--teacher", arguments.teacher)
-    trained = train_on_gpu(pack, work, arguments.device)
-    with connect(arguments.corpora, work, database=str(work / "training.duckdb")) as con:
-        if not _exists(con, FROM_GPU):
-            con.execute(f"UPLOAD MODEL {FROM_GPU} FROM '{trained}'")
-        finish(con)
+    train_on_gpu(pack, work, arguments.device)
 
 
 if __name__ == "__main__":

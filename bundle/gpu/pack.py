@@ -16,6 +16,7 @@ from pathlib import Path
 
 import soundfile
 
+import thano_duckdb
 from bundle.gpu.teacher import write_teacher
 from bundle.make_tiny_model import connect
 from bundle.not_speech import random_sound
@@ -65,6 +66,11 @@ def not_speech(seed: int) -> tuple[bytes, int]:
     return buffer.getvalue(), len(samples)
 
 
+def packed_clips(con: thano_duckdb.Connection, voices: list[str]) -> list[tuple[str, str, str, str]]:
+    """Part (`train` or `dev`), corpus, path and text of all clips: of people, and of folders of synthetic speech."""
+    return con.execute(_CLIPS.format(max_s=MAX_S, folders=voices)).fetchall()
+
+
 def main() -> None:
     """Write the pack."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,7 +87,7 @@ def main() -> None:
     write_teacher(arguments.teacher, pack / "teacher.safetensors")
     alphabet = Alphabet(read_vocabulary(MODEL_FOLDER, N_LABELS))
     with connect(arguments.corpora, arguments.work) as con:
-        clips = con.execute(_CLIPS.format(max_s=MAX_S, folders=arguments.voices)).fetchall()
+        clips = packed_clips(con, arguments.voices)
     jobs = [(encoded, path) for _, _, path, _ in clips] + [(not_speech, seed) for seed in range(N_NOT_SPEECH)]
     rows = [(part, corpus, text) for part, corpus, _, text in clips] + [("train", "not_speech", "")] * N_NOT_SPEECH
     n_files, offset, out = 0, 0, (pack / "clips-0.bin").open("wb")

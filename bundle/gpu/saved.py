@@ -1,7 +1,8 @@
-"""What a training run leaves: the model, and what it needs to go on."""
+"""What a training run leaves: the model, its curve, and what it needs to go on."""
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 COPIED = ("vocab.json", "tokenizer_config.json", "preprocessor_config.json")
-PAUSED = "paused.pt"
+PAUSED, CURVE = "paused.pt", "training.csv"
 
 
 class Part(Protocol):
@@ -44,6 +45,16 @@ def write_model(ctc: nn.Module, settings: Mapping[str, object], source: Path, ou
     (out / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     weights = {name: weight.detach().half().contiguous().cpu() for name, weight in ctc.state_dict().items()}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+
+
+def add_to_curve(out: Path, row: Mapping[str, float]) -> None:
+    """Append a row to the training curve."""
+    is_new = not (out / CURVE).exists()
+    with (out / CURVE).open("a", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, row)
+        if is_new:
+            table.writeheader()
+        table.writerow(row)
 
 
 def pause(out: Path, parts: Mapping[str, Part], progress: Progress) -> None:

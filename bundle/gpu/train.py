@@ -24,7 +24,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from bundle.gpu.batches import Draw, endless_batches, n_frames, shapes
 from bundle.gpu.packed_speech import Batch, PackedSpeech
-from bundle.gpu.saved import Part, Progress, go_on, pause, write_model
+from bundle.gpu.saved import Part, Progress, add_to_curve, go_on, pause, write_model
 from bundle.gpu.teacher import SIZE, Teacher
 
 SHARES = {"robotic": 0.7, "free_spoken_digits": 0.5, "not_speech": 0.5, "an4": 1.0}
@@ -123,7 +123,6 @@ def main() -> None:
     parser.add_argument("pack", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--config", type=Path, required=True, help="a folder with config.json and vocab.json")
-    parser.add_argument("--change", type=json.loads, default={}, help="other values of config.json, in JSON")
     parser.add_argument("--seconds", type=float, default=400.0)
     parser.add_argument("--pause-after", type=float, default=math.inf, help="seconds of training in this run")
     parser.add_argument("--batch-s", type=float, default=600.0)
@@ -154,7 +153,7 @@ def main() -> None:
     if uses_teacher:
         speech.ask(Teacher(arguments.pack / "teacher.safetensors", device), trained)
         say(f"the teacher answered: {len(speech.states)} states")
-    settings = json.loads((arguments.config / "config.json").read_text()) | arguments.change
+    settings = json.loads((arguments.config / "config.json").read_text())
     tokens = {i: token for token, i in json.loads((arguments.config / "vocab.json").read_text()).items()}
     tokens = {i: " " if token == "|" else token if len(token) == 1 else "" for i, token in tokens.items()}
     student = Student(Wav2Vec2Config(**(settings | TRAINED)), arguments.teacher_layer).to(device)
@@ -222,6 +221,16 @@ def main() -> None:
             wer, cer = word_errors(mean, speech, chosen_by, tokens)
             say(f"dev: WER {wer:.4f} CER {cer:.4f}")
             write_model(mean.ctc, settings, arguments.config, arguments.out)
+            point = {
+                "seconds": round(now - trained_from),
+                "step": step,
+                "ctc_loss": round(ctc.item(), 4),
+                "learning_rate": rate,
+                "audio_hours": round(heard_s / 3600, 1),
+                "dev_wer": round(wer, 4),
+                "dev_cer": round(cer, 4),
+            }
+            add_to_curve(arguments.out, point)
             measured_at = time.perf_counter()
     write_model(mean.ctc, settings, arguments.config, arguments.out)
     pause(arguments.out, parts, Progress(step, heard_s, time.perf_counter() - trained_from))

@@ -21,6 +21,7 @@ from bundle.gpu.augmentation import disturb
 from bundle.gpu.batches import RATE_HZ, Draw, draw, endless_batches, n_frames
 from bundle.gpu.pack import COLUMNS
 from bundle.gpu.packed_speech import PackedSpeech
+from thano_duckdb.models import tiny
 from thano_duckdb.models.bundled import MODEL_FOLDER
 
 SHORT, LONG = 24_000, 40_000
@@ -126,8 +127,11 @@ def test_training_runs_and_writes_weights_in_half_precision(
 ) -> None:
     """Clips without labels, and padded batches, give no error; the weights load again; a paused run goes on."""
     out, small = tmp_path / "out", {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
+    tiny.write_tiny(shape := tmp_path / "shape")
+    config = json.loads((shape / "config.json").read_text())
+    (shape / "config.json").write_text(json.dumps(config | small | {"conv_dim": [16, 16, 16, 32, 32]}))
     values = {
-        "--config": str(MODEL_FOLDER), "--change": json.dumps(small | {"conv_dim": [16, 16, 16, 32, 32]}),
+        "--config": str(shape),
         "--seconds": "3", "--batch-s": "4", "--teacher-weight": "0", "--device": "cpu", "--teacher-layer": "-1",
     }  # fmt: skip
     words = ["train", str(pack), str(out), *itertools.chain(*values.items())]
