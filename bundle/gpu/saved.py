@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 COPIED = ("vocab.json", "tokenizer_config.json", "preprocessor_config.json")
-PAUSED, CURVE = "paused.pt", "training.csv"
+PAUSED, CURVE, WEIGHTS = "paused.pt", "training.csv", "model.safetensors"
 
 
 class Part(Protocol):
@@ -44,7 +44,7 @@ def write_model(ctc: nn.Module, settings: Mapping[str, object], source: Path, ou
         shutil.copyfile(source / name, out / name)
     (out / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     weights = {name: weight.detach().half().contiguous().cpu() for name, weight in ctc.state_dict().items()}
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
 
 
 def add_to_curve(out: Path, row: Mapping[str, float]) -> None:
