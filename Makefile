@@ -10,13 +10,16 @@ HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test test-httpfs lint bench clean
+.PHONY: demo test test-nightly test-httpfs lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q
+
+test-nightly: $(INSTALLED)
+	$(BIN)/python -m pytest -q -m nightly
 
 test-httpfs: $(INSTALLED)
 	test -d $(HTTPFS) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(HTTPFS) \

@@ -7,8 +7,10 @@
 -- are called by their full names too: a macro `lower` or `+` in a database file would win over them. Our own macros need no
 -- more than their names, because the temporary schema always comes first.
 
-CREATE OR REPLACE TEMP MACRO thano_transcribe(model, audio, options := NULL, hotwords := NULL, channel := NULL) AS
-    system.main._thano_transcribe(model, audio, options, hotwords, channel, 'thano_transcribe', {session});
+CREATE OR REPLACE TEMP MACRO thano_transcribe(
+    model, audio, options := NULL, hotwords := NULL, channel := NULL, language := NULL
+) AS
+    system.main._thano_transcribe(model, audio, options, hotwords, channel, language, 'thano_transcribe', {session});
 
 -- The channels of a clip that differ, for a row per channel: unnest keeps the row of NULL and of what cannot be read.
 CREATE OR REPLACE TEMP MACRO thano_channels(audio, options := NULL) AS
@@ -24,19 +26,19 @@ CREATE OR REPLACE TEMP MACRO thano_turns(channel, words, pause := NULL) AS
     );
 
 -- So that these too win over macros of the same names in a database file.
-CREATE OR REPLACE TEMP MACRO thano_normalize(text) AS system.main.thano_normalize(text);
+CREATE OR REPLACE TEMP MACRO thano_normalize(text, locale := NULL) AS system.main.thano_normalize(text, locale);
 
-CREATE OR REPLACE TEMP MACRO thano_word_errors(reference, hypothesis) AS
-    system.main.thano_word_errors(reference, hypothesis);
+CREATE OR REPLACE TEMP MACRO thano_word_errors(reference, hypothesis, unit := NULL, locale := NULL) AS
+    system.main.thano_word_errors(reference, hypothesis, unit, locale);
 
-CREATE OR REPLACE TEMP MACRO thano_char_errors(reference, hypothesis) AS
-    system.main.thano_char_errors(reference, hypothesis);
+CREATE OR REPLACE TEMP MACRO thano_char_errors(reference, hypothesis, ignore_spaces := NULL, locale := NULL) AS
+    system.main.thano_char_errors(reference, hypothesis, ignore_spaces, locale);
 
 -- Error rates pooled over the rows of a group: GROUP BY speaker works, and OVER (PARTITION BY speaker). A row with NULL on
 -- either side does not count; the rate is NULL where the references hold nothing to compare with, as in thano_wer('', 'a b').
 -- OVER allows a macro one aggregate, so errors and length are summed as one number: the errors in its upper 64 bits. A macro
 -- within the macro would fail where the column has an alias.
-CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
+CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis, unit := NULL, locale := NULL) AS
     system.main.list_extract(
         system.main.list_transform(
             system.main.list_value(
@@ -46,20 +48,20 @@ CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
                             system.main."+"(
                                 system.main."+"(
                                     system.main.struct_extract(
-                                        system.main.thano_word_errors(reference, hypothesis), 'substitutions'
+                                        system.main.thano_word_errors(reference, hypothesis, unit, locale), 'substitutions'
                                     ),
                                     system.main.struct_extract(
-                                        system.main.thano_word_errors(reference, hypothesis), 'deletions'
+                                        system.main.thano_word_errors(reference, hypothesis, unit, locale), 'deletions'
                                     )
                                 ),
                                 system.main.struct_extract(
-                                    system.main.thano_word_errors(reference, hypothesis), 'insertions'
+                                    system.main.thano_word_errors(reference, hypothesis, unit, locale), 'insertions'
                                 )
                             ),
                             18446744073709551616::HUGEINT
                         ),
                         system.main.struct_extract(
-                            system.main.thano_word_errors(reference, hypothesis), 'length'
+                            system.main.thano_word_errors(reference, hypothesis, unit, locale), 'length'
                         )
                     )
                 )
@@ -72,7 +74,7 @@ CREATE OR REPLACE TEMP MACRO thano_wer(reference, hypothesis) AS
         1
     );
 
-CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
+CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis, ignore_spaces := NULL, locale := NULL) AS
     system.main.list_extract(
         system.main.list_transform(
             system.main.list_value(
@@ -82,20 +84,20 @@ CREATE OR REPLACE TEMP MACRO thano_cer(reference, hypothesis) AS
                             system.main."+"(
                                 system.main."+"(
                                     system.main.struct_extract(
-                                        system.main.thano_char_errors(reference, hypothesis), 'substitutions'
+                                        system.main.thano_char_errors(reference, hypothesis, ignore_spaces, locale), 'substitutions'
                                     ),
                                     system.main.struct_extract(
-                                        system.main.thano_char_errors(reference, hypothesis), 'deletions'
+                                        system.main.thano_char_errors(reference, hypothesis, ignore_spaces, locale), 'deletions'
                                     )
                                 ),
                                 system.main.struct_extract(
-                                    system.main.thano_char_errors(reference, hypothesis), 'insertions'
+                                    system.main.thano_char_errors(reference, hypothesis, ignore_spaces, locale), 'insertions'
                                 )
                             ),
                             18446744073709551616::HUGEINT
                         ),
                         system.main.struct_extract(
-                            system.main.thano_char_errors(reference, hypothesis), 'length'
+                            system.main.thano_char_errors(reference, hypothesis, ignore_spaces, locale), 'length'
                         )
                     )
                 )
@@ -130,6 +132,7 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
                 options,
                 NULL,
                 NULL,
+                NULL,
                 'thano_predict',
                 {session}
             ),
@@ -145,7 +148,7 @@ CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, 
         )
     );
 
-CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
+CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript, options := NULL) AS
     system.main._thano_scores(
         thano_scored_rows(
             reference,
@@ -153,10 +156,11 @@ CREATE OR REPLACE TEMP MACRO thano_scores(reference, transcript) AS
             system.main.struct_extract(transcript, 'duration'),
             system.main.struct_extract(transcript, 'error')
         ),
+        options,
         {session}
     );
 
-CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
+CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript, options := NULL) AS
     system.main._thano_group_scores(
         thano_scored_rows(
             reference,
@@ -164,6 +168,7 @@ CREATE OR REPLACE TEMP MACRO thano_group_scores(reference, transcript) AS
             system.main.struct_extract(transcript, 'duration'),
             system.main.struct_extract(transcript, 'error')
         ),
+        options,
         {session}
     );
 
@@ -174,7 +179,8 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
     SELECT unnest(
         thano_scores(
             reference,
-            system.main._thano_transcribe(model, audio, options, NULL, NULL, 'thano_evaluate', {session})
+            system.main._thano_transcribe(model, audio, options, NULL, NULL, NULL, 'thano_evaluate', {session}),
+            options := options
         ),
         recursive := true
     )
@@ -213,6 +219,10 @@ CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
 -- The registry. A macro that changes it does so once for each read; UPLOAD MODEL and the like read it at once.
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(system.main._thano_models({session}), recursive := true);
+
+-- Whether PREDICT and BUILD can use a model, by its name or folder, and what its files say of it.
+CREATE OR REPLACE TEMP MACRO thano_check(model) AS TABLE
+    SELECT unnest(system.main._thano_check(model, {session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
     SELECT unnest(system.main._thano_datasets({session}), recursive := true);

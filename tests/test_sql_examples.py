@@ -15,6 +15,7 @@ from thano_duckdb.dialect import split_statements
 RUN_ELSEWHERE = {
     "macros.sql": "not an example: every connection runs it",
     "tutorial.sql": "test_demo.py",
+    "any_language.sql": "functions/test_any_language.py",
     "asterisk_prompts.sql": "test_human_speech.py",
 }
 EXAMPLES = sorted(path for path in (REPOSITORY / "sql").glob("*.sql") if path.name not in RUN_ELSEWHERE)

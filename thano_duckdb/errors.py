@@ -5,6 +5,8 @@ Importing this module costs nothing, and every other module may do so. Messages 
 
 from __future__ import annotations
 
+from collections import Counter
+
 from .masking import mask_secrets, mask_url
 
 
@@ -99,6 +101,10 @@ class HubUnavailableError(ModelError):
         super().__init__(message)
 
 
+class LanguageError(ModelError):
+    """A language that a model of many languages does not have."""
+
+
 class RegistryError(ModelError):
     """A refused change of the models on disk: the name is taken, unknown, or not valid.
 
@@ -191,6 +197,20 @@ def located(location: str, reason: str) -> str:
     'The path is empty.'
     """
     return f"{brief_location(location)}: {reason}" if location.strip() else reason
+
+
+N_NAMED_CHARACTERS = 10
+
+
+def named_characters(characters: Counter[str]) -> str:
+    """The most frequent of some characters, and how often each occurs.
+
+    >>> named_characters(Counter("255"))
+    "'5' (2), '2' (1)"
+    """
+    most = ", ".join(f"{char!r} ({count})" for char, count in characters.most_common(N_NAMED_CHARACTERS))
+    n_more = len(characters) - N_NAMED_CHARACTERS
+    return f"{most} and {n_more} more" if n_more > 0 else most
 
 
 def counted(n: int, noun: str) -> str:

@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .alphabet_options import ALPHABET_OPTIONS
 from .audio_options import AUDIO_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
+from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
+from .text_options import TEXT_OPTIONS
 
 MAX_INT32 = 2**31 - 1
-MAX_SEED = 2**32 - 1
-"""The largest seed that numpy takes."""
+MAX_SEED = 2**32 - 1  # the largest that numpy takes
 
 _PREDICT = frozenset({StatementKind.PREDICT})
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
@@ -38,15 +40,7 @@ def _training(name: str, description: str, kind: ValueKind, **fields: Any) -> Op
 
 OPTIONS = (
     *AUDIO_OPTIONS,
-    Option(
-        "text_col",
-        "the column of transcripts to compare with or to learn from",
-        ValueKind.COLUMN,
-        default="text",
-        used_by=_TRAIN | {StatementKind.EVALUATE, StatementKind.BUILD_LANGUAGE_MODEL},
-        ignored_by=_PREDICT,
-        goes_to_function=False,
-    ),
+    *TEXT_OPTIONS,
     Option(
         "by",
         "a column, or a list of columns, whose groups get a row each",
@@ -76,7 +70,7 @@ OPTIONS = (
         "epochs",
         "passes over the rows",
         ValueKind.INTEGER,
-        default=5,
+        default_in_words="5; 30 with new outputs for an alphabet",
         at_least=1,
         at_most=MAX_INT32,
         spellings=("max_epochs",),
@@ -93,7 +87,7 @@ OPTIONS = (
     ),
     _training(
         "learning_rate",
-        "the highest, after the warm-up; it falls to 0 over the second half",
+        "the highest, after the warm-up; it falls to 0 over the second half. New outputs learn at ten times that rate",
         ValueKind.NUMBER,
         default=1e-4,
         above=0,
@@ -102,7 +96,7 @@ OPTIONS = (
         "warmup_ratio",
         "share of the steps over which the learning rate rises from 0",
         ValueKind.NUMBER,
-        default=0.1,
+        default_in_words="0.1; 0.2 with new outputs for an alphabet",
         at_least=0,
         at_most=1,
     ),
@@ -164,6 +158,7 @@ OPTIONS = (
         ValueKind.BOOLEAN,
         default=False,
     ),
+    *ALPHABET_OPTIONS,
     _training(
         "augment",
         "train on each clip also slower, faster, in rooms, by telephone and in noise",
@@ -278,6 +273,7 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
     Option(
         "order",
@@ -345,7 +341,6 @@ _BY_STATEMENT: Mapping[StatementKind, Mapping[str, Option]] = {
 
 # Options of the original dialect that we do not take, and what to do instead.
 _ELSEWHERE = {
-    "language": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language",
     "task": "it belongs to Whisper models, which are not supported; a Wav2Vec2 model only transcribes",
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 import thano_duckdb
-from tests.checkpoints import make_checkpoint
+from tests.training.kit import write_model
 from thano_duckdb.functions.arrow import Function
 from thano_duckdb.functions.installation import FUNCTIONS
 
@@ -157,7 +157,7 @@ def test_ctrl_c_waits_until_load_has_finished(registered: list[str]) -> None:
 
 def test_a_view_or_a_macro_changes_no_models(tmp_path: Path) -> None:
     with thano_duckdb.connect(tmp_path / "shared.duckdb", model_home=tmp_path / "home") as con:
-        con.execute(f"UPLOAD MODEL precious FROM '{make_checkpoint(tmp_path / 'checkpoint')}'")
+        con.execute(f"UPLOAD MODEL precious FROM '{write_model(tmp_path / 'checkpoint')}'")
         with con.cursor() as other:
             other.execute("CREATE VIEW innocent AS SELECT name AS audio_path FROM thano_delete_model('precious')")
             other.execute("CREATE MACRO innocent() AS TABLE SELECT name FROM thano_delete_model('precious')")
@@ -190,7 +190,7 @@ def test_a_view_or_a_macro_changes_no_models(tmp_path: Path) -> None:
 
 def test_whoever_learns_a_token_deletes_no_models(tmp_path: Path) -> None:
     with thano_duckdb.connect(tmp_path / "shared.duckdb", model_home=tmp_path / "home") as con:
-        con.execute(f"UPLOAD MODEL precious FROM '{make_checkpoint(tmp_path / 'checkpoint')}'")
+        con.execute(f"UPLOAD MODEL precious FROM '{write_model(tmp_path / 'checkpoint')}'")
         token = con._session.token
         with con.raw.cursor() as other, pytest.raises(duckdb.Error, match="changed only by a statement that says so"):
             other.execute(f"SELECT system.main._thano_delete_model('precious', false, NULL, '{token}')").fetchall()
@@ -203,8 +203,8 @@ def test_whoever_learns_a_token_deletes_no_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        ("system.main.thano_normalize(1, 2)", "thano_normalize takes 1 argument, not 2"),
-        ("system.main.thano_word_errors(1, 2, 3)", "thano_word_errors takes 2 arguments, not 3"),
+        ("system.main.thano_normalize(1)", "thano_normalize takes 2 arguments, not 1"),
+        ("system.main.thano_word_errors(1, 2, 3)", "thano_word_errors takes 4 arguments, not 3"),
         ("system.main._thano_audio_info(1)", "_thano_audio_info takes 3 arguments, not 1"),
         ("system.main._thano_models(1, 2)", "_thano_models takes 1 argument, not 2"),
         ("thano_audio_info('a.wav'::VARIANT)", "not a VARIANT"),

@@ -55,7 +55,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             hangs.set()
             while not released.wait(0.01):
                 monitor.raise_if_cancelled()
-        return forward(self, batch, monitor, **options)  # type: ignore[arg-type]
+        return forward(self, batch, monitor, **options)
 
     monkeypatch.setattr(AcousticModel, "forward", slow)
     yield hangs
@@ -101,7 +101,7 @@ def test_ctrl_c_stops_a_statement_and_its_transcripts_are_kept(
     def counting(self: AcousticModel, batch: list[object], monitor: Monitor, **options: Any) -> list[FrameScores]:
         nonlocal n_computed
         n_computed += len(batch)
-        return forward(self, batch, monitor, **options)  # type: ignore[arg-type]
+        return forward(self, batch, monitor, **options)
 
     monkeypatch.setattr(AcousticModel, "forward", counting)
     assert len(con.sql(statement).fetchall()) == N_CLIPS

@@ -47,7 +47,7 @@ def secret(tmp_path: Path, an4_clip: str) -> Path:
 def victim(tmp_path: Path) -> Iterator[thano_duckdb.Connection]:
     """A connection with a model in a home of its own, in a sandbox."""
     with thano_duckdb.connect(tmp_path / "shared.duckdb", model_home=tmp_path / "victim") as con:
-        con.execute(f"UPLOAD MODEL precious FROM '{make_checkpoint(tmp_path / 'checkpoint')}'")
+        con.execute(f"UPLOAD MODEL precious FROM '{write_model(tmp_path / 'checkpoint')}'")
         yield con
 
 
@@ -174,6 +174,7 @@ def test_whether_a_file_exists_stays_unknown(
         "COPY t OPTIONS (overwrite=True) FROM '{path}'",
         "FROM thano_audio('{path}')",
         "GET THANOSQL MODEL '{path}' OPTIONS (model_name='m')",
+        "FROM thano_check('{path}')",
         "UPLOAD LANGUAGE MODEL m FROM '{path}'",
         "SELECT thano_perplexity('a', '{path}')",
     ):

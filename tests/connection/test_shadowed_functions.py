@@ -94,6 +94,7 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "BUILD LANGUAGE MODEL words OPTIONS (order=2) AS FROM sentences",
         "SELECT thano_perplexity(text, 'words') FROM sentences",
         "SELECT name FROM thano_models()",
+        "SELECT model, predict, build, problem FROM thano_check('m')",
         "SELECT * EXCLUDE created FROM thano_delete_model('new')",
     )  # fmt: skip
     found: dict[str, object] = {}

@@ -1,5 +1,5 @@
 -- Stand-ins for the functions that the package registers: the same names, arguments and columns, no model.
-CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL, channel := NULL) AS {
+CREATE MACRO thano_transcribe(model, audio, options := '{}', hotwords := NULL, channel := NULL, language := NULL) AS {
     'text': CASE WHEN audio IS NOT NULL THEN concat(model, ' hears ', audio, channel) END,
     'confidence': 0.9,
     'duration': 1.5,
@@ -12,9 +12,9 @@ CREATE MACRO thano_channels(audio, options := NULL) AS CASE WHEN audio IS NULL T
 CREATE MACRO thano_keeps(name, added) AS
     NOT list_contains(list_transform(added, lambda a: lower(a)), lower(name));
 CREATE MACRO thano_audio_info(audio, options := NULL) AS {'duration': 1.5, 'format': split_part(audio, '.', -1), 'error': NULL};
-CREATE MACRO thano_scores(reference, transcript) AS
+CREATE MACRO thano_scores(reference, transcript, options := NULL) AS
     [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
-CREATE MACRO thano_group_scores(reference, transcript) AS
+CREATE MACRO thano_group_scores(reference, transcript, options := NULL) AS
     {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
 CREATE MACRO thano_build(name, base, options, examples) AS
     [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];

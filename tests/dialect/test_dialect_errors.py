@@ -82,7 +82,7 @@ ERRORS = [
     ),
     ("DELETE MODEL m OPTIONS (@@overwrite=True)", "DELETE MODEL has no option 'overwrite'. It takes none."),
     ("EVALUATE USING m OPTIONS (@@target_col='x') AS SELECT 1", "EVALUATE has no option 'target_col'"),
-    ("PREDICT USING m OPTIONS (@@language='ko') AS SELECT 1", "belongs to Whisper models, which are not supported"),
+    ("PREDICT USING m OPTIONS (@@task='transcribe') AS SELECT 1", "belongs to Whisper models, which are not supported"),
     ("PREDICT USING m OPTIONS (@@task='translate') AS SELECT 1", "belongs to Whisper models, which are not supported"),
     ("PREDICT USING m OPTIONS (@@table_name='x') AS SELECT 1", "CREATE TABLE name AS"),
     ("PREDICT USING m OPTIONS (audio_col @@'x') AS SELECT 1", "The option 'audio_col' is followed by = and a value"),

@@ -246,6 +246,55 @@ def test_thano_evaluate_gives_the_same_as_evaluate(an4_con: thano_duckdb.Connect
     assert by_macro == by_statement
 
 
+@pytest.mark.parametrize("by", ["", "OPTIONS (by='speaker')"])
+def test_evaluate_names_what_the_model_cannot_write_of_the_references(
+    an4_con: thano_duckdb.Connection, an4_model: Path, by: str
+) -> None:
+    texts = ["ROOM 25", "caf\u00e9 5, ok?", "it's fine"]
+    query = "SELECT audio_path, unnest(?) AS text, unnest(range(3)) AS speaker FROM an4 WHERE id = 1"
+    an4_con.execute(f"CREATE TABLE clips AS {query}", [texts])
+    message = (
+        r"^2 references hold characters that the model's alphabet lacks, so that they count as errors: "
+        r"'5' \(2\), '2' \(1\), '\u00e9' \(1\)\.$"
+    )
+    with pytest.warns(ThanoWarning, match=message) as caught:
+        an4_con.sql(f"EVALUATE USING '{an4_model}' {by} AS FROM clips").fetchall()
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("by", [False, True])
+def test_evaluate_compares_as_its_options_say(an4_con: thano_duckdb.Connection, an4_model: Path, by: bool) -> None:
+    ((text,),) = an4_con.sql(f"SELECT predicted FROM (PREDICT USING '{an4_model}' AS FROM an4 WHERE id = 1)").fetchall()
+    warnings.filterwarnings("ignore", message="1 reference holds characters that the model's alphabet lacks")
+    reference = f"\u4eca\u5929 {text}"
+    an4_con.execute(
+        "CREATE TABLE clips AS SELECT audio_path, ? AS text, 1 AS speaker FROM an4 WHERE id = 1", [reference]
+    )
+
+    def metrics(options: str, *, macro: str) -> dict[str, float]:
+        if not by:
+            statement = f"EVALUATE USING '{an4_model}' OPTIONS ({options}) AS FROM clips"
+            found = dict(an4_con.sql(statement).fetchall())
+            assert (
+                dict(an4_con.sql(f"FROM thano_evaluate('{an4_model}', 'clips', options := {macro})").fetchall())
+                | {"speed": found["speed"]}
+                == found
+            )
+            return found
+        relation = an4_con.sql(f"EVALUATE USING '{an4_model}' OPTIONS ({options}, by='speaker') AS FROM clips")
+        return dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+
+    n_words = len(text.split())
+    mixed = metrics("ignore_spaces=False", macro="{'ignore_spaces': false}")
+    assert (mixed["words"], mixed["deletions"]) == (n_words + 2, 2)
+    word = metrics("unit='word', ignore_spaces=True", macro="""'{"unit": "word", "ignore_spaces": true}'""")
+    assert (word["words"], word["deletions"]) == (n_words + 1, 1)
+    n_letters = len(text.replace(" ", ""))
+    assert mixed["cer"] == 3 / (len(text) + 3)
+    assert word["cer"] == 2 / (n_letters + 2)
+    assert metrics("locale='tr'", macro="""'{"locale": "tr"}'""")["wer"] >= mixed["wer"]
+
+
 def test_failed_clips_are_counted_and_do_not_affect_the_rates(
     an4_con: thano_duckdb.Connection, an4_model: Path
 ) -> None:

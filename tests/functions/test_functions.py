@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 import soundfile as sf
 
 import thano_duckdb
+from tests.training.kit import write_clips, write_model
 from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.functions.arrow import Function, sql_type
@@ -221,6 +223,64 @@ def test_word_errors_are_computed_once_for_a_rate(con: thano_duckdb.Connection) 
     projections = [line for line in plan.splitlines() if line.startswith("│ thano_word_errors(")]
     assert len(projections) == 1
     assert "struct_extract(#0, 'length')" in plan
+
+
+MANDARIN = "(VALUES ('\u4eca \u5929 ok', '\u4eca\u5929 ok'), ('\u660e\u5929', '\u660e\u65e5')) v(r, h)"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("thano_wer(r, h)", 1 / 5),  # four characters and a word
+        ("thano_wer(r, h, unit := 'mixed')", 1 / 5),
+        ("thano_wer(r, h, unit := 'word')", 3 / 4),
+        ("thano_cer(r, h)", 2 / 8),
+        ("thano_cer(r, h, ignore_spaces := true)", 1 / 6),
+        ("sum(thano_word_errors(r, h, unit := 'word').length)", 4),
+        ("sum(thano_char_errors(r, h, ignore_spaces := true).length)", 6),
+    ],
+)
+def test_rates_of_scripts_without_spaces(con: thano_duckdb.Connection, call: str, expected: float) -> None:
+    assert con.execute(f"SELECT {call} FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
+    assert con.execute(f"SELECT DISTINCT {call} OVER () FROM {MANDARIN}").fetchall() == [(pytest.approx(expected),)]
+
+
+@pytest.mark.parametrize("options", ["include='words'", "include=['words', 'alternatives']"])
+def test_a_model_without_a_delimiter_gives_letters_with_times(
+    con: thano_duckdb.Connection, tmp_path: Path, options: str
+) -> None:
+    model = write_model(tmp_path / "model")
+    vocabulary = {token: index for index, token in enumerate(["<pad>", *map(chr, range(0x4E00, 0x4E1F))])}
+    (model / "vocab.json").write_text(json.dumps(vocabulary))
+    write_clips(tmp_path / "clips", ["any"])
+    clip = f"SELECT '{tmp_path / 'clips' / 'clip0.wav'}' AS audio_path"
+    statement = f"PREDICT USING '{model}' OPTIONS ({options}) AS {clip}"
+    ((text, words),) = con.sql(f"SELECT predicted, words FROM ({statement})").fetchall()
+    assert len(text) > 1
+    assert [word["word"] for word in words] == [*text]
+    times = [time for word in words for time in (word["start"], word["end"])]
+    assert times == sorted(times)
+    assert con.sql(f"SELECT thano_turns(1, words)[1].text FROM ({statement})").fetchall() == [(text,)]
+
+
+def test_each_row_may_have_a_locale_of_its_own(con: thano_duckdb.Connection) -> None:
+    rows = "(VALUES (1, 'tr'), (2, NULL), (3, 'az')) v(i, language)"
+    found = con.execute(f"SELECT thano_normalize('I', locale := language) FROM {rows} ORDER BY i").fetchall()
+    assert found == [("\u0131",), ("i",), ("\u0131",)]
+    assert con.execute("SELECT thano_wer('ISI', '\u0131s\u0131', locale := 'TR')").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("thano_wer('a', 'b', unit := 'letter')", "The option 'unit' must be one of 'mixed', 'word', not 'letter'"),
+        ("thano_cer('a', 'b', ignore_spaces := 'yes')", "The option 'ignore_spaces' must be True or False, not 'yes'"),
+        ("thano_normalize('a', locale := 'de')", "The option 'locale' must be one of 'tr', 'az', not 'de'"),
+    ],
+)
+def test_wrong_ways_to_compare_are_refused(con: thano_duckdb.Connection, call: str, message: str) -> None:
+    with pytest.raises(ThanoError, match=message):
+        con.execute(f"SELECT {call}").fetchall()
 
 
 # Table macros

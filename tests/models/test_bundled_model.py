@@ -13,7 +13,8 @@ from cachetools import TTLCache
 
 import thano_duckdb
 from tests.checkpoints import make_checkpoint
-from tests.models.test_hub import BASE, put_in_cache
+from tests.models.fake_hub import put_in_cache
+from tests.models.test_hub import BASE
 from tests.training.kit import write_clips
 from thano_duckdb import ModelError, ThanoWarning
 from thano_duckdb.connection.session import Settings, open_session

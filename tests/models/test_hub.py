@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import thano_duckdb
+from tests.checkpoint_styles import write_style
 from tests.checkpoints import make_checkpoint, marker_of
+from tests.models.fake_hub import SHA, FakeHub, put_in_cache
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.built_in_models import BUILT_IN_MODELS, find_built_in
@@ -28,7 +26,6 @@ from thano_duckdb.models.registry import Registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = "facebook/wav2vec2-base-960h"
-SHA = "22aad52d435eb6dbaf354bdad9b0da84ce7d6156"
 
 
 @pytest.fixture
@@ -54,20 +51,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
-
-
-def put_in_cache(cache: Path, repo_id: str, checkpoint: Path, sha: str = SHA, revision: str = "main") -> Path:
-    """Write a repository as the client of the hub does: blobs by hash, snapshots as links, refs by name."""
-    folder = cache / f"models--{repo_id.replace('/', '--')}"
-    snapshot = folder / "snapshots" / sha
-    for made in (folder / "blobs", snapshot, folder / "refs"):
-        made.mkdir(parents=True, exist_ok=True)
-    for path in checkpoint.iterdir():
-        blob = folder / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
-        blob.write_bytes(path.read_bytes())
-        (snapshot / path.name).symlink_to(Path("..", "..", "blobs", blob.name))
-    (folder / "refs" / revision).write_text(sha)
-    return snapshot
 
 
 def refused(spec: str, registry: Registry, *, allow_external: bool = True) -> str:
@@ -123,6 +106,26 @@ def test_a_folder_never_hides_a_model_of_the_same_name(here: Path, registry: Reg
     assert resolve.resolve("wav2vec2", registry).folder == snapshot
 
 
+def test_a_base_may_be_a_pretrained_encoder_without_a_vocabulary(
+    here: Path, registry: Registry, cache: Path, tmp_path: Path
+) -> None:
+    encoder = make_checkpoint(tmp_path / "encoder")
+    (encoder / "vocab.json").unlink()
+    snapshot = put_in_cache(cache, "someone/encoder", encoder)
+    for spec, folder in ((str(encoder), encoder), ("hf://someone/encoder", snapshot)):
+        assert resolve.resolve(spec, registry, is_base=True).folder == folder
+    assert "has no vocabulary" in refused(str(encoder), registry)
+    assert "is not in the local cache" in refused("hf://someone/encoder", registry)  # its vocabulary may be on the hub
+
+
+def test_a_base_with_outputs_needs_the_vocabulary_for_them(here: Path, registry: Registry) -> None:
+    model = make_checkpoint(here / "model")
+    (model / "vocab.json").unlink()
+    save_file({"lm_head.weight": np.zeros((3, 4), np.float32)}, model / "model.safetensors")
+    with pytest.raises(ModelError, match=r"has no vocabulary: it holds neither vocab\.json nor tokenizer\.json$"):
+        resolve.resolve("./model", registry, is_base=True)
+
+
 def test_unknown_names_are_refused_with_a_suggestion(here: Path, registry: Registry) -> None:
     assert "Did you mean 'Wav2Vec2En'?" in refused("Wav2Vec2Em", registry)
     assert "LIST THANOSQL MODEL" in refused("xyzzy", registry)
@@ -144,16 +147,27 @@ def test_a_cached_model_needs_no_network(
     assert marker_of(resolved.folder) == 5
 
 
+@pytest.mark.parametrize("style", ["wav2vec2-base-960h", "SSL XLS-R"])
 def test_a_model_of_the_hub_is_kept_under_a_name_by_get_and_not_by_upload(
-    here: Path, tmp_path: Path, registry: Registry, cache: Path
+    here: Path, tmp_path: Path, registry: Registry, cache: Path, style: str
 ) -> None:
-    put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "checkpoint", 5))
+    put_in_cache(cache, "a/b", write_style(style, tmp_path / "checkpoint"))
     with thano_duckdb.connect(model_home=registry.home) as con:
         with pytest.raises(ModelError, match=r"UPLOAD MODEL takes a folder on this machine.*'hf://a/b'") as refusal:
             con.execute("UPLOAD MODEL my_model FROM 'hf://a/b'")
         (get,) = re.findall(r"GET THANOSQL MODEL '.*?' OPTIONS \(.*?\)", str(refusal.value))
         con.execute(get)
         assert con.sql("SELECT name FROM (LIST MODEL)").fetchall() == [("my_model",)]
+
+
+def test_get_refuses_what_could_never_work(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+    put_in_cache(cache, "a/b", write_style("Whisper", tmp_path / "checkpoint"))
+    with (
+        thano_duckdb.connect(model_home=registry.home) as con,
+        pytest.raises(ModelError, match="is a whisper model, which writes its text with a decoder"),
+    ):
+        con.execute("GET THANOSQL MODEL 'hf://a/b' OPTIONS (model_name='my_model')")
+    assert not registry.home.exists()
 
 
 @pytest.mark.parametrize("address", ["https://example.com/model", "s3://bucket/model", "file:///model"])
@@ -244,119 +258,6 @@ def test_without_external_access_only_registered_and_cached_models(
 
 
 # Downloads
-
-
-class FakeHub(http.server.BaseHTTPRequestHandler):
-    """The part of the hub's interface that its client uses to download a model."""
-
-    protocol_version = "HTTP/1.1"
-    repositories: ClassVar[dict[str, Path]] = {}
-    requested: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self._serve(with_content=False)
-
-    def do_GET(self) -> None:
-        self._serve(with_content=True)
-
-    def _serve(self, *, with_content: bool) -> None:
-        path = unquote(urlsplit(self.path).path)
-        self.requested.append(path)
-        for repo_id, folder in self.repositories.items():
-            if path in (f"/api/models/{repo_id}", f"/api/models/{repo_id}/revision/main"):
-                siblings = [{"rfilename": name} for name in self._names(folder)]
-                return self._json({"id": repo_id, "sha": SHA, "siblings": siblings}, with_content)
-            if path.startswith(f"/api/models/{repo_id}/revision/"):
-                return self._answer(404, b"{}", with_content, {"X-Error-Code": "RevisionNotFound"})
-            if path == f"/api/models/{repo_id}/tree/{SHA}":
-                files = [
-                    {
-                        "type": "file",
-                        "path": name,
-                        "size": (folder / name).stat().st_size,
-                        "oid": self._hash(folder / name),
-                    }
-                    for name in self._names(folder)
-                ]
-                return self._json(files, with_content)
-            prefix = f"/{repo_id}/resolve/{SHA}/"
-            if path.startswith(prefix) and (folder / path.removeprefix(prefix)).is_file():
-                file = folder / path.removeprefix(prefix)
-                headers = {"ETag": f'"{self._hash(file)}"', "X-Repo-Commit": SHA}
-                return self._answer(200, file.read_bytes(), with_content, headers)
-        return self._answer(404, b"{}", with_content, {"X-Error-Code": "RepoNotFound"})
-
-    @staticmethod
-    def _names(folder: Path) -> list[str]:
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-    @staticmethod
-    def _hash(path: Path) -> str:
-        return hashlib.sha1(path.read_bytes()).hexdigest()
-
-    def _json(self, value: object, with_content: bool) -> None:
-        self._answer(200, json.dumps(value).encode(), with_content, {"Content-Type": "application/json"})
-
-    def _answer(self, status: int, content: bytes, with_content: bool, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if with_content:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a hub without models."""
-    monkeypatch.setattr(FakeHub, "repositories", {})
-    monkeypatch.setattr(FakeHub, "requested", [])
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as httpd:
-        httpd.daemon_threads = True  # the client keeps its connections
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def online(tmp_path: Path) -> Callable[..., str]:
-    """Resolve a name in a new process, because the client reads its settings once; returns the folder or the error."""
-
-    def resolve(spec: str, endpoint: str, **environment: str) -> str:
-        script = (
-            "import sys\n"
-            "from pathlib import Path\n"
-            "from thano_duckdb.models import hub, resolve\n"
-            "from thano_duckdb.errors import ModelError\n"
-            "from thano_duckdb.models.registry import Registry\n"
-            "hub.HUB_TIMEOUT_S = 1\n"
-            "try:\n"
-            "    print(resolve.resolve(sys.argv[1], Registry(Path('home'))).folder)\n"
-            "except ModelError as error:\n"
-            "    print('ModelError', error)\n"
-        )
-        settings = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-            "PYTHONPATH": str(REPOSITORY),
-            **environment,
-        }
-        command = [sys.executable, "-c", script, spec]
-        run = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path, timeout=60
-        )
-        assert run.returncode == 0, run.stderr
-        return run.stdout.strip()
-
-    return resolve
 
 
 def test_a_model_is_downloaded_once_without_its_pickles(

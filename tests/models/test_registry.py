@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.checkpoints import build, leftovers, make_checkpoint, marker_of, names
 from thano_duckdb.errors import ModelError, RegistryError
@@ -187,7 +189,7 @@ def test_upload_copies_only_the_needed_files(registry: Registry, checkpoint: Pat
     entry = registry.upload("m", checkpoint, base="hf://a/b")
     assert sorted(path.name for path in entry.path.iterdir()) == [
         *("LICENSE", "README.md", "config.json", "linked.json", "model.safetensors", "preprocessor_config.json"),
-        *("thano.json", "vocab.json", "vocab.txt"),
+        *("thano.json", "tokenizer_config.json", "vocab.json", "vocab.txt"),
     ]
     assert not (entry.path / "linked.json").is_symlink()
     assert (entry.kind, entry.base) == ("uploaded", "hf://a/b")
@@ -216,6 +218,9 @@ def _break(checkpoint: Path, how: str) -> None:
         (checkpoint / "config.json").write_text("[]")
     elif how == "all":
         shutil.rmtree(checkpoint)
+    elif how == "vocab.json":  # of a network with outputs: without them it is a pretrained encoder
+        (checkpoint / how).unlink()
+        save_file({"lm_head.weight": np.zeros((2, 2), np.float32)}, checkpoint / "model.safetensors")
     else:
         (checkpoint / how).unlink()
 

@@ -26,6 +26,7 @@ from thano_duckdb import ThanoError
 from thano_duckdb.pages.differences import HypothesisWord, align
 from thano_duckdb.speech.metrics import word_errors
 from thano_duckdb.speech.normalize import normalize
+from thano_duckdb.speech.scripts import units
 
 CLIP = tone(0.05)
 
@@ -93,7 +94,8 @@ def test_no_word_is_lost_and_all_keep_their_order(reference: str, hypothesis: st
     steps = align(reference, [HypothesisWord(word) for word in hypothesis.split()])
     references = " ".join(step.reference for step in steps if step.reference is not None)
     hypotheses = " ".join(step.hypothesis.word for step in steps if step.hypothesis is not None)
-    assert normalize(pa.array([references, hypotheses])).equals(normalize(pa.array([reference, hypothesis])))
+    shown, given = normalize(pa.array([references, hypotheses])), normalize(pa.array([reference, hypothesis]))
+    assert [units(text) for text in shown.to_pylist()] == [units(text) for text in given.to_pylist()]
 
 
 def test_words_are_shown_as_written_and_compared_without_case_and_marks() -> None:
@@ -108,6 +110,17 @@ def test_words_are_shown_as_written_and_compared_without_case_and_marks() -> Non
         ("deletion", "World!", None),
     ]
     assert steps[2].hypothesis == HypothesisWord("nown", 1.0, 1.5, 0.4)
+
+
+def test_chinese_is_compared_and_shown_character_by_character() -> None:
+    timed = [{"word": char, "start": 0.1, "end": 0.2, "confidence": 0.5} for char in "\u4eca\u65e5"]
+    page = thano_duckdb.show([row("\u4eca\u5929\u3002", "\u4eca\u65e5", words=timed)])
+    assert repr(page) == "1 clip, WER 50.0%, CER 50.0%"
+    elements = Markup(page.html).elements
+    steps = [a["class"] for _, a in elements if "thano-step" in a.get("class", "")]
+    assert steps == ["thano-step thano-hit thano-unspaced", "thano-step thano-substitution thano-unspaced"]
+    shown = [a["title"] for _, a in elements if a.get("class") == "thano-hypothesis" and "title" in a]
+    assert shown == ["confidence 0.50, 0.10 to 0.20 s"] * 2
 
 
 def test_the_worst_comes_first() -> None:

@@ -57,10 +57,17 @@ MODELS: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     ),
     "unispeech-group": lambda: transformers.UniSpeechForCTC(transformers.UniSpeechConfig(**SMALL)),
     "unispeech-sat-group": lambda: transformers.UniSpeechSatForCTC(transformers.UniSpeechSatConfig(**SMALL)),
-    # The convolutions between its attention layers mix padding into the frames, so clips go one by one.
-    "conformer": lambda: transformers.Wav2Vec2ConformerForCTC(
+    "conformer-relative": lambda: transformers.Wav2Vec2ConformerForCTC(
         transformers.Wav2Vec2ConformerConfig(**SMALL, feat_extract_norm="layer")
     ),
+    "conformer-rotary": lambda: transformers.Wav2Vec2ConformerForCTC(
+        transformers.Wav2Vec2ConformerConfig(**SMALL, position_embeddings_type="rotary")
+    ),
+    "sew": lambda: transformers.SEWForCTC(transformers.SEWConfig(**SMALL)),
+    "sew-layer": lambda: transformers.SEWForCTC(
+        transformers.SEWConfig(**{**SMALL, "num_conv_pos_embeddings": 15}, feat_extract_norm="layer", squeeze_factor=3)
+    ),
+    "sew-d": lambda: transformers.SEWDForCTC(transformers.SEWDConfig(**SMALL, position_buckets=8)),
 }
 
 

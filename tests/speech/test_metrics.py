@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jiwer
 import pytest
 from hypothesis import given, settings
@@ -89,3 +91,50 @@ def test_there_must_be_as_many_hypotheses_as_references() -> None:
 def test_an_empty_reference_has_no_rate_by_itself_and_its_insertions_count_beside_others() -> None:
     assert error_rate(word_errors([""], ["a b"])) is None
     assert error_rate(word_errors(["", "a b c d"], ["a b", "a b c d"])) == 0.5
+
+
+MIXED = st.lists(
+    st.sampled_from(["\u4eca", "\u5929", "\u304b\u306a", "\u30ab\u30fc", "a", "bc", " ", "\ud55c\uad6d", "7"]),
+    max_size=10,
+).map("".join)
+
+
+def apart(text: str) -> str:
+    """The text with spaces around its Chinese and Japanese characters."""
+    return " ".join(re.sub("([\u3041-\u30ff\u4e00-\u9fff])", r" \1 ", text).split())
+
+
+@settings(deadline=None)
+@given(MIXED.filter(str.strip), MIXED)
+def test_a_character_of_a_script_without_spaces_counts_as_a_word(reference: str, hypothesis: str) -> None:
+    (mixed,) = word_errors([reference], [hypothesis])
+    assert error_rate([mixed]) == jiwer.wer(apart(reference), apart(hypothesis))
+    (word,) = word_errors([reference], [hypothesis], unit="word")
+    assert error_rate([word]) == jiwer.wer(reference, hypothesis)
+
+
+@settings(deadline=None)
+@given(MIXED.filter(str.strip), MIXED)
+def test_character_errors_may_ignore_spaces(reference: str, hypothesis: str) -> None:
+    (count,) = character_errors([reference], [hypothesis], ignore_spaces=True)
+    assert error_rate([count]) == jiwer.cer(reference.replace(" ", ""), hypothesis.replace(" ", ""))
+
+
+def test_spaces_in_chinese_are_no_word_errors_and_may_be_character_errors() -> None:
+    reference, hypothesis = ["\u4eca \u5929"], ["\u4eca\u5929"]
+    assert error_rate(word_errors(reference, hypothesis)) == 0
+    assert error_rate(word_errors(reference, hypothesis, unit="word")) == 1
+    assert error_rate(character_errors(reference, hypothesis)) == 1 / 3
+    assert error_rate(character_errors(reference, hypothesis, ignore_spaces=True)) == 0
+
+
+def test_a_letter_of_thai_is_counted_with_its_marks() -> None:
+    assert word_errors(["\u0e17\u0e35\u0e48\u0e19\u0e35\u0e48"], ["\u0e17\u0e35\u0e19\u0e35\u0e48"]) == [
+        EditCounts(1, 0, 0, 1, 2)
+    ]
+
+
+def test_the_locale_tells_the_turkish_letters_apart() -> None:
+    assert error_rate(word_errors(["ISI"], ["\u0131s\u0131"], locale="tr")) == 0
+    assert error_rate(word_errors(["ISI"], ["\u0131s\u0131"])) == 1
+    assert error_rate(character_errors(["I"], ["i"], locale="az")) == 1

@@ -90,6 +90,8 @@ def test_it_is_idempotent(texts: list[str | None]) -> None:
         ("co\u00adop\u200berate\ufeff d\u200do\u2060n\u200e't\u202c wo\ufe0frd", "cooperate don't word"),
         ("\u200b\u00ad", ""),
         ("H\u0331 \u0130\u0300", "\u1e96 \u00ec"),
+        ("\u4e8c\u3007\u4e8c\u56db\u5e74", "\u4e8c\u3007\u4e8c\u56db\u5e74"),
+        ("\uff76\uff9e \uff21\uff22", "\u30ac ab"),
     ],
 )
 def test_examples(text: str | None, normal: str | None) -> None:
@@ -112,3 +114,30 @@ def test_it_is_vectorised() -> None:
     started = time.process_time()
     normalize(texts)
     assert time.process_time() - started < 2  # row by row, two regular expressions in Python take longer than this
+
+
+HANGUL = ["\uc548\ub155", "\uc5c6\ub2e4", "\uac12\uc774", "\uae4c\ub2ed", "\uc758\uc0ac"]
+
+
+@pytest.mark.parametrize("text", HANGUL)
+def test_korean_is_the_same_in_syllables_and_in_jamo(text: str) -> None:
+    conjoining = unicodedata.normalize("NFD", text)
+    names = [unicodedata.name(jamo).split()[-1] for jamo in conjoining]
+    compatibility = "".join(unicodedata.lookup(f"HANGUL LETTER {name}") for name in names)
+    assert one(conjoining) == one(compatibility) == text
+
+
+@given(
+    st.text(st.sampled_from("\u3131\u3133\u3134\u3138\u3147\u314f\u3157 \uc544\u1100\u1161\u11a8\uffa1a"), max_size=12)
+)
+def test_it_is_idempotent_for_loose_jamo(text: str) -> None:
+    once = one(text)
+    assert one(once) == once
+
+
+@pytest.mark.parametrize("rest", ["", "\u00e9"])
+@pytest.mark.parametrize("locale", ["tr", "az"])
+def test_turkish_has_two_letters_i(locale: str, rest: str) -> None:
+    texts = pa.array([f"ISI \u0130z I\u0307 i{rest}", None])
+    assert normalize(texts, locale=locale).to_pylist() == [f"\u0131s\u0131 iz i i{rest}", None]
+    assert one(f"ISI{rest}") == f"isi{rest}"

@@ -52,3 +52,9 @@ def test_three_channels_and_none() -> None:
     found = dialogue(words(("a", 0.0, 0.1)), words(("c", 2.0, 2.1)), words(("b", 1.0, 1.1)))
     assert [text for *_, text in found] == ["a", "b", "c"]
     assert dialogue() == dialogue([], []) == []
+
+
+def test_words_of_scripts_without_spaces_are_joined_without_them() -> None:
+    words = [Word(word, at, at + 0.1, 1.0) for at, word in enumerate(["\u4eca", "\u5929", "all", "right", "\u5417"])]
+    (turn,) = turns([(1, words)], pause_s=5)
+    assert turn.text == "\u4eca\u5929all right\u5417"

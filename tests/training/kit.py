@@ -60,15 +60,15 @@ def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path
 
     Args:
         folder: where to write it.
-        kind: `group` or `layer`, a Wav2Vec2 with that norm; or `data2vec`.
+        kind: `group` or `layer`, a Wav2Vec2 with that norm; or one of `data2vec`, `conformer-relative`,
+            `conformer-rotary`, `sew`, `sew-d`.
         dropout: probability of every kind of dropout.
     """
     import torch
-    from transformers import AutoModelForCTC, Data2VecAudioConfig, Wav2Vec2Config
+    from transformers import AutoModelForCTC
 
     tiny.write_tiny(folder)
-    make_config = Data2VecAudioConfig if kind == "data2vec" else Wav2Vec2Config
-    own = {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5} if kind == "data2vec" else _of_wav2vec2(kind)
+    make_config, own = _architecture(kind)
     config = make_config(
         vocab_size=32,
         hidden_size=16,
@@ -98,8 +98,21 @@ def write_model(folder: Path, kind: str = "group", dropout: float = 0.1) -> Path
     return folder
 
 
-def _of_wav2vec2(norm: str) -> dict[str, Any]:
-    return {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer", "num_conv_pos_embeddings": 8}
+def _architecture(kind: str) -> tuple[Any, dict[str, Any]]:
+    """The configuration class of a kind of network, and the settings that only this kind has."""
+    import transformers
+
+    if kind == "data2vec":
+        return transformers.Data2VecAudioConfig, {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5}
+    if kind.startswith("conformer"):
+        own = {"position_embeddings_type": kind.partition("-")[2], "conformer_conv_dropout": 0.0}
+        return transformers.Wav2Vec2ConformerConfig, {**own, "num_conv_pos_embeddings": 8}
+    if kind == "sew":
+        return transformers.SEWConfig, {"num_conv_pos_embeddings": 8}
+    if kind == "sew-d":
+        return transformers.SEWDConfig, {"num_conv_pos_embeddings": 8, "position_buckets": 8, "hidden_act": "gelu"}
+    own = {"feat_extract_norm": kind, "do_stable_layer_norm": kind == "layer"}
+    return transformers.Wav2Vec2Config, {**own, "num_conv_pos_embeddings": 8}
 
 
 class NotingMonitor(SilentTrainingMonitor):

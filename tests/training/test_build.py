@@ -85,7 +85,7 @@ def test_a_step_whose_gradient_is_nan_is_skipped_with_a_warning(
     monkeypatch.setattr(ctc_trainer, "MAX_SKIPPED_SHARE", 0.5)
     monitor = NotingMonitor()
     result = run_build(tmp_path, small_model, clips, TrainingOptions(epochs=2, batch_size=2), monitor=monitor)
-    (sentence,) = monitor.sentences
+    sentence = monitor.sentences[0]  # a second one may say that so few steps did not make the model better
     assert re.fullmatch(r"1 step was skipped in epoch 1 \(of \d+\), because the gradients were not finite .*", sentence)
     weights = load_file(Path(result.entry.path) / "model.safetensors")
     assert all(weight.isfinite().all() for weight in weights.values())

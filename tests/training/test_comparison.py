@@ -92,6 +92,16 @@ def test_a_model_from_scratch_has_no_base_to_compare_with(tmp_path: Path, clips:
     assert (monitor.started, monitor.sentences) == ([], [])
 
 
+def test_a_learning_rate_that_wrecks_a_model_from_scratch_is_reported(tmp_path: Path, clips: list[Example]) -> None:
+    monitor = NotingMonitor()
+    options = TrainingOptions(epochs=2, from_scratch=True, batch_size=2, learning_rate=1, warmup_ratio=0)
+    result = build_model("tiny", Base("Wav2Vec2TinyEn", None), options, clips, Registry(tmp_path), monitor)
+    (sentence,) = monitor.sentences
+    assert sentence.startswith("the new model has learnt nothing: its loss is ")
+    assert sentence.endswith("a smaller learning_rate is the likely cure (it was 1)")
+    assert result.entry.lineage["notes"] == [sentence]
+
+
 def test_the_evaluation_of_the_base_can_be_interrupted(tmp_path: Path, small_model: Path, clips: list[Example]) -> None:
     class Impatient(Evaluations):
         def raise_if_cancelled(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,3 +96,16 @@ def test_held_out_rows_get_the_error_rates_of_the_engines_transcripts(an4_model:
             (batch,) = BatchLoader(rows, FixedBatches([[index]]), network, store, seed=None, monitor=MONITOR)
             alone.append(float(network.run(batch).loss))
     assert evaluation.loss == pytest.approx(sum(alone) / len(alone), rel=1e-4)
+
+
+def test_a_turkish_model_is_judged_by_the_turkish_i(
+    small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, store = load_network(small_model, TrainingOptions()), AudioStore()
+    row = dataclasses.replace(utterances(clips[:1], network, store)[0], text="ISI")
+    turkish = dataclasses.replace(network.vocabulary, tokens=(*network.vocabulary.tokens[:-1], "\u0131"))
+    for vocabulary, wer in ((network.vocabulary, 1), (turkish, 0)):
+        monkeypatch.setattr(network, "vocabulary", vocabulary)
+        monkeypatch.setattr(Validation, "_decode", lambda *_: ["\u0131s\u0131"])
+        validation = Validation([row], network, store, max_clips=1, max_batch_samples=10**6, monitor=MONITOR)
+        assert validation.evaluate(network.module, lambda batch: batch).wer == wer

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
-from transformers import Wav2Vec2ConformerConfig, Wav2Vec2ConformerForCTC
 
-from tests.training.kit import utterances
+from tests.training.kit import utterances, write_model
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models import tiny
 from thano_duckdb.monitoring.training_monitor import SilentTrainingMonitor
+from thano_duckdb.speech.recognizer import ctc_checkpoint
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.loader import BatchLoader
@@ -89,13 +89,19 @@ def test_a_blank_that_the_model_has_no_output_for_is_refused(model: Path, load: 
         load(model)
 
 
-def test_an_architecture_that_mixes_padding_in_is_not_trained(tmp_path: Path) -> None:
-    tiny.write_tiny(tmp_path)
-    config = Wav2Vec2ConformerConfig(
-        vocab_size=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        conv_dim=[8, 8], conv_kernel=[20, 8], conv_stride=[10, 8],
-        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
-    Wav2Vec2ConformerForCTC(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="which PREDICT can use but BUILD cannot train yet"):
-        load_network(tmp_path, OPTIONS)
+def test_an_architecture_whose_padding_was_not_verified_is_not_trained(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctc_checkpoint, "PADDING_INVARIANT_MODEL_TYPES", frozenset())
+    with pytest.raises(ModelError, match="is a wav2vec2 model, which PREDICT can use but BUILD cannot train yet"):
+        load_network(model, OPTIONS)
+
+
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_batch_normalisations_keep_the_statistics_of_the_base(tmp_path: Path, from_scratch: bool) -> None:
+    folder = write_model(tmp_path / "model", "conformer-rotary")
+    network = load_network(folder, TrainingOptions(from_scratch=from_scratch))
+    network.module.eval()
+    network.module.train()
+    modes = {layer.training for layer in network.module.modules() if isinstance(layer, torch.nn.BatchNorm1d)}
+    assert modes == {from_scratch}

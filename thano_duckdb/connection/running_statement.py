@@ -6,6 +6,7 @@ import contextlib
 import enum
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,12 +15,13 @@ import duckdb
 
 from thano_duckdb.audio.mixed_clips import REMEDY, REMEDY_OF_FUNCTION, MixedClips
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import AudioError, Cancelled, counted, located
+from thano_duckdb.errors import AudioError, Cancelled, counted, located, named_characters
 from thano_duckdb.monitoring.statement_bar import Progress
 
 if TYPE_CHECKING:
     from thano_duckdb.dialect import ChangingCall
     from thano_duckdb.models.resolve import ResolvedModel
+    from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
@@ -95,6 +97,9 @@ class RunningStatement:
         self._replaced: dict[str, None] = {}
         self._n_without_reference = 0
         self._n_without_audio = 0
+        self._vocabularies: set[Vocabulary] = set()
+        self._n_unwritable = 0
+        self._unwritable = Counter[str]()
         self.mixed_clips = MixedClips()
         """Those whose channels should not have been mixed."""
 
@@ -116,7 +121,7 @@ class RunningStatement:
     @property
     def has_notices(self) -> bool:
         """Whether one of our functions has something to warn of, besides clips that failed."""
-        counts = self._n_without_reference or self._n_without_audio
+        counts = self._n_without_reference or self._n_without_audio or self._n_unwritable
         return bool(self._notices or self._replaced or self.mixed_clips or counts)
 
     def allows(self, function: str, arguments: Mapping[str, Any], *, is_last: bool) -> bool:
@@ -243,6 +248,21 @@ class RunningStatement:
             self._n_without_reference += n_without_reference
             self._n_without_audio += n_without_audio
 
+    def used(self, vocabulary: Vocabulary) -> None:
+        """One of its models writes with this vocabulary."""
+        self._vocabularies.add(vocabulary)
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """That of its models; None where there are several, or none."""
+        return next(iter(self._vocabularies)) if len(self._vocabularies) == 1 else None
+
+    def references_unwritable(self, n_references: int, characters: Counter[str]) -> None:
+        """Some references of EVALUATE hold characters that the model cannot write."""
+        with self._lock:
+            self._n_unwritable += n_references
+            self._unwritable.update(characters)
+
     def notice(self, sentence: str) -> None:
         """A warning for the end of the statement; a lazy relation that is read again issues it only once."""
         if sentence not in self._warned_of:
@@ -258,6 +278,9 @@ class RunningStatement:
         for sentence in not_scored_warnings(self._n_without_reference, self._n_without_audio):
             self.notice(sentence)
         self._n_without_reference = self._n_without_audio = 0
+        if self._n_unwritable:
+            self.notice(unwritable_warning(self._n_unwritable, self._unwritable))
+        self._n_unwritable, self._unwritable = 0, Counter()
         if self.mixed_clips:
             is_function = self._reasons == REASONS_OF_FUNCTION
             self.notice(self.mixed_clips.warning(REMEDY_OF_FUNCTION if is_function else REMEDY))
@@ -296,6 +319,15 @@ def not_scored_warnings(n_without_reference: int, n_without_audio: int) -> list[
     if n := n_without_audio:
         sentences.append(f"{n} row{'s have' if n > 1 else ' has'} no audio (NULL) and counted as failed.")
     return sentences
+
+
+def unwritable_warning(n_references: int, characters: Counter[str]) -> str:
+    """The sentence that names what the model cannot write of the references."""
+    what = "reference holds" if n_references == 1 else f"{n_references} references hold"
+    return (
+        f"{'1 ' if n_references == 1 else ''}{what} characters that the model's alphabet lacks, so that they count as "
+        f"errors: {named_characters(characters)}."
+    )
 
 
 class FailFast:

@@ -129,8 +129,9 @@ class DecoderChoice:
         if value is None:
             return None
 
+        characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
+
         def find() -> LanguageModel | None:
-            characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
             found = resolve_language_model(
                 value,
                 self.session.registry,
@@ -142,7 +143,7 @@ class DecoderChoice:
                 self._warn_of_unwritable_words(found, characters)
             return found
 
-        return self.statement.pinned(("language model", value, model), find)
+        return self.statement.pinned(("language model", value, model, frozenset(characters)), find)
 
     def _warn_of_unwritable_words(self, language_model: LanguageModel, characters: set[str]) -> None:
         useless = language_model.unwritable(characters)
@@ -187,7 +188,7 @@ class DecoderChoice:
                 run_aside(lambda: decoder.load(vocabulary), self.statement, show)
             return True
 
-        self.statement.pinned(("decoder", decoder), load)
+        self.statement.pinned(("decoder", decoder, vocabulary), load)
 
 
 def _weights(model: LanguageModel | None, options: dict[str, Any]) -> dict[str, Any]:

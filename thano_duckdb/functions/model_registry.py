@@ -21,6 +21,7 @@ from thano_duckdb.option import StatementKind
 from . import arguments
 from .arguments import Argument
 from .arrow import Function, parse_options, per_row
+from .model_check import check_usable
 
 MODEL = pa.struct(
     [
@@ -102,7 +103,10 @@ def upload_model(session: Session, name: str, folder: str, options: str | None) 
             )
         session.check_changes_allowed(access, "UPLOAD MODEL")
     chosen = parse_options(options, "thano_upload_model", StatementKind.UPLOAD)
-    return [model_row(session.registry.upload(name, source, overwrite=chosen.get("overwrite", False)))]
+    overwrite = chosen.get("overwrite", False)
+    session.registry.free_name(name, overwrite=overwrite)
+    check_usable(source)
+    return [model_row(session.registry.upload(name, source, overwrite=overwrite))]
 
 
 def delete_model(
@@ -146,7 +150,8 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
         session.check_changes_allowed(access, "GET THANOSQL MODEL")
         overwrite = chosen.get("overwrite", False)
         session.registry.free_name(wanted or name, overwrite=overwrite)  # before anything is downloaded
-        resolved = session.resolve(name, access)
+        resolved = session.resolve(name, access, is_base=True)
+    check_usable(resolved.folder)
     return [model_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 

@@ -15,6 +15,7 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import Cancelled, ModelError, ThanoError
 from thano_duckdb.models import resolve, tiny
+from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
 from thano_duckdb.option import StatementKind
@@ -125,9 +126,10 @@ def _base(session: Session, spec: str, options: TrainingOptions, access: Access)
 
     if options.from_scratch and tiny.is_tiny(spec):
         return Base(tiny.NAME, None)
-    resolved = resolve.resolve(spec, session.registry, allow_external=may_use(spec, access))
+    resolved = resolve.resolve(spec, session.registry, allow_external=may_use(spec, access), is_base=True)
     if resolved.notice:
         warn(resolved.notice)  # now, since the statement may end only after hours
+    fetch_language(spec, resolved.folder, options.language)
     version = f"@{resolved.version}" if resolved.version is not None else ""
     return Base(resolved.name + version, resolved.folder)
 

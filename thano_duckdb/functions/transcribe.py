@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError, brief
+from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
@@ -31,6 +33,7 @@ from .audio_column import audio as audio_argument
 from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
+from .row_languages import RowLanguages, problem_of, row_languages
 from .transcript_structs import TRANSCRIPT, to_arrow
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ def transcribe(
     options: pa.ChunkedArray,
     hotwords: pa.ChunkedArray,
     channels: pa.ChunkedArray,
+    languages: pa.ChunkedArray,
     functions: pa.ChunkedArray,
     sessions: pa.ChunkedArray,
 ) -> pa.Array:
@@ -54,6 +58,8 @@ def transcribe(
         options: JSON text, a STRUCT, or NULL per row.
         hotwords: VARCHAR[] per row; a column of NULL without a type where no row has hotwords of its own.
         channels: per row, counted from 1; NULL: what the options say.
+        languages: per row, of a model that has many; NULL: what the options say; a column of NULL without a type where
+            no row has a language of its own.
         functions: the macro that the user called, for messages.
         sessions: the token of the connection that calls, see `session_of`.
 
@@ -69,18 +75,25 @@ def transcribe(
         values = clips(audio, access)
         words = row_hotwords(hotwords)
         own_channels = row_channels(channels)
+        own_languages = row_languages(languages)
         choice = DecoderChoice(session, statement, access)
         transcripts: list[Transcript | None] = [None] * len(values)
-        for (model, text), rows in _groups(models, options).items():
+        for (model, text, language), rows in _groups(models, options, own_languages).items():
             if model is None:
                 continue
             chosen = _options(text, function)
             resolved = _resolved(session, access, model, function)
-            engine = _engine(session, statement, model, resolved, chosen)
             monitor = _monitor(statement, chosen)
+            if own_languages and (problem := problem_of(language, resolved, chosen, statement)):
+                for row in rows:
+                    if (clip := values[row]) is not None:
+                        transcripts[row] = _refused(clip.location, problem, monitor)
+                continue
+            engine = _engine(session, statement, model, resolved, chosen, language or chosen.get("language"))
+            statement.used(engine.recognizer.vocabulary)
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
-                    transcripts[row] = _refused(refused, monitor)
+                    transcripts[row] = _refused(refused.location, refused.failure.reason, monitor)
             allowed = [
                 (row, clip and selected(clip, chosen).with_channel(own_channels[row]))
                 for row in rows
@@ -124,17 +137,20 @@ def _options(text: str | None, function: str) -> dict[str, Any]:
     return options
 
 
-def _refused(clip: RefusedClip, monitor: Monitor) -> Transcript:
+def _refused(location: str, reason: str, monitor: Monitor) -> Transcript:
     monitor.clips_received(1)
-    monitor.clip_failed(clip.location, clip.failure.reason)
+    monitor.clip_failed(location, reason)
     monitor.clips_done(1, 0.0)
-    return Transcript.failed(clip.failure.reason)
+    return Transcript.failed(reason)
 
 
-def _groups(models: pa.ChunkedArray, options: pa.ChunkedArray) -> dict[tuple[str | None, str | None], list[int]]:
-    """The row numbers of each combination of model and options; almost always one group."""
-    groups: dict[tuple[str | None, str | None], list[int]] = {}
-    for row, key in enumerate(zip(models.to_pylist(), option_texts(options), strict=True)):
+def _groups(
+    models: pa.ChunkedArray, options: pa.ChunkedArray, languages: RowLanguages | None
+) -> dict[tuple[str | None, str | None, str | None], list[int]]:
+    """The row numbers of each combination of model, options and language; almost always one group."""
+    groups: dict[tuple[str | None, str | None, str | None], list[int]] = {}
+    each_language = itertools.repeat(None, len(models)) if languages is None else languages
+    for row, key in enumerate(zip(models.to_pylist(), option_texts(options), each_language, strict=True)):
         groups.setdefault(key, []).append(row)
     return groups
 
@@ -147,19 +163,29 @@ def _resolved(session: Session, access: Access, model: str, function: str) -> Re
 
 
 def _engine(
-    session: Session, statement: RunningStatement, model: str, resolved: ResolvedModel, options: dict[str, Any]
+    session: Session,
+    statement: RunningStatement,
+    model: str,
+    resolved: ResolvedModel,
+    options: dict[str, Any],
+    language: str | None,
 ) -> Engine:
     """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
     device = options.get("device", session.settings.device)
     precision = options.get("precision", session.settings.precision)
+    of_engine = (resolved.folder, device, precision, language)
+
+    def obtain() -> Engine:
+        fetch_language(model, resolved.folder, language)
+        return loading.load_engine(*of_engine)
 
     def load() -> Engine:
-        if engine := loading.loaded_engine(resolved.folder, device, precision):
+        if engine := loading.loaded_engine(*of_engine):
             return engine
         with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
-            return run_aside(lambda: loading.load_engine(resolved.folder, device, precision), statement, show)
+            return run_aside(obtain, statement, show)
 
-    return statement.pinned((resolved, device, precision), load)
+    return statement.pinned((resolved, device, precision, language), load)
 
 
 def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:

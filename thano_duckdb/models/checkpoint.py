@@ -21,8 +21,11 @@ from .built_in_models import LANGUAGE_MODEL
 
 # All that a character CTC model needs, and the files that name its authors and licence. Never a pickle (*.bin, *.pt).
 _NEEDED_FILES = ("*.json", "*.safetensors", "*.txt", "README*", "LICENSE*", "NOTICE*")
+ADAPTER_FILES = "adapter.*.safetensors"
+"""Where checkpoints of many languages keep the weights that differ between them: see `adapters`."""
 LANGUAGE_MODEL_FOLDER = "language_model"
 """Where `Wav2Vec2ProcessorWithLM` keeps the language model of an acoustic model."""
+_LABELS_OF_LANGUAGE_MODEL = "alphabet.json"
 LANGUAGE_MODEL_KEY = "thano_language_model"
 """In config.json: the language model of this package that is used unless a statement says otherwise. Models that are
 built from the checkpoint inherit it."""
@@ -35,6 +38,8 @@ MAX_JSON_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
+_HEADS = ("lm_head.", "ctc_head.")
+"""How the names of the weights of the outputs begin."""
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -43,6 +48,56 @@ def check_checkpoint(folder: Path) -> None:
     Raises:
         ModelError: what is missing or broken, and how to mend it.
     """
+    _check_network(folder)
+    if not has_vocabulary(folder):
+        problem = f"{folder} has no vocabulary: it holds neither {' nor '.join(_VOCABULARIES)}"
+        if has_head(folder):
+            raise ModelError(problem)
+        raise ModelError(
+            f"{problem}. It is a pretrained encoder, which cannot write text yet: BUILD MODEL name USING it makes a "
+            "model of it, from recordings with their texts"
+        )
+
+
+def check_base(folder: Path) -> None:
+    """Check that BUILD can start from `folder`: a checkpoint, or a pretrained encoder, which has no vocabulary yet.
+
+    Raises:
+        ModelError: what is missing or broken, and how to mend it.
+    """
+    _check_network(folder)
+    if has_head(folder):
+        check_checkpoint(folder)
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a folder says which text each output of its network stands for."""
+    return any((folder / name).is_file() for name in _VOCABULARIES)
+
+
+def has_head(folder: Path) -> bool:
+    """Whether a network was trained to write text: among its weights are those of a CTC head, or a part of them.
+
+    Where there are no safetensors, `architectures` in `config.json` says so.
+    """
+    from safetensors import safe_open
+
+    if not (weights := weight_files(folder)):
+        return describes_head(read_json(folder / "config.json"))
+    for path in weights:
+        with safe_open(path, framework="numpy") as file:
+            if any(name.startswith(_HEADS) for name in file.keys()):  # noqa: SIM118 - it is no dict
+                return True
+    return False
+
+
+def describes_head(config: object) -> bool:
+    """Whether `architectures` of a `config.json` names a network with a CTC head, or nothing."""
+    architectures = config.get("architectures") if isinstance(config, dict) else None
+    return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
+
+
+def _check_network(folder: Path) -> None:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ModelError(f"the model folder {folder} {what}")
@@ -56,8 +111,6 @@ def check_checkpoint(folder: Path) -> None:
     if not isinstance(read_json(config), dict):
         raise ModelError(f"{config} is not the configuration of a model: it holds no JSON object")
     check_weights(folder)
-    if not any((folder / name).is_file() for name in _VOCABULARIES):
-        raise ModelError(f"{folder} has no vocabulary: it holds neither {' nor '.join(_VOCABULARIES)}")
 
 
 def check_weights(folder: Path) -> None:
@@ -68,11 +121,12 @@ def check_weights(folder: Path) -> None:
     """
     weights = weight_files(folder)
     if not weights:
-        pickles = [path.name for pattern in _PICKLES for path in sorted(folder.glob(pattern))]
-        if pickles:
+        if pickles := [path.name for path in pickled_weights(folder)]:
+            # AutoModelForCTC would give an encoder random outputs.
+            network = "AutoModelForCTC" if has_head(folder) else "AutoModel"
             raise ModelError(
                 f"{folder} holds its weights only as a pickle ({', '.join(pickles)}), which is never loaded; convert "
-                f"it: transformers.AutoModelForCTC.from_pretrained(folder).save_pretrained(new_folder)"
+                f"it: transformers.{network}.from_pretrained(folder).save_pretrained(new_folder)"
             )
         raise ModelError(f"{folder} holds no weights: it has no *.safetensors file")
     from safetensors import SafetensorError, safe_open
@@ -110,8 +164,13 @@ def reading_model(folder: Path) -> Iterator[None]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, sorted."""
-    return sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a folder, sorted; not those of the adapters of languages."""
+    return sorted(path for path in folder.glob("*.safetensors") if not fnmatch(path.name, ADAPTER_FILES))
+
+
+def pickled_weights(folder: Path) -> list[Path]:
+    """The files of a folder that may be pickled weights."""
+    return [path for pattern in _PICKLES for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def _shards(index: Path) -> set[str]:
@@ -160,8 +219,13 @@ def uses_bundled_language_model(folder: Path) -> bool:
 
 
 def copy_language_model(folder: Path, into: Path) -> None:
-    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another."""
+    """Copy the language model in the folder of an acoustic model, if it has one, into the folder of another.
+
+    With it goes what `Wav2Vec2ProcessorWithLM` says of the labels.
+    """
     if files := language_model_files(folder):
+        if (folder / _LABELS_OF_LANGUAGE_MODEL).is_file():
+            shutil.copyfile(folder / _LABELS_OF_LANGUAGE_MODEL, into / _LABELS_OF_LANGUAGE_MODEL)
         (into / LANGUAGE_MODEL_FOLDER).mkdir()
         for path in files:
             shutil.copyfile(path, into / LANGUAGE_MODEL_FOLDER / path.name)

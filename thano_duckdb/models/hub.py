@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thano_duckdb.errors import HubUnavailableError, ModelError
 
+from .adapters import adapter_file, chosen_language, needs_adapter
 from .bundled import MODEL, has_model
-from .checkpoint import check_checkpoint
+from .checkpoint import ADAPTER_FILES, check_base, check_checkpoint, describes_head
+from .converted_weights import cached_revision, converted_revision, has_safetensors, remember
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
 
 # On a network that drops packets silently the client itself would wait for ever.
 HUB_TIMEOUT_S = 10
@@ -16,10 +24,12 @@ NO_EXTERNAL_ACCESS = "this database may not use it (enable_external_access=false
 
 # What is downloaded from a repository: no pickles, nothing in folders (training checkpoints), no language adapters.
 _WANTED = ["*.json", "*.safetensors", "*.txt"]
-_UNWANTED = ["*/*", "adapter.*.safetensors"]
+_UNWANTED = ["*/*", ADAPTER_FILES]
 
 
-def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None) -> Path:
+def from_hub(
+    spec: str, repo_id: str, revision: str | None, *, offline_reason: str | None = None, is_base: bool = False
+) -> Path:
     """The snapshot of a repository in the hub's local cache, downloaded if it is not there yet.
 
     Args:
@@ -27,28 +37,96 @@ def from_hub(spec: str, repo_id: str, revision: str | None, *, offline_reason: s
         repo_id: `owner/name`.
         revision: branch, tag or commit; None for the newest.
         offline_reason: why nothing may be downloaded; None if downloads are allowed.
+        is_base: whether BUILD starts from it: then it may be a pretrained encoder, without a vocabulary.
 
     Raises:
         HubUnavailableError: it is not in the cache, and cannot be downloaded now.
         ModelError: the hub does not have it, or what it has is not a usable checkpoint.
     """
     # Imported here: the client takes a fifth of a second.
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
+    check = check_base if is_base else check_checkpoint
     try:
-        folder = _snapshot(repo_id, revision, local_files_only=True)
-        check_checkpoint(folder)
+        if folder := _cached(repo_id, revision, check):
+            return folder
     except HFValidationError as error:
         raise ModelError(f"'{spec}' is not an address on the hub: {error}") from error
-    except (LocalEntryNotFoundError, ModelError) as error:  # missing or incomplete, such as a tokenizer without weights
-        if offline_reason is not None:
-            raise _unavailable(spec, repo_id, offline_reason) from error
-        return _download(spec, repo_id, revision)
+    if offline_reason is not None:
+        raise _unavailable(spec, repo_id, offline_reason)
+    return _download(spec, repo_id, revision, check)
+
+
+def _cached(repo_id: str, revision: str | None, check: Callable[[Path], None]) -> Path | None:
+    """The usable snapshot in the cache; None where it is missing or incomplete, such as a tokenizer without weights."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    for each in dict.fromkeys((revision, cached_revision(revision) or revision)):
+        with contextlib.suppress(LocalEntryNotFoundError, ModelError):
+            folder = _snapshot(repo_id, each, local_files_only=True)
+            check(folder)
+            return folder
+    return None
+
+
+def fetch_language(spec: str, folder: Path, language: str | None) -> None:
+    """Download the weights of a language, and no others, to a snapshot of the hub's cache that lacks them.
+
+    Args:
+        spec: the name of the model as the user wrote it.
+        folder: of a model; nothing happens where it is no snapshot, or has all that the language needs.
+        language: as the user wrote it; None for the default of the model.
+
+    Raises:
+        LanguageError: the model has languages, and not this one.
+        HubUnavailableError: they are not in the cache, and cannot be downloaded now.
+        ModelError: the hub does not have them, or the model has no languages.
+    """
+    if folder.parent.name != "snapshots":
+        return
+    language = chosen_language(folder, language)
+    if language is None or not needs_adapter(folder, language):
+        return
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    repo_id = folder.parents[1].name.removeprefix("models--").replace("--", "/")
+    file = adapter_file(folder, language).name
+    try:
+        with _hub_errors(spec, repo_id, None):
+            try:
+                hf_hub_download(repo_id, file, revision=folder.name, etag_timeout=HUB_TIMEOUT_S)
+            except LocalEntryNotFoundError:  # there is no network, for a reason that this error does not say
+                HfApi().model_info(repo_id, revision=folder.name, timeout=HUB_TIMEOUT_S)
+                raise
+            except EntryNotFoundError as error:
+                raise ModelError(
+                    f"'{spec}': {repo_id} has no {file}, the weights of '{language}', on the hub"
+                ) from error
+    except HubUnavailableError as error:
+        raise HubUnavailableError(
+            f"the language '{language}' of the model '{spec}' is not in the local cache, and the Hugging Face hub "
+            f"cannot be used: {error.why}. With a network, `hf download {repo_id} {file}` gets it",
+            error.why,
+        ) from error
+
+
+def _download(spec: str, repo_id: str, revision: str | None, check: Callable[[Path], None]) -> Path:
+    from huggingface_hub import HfApi
+
+    with _hub_errors(spec, repo_id, revision):
+        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S, files_metadata=True)
+        if has_safetensors(info):
+            folder = _snapshot(repo_id, revision, local_files_only=False)
+        else:
+            folder = _download_converted(spec, repo_id, revision, info)
+    check(folder)
     return folder
 
 
-def _download(spec: str, repo_id: str, revision: str | None) -> Path:
-    from huggingface_hub import HfApi
+@contextlib.contextmanager
+def _hub_errors(spec: str, repo_id: str, revision: str | None) -> Iterator[None]:
+    """Turn the errors of the hub's client into ours."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         OfflineModeIsEnabled,
@@ -57,14 +135,7 @@ def _download(spec: str, repo_id: str, revision: str | None) -> Path:
     )
 
     try:
-        info = HfApi().model_info(repo_id, revision=revision, timeout=HUB_TIMEOUT_S)
-        files = [sibling.rfilename for sibling in info.siblings or []]
-        if not any(name.endswith(".safetensors") and "/" not in name for name in files):
-            raise ModelError(
-                f"'{spec}': {repo_id} has no safetensors on the hub, and pickled weights are never loaded; choose "
-                f"another model or revision ('hf://{repo_id}@revision'), or convert it and give the folder"
-            )
-        folder = _snapshot(repo_id, revision, local_files_only=False)
+        yield
     except RevisionNotFoundError as error:
         raise ModelError(f"'{spec}': {repo_id} has no revision '{revision}' on the hub") from error
     except RepositoryNotFoundError as error:
@@ -81,8 +152,25 @@ def _download(spec: str, repo_id: str, revision: str | None) -> Path:
             raise
         # The client's transport has an exception tree of its own; files can fail as well (no space, no permission).
         raise _unavailable(spec, repo_id, " ".join(str(error).split()) or type(error).__name__) from error
-    check_checkpoint(folder)
-    return folder
+
+
+def _download_converted(spec: str, repo_id: str, revision: str | None, info: ModelInfo) -> Path:
+    """The snapshot of the converter's pull request, for a main branch that has only pickles."""
+    if cached_revision(revision) and (converted := converted_revision(repo_id, info, HUB_TIMEOUT_S)):
+        folder = _snapshot(repo_id, converted, local_files_only=False)
+        remember(folder)
+        return folder
+    at = f", revision='{revision}'" if revision else ""
+    # AutoModelForCTC would give an encoder random outputs, and an encoder has no tokenizer.
+    network, rest = (
+        ("AutoModelForCTC", "AutoProcessor") if describes_head(info.config) else ("AutoModel", "AutoFeatureExtractor")
+    )
+    raise ModelError(
+        f"'{spec}': {repo_id} has no safetensors on the hub, nor has an open pull request of its converter, "
+        f"made from its present files; pickled weights are never loaded. Choose another model or revision "
+        f"('hf://{repo_id}@revision'), or convert it with transformers and name the folder: "
+        f"{network}.from_pretrained('{repo_id}'{at}).save_pretrained('folder'), and the same with {rest}"
+    )
 
 
 def _snapshot(repo_id: str, revision: str | None, *, local_files_only: bool) -> Path:

@@ -28,8 +28,9 @@ from thano_duckdb.masking import masked
 from thano_duckdb.model_name import NAME_RULE, is_name, normal_form, same_name, split_version
 
 from .built_in_models import LANGUAGE_MODEL, LANGUAGE_MODEL_OF_A_MODEL, find_built_in
-from .checkpoint import check_checkpoint, copy_language_model, needed_files
+from .checkpoint import check_base, copy_language_model, needed_files
 from .lineage import LINEAGE_FILE, ModelKind, read_about
+from .processor_files import name_processor
 from .staging import Staging, sync, sync_tree
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -237,20 +238,22 @@ class Registry:
     ) -> ModelEntry:
         """Copy a checkpoint in Hugging Face format into the registry: only the files that are needed, no pickles.
 
-        A language model in its folder `language_model` is copied too.
+        A language model in its folder `language_model` is copied too, and what is missing for transformers'
+        `AutoProcessor` is added (see `name_processor`).
 
         Raises:
             ModelError: the folder is not a usable checkpoint.
             RegistryError: as `publish`.
         """
         self.free_name(name, overwrite=overwrite)
-        check_checkpoint(folder)
+        check_base(folder)
         with self.stage() as staging:
             with self._staging.errors_with_remedy():
                 for path in needed_files(folder):
                     shutil.copyfile(path, staging / path.name)
                 copy_language_model(folder, staging)
-            check_checkpoint(staging)  # the folder may have changed while it was copied
+                name_processor(staging)
+            check_base(staging)  # the folder may have changed while it was copied
             return self.publish(
                 staging,
                 name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from thano_duckdb.model_name import is_name, split_version
 
 from . import bundled
 from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, BuiltInModel, find_built_in
-from .checkpoint import check_checkpoint
+from .checkpoint import check_base, check_checkpoint
 from .hub import NO_EXTERNAL_ACCESS, from_hub
 from .registry import Registry
+from .thanosql_names import advice_on
 
 RETRY_HUB_AFTER_S = 300
 """How long the hub is not asked again for the tutorial's model after it could not be reached."""
@@ -57,7 +59,14 @@ class ResolvedModel:
     notice: str = ""
 
 
-def resolve(spec: str, registry: Registry, *, allow_external: bool = True, checks_folder: bool = True) -> ResolvedModel:
+def resolve(
+    spec: str,
+    registry: Registry,
+    *,
+    allow_external: bool = True,
+    checks_folder: bool = True,
+    is_base: bool = False,
+) -> ResolvedModel:
     """Find the folder that `spec` means, and download it from the hub if necessary.
 
     In this order: `hf://owner/name[@revision]`; a path (with a `/`, or starting with `.` or `~`), relative to the
@@ -71,22 +80,24 @@ def resolve(spec: str, registry: Registry, *, allow_external: bool = True, check
         allow_external: False if the database may not read files: then only registered models are allowed, and built-in
             ones that ship with the package or are in the hub's local cache.
         checks_folder: False where a model is loaded next, which checks the files of a user's own folder itself.
+        is_base: True where BUILD starts from it: then it may be a pretrained encoder, without a vocabulary.
 
     Raises:
         ModelError: there is no such model, it cannot be downloaded, or it is not a usable checkpoint; with the remedy.
     """
     if spec.startswith("hf://"):
         _check_external(spec, allow_external)
-        return _from_hub_address(spec)
+        return _from_hub_address(spec, is_base)
+    check = None if not checks_folder else check_base if is_base else check_checkpoint
     if is_path(spec):
         _check_external(spec, allow_external)
-        return _from_folder(spec, checks_folder)
+        return _from_folder(spec, check)
     if registered := _from_registry(spec, registry):
         return registered
     if model := find_built_in(spec):
         return _from_built_in(spec, model, allow_external)
     if allow_external and spec and os.path.isdir(spec):
-        return _from_folder(spec, checks_folder)
+        return _from_folder(spec, check)
     raise _unknown(spec, registry)
 
 
@@ -164,12 +175,12 @@ def _hub_address(spec: str) -> re.Match[str]:
     return address
 
 
-def _from_hub_address(spec: str) -> ResolvedModel:
+def _from_hub_address(spec: str, is_base: bool) -> ResolvedModel:
     address = _hub_address(spec)
-    return ResolvedModel(from_hub(spec, address["repo"], address["revision"]), spec.rstrip("/"))
+    return ResolvedModel(from_hub(spec, address["repo"], address["revision"], is_base=is_base), spec.rstrip("/"))
 
 
-def _from_folder(spec: str, checks_folder: bool) -> ResolvedModel:
+def _from_folder(spec: str, check: Callable[[Path], None] | None) -> ResolvedModel:
     refuse_address(spec, "a model is a name, 'hf://owner/name', or a folder")
     folder = local_folder(spec)
     if not os.path.exists(folder):
@@ -177,8 +188,8 @@ def _from_folder(spec: str, checks_folder: bool) -> ResolvedModel:
             raise _no_whisper(f"there is no model folder {folder}")
         hint = f" For the model of that name on the Hugging Face hub write 'hf://{spec}'."
         raise ModelError(f"there is no model folder {folder}.{hint if _LIKE_A_HUB_NAME.fullmatch(spec) else ''}")
-    if checks_folder:
-        check_checkpoint(folder)
+    if check is not None:
+        check(folder)
     return ResolvedModel(folder, str(folder))
 
 
@@ -232,8 +243,7 @@ def _is_a_language_model(spec: str) -> ModelError:
 
 def _no_whisper(problem: str) -> ModelError:
     return ModelError(
-        f"{problem}, and Whisper is not supported: use a CTC model that reads the waveform, such as "
-        f"'hf://facebook/wav2vec2-base-960h'"
+        f"{problem}, and Whisper is not supported: use a CTC model, such as 'hf://facebook/wav2vec2-base-960h'"
     )
 
 
@@ -243,6 +253,8 @@ def _unknown(spec: str, registry: Registry) -> ModelError:
         return ModelError(f"'{name}' is neither the name of a model nor a folder")
     if spec.casefold() == LANGUAGE_MODEL:
         return _is_a_language_model(spec)
+    if advice := advice_on(spec):
+        return ModelError(f"there is no built-in model '{name}', {advice}")
     if "whisper" in spec.casefold():
         return _no_whisper(f"there is no model '{name}'")
     language = _OF_A_LANGUAGE.fullmatch(spec)

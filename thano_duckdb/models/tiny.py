@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import string
 from pathlib import Path
 
+from .character_tokenizer import DELIMITER, SPECIAL_TOKENS, write_json, write_tokenizer
+
 NAME = "Wav2Vec2TinyEn"
 
-_SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
-_VOCABULARY = (*_SPECIAL, "|", *string.ascii_uppercase, "'")
+_VOCABULARY = (*SPECIAL_TOKENS, DELIMITER, *string.ascii_uppercase, "'")
 
 _CONFIG = {
     "architectures": ["Wav2Vec2ForCTC"],
@@ -47,17 +47,6 @@ _CONFIG = {
     "mask_feature_length": 16,
     "mask_feature_prob": 0.05,
 }
-_TOKENIZER = {
-    "tokenizer_class": "Wav2Vec2CTCTokenizer",
-    "processor_class": "Wav2Vec2Processor",
-    "pad_token": "<pad>",
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "word_delimiter_token": "|",
-    "replace_word_delimiter_char": " ",
-    "do_lower_case": False,
-}
 _PREPROCESSOR = {
     "feature_extractor_type": "Wav2Vec2FeatureExtractor",
     "processor_class": "Wav2Vec2Processor",
@@ -78,11 +67,6 @@ def is_tiny(name: str) -> bool:
 def write_tiny(folder: Path) -> None:
     """Write a checkpoint without its weights into `folder`, which need not exist."""
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "config.json": _CONFIG,
-        "vocab.json": {token: index for index, token in enumerate(_VOCABULARY)},
-        "tokenizer_config.json": _TOKENIZER,
-        "preprocessor_config.json": _PREPROCESSOR,
-    }
-    for name, content in contents.items():
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "config.json", _CONFIG)
+    write_json(folder / "preprocessor_config.json", _PREPROCESSOR)
+    write_tokenizer(folder, _VOCABULARY)

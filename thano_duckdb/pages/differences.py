@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
 from thano_duckdb.speech.normalize import normalize
+from thano_duckdb.speech.scripts import is_unspaced, units
 
 StepKind = Literal["hit", "substitution", "deletion", "insertion", "unaligned"]
 
@@ -38,12 +40,19 @@ class Step:
     reference: str | None
     hypothesis: HypothesisWord | None
 
+    @property
+    def is_unspaced(self) -> bool:
+        """Whether it is a letter of a script without spaces between words."""
+        words = (self.reference, self.hypothesis and self.hypothesis.word)
+        return all(is_unspaced(word[0]) for word in words if word)
+
 
 def align(reference: str | None, hypothesis: Sequence[HypothesisWord]) -> list[Step]:
     """The steps from a reference to a hypothesis, with the counts of `speech.metrics.word_errors` and jiwer.
 
     Words are compared in the form that `normalize` gives them, and shown as they were written; punctuation that stands
-    alone is omitted. Without a reference every word is `unaligned`, as it was written.
+    alone is omitted. Letters of scripts without spaces are words. Without a reference every word is `unaligned`, as it
+    was written.
     """
     if reference is None:
         return [Step("unaligned", None, word) for word in hypothesis]
@@ -66,11 +75,12 @@ def align(reference: str | None, hypothesis: Sequence[HypothesisWord]) -> list[S
 
 def _units(words: Sequence[HypothesisWord]) -> list[tuple[str, HypothesisWord]]:
     """The words in the form in which they are compared, and as they are shown: `well-known` is two, `-` is none."""
-    units: list[tuple[str, HypothesisWord]] = []
+    found: list[tuple[str, HypothesisWord]] = []
     for word, normal in zip(words, normalize(pa.array([word.word for word in words], pa.string())), strict=True):
-        parts = normal.as_py().split()
+        parts, written = units(normal.as_py()), units(word.word)
         if len(parts) == 1:
-            units.append((parts[0], word))
-        else:
-            units += [(part, HypothesisWord(part, word.start_s, word.end_s, word.confidence)) for part in parts]
-    return units
+            found.append((parts[0], word))
+            continue
+        shown = written if len(written) == len(parts) else parts
+        found += [(part, dataclasses.replace(word, word=text)) for part, text in zip(parts, shown, strict=True)]
+    return found

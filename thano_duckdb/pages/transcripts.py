@@ -14,6 +14,7 @@ from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.connection.relation import limits_of
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.speech.metrics import EditCounts, character_errors, error_rate, word_errors
+from thano_duckdb.speech.scripts import units
 
 from .columns import Columns, find, without_rows
 from .differences import HypothesisWord, Step, align
@@ -223,6 +224,6 @@ def _row(
 
 def _hypothesis_words(text: str, words: list[dict[str, Any]] | None) -> list[HypothesisWord]:
     """The words of a transcript, with their confidence if the column `words` belongs to this text."""
-    if words is not None and [word["word"] for word in words] == text.split():
+    if words is not None and [word["word"] for word in words] in (text.split(), units(text)):
         return [HypothesisWord(word["word"], word.get("start"), word.get("end"), word["confidence"]) for word in words]
     return [HypothesisWord(word) for word in text.split()]

@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from thano_duckdb.errors import named_characters
+
 from .decoding.vocabulary import Vocabulary
 from .normalize import ACUTE, APOSTROPHES, INVISIBLE
+from .spelling import Spelling, spelling
 
-_TO_APOSTROPHE = str.maketrans(dict.fromkeys(f"{APOSTROPHES}{ACUTE}\uff07", "'"))
+_APOSTROPHES = f"'\u2019\u02bc\u02bb{APOSTROPHES}{ACUTE}\uff07"
+"""The one that an alphabet prefers comes first. (The turned comma U+02BB is a letter of Hawaiian and Uzbek.)"""
+_MARK = re.compile(r"<.*>|\[.*\]")
+"""Tokens like `<ctc>` and `[UNK]`, which no transcript holds."""
 _INVISIBLE = re.compile(INVISIBLE)
-_QUOTATION_MARK = re.compile(r"(?<![^\W\d_])'|'(?![^\W\d_])")
-"""An apostrophe that is not between letters, which is a quotation mark, as in `normalize`."""
-N_NAMED = 10
-"""Distinct dropped characters that a warning names; it only counts the others."""
-_PUNCTUATION_CATEGORIES = ("Z", "Cc", "Pd", "Pc", "Ps", "Pe", "Pi", "Pf")
-_PUNCTUATION = frozenset('.,;:!?/\\"\u2026\u00a1\u00bf|*')
-"""Punctuation is not spoken, so where the alphabet lacks it, it ends a word and is not reported as dropped."""
+_HALFWIDTH = re.compile("[\uff61-\uffdc]+")
+"""Forms of kana and jamo; a letter and its voicing mark are two characters, which only together have a full form."""
+_FINAL_SIGMA = re.compile(r"(?<=\w)\u03a3(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,16 @@ class Labels:
     """A transcript as a model can write it.
 
     Attributes:
-        ids: the label of each character.
+        ids: the label of each token.
         text: the text that the labels spell.
         dropped: characters that the alphabet lacks, and how often each was dropped; punctuation is not counted.
+        without_accent: letters of which the alphabet has only the base letter, and how often each lost its accent.
     """
 
     ids: tuple[int, ...]
     text: str
     dropped: Counter[str] = field(default_factory=Counter)
+    without_accent: Counter[str] = field(default_factory=Counter)
 
     @property
     def n_frames_needed(self) -> int:
@@ -47,65 +51,139 @@ class Alphabet:
     """The characters that a model can write."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        """Take the single-character tokens of a vocabulary; its first delimiter becomes the space."""
-        self._ids = {
+        """Take the tokens of a vocabulary that are written; its first delimiter becomes the space."""
+        self._tokens = vocabulary.tokens
+        self._space = min(vocabulary.delimiter_ids, default=None)
+        written = {
             token: index
             for index, token in reversed(list(enumerate(vocabulary.tokens)))
-            if token is not None and len(token) == 1 and index not in vocabulary.delimiter_ids
+            if token and index not in vocabulary.delimiter_ids and not (len(token) > 1 and _MARK.fullmatch(token))
         }
-        self._space = min(vocabulary.delimiter_ids, default=None)
-        self._known: dict[str, str | None] = {}
+        composed = {unicodedata.normalize("NFC", token): index for token, index in written.items()}
+        full = {_HALFWIDTH.sub(_nfkc, token): index for token, index in written.items()}
+        self._ids = full | composed | written
+        """The label of each token, also by the forms that `_canonical` gives its text."""
+        self._letters = frozenset("".join(self._ids))
+        self._alone = {token for token in self._ids if len(token) == 1}
+        several = sorted(self._ids.keys() - self._alone, key=len, reverse=True)
+        self._next_token = re.compile("|".join([*map(re.escape, several), "."]), re.DOTALL)
+        self._apostrophe = next((char for char in _APOSTROPHES if char in self._letters), "'")
+        self._is_turkic = not self._letters.isdisjoint("\u0131\u0130")
+        self._known: dict[str, Spelling | None] = {}
 
     def labels(self, text: str) -> Labels:
         """The labels of a transcript.
 
-        Letters take the case of the alphabet, and lose their accents if the alphabet has only the base letter.
-        Typographic apostrophes become plain ones. Punctuation that the alphabet lacks ends a word, as in `normalize`
-        (`twenty-one` is two words). Any other character that the alphabet lacks is dropped.
+        Letters take the case of the alphabet, and lose their accents if the alphabet has only the base letter. The
+        apostrophe becomes the one of the alphabet. Where tokens have several characters, the longest one that fits
+        is taken, as Hugging Face's `Wav2Vec2CTCTokenizer` does; unlike there, a space beside it stays. Punctuation that
+        the alphabet lacks ends a word, as in `normalize` (`twenty-one` is two words). Any other character that the
+        alphabet lacks is dropped.
         """
         dropped: Counter[str] = Counter()
+        without_accent: Counter[str] = Counter()
         spelled = []
-        visible = _INVISIBLE.sub("", text)
-        for char in _QUOTATION_MARK.sub(" ", unicodedata.normalize("NFC", visible).translate(_TO_APOSTROPHE)):
-            if char not in self._known:
-                self._known[char] = self._spell(char)
-            written = self._known[char]
+        for char in self._canonical(text):
+            written = self._spell(char)
             if written is None:
                 dropped[char] += 1
-                written = "" if unicodedata.category(char)[0] in "LMN" else " "
-            spelled.append(written)
-        words = "".join(spelled).split(" ")
-        plain = " ".join(word for word in words if word)
-        ids = (self._space if char == " " else self._ids[char] for char in plain)
-        return Labels(tuple(index for index in ids if index is not None), plain, dropped)
+            elif not written.is_exact:
+                without_accent[char] += 1
+            spelled.append(_gap(char) if written is None else written.text)
+        words: list[list[int]] = [[]]
+        for token in self._next_token.findall("".join(spelled)):
+            if token in self._ids:
+                words[-1].append(self._ids[token])
+            elif token == " ":
+                words.append([])
+            elif (written := spelling(token, self._alone, turkic=self._is_turkic)) is not None and written.text != " ":
+                words[-1] += map(self._ids.__getitem__, written.text)  # `C`, where the alphabet has `Ch` and `c`
+            else:
+                dropped[token] += 1
+        ids: list[int] = []
+        for word in filter(None, words):
+            if ids and self._space is not None:
+                ids.append(self._space)
+            ids += word
+        plain = " ".join("".join(self._tokens[index] or "" for index in word) for word in words if word)
+        return Labels(tuple(ids), plain, dropped, without_accent)
 
-    def _spell(self, char: str) -> str | None:
-        """How the model writes a character: ' ' if it ends a word, None if the model cannot write it."""
-        for candidate in _candidates(char):
-            if candidate and all(letter in self._ids for letter in candidate):
-                return candidate
-        return " " if char in _PUNCTUATION or unicodedata.category(char).startswith(_PUNCTUATION_CATEGORIES) else None
+    def cannot_write(self, texts: Iterable[str]) -> tuple[int, Counter[str]]:
+        """How many of these texts hold characters that the model cannot write exactly, and these characters."""
+        n_texts, characters = 0, Counter[str]()
+        for text in texts:
+            lacking = [
+                char for char in self._canonical(text) if (written := self._spell(char)) is None or not written.is_exact
+            ]
+            n_texts += bool(lacking)
+            characters.update(lacking)
+        return n_texts, characters
+
+    def _canonical(self, text: str) -> str:
+        """The text in NFC, with the letters of this alphabet for their other forms that are more than one character."""
+        visible = _INVISIBLE.sub(lambda match: "".join(filter(self._letters.__contains__, match[0])), text)
+        composed = _HALFWIDTH.sub(_nfkc, unicodedata.normalize("NFC", visible))
+        if "\u03c2" in self._letters and "\u03a3" not in self._letters:
+            composed = _FINAL_SIGMA.sub("\u03c2", composed)
+        if not any(char in composed for char in _APOSTROPHES):
+            return composed
+        return "".join(map(self._with_apostrophe, f" {composed}", composed, f"{composed} "[1:]))
+
+    def _with_apostrophe(self, before: str, char: str, after: str) -> str:
+        """The apostrophe of this alphabet; a space for one not between letters, a quotation mark, as in `normalize`."""
+        if char not in _APOSTROPHES:
+            return char
+        is_letter = char in self._letters and unicodedata.category(char) == "Lm"  # some languages begin words with it
+        is_inside = unicodedata.category(before)[0] in "LM" and unicodedata.category(after)[0] == "L"
+        if not (is_letter or is_inside):
+            return " "
+        return char if char in self._letters else self._apostrophe
+
+    def _spell(self, char: str) -> Spelling | None:
+        if char not in self._known:
+            can_write = char in self._letters or char not in _APOSTROPHES
+            self._known[char] = spelling(char, self._letters, turkic=self._is_turkic) if can_write else None
+        return self._known[char]
 
 
-def _candidates(char: str) -> Iterator[str]:
-    """The possible spellings of a character, the best one first."""
-    base = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
-    for form in (char, base):
-        yield form
-        yield form.upper()
-        yield form.lower()
-        yield form.casefold()
+def _nfkc(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", match[0])
+
+
+def _gap(char: str) -> str:
+    """What stands for a character that is dropped: a letter leaves no gap."""
+    return "" if unicodedata.category(char)[0] in "LMN" else " "
 
 
 def describe_dropped(labels: Sequence[Labels]) -> str | None:
     """One sentence that counts and names the characters dropped from these transcripts; None if there are none."""
-    dropped: Counter[str] = Counter()
-    for transcript in labels:
-        dropped.update(transcript.dropped)
+    dropped = _total(transcript.dropped for transcript in labels)
     if not dropped:
         return None
-    named = ", ".join(f"{char!r} ({count})" for char, count in dropped.most_common(N_NAMED))
-    more = f" and {len(dropped) - N_NAMED} more" if len(dropped) > N_NAMED else ""
     n_dropped = dropped.total()
     what, them = ("1 character was", "it") if n_dropped == 1 else (f"{n_dropped} characters were", "them")
-    return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {named}{more}"
+    return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {named_characters(dropped)}"
+
+
+def name_dropped(labels: Sequence[Labels]) -> str:
+    """The characters that the alphabet lacks of these transcripts, and how often they have them."""
+    return f"the model's alphabet lacks {named_characters(_total(transcript.dropped for transcript in labels))}"
+
+
+def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
+    """One sentence that counts and names the letters that lost their accents; None if there are none."""
+    letters = _total(transcript.without_accent for transcript in labels)
+    if not letters:
+        return None
+    n_letters = letters.total()
+    what, them = (
+        ("1 letter lost its accent", "it") if n_letters == 1 else (f"{n_letters} letters lost their accents", "them")
+    )
+    return f"{what} in the transcripts because the model's alphabet lacks {them}: {named_characters(letters)}"
+
+
+def _total(counts: Iterator[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total

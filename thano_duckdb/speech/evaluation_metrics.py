@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import character_errors, error_rate, word_errors
+from .metrics import WordUnit, character_errors, error_rate, word_errors
 
 N_RESAMPLES = 1_000
 INTERVAL = (2.5, 97.5)
@@ -31,13 +31,23 @@ class ScoredUtterance:
     duration_s: float | None
 
 
-def scores(utterances: Sequence[ScoredUtterance], *, interval: bool) -> dict[str, float | None]:
+def scores(
+    utterances: Sequence[ScoredUtterance],
+    *,
+    interval: bool,
+    unit: WordUnit = "mixed",
+    ignore_spaces: bool = False,
+    locale: str | None = None,
+) -> dict[str, float | None]:
     """The metrics of EVALUATE, in the order in which they are shown.
 
     Args:
         utterances: the utterances to score together.
         interval: whether to add a 95 % confidence interval of the word error rate, by bootstrap over utterances (Bisani
             and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004).
+        unit: what counts as a word, see `word_errors`.
+        ignore_spaces: whether spaces do not count as characters, see `character_errors`.
+        locale: see `normalize`.
 
     Returns:
         wer, cer, ser (share of utterances with at least one word error), substitutions, deletions, insertions, words
@@ -48,8 +58,9 @@ def scores(utterances: Sequence[ScoredUtterance], *, interval: bool) -> dict[str
     scored = [utterance for utterance in with_reference if utterance.hypothesis is not None]
     references = [utterance.reference for utterance in scored]
     hypotheses = [utterance.hypothesis for utterance in scored]
-    words = [counts for counts in word_errors(references, hypotheses) if counts is not None]
-    characters = [counts for counts in character_errors(references, hypotheses) if counts is not None]
+    of_words = word_errors(references, hypotheses, unit=unit, locale=locale)
+    words = [counts for counts in of_words if counts is not None]
+    characters = character_errors(references, hypotheses, ignore_spaces=ignore_spaces, locale=locale)
     errors = np.array([counts.errors for counts in words], np.int64)
     lengths = np.array([counts.length for counts in words], np.int64)
     audio_s = sum(utterance.duration_s or 0.0 for utterance in scored)

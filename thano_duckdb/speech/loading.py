@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
 from .libraries import require_libraries
@@ -16,19 +19,24 @@ from .recognizer.ctc_checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .recognizer.acoustic_model import AcousticModel
 
 MAX_MODELS = 2
 
 
-def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine:
+def load_engine(folder: Path, device: str = "auto", precision: str = "auto", language: str | None = None) -> Engine:
     """The engine of a checkpoint, which is loaded on the first call, and again if one of its files has changed.
+
+    The engines of the languages of a checkpoint share its network.
 
     Args:
         folder: a checkpoint in Hugging Face format.
         device: `auto`, `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
         precision: `auto`, `float32`, `bfloat16`, `float16` or `int8`.
+        language: which of the languages of the checkpoint; None for its default.
 
     Raises:
+        LanguageError: the checkpoint has languages, and not this one.
         ModelError: the checkpoint cannot be loaded, or the device or precision is not available.
     """
     if not folder.is_dir():
@@ -36,44 +44,107 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto") -> 
     with reading_model(folder):
         check_checkpoint(folder)
         require_libraries()
-        return _load(folder, device, precision, _key(folder, device, precision))
+        language = chosen_language(folder, language)
+        own_key = fingerprint(folder, language)
+        loaded = _load(folder, device, precision, language, own_key, _key(folder, device, precision))
+        return loaded.engine(folder, language, own_key)
 
 
-def loaded_engine(folder: Path, device: str = "auto", precision: str = "auto") -> Engine | None:
+def check_loadable(folder: Path, language: str | None = None) -> None:
+    """Refuse a checkpoint that `load_engine` refuses; of its weights only the headers are read.
+
+    Args:
+        folder: a checkpoint in Hugging Face format.
+        language: which of the languages of the checkpoint; None for its default.
+
+    Raises:
+        ModelError: it cannot be loaded; the message says why.
+    """
+    with reading_model(folder):
+        check_checkpoint(folder)
+        require_libraries()
+        from .recognizer.ctc_checkpoint import CtcCheckpoint
+        from .recognizer.padding_invariance import PaddingInvariance
+
+        PaddingInvariance(CtcCheckpoint.read(folder, language=language).load_network(reads_weights=False))
+
+
+def loaded_engine(
+    folder: Path, device: str = "auto", precision: str = "auto", language: str | None = None
+) -> Engine | None:
     """What `load_engine` returns, where it need not load anything; else None."""
     if not _loaded:
         return None
     try:
         key = _key(folder, device, precision)
-    except OSError:  # the folder is missing or may not be read: loading it says so
+        language = chosen_language(folder, language)
+        own_key = fingerprint(folder, language)
+    except (OSError, ModelError):  # the folder is missing or may not be read: loading it says so
         return None
     with _changing:
-        return _loaded.get(key)
+        found = _loaded.get(key)
+    return found.engines.get(own_key) if found else None
 
 
 def _key(folder: Path, device: str, precision: str) -> str:
-    """Identifies the current files of a checkpoint, the device and the precision."""
+    """Identifies the current files of a checkpoint, adapters of languages apart, the device and the precision."""
     from .device import choose_device
 
     return f"{fingerprint(folder)} on {choose_device(device, precision)}"
 
 
-_loaded: LRUCache[str, Engine] = LRUCache(MAX_MODELS)
+@dataclass
+class _LoadedModel:
+    """The engines of a checkpoint: one for each of its languages that was asked for, over one network.
+
+    Attributes:
+        model: the network, in any of the languages.
+        engines: by the fingerprint of the checkpoint in its language.
+        lock: is held while another language is loaded.
+    """
+
+    model: AcousticModel
+    engines: dict[str, Engine]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def engine(self, folder: Path, language: str | None, own_key: str) -> Engine:
+        """The engine of a language; for `own_key` see `engines`.
+
+        Raises:
+            ModelError: its adapter cannot be loaded.
+        """
+        from .compute import ComputeThread
+
+        with self.lock:
+            if own_key not in self.engines and language is not None:
+                with ComputeThread() as thread:
+                    model = thread.submit(self.model.in_language, folder, language).result()
+                self.engines[own_key] = _engine_of(model)
+            return self.engines[own_key]
+
+
+_loaded: LRUCache[str, _LoadedModel] = LRUCache(MAX_MODELS)
 _changing = threading.Condition()
 
 
 @cached(
     _loaded,
-    key=lambda _folder, _device, _precision, key: key,
+    key=lambda _folder, _device, _precision, _language, _own_key, key: key,
     condition=_changing,  # a second thread that needs the same model waits for the first
 )
-def _load(folder: Path, device: str, precision: str, key: str) -> Engine:
-    """Load a model; for `key` see `_key`."""
+def _load(folder: Path, device: str, precision: str, language: str | None, own_key: str, key: str) -> _LoadedModel:
+    """Load a model; for `key` see `_key`, for `own_key` see `_LoadedModel`."""
     from .compute import ComputeThread
-    from .engine import Engine
     from .recognizer.acoustic_model import AcousticModel
-    from .recognizer.ctc_recognizer import CtcRecognizer
 
     with ComputeThread() as thread:
-        model = thread.submit(AcousticModel.load, folder, device=device, precision=precision).result()
+        load = functools.partial(AcousticModel.load, folder, device=device, precision=precision, language=language)
+        model = thread.submit(load).result()
+    return _LoadedModel(model, {own_key: _engine_of(model)})
+
+
+def _engine_of(model: AcousticModel) -> Engine:
+    from .engine import Engine
+    from .recognizer.ctc_recognizer import CtcRecognizer
+
     return Engine(CtcRecognizer(model))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
 from .normalize import normalize
+from .scripts import units
+
+WordUnit = Literal["mixed", "word"]
+"""What counts as a word: `word`, what white space separates; `mixed`, the same, but each letter of a script without
+spaces between words (see `scripts`) is one of its own. For texts without such letters both are the same."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +42,46 @@ class EditCounts:
 
 
 def word_errors(
-    references: Sequence[str | None], hypotheses: Sequence[str | None], *, normalized: bool = True
+    references: Sequence[str | None],
+    hypotheses: Sequence[str | None],
+    *,
+    normalized: bool = True,
+    unit: WordUnit = "mixed",
+    locale: str | None = None,
 ) -> list[EditCounts | None]:
     """Word errors of each pair of texts.
 
     Args:
         references: the correct transcripts.
         hypotheses: the recognised texts, one for each reference.
-        normalized: whether to `normalize` the texts first; if not, they are only split at white space.
+        normalized: whether to `normalize` the texts first; if not, they are only split.
+        unit: what counts as a word.
+        locale: see `normalize`.
 
     Returns:
         The counts of each pair, None if either text is None. An empty reference has length 0, and every word of its
         hypothesis is an insertion.
     """
-    return _errors(references, hypotheses, str.split, normalized=normalized)
+    split = str.split if unit == "word" else units
+    return _errors(references, hypotheses, split, normalized=normalized, locale=locale)
 
 
 def character_errors(
-    references: Sequence[str | None], hypotheses: Sequence[str | None], *, normalized: bool = True
+    references: Sequence[str | None],
+    hypotheses: Sequence[str | None],
+    *,
+    normalized: bool = True,
+    ignore_spaces: bool = False,
+    locale: str | None = None,
 ) -> list[EditCounts | None]:
-    """Character errors (Unicode code points, including spaces between words); otherwise like `word_errors`."""
-    return _errors(references, hypotheses, str.strip, normalized=normalized)
+    """Character errors (Unicode code points); otherwise like `word_errors`.
+
+    Args:
+        references, hypotheses, normalized, locale: as in `word_errors`.
+        ignore_spaces: whether the spaces between words do not count as characters.
+    """
+    split = _without_spaces if ignore_spaces else str.strip
+    return _errors(references, hypotheses, split, normalized=normalized, locale=locale)
 
 
 def error_rate(counts: Iterable[EditCounts | None]) -> float | None:
@@ -80,18 +105,23 @@ def _errors(
     split: Callable[[str], Sequence[str]],
     *,
     normalized: bool,
+    locale: str | None,
 ) -> list[EditCounts | None]:
     if normalized:
-        references, hypotheses = _normalized(references), _normalized(hypotheses)
+        references, hypotheses = _normalized(references, locale), _normalized(hypotheses, locale)
     return [
         None if reference is None or hypothesis is None else _count(split(reference), split(hypothesis))
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
 
 
-def _normalized(texts: Sequence[str | None]) -> Sequence[str | None]:
-    normalized: list[str | None] = normalize(pa.array(texts, pa.string())).to_pylist()
+def _normalized(texts: Sequence[str | None], locale: str | None) -> Sequence[str | None]:
+    normalized: list[str | None] = normalize(pa.array(texts, pa.string()), locale=locale).to_pylist()
     return normalized
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
 
 
 def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:

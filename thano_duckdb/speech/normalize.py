@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import hangul
+
 # What people and word processors write for an apostrophe: the single quotation marks, the modifier letter, the prime
 # and the grave accent. (NFKC takes care of the full-width one.)
 APOSTROPHES = "\u2018\u2019\u201b\u02bc\u2032`"
@@ -18,22 +20,26 @@ INVISIBLE = (
 )
 
 # RE2, the engine behind Arrow, has no look-around, so the neighbour of an apostrophe is matched too and put back.
-_NOT_IN_A_WORD = r"[^\p{L}\p{M}\p{Nd}']+"
+_NOT_IN_A_WORD = r"[^\p{L}\p{M}\p{Nd}\x{3007}']+"  # U+3007 is the Chinese zero
 _APOSTROPHE_AFTER_NO_LETTER = r"(^|[^\p{L}\p{M}])'+"
 _APOSTROPHE_BEFORE_NO_LETTER = r"'+($|[^\p{L}])"
+_COMPATIBILITY_JAMO = "[\u3131-\u3163\uffa1-\uffdc]"
+
+LOCALES = ("tr", "az")
+"""Languages in which `I` is the capital of the dotless `\u0131`, and `i` has a dotted capital."""
 
 
-def normalize(texts: pa.Array) -> pa.StringArray:
+def normalize(texts: pa.Array, *, locale: str | None = None) -> pa.StringArray:
     """Bring transcripts to the form in which they are compared.
 
     The steps, in this order:
 
     1. invisible characters vanish (soft hyphens, zero-width spaces, directional marks); a free-standing acute accent
-       becomes an apostrophe; then Unicode NFKC;
-    2. lower case, character by character (a final capital sigma becomes a medial small one), and NFKC again, because a
-       small letter may have a composed form that the capital lacks;
+       becomes an apostrophe; Korean compatibility jamo become syllables; then Unicode NFKC, which composes other jamo;
+    2. lower case, character by character (a final capital sigma becomes a medial small one; `I` as `locale` says), and
+       NFKC again, because a small letter may have a composed form that the capital lacks;
     3. typographic apostrophes (U+2018, U+2019, U+201B, U+02BC, U+2032, and the grave accent) become `'`;
-    4. everything except letters, marks, decimal digits and `'` becomes a space;
+    4. everything except letters, marks, decimal digits, the Chinese zero and `'` becomes a space;
     5. an apostrophe that is not between letters becomes a space: it is a quotation mark, or not part of a word;
     6. several spaces become one, and spaces at both ends are removed.
 
@@ -41,16 +47,21 @@ def normalize(texts: pa.Array) -> pa.StringArray:
 
     Args:
         texts: (n,) strings; NULL stays NULL.
+        locale: one of `LOCALES`, or None for all other languages.
 
     Returns:
         (n,) strings.
     """
     texts = texts.cast(pa.string())
     if pc.all(pc.string_is_ascii(texts)).as_py():  # no accents to compose, as in most English corpora
-        texts = pc.utf8_lower(texts)
+        texts = pc.utf8_lower(_small_i(texts) if locale in LOCALES else texts)
     else:
         texts = pc.replace_substring_regex(texts, INVISIBLE, "")
+        if pc.any(pc.match_substring_regex(texts, _COMPATIBILITY_JAMO)).as_py():
+            texts = pa.array([text and hangul.compose(text) for text in texts.to_pylist()], pa.string())
         texts = pc.utf8_normalize(pc.replace_substring(texts, ACUTE, "'"), "NFKC")
+        if locale in LOCALES:
+            texts = _small_i(texts)
         texts = pc.utf8_normalize(pc.utf8_lower(texts), "NFKC")
     texts = pc.replace_substring_regex(texts, f"[{APOSTROPHES}]", "'")
     texts = pc.replace_substring_regex(texts, _NOT_IN_A_WORD, " ")
@@ -59,3 +70,7 @@ def normalize(texts: pa.Array) -> pa.StringArray:
         texts = pc.replace_substring_regex(texts, _APOSTROPHE_BEFORE_NO_LETTER, r" \1")
         texts = pc.replace_substring_regex(texts, " +", " ")
     return pc.utf8_trim(texts, " ")
+
+
+def _small_i(texts: pa.Array) -> pa.Array:
+    return pc.replace_substring(pc.replace_substring(texts, "I", "\u0131"), "\u0130", "i")

@@ -98,8 +98,8 @@ class Transcript:
     """The text of a clip, or the reason why there is none.
 
     Attributes:
-        text: the words with the delimiter of the vocabulary between them; empty if there is no speech; None if the clip
-            failed.
+        text: the words with the delimiter of the vocabulary between them, or with nothing where letters are words;
+            empty if there is no speech; None if the clip failed.
         confidence: how sure the decoder is of the text, 0 to 1 (see `decoding.greedy` and `decoding.beam_confidence`).
         duration_s: length of the original clip, of a part that of the part; None if unknown.
         words: the words of `text`, in order. Their times are those of the whole recording, so that the words of its

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .scripts import joined
 from .transcript import Word
 
 PAUSE_S = 0.5
@@ -36,8 +37,8 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The words with spaces between them."""
-        return " ".join(word.word for word in self.words)
+        """The words with spaces between them, but none beside a letter of a script without spaces."""
+        return joined(word.word for word in self.words)
 
 
 def turns(channels: Iterable[tuple[int | None, Sequence[Word]]], *, pause_s: float = PAUSE_S) -> list[Turn]:

@@ -6,7 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import shutil
+import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,38 +22,45 @@ from thano_duckdb.audio.decode import AudioFailure, Waveform, decode
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.mixed_clips import MixedClips
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import ModelInUseError, counted
+from thano_duckdb.errors import ModelInUseError, ThanoError, counted
 from thano_duckdb.models import tiny
-from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model
+from thano_duckdb.models.checkpoint import check_checkpoint, copy_language_model, has_vocabulary
+from thano_duckdb.models.processor_files import name_processor
 from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
+from thano_duckdb.speech.recognizer.audio_settings import read_audio_settings
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.recognizer.vocabulary_files import tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from thano_duckdb.version import __version__
 
 from .audio_store import AudioStore
 from .build_folder import BuildFolder, BuildLock
-from .comparison import Comparison
-from .corpus import Corpus, prepare_corpus
+from .comparison import Comparison, warning_without_base
+from .corpus import NO_ROWS, Corpus, prepare_corpus
+from .new_alphabet import NewAlphabet, make_alphabet
+from .schedule import Schedule
 from .training_options import Example, TrainingOptions
 
 if TYPE_CHECKING:
+    from .network import CtcNetwork
     from .run import TrainingResult
 
-# Files of the base that are copied to the new model.
-_INHERITED = (
+# Files of the base that are copied to the new model, the latter not where it gets an alphabet of its own.
+_INHERITED = ("LICENSE*", "NOTICE*")
+_INHERITED_WITH_ALPHABET = (
     "vocab.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "preprocessor_config.json",
     "processor_config.json",
-    "LICENSE*",
-    "NOTICE*",
 )
 _LIBRARIES = ("torch", "transformers", "accelerate", "duckdb", "numpy", "soxr", "soundfile")
+N_NAMED = 10
+"""Letters that a warning names; it only counts the others."""
 _POLL_S = 0.1
 
 # One build at a time: Trainer's accelerator and the random state belong to the process.
@@ -159,7 +168,9 @@ class _Build:
             if template is None:
                 template = Path(stack.enter_context(TemporaryDirectory(prefix="thano-")))
                 tiny.write_tiny(template)
-            network = stack.enter_context(seeded_network(template, self.options))
+            alphabet = self._new_alphabet(template, examples)
+            network = stack.enter_context(seeded_network(template, self.options, alphabet))
+            schedule = Schedule.of(self.options, has_new_head=network.has_new_head)
             corpus = prepare_corpus(
                 examples,
                 Alphabet(network.vocabulary),
@@ -168,27 +179,40 @@ class _Build:
                 validation_split=self.options.validation_split,
                 seed=self.options.seed,
                 fail_on_error=self.options.on_error == "fail",
+                skip_unwritable=self.options.on_unwritable == "skip",
                 monitor=self.monitor,
             )
-            folder = BuildFolder(staging, self._identity(corpus), resume=self.options.resume)
+            folder = BuildFolder(staging, self._identity(corpus, network), resume=self.options.resume)
             if self._is_published(folder.run):
                 folder.restart()
-            for note in corpus.warnings:
+            of_alphabet = alphabet.describe() if alphabet else _describe_unwritten(template, network)
+            notes = [*filter(None, [of_alphabet]), *corpus.warnings]
+            for note in notes:
                 self.monitor.warned(note)
             if mixed_clips:
                 self.monitor.warned(mixed_clips.warning())
-            training = train(network, corpus, store, folder, self.options, self.monitor)
+            training = train(network, corpus, store, folder, self.options, schedule, self.monitor)
             result = folder.make_empty(folder.result)
             network.save(result)
-            for pattern in _INHERITED:
+            for pattern in _INHERITED if alphabet else (*_INHERITED, *_INHERITED_WITH_ALPHABET):
                 for path in template.glob(pattern):
                     shutil.copyfile(path, result / path.name)
-            if not self.options.from_scratch:
+            if alphabet:
+                alphabet.write(result, read_audio_settings(template))
+            elif network.language:
+                network.save_language(result)
+            if not (alphabet or self.options.from_scratch):
                 copy_language_model(template, result)
+            name_processor(result)
         check_checkpoint(result)
         comparison = training.comparison
-        notes = list(corpus.warnings)
-        if comparison and (warning := comparison.warning(self.options.learning_rate)):
+        kept = training.metrics[training.kept_epoch - 1]
+        warning = (
+            comparison.warning(schedule.learning_rate)
+            if comparison
+            else warning_without_base(kept.train_loss, _loss_of_guessing(corpus, network), schedule.learning_rate)
+        )
+        if warning:
             self.monitor.warned(warning)
             notes.append(warning)
         entry = self.registry.publish(
@@ -196,7 +220,7 @@ class _Build:
             self.name,
             kind="built",
             base=self.base.name,
-            lineage=self._lineage(corpus, training, notes, folder.run),
+            lineage=self._lineage(corpus, training, schedule, notes, folder.run),
             overwrite=self.options.overwrite,
             description=self._description(corpus, training),
         )
@@ -209,14 +233,24 @@ class _Build:
             mixed_clips.add(clip.location, decoded.mix_problem)
         return decoded
 
-    def _identity(self, corpus: Corpus) -> str:
+    def _new_alphabet(self, template: Path, examples: Sequence[Example]) -> NewAlphabet | None:
+        """The alphabet of the new model; None where it keeps that of its base."""
+        if not self.options.makes_alphabet(has_vocabulary=has_vocabulary(template)):
+            return None
+        if not examples:
+            raise ThanoError(NO_ROWS)
+        texts = [example.text for example in examples if example.text]
+        return make_alphabet(texts, self.options.alphabet or ["characters"], keep_case=self.options.keep_case)
+
+    def _identity(self, corpus: Corpus, network: CtcNetwork) -> str:
         """A hash of everything that the result of the build depends on."""
         folder = self.base.folder
         parts = [
             self.base.name,
-            fingerprint(folder) if folder else __version__,
+            fingerprint(folder, network.language) if folder else __version__,
             self.options.influential(),
             corpus.digest,
+            network.vocabulary.tokens,  # a new alphabet also depends on the texts of rows that are skipped
         ]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -225,12 +259,14 @@ class _Build:
         entry = self.registry.find(self.name)
         return entry is not None and entry.lineage.get("run") == run
 
-    def _lineage(self, corpus: Corpus, training: TrainingResult, notes: list[str], run: str) -> dict[str, Any]:
+    def _lineage(
+        self, corpus: Corpus, training: TrainingResult, schedule: Schedule, notes: list[str], run: str
+    ) -> dict[str, Any]:
         return {
             "run": run,
             "base": self.base.name,
             "sql": self.sql,
-            "options": dataclasses.asdict(self.options),
+            "options": dataclasses.asdict(self.options) | dataclasses.asdict(schedule),
             "rows": {
                 "hash": corpus.digest,
                 "train": len(corpus.train),
@@ -251,6 +287,27 @@ class _Build:
         epoch = f"epoch {training.kept_epoch} of {len(training.metrics)}"
         achieved = f": {training.comparison.describe()}" if training.comparison else ""
         return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
+
+
+def _loss_of_guessing(corpus: Corpus, network: CtcNetwork) -> float:
+    """The most that a network can lose, per label of the rows, if it takes all labels of a frame for equally likely."""
+    log_n_labels = math.log(len(network.vocabulary.tokens))
+    return statistics.fmean(
+        network.grid.n_frames(utterance.n_samples) * log_n_labels / len(utterance.labels.ids)
+        for utterance in corpus.train
+    )
+
+
+def _describe_unwritten(folder: Path, network: CtcNetwork) -> str | None:
+    """One sentence that names the letters of a vocabulary for which its network has no output; None without any."""
+    n_labels = len(network.vocabulary.tokens)
+    if not (tokens := tokens_without_output(folder, n_labels, network.language)):
+        return None
+    named = ", ".join(map(repr, tokens[:N_NAMED])) + (f" and {len(tokens) - N_NAMED} more" if tokens[N_NAMED:] else "")
+    return (
+        f"the new model cannot write {named}: the vocabulary of its base has {counted(len(tokens), 'token')} more than "
+        f"its {n_labels} outputs. OPTIONS (new_alphabet=True) gives it an alphabet made from the texts"
+    )
 
 
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:

@@ -80,6 +80,22 @@ class Comparison:
         return {**asdict(self), "is_better": self.is_better}
 
 
+def warning_without_base(loss: float, guessing: float, learning_rate: float) -> str | None:
+    """One sentence where a model from scratch is worse than one that takes all labels for equally likely.
+
+    Args:
+        loss: of the model.
+        guessing: what the loss of such a model is at most.
+        learning_rate: with which it was trained.
+    """
+    if loss <= guessing:
+        return None
+    return (
+        f"the new model has learnt nothing: its loss is {loss:.3g}, and guessing has {guessing:.3g} at most; a smaller "
+        f"learning_rate is the likely cure (it was {learning_rate:g})"
+    )
+
+
 def _rank(evaluation: Evaluation) -> tuple[float, float, float]:
     return rank(evaluation.wer, evaluation.cer, evaluation.loss)
 

@@ -12,7 +12,7 @@ from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
-from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped
+from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped, describe_lost_accents, name_dropped
 from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
@@ -22,6 +22,7 @@ from .training_options import Example
 
 MAX_CLIP_S = 60.0
 """A longer clip would need too much memory in a step, and cannot be cut, because its text cannot be cut with it."""
+NO_ROWS = "the query returns no rows to train on"
 N_EXAMPLES = 3
 """Skipped rows that a warning describes; it only counts the others."""
 _DECODE_THREADS = min(16, max(2, os.cpu_count() or 1))
@@ -58,7 +59,8 @@ class Corpus:
         train: the utterances to train on.
         validation: the held-out utterances.
         n_skipped: the number of rows that could not be used.
-        warnings: at most one sentence each about skipped rows, dropped characters, and a share that was not met.
+        warnings: at most one sentence each about skipped rows, characters that cannot be written, lost accents, and a
+            share that was not met.
         digest: a hash of the usable rows and of which of them are held out.
     """
 
@@ -78,6 +80,7 @@ def prepare_corpus(
     validation_split: float,
     seed: int,
     fail_on_error: bool,
+    skip_unwritable: bool = False,
     monitor: Monitor,
 ) -> Corpus:
     """Decode and check every row, and hold some out.
@@ -94,6 +97,7 @@ def prepare_corpus(
             recording, and of the same group, stay together.
         seed: for the choice of the held-out rows.
         fail_on_error: whether to stop at the first clip that cannot be read.
+        skip_unwritable: skip a row whose text has characters that the alphabet lacks; otherwise they are dropped.
         monitor: receives progress for every clip, and is asked whether to stop.
 
     Raises:
@@ -106,7 +110,7 @@ def prepare_corpus(
     skipped = _Skipped()
     monitor.clips_received(len(rows))
     with ReadAhead(
-        lambda row: _check(row, alphabet, grid, store),
+        lambda row: _check(row, alphabet, grid, store, skip_unwritable=skip_unwritable),
         rows,
         n_bytes=lambda _outcome: 0,
         max_bytes=1,
@@ -122,16 +126,17 @@ def prepare_corpus(
             elif fail_on_error and outcome.is_audio:
                 raise AudioError(f"{row.location}: {outcome.reason} The build stopped because of on_error='fail'.")
             else:
-                skipped.add(row.location, outcome.reason)
+                skipped.add(row.location, outcome)
     if not rows:
-        raise ThanoError("the query returns no rows to train on")
+        raise ThanoError(NO_ROWS)
     if not usable:
         none = "the only row of the query cannot" if len(rows) == 1 else f"none of the query's {len(rows)} rows can"
         raise ThanoError(f"{none} be used for training ({skipped.reasons})")
     train, validation = _split(usable, validation_split, seed)
     warnings = [
         skipped.describe() if skipped.n else None,
-        describe_dropped([row.labels for row in usable]),
+        _describe_unwritable(skipped.unwritable, [row.labels for row in usable]),
+        describe_lost_accents([row.labels for row in usable]),
         _describe_share(len(validation), len(usable), validation_split),
     ]
     return Corpus(
@@ -163,17 +168,21 @@ class _Row:
 class _Unusable:
     reason: str
     is_audio: bool = False
+    unwritable: Labels | None = None
 
 
 @dataclass
 class _Skipped:
     n: int = 0
     examples: list[str] = field(default_factory=list)
+    unwritable: list[Labels] = field(default_factory=list)
 
-    def add(self, location: str, reason: str) -> None:
+    def add(self, location: str, row: _Unusable) -> None:
         self.n += 1
         if len(self.examples) < N_EXAMPLES:
-            self.examples.append(located(location, reason))
+            self.examples.append(located(location, row.reason))
+        if row.unwritable is not None:
+            self.unwritable.append(row.unwritable)
 
     @property
     def reasons(self) -> str:
@@ -201,7 +210,9 @@ def _identity(audio: Clip | AudioFailure | None) -> tuple[bytes, ...]:
     return (source, repr(selected).encode()) if any(each is not None for each in selected) else (source,)
 
 
-def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) -> Utterance | _Unusable:
+def _check(
+    row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore, *, skip_unwritable: bool
+) -> Utterance | _Unusable:
     """Decode and check a row; runs on a decode thread."""
     source, text = row.example.clip, row.example.text
     if isinstance(source, AudioFailure):
@@ -215,6 +226,9 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         return _Unusable(
             "The text is empty." if not text.strip() else f"No character of {text[:40]!r} is in the model's alphabet."
         )
+    if skip_unwritable and labels.dropped:
+        lacking = ", ".join(map(repr, [*labels.dropped][:N_EXAMPLES]))
+        return _Unusable(f"The model's alphabet lacks {lacking} of its text.", unwritable=labels)
     samples = store.read(row.key, source)
     if isinstance(samples, AudioFailure):
         return _Unusable(samples.reason, is_audio=True)
@@ -228,6 +242,14 @@ def _check(row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore) ->
         )
     recording = hashlib.blake2b(samples.data, digest_size=16).digest()
     return Utterance(row.key, source, text, labels, n_samples, recording, row.example.group)
+
+
+def _describe_unwritable(skipped: Sequence[Labels], used: Sequence[Labels]) -> str | None:
+    """One sentence that names the characters that the alphabet lacks."""
+    if skipped:
+        return f"{counted(len(skipped), 'row')} skipped because of on_unwritable='skip': {name_dropped(skipped)}"
+    dropped = describe_dropped(used)
+    return dropped and f"{dropped}; OPTIONS (on_unwritable='skip') skips their rows"
 
 
 def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:

@@ -25,6 +25,8 @@ from .corpus import Corpus, Utterance
 from .epoch_plan import EpochPlan
 from .loader import BatchLoader
 from .network import CtcNetwork, load_network
+from .new_alphabet import NewAlphabet
+from .schedule import Schedule
 from .trainer import CtcTrainer
 from .training_options import TrainingOptions
 from .validation import Validation
@@ -45,8 +47,11 @@ SAMPLE_CLIPS = 32
 
 
 @contextlib.contextmanager
-def seeded_network(folder: Path, options: TrainingOptions) -> Iterator[CtcNetwork]:
-    """The network of a build. Within the block all random generators are seeded; their states are restored after it."""
+def seeded_network(folder: Path, options: TrainingOptions, alphabet: NewAlphabet | None = None) -> Iterator[CtcNetwork]:
+    """The network of a build, as `load_network` gives it.
+
+    Within the block all random generators are seeded; their states are restored after it.
+    """
     import transformers
 
     python_state, numpy_state = random.getstate(), np.random.get_state()
@@ -54,7 +59,7 @@ def seeded_network(folder: Path, options: TrainingOptions) -> Iterator[CtcNetwor
     with torch.random.fork_rng(devices), quiet_transformers():
         try:
             transformers.set_seed(options.seed)
-            yield load_network(folder, options)
+            yield load_network(folder, options, alphabet)
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)
@@ -81,6 +86,7 @@ def train(
     store: AudioStore,
     folder: BuildFolder,
     options: TrainingOptions,
+    schedule: Schedule,
     monitor: TrainingMonitor,
 ) -> TrainingResult:
     """Train `network`, or resume from the last checkpoint of `folder`.
@@ -91,6 +97,7 @@ def train(
         store: the audio of the rows.
         folder: receives a checkpoint after every epoch.
         options: how to train, with the device and the precision resolved.
+        schedule: how long, and how fast.
         monitor: receives progress; asked within each step whether to stop.
 
     Raises:
@@ -112,7 +119,14 @@ def train(
         return validation.evaluate(trainer.model_wrapped, trainer.to_device) if corpus.validation else None
 
     trainer = CtcTrainer(
-        network, loader, folder, options, evaluate=evaluate_held_out, n_skipped=corpus.n_skipped, monitor=monitor
+        network,
+        loader,
+        folder,
+        options,
+        schedule,
+        evaluate=evaluate_held_out,
+        n_skipped=corpus.n_skipped,
+        monitor=monitor,
     )
     network.monitor = monitor
 
@@ -134,7 +148,7 @@ def train(
             model = Evaluation.of(kept) or evaluate_now("the new model")
             comparison = Comparison(bool(corpus.validation), len(validation.utterances), base, model)
     except Cancelled:
-        raise _interrupted(trainer.metrics, options.epochs) from None
+        raise _interrupted(trainer.metrics, schedule.epochs) from None
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

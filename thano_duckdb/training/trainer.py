@@ -21,6 +21,7 @@ from .build_folder import BuildFolder
 from .comparison import Evaluation
 from .loader import Batch, BatchLoader
 from .network import CtcNetwork
+from .schedule import Schedule
 from .training_options import TrainingOptions
 
 REPORT_EVERY_S = 0.5
@@ -35,15 +36,17 @@ _METRICS = "thano_metrics"
 """The key of an epoch's metrics in the log of Trainer's state, which is saved in every checkpoint."""
 
 
-def training_arguments(folder: BuildFolder, options: TrainingOptions, n_steps: int) -> transformers.TrainingArguments:
+def training_arguments(
+    folder: BuildFolder, options: TrainingOptions, schedule: Schedule, n_steps: int
+) -> transformers.TrainingArguments:
     """The settings of Trainer: nothing is printed or reported, and there is one checkpoint per epoch."""
     device, dtype = options.device, options.precision
-    n_warmup = round(options.warmup_ratio * n_steps)
+    n_warmup = round(schedule.warmup_ratio * n_steps)
     n_decay = min(n_steps - n_warmup, round(DECAY_SHARE * n_steps))
     arguments = transformers.TrainingArguments(
         output_dir=str(folder.partial),
-        num_train_epochs=options.epochs,
-        learning_rate=options.learning_rate,
+        num_train_epochs=schedule.epochs,
+        learning_rate=schedule.learning_rate,
         lr_scheduler_type="warmup_stable_decay",
         lr_scheduler_kwargs={"num_decay_steps": n_decay, "decay_type": "linear"},
         warmup_steps=n_warmup,
@@ -75,14 +78,15 @@ class CtcTrainer(transformers.Trainer):
         loader: BatchLoader,
         folder: BuildFolder,
         options: TrainingOptions,
+        schedule: Schedule,
         *,
         evaluate: Callable[[CtcTrainer], Evaluation | None],
         n_skipped: int,
         monitor: TrainingMonitor,
     ) -> None:
         """Prepare to train; `evaluate` is called after each epoch to evaluate the network."""
-        n_steps = options.epochs * -(-len(loader) // options.gradient_accumulation)
-        super().__init__(model=network.module, args=training_arguments(folder, options, n_steps))
+        n_steps = schedule.epochs * -(-len(loader) // options.gradient_accumulation)
+        super().__init__(model=network.module, args=training_arguments(folder, options, schedule, n_steps))
         self.remove_callback(PrinterCallback)
         self.add_callback(_EpochCallback(self))
         self._network = network
@@ -91,6 +95,7 @@ class CtcTrainer(transformers.Trainer):
         self._evaluate_network = evaluate
         self._n_skipped = n_skipped
         self._monitor = monitor
+        self._head_factor = schedule.head_factor
         self._keeps_best, self._patience = options.keeps_best, options.patience
         self._start_clock(first_step=0)
 
@@ -124,6 +129,17 @@ class CtcTrainer(transformers.Trainer):
     def get_train_dataloader(self) -> Any:
         """Our own loader, because the threads that prepare its batches must not be forked."""
         return self._loader
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Trainer's optimizer, where the head learns `head_factor` times as fast as the rest."""
+        if self.optimizer is None:
+            optimizer = super().create_optimizer(model)
+            head = {id(weight) for weight in self._network.module.lm_head.parameters()}
+            for group in list(optimizer.param_groups) if self._head_factor != 1 else ():
+                of_head = [weight for weight in group["params"] if id(weight) in head]
+                group["params"] = [weight for weight in group["params"] if id(weight) not in head]
+                optimizer.add_param_group({**group, "params": of_head, "lr": self._head_factor * group["lr"]})
+        return self.optimizer
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -51,10 +52,10 @@ class TrainingOptions:
     """The options of BUILD and FIT, with the defaults and the ranges of `thano_duckdb.options`.
 
     Attributes:
-        epochs: passes over the rows.
+        epochs: passes over the rows; None: as many as suit the network (see `Schedule`).
         batch_size: clips in a batch at most; None fills batches by seconds of audio.
         learning_rate: the highest, after the warm-up and before the linear decay over the second half.
-        warmup_ratio: share of the steps over which the learning rate rises from 0.
+        warmup_ratio: share of the steps over which the learning rate rises from 0; None: as suits the network.
         validation_split: share of the rows that is held out and evaluated after each epoch.
         keep: the epoch that is published: 'best' on the held-out rows, or 'last'; None: 'best' if there are any.
         patience: epochs without improvement on the held-out rows after which the training stops; None: never.
@@ -62,6 +63,9 @@ class TrainingOptions:
         freeze_feature_encoder: leave the convolutions as they are; None means so unless from scratch.
         mask_time_prob: SpecAugment: share of the frames of each clip that is masked.
         from_scratch: start from random weights, with the shape and the alphabet of the base.
+        new_alphabet: make an alphabet from the texts; None: where `alphabet` is given, or the base has no vocabulary.
+        alphabet: what a new alphabet is made of: `characters`, `jamo`, or the tokens themselves; None: `characters`.
+        keep_case: whether capitals are letters of a new alphabet.
         augment: train on each clip also slower, faster, in rooms, by telephone and in noise; None: only from scratch.
         gradient_accumulation: batches in a step.
         overwrite: publish a new version where the name is taken.
@@ -70,16 +74,18 @@ class TrainingOptions:
         audio_track: which of the tracks with sound of a video is learned from, counted from 1.
         channel: the one to train on, counted from 1, or `mix`.
         max_bytes, max_duration, timeout: limits on reading one clip.
+        on_unwritable: 'drop' drops the characters that the alphabet lacks from a text, 'skip' skips its row.
         on_error: 'null' skips unreadable clips with a warning, 'fail' stops at the first.
         device: `auto`, `cpu`, `cuda`, `cuda:0` or `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         level: 'robust' or 'exact', as in recognition.
+        language: the one to train, of a base that has many; None for its default.
     """
 
-    epochs: int = _default("epochs")
+    epochs: int | None = _default("epochs")
     batch_size: int | None = _default("batch_size")
     learning_rate: float = _default("learning_rate")
-    warmup_ratio: float = _default("warmup_ratio")
+    warmup_ratio: float | None = _default("warmup_ratio")
     validation_split: float = _default("validation_split")
     keep: str | None = _default("keep")
     patience: int | None = _default("patience")
@@ -87,6 +93,9 @@ class TrainingOptions:
     freeze_feature_encoder: bool | None = _default("freeze_feature_encoder")
     mask_time_prob: float = _default("mask_time_prob")
     from_scratch: bool = _default("from_scratch")
+    new_alphabet: bool | None = _default("new_alphabet")
+    alphabet: Sequence[str] | None = _default("alphabet")
+    keep_case: bool = _default("keep_case")
     augment: bool | None = _default("augment")
     gradient_accumulation: int = _default("gradient_accumulation")
     overwrite: bool = _default("overwrite")
@@ -98,10 +107,12 @@ class TrainingOptions:
     max_bytes: int | None = _default("max_bytes")
     max_duration: float | None = _default("max_duration")
     timeout: float | None = _default("timeout")
+    on_unwritable: str = _default("on_unwritable")
     on_error: str = _default("on_error")
     device: str = _default("device")
     precision: str = _default("precision")
     level: Literal["robust", "exact"] = _default("level")
+    language: str | None = _default("language")
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -118,6 +129,22 @@ class TrainingOptions:
                 raise ThanoError(f"option 'patience' compares the epochs on {_HELD_OUT}")
             if self.keep == "best":
                 raise ThanoError(f"option 'keep' compares the epochs on {_HELD_OUT}")
+
+        if self.new_alphabet is False and self.alphabet is not None:
+            raise ThanoError("option 'alphabet' describes a new alphabet, but new_alphabet=False keeps the old one")
+
+    def makes_alphabet(self, *, has_vocabulary: bool) -> bool:
+        """Whether the model gets a new alphabet.
+
+        Raises:
+            ThanoError: it does not, but has no other or `keep_case` is set.
+        """
+        if self.new_alphabet is False and not has_vocabulary:
+            raise ThanoError("the base has no vocabulary that new_alphabet=False could keep")
+        makes_one = not has_vocabulary or self.alphabet is not None if self.new_alphabet is None else self.new_alphabet
+        if self.keep_case and not makes_one:
+            raise ThanoError("option 'keep_case' is about a new alphabet: add new_alphabet=True")
+        return makes_one
 
     @property
     def keeps_best(self) -> bool:

@@ -88,10 +88,11 @@ class Validation:
         finally:
             network.module.train(was_training)
         references = [utterance.text for utterance in self.utterances]
+        locale = network.vocabulary.locale
         return Evaluation(
             loss_sum / n_clips,
-            error_rate(word_errors(references, hypotheses)),
-            error_rate(character_errors(references, hypotheses)),
+            error_rate(word_errors(references, hypotheses, locale=locale)),
+            error_rate(character_errors(references, hypotheses, locale=locale)),
         )
 
     def _decode(self, indices: Sequence[int], logits: torch.Tensor) -> list[str]:

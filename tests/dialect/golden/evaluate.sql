@@ -18,6 +18,11 @@ EVALUATE USING m OPTIONS (by=['speaker', "my text"]) AS SELECT *, 1 AS "my text"
 -- becomes
 SELECT "speaker", "my text", unnest(_thano_scores) FROM (SELECT _thano_rows."speaker", _thano_rows."my text", thano_group_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path")) AS _thano_scores FROM (SELECT *, 1 AS "my text" FROM librispeech_test) AS _thano_rows GROUP BY _thano_rows."speaker", _thano_rows."my text") ORDER BY 1, 2
 
+-- case: in the language of each row
+EVALUATE USING mms OPTIONS (language_col='lang', by='lang') AS SELECT *, 'kor' AS lang FROM librispeech_test
+-- becomes
+SELECT "lang", unnest(_thano_scores) FROM (SELECT _thano_rows."lang", thano_group_scores(_thano_rows."text", thano_transcribe('mms', _thano_rows."audio_path", language := CAST(_thano_rows."lang" AS VARCHAR))) AS _thano_scores FROM (SELECT *, 'kor' AS lang FROM librispeech_test) AS _thano_rows GROUP BY _thano_rows."lang") ORDER BY 1
+
 -- case: within a query
 SELECT score FROM (EVALUATE USING Wav2Vec2En AS FROM librispeech_test) WHERE metric = 'clips'
 -- becomes
@@ -27,6 +32,11 @@ SELECT score FROM (SELECT unnest(thano_scores(_thano_rows."text", thano_transcri
 (EVALUATE USING m AS FROM librispeech_test) UNION ALL (EVALUATE USING n AS FROM librispeech_test)
 -- becomes
 (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows) UNION ALL (SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('n', _thano_rows."audio_path")), recursive := true) FROM (FROM librispeech_test) AS _thano_rows)
+
+-- case: how texts are compared is no matter of the model
+EVALUATE USING m OPTIONS (unit='word', ignore_spaces=True, locale='TR', batch_size=4) AS FROM librispeech_test
+-- becomes
+SELECT unnest(thano_scores(_thano_rows."text", thano_transcribe('m', _thano_rows."audio_path", '{"batch_size": 4}'), options := '{"ignore_spaces": true, "locale": "tr", "unit": "word"}'), recursive := true) FROM (FROM librispeech_test) AS _thano_rows
 
 -- case: each channel has no text of its own
 EVALUATE USING Wav2Vec2En OPTIONS (channel='each') AS FROM librispeech_test

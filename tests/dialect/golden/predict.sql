@@ -111,6 +111,11 @@ PREDICT USING Wav2Vec2En OPTIONS (language_model=None, hotwords_col=hotwords, in
 -- becomes
 SELECT _thano_rows.* EXCLUDE ("hotwords"), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'text') AS "predicted", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'hotwords') AS "hotwords", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"language_model": null, "n_best": 5}', hotwords := _thano_rows."hotwords"), 'alternatives') AS "alternatives" FROM (SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted', 'alternatives')))) FROM (SELECT *, [text] AS hotwords FROM librispeech_test)) AS _thano_rows
 
+-- case: a language for each row, in a column that the new one replaces, and one for the others
+PREDICT USING mms OPTIONS (language='kor', language_col=lang, result_col=lang) AS SELECT audio_path, 'eng' AS lang FROM librispeech_test
+-- becomes
+SELECT _thano_rows.* EXCLUDE ("lang"), system.main.struct_extract(thano_transcribe('mms', _thano_rows."audio_path", '{"language": "kor"}', language := CAST(_thano_rows."lang" AS VARCHAR)), 'text') AS "lang" FROM (SELECT audio_path, 'eng' AS lang FROM librispeech_test) AS _thano_rows
+
 -- case: paths from the folder of a file, and a part of each recording
 PREDICT USING Wav2Vec2En OPTIONS (audio_col=recording, relative_to='my audio', start=1, stop=2.5) AS FROM calls
 -- becomes

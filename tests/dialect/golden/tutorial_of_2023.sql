@@ -35,7 +35,7 @@ SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.l
 
 -- case: Whisper
 PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='auto', task='translate', result_col='predict_result') AS SELECT * FROM korean_voice
--- refused: PREDICT has no option 'language': it belongs to Whisper models, which are not supported; a Wav2Vec2 model has one language.
+-- refused: PREDICT has no option 'task': it belongs to Whisper models, which are not supported; a Wav2Vec2 model only transcribes.
 
 -- case: continuing
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train

@@ -300,3 +300,30 @@ def test_kenlm_writes_nothing_on_the_screen(tmp_path: Path, capfd: pytest.Captur
     model = Bigrams(("a", "quiet"), np.random.default_rng(2), lm_weight=1, word_score=1).open(tmp_path / "quiet.arpa")
     BeamDecoder(model).load(SMALL)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("delimiter", [True, False])
+def test_letters_of_scripts_without_spaces_are_words_as_in_greedy_decoding(delimiter: bool) -> None:
+    tokens = (None, "|", *"你好吗ok")
+    vocabulary = Vocabulary(tokens, frozenset({1} if delimiter else ()))
+    path = [0, 2, 2, 3, 0, 3, 5, 6, 6, 0, *([1] if delimiter else []), 4, 0, 5, 6]
+    log_probs = np.full((len(path), len(tokens)), np.log(1e-4))
+    log_probs[np.arange(len(path)), path] = np.log(0.999)
+    [greedy] = GreedyDecoder().decode([frame_scores(log_probs, 1)], vocabulary, stride=STRIDE)
+    found = decode(log_probs, vocabulary, n_best=1)
+    assert found.text == greedy.text == ("你好好ok 吗ok" if delimiter else "你好好ok吗ok")
+    expected = [(word.word, word.start_s, word.end_s) for word in greedy.words]
+    assert [word for word, *_ in expected] == ["你", "好", "好", "ok", "吗", "ok"]
+    assert [(word.word, word.start_s, word.end_s) for word in found.words] == expected
+
+
+def test_a_long_clip_without_spaces_gets_none_where_it_is_cut() -> None:
+    tokens = (None, *"你好")
+    path = ([1, 0, 2, 0] * 200 + [0] * 100) * 2  # 36 s
+    log_probs = np.full((len(path), len(tokens)), np.log(1e-4))
+    log_probs[np.arange(len(path)), path] = np.log(0.999)
+    found = decode(log_probs, Vocabulary(tokens, frozenset()), n_best=2)
+    assert found.text == "你好" * 400
+    assert found.alternatives is not None
+    assert found.alternatives[0].text == found.text
+    assert [word.word for word in found.words] == [*found.text]

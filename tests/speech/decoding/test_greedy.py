@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import unicodedata
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from thano_duckdb.models import bundled
 from thano_duckdb.speech.decoding.decoder import Hypothesis
 from thano_duckdb.speech.decoding.greedy import greedy_decode
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
+from thano_duckdb.speech.scripts import is_unspaced
 
 VOCABULARY = Vocabulary((None, None, None, None, *LABELS[4:]), frozenset({4}))
 STRIDE = 320
@@ -124,10 +126,45 @@ def test_a_long_text_without_spaces_is_as_likely_as_its_words() -> None:
     assert found.confidence > 0.9
 
 
-def test_without_a_delimiter_the_text_is_one_word() -> None:
-    vocabulary = Vocabulary((None, "你", "好"), frozenset())
-    found = decode_ids([1, 0, 2, 2], None, vocabulary)
-    assert (found.text, [word.word for word in found.words]) == ("你好", ["你好"])
+def timed_words(tokens: list[str], path: list[str], *, delimiter: bool) -> tuple[str, list[tuple[str, int, int]]]:
+    """The text of a path of tokens, `_` being the blank, and its words with the frames where they start and end."""
+    vocabulary = Vocabulary((None, "|", *tokens), frozenset({1} if delimiter else ()))
+    found = decode_ids([0 if token == "_" else ["|", *tokens].index(token) + 1 for token in path], None, vocabulary)
+    return found.text, [(word.word, round(word.start_s / FRAME_S), round(word.end_s / FRAME_S)) for word in found.words]
+
+
+def test_without_a_delimiter_each_letter_is_a_word() -> None:
+    assert timed_words(["你", "好"], ["你", "_", "好", "好"], delimiter=False) == ("你好", [("你", 0, 1), ("好", 2, 4)])
+    assert timed_words(["a", "b"], ["a", "b", "b"], delimiter=False) == ("ab", [("a", 0, 1), ("b", 1, 3)])  # of IPA
+
+
+def test_words_of_other_scripts_among_chinese_are_words() -> None:
+    tokens = ["你", "好", "吗", "o", "k"]
+    path = ["_", "你", "o", "k", "_", "吗", "k"]
+    expected = [("你", 1, 2), ("ok", 2, 4), ("吗", 5, 6), ("k", 6, 7)]
+    assert timed_words(tokens, path, delimiter=False) == ("你ok吗k", expected)
+    assert timed_words(tokens, path, delimiter=True) == ("你ok吗k", expected)  # most letters are Chinese
+    assert timed_words(tokens, ["o", "|", "k", "|", "你", "好"], delimiter=True) == (
+        "o k 你好", [("o", 0, 1), ("k", 2, 3), ("你", 4, 5), ("好", 5, 6)]
+    )  # fmt: skip
+    assert timed_words(tokens, ["o", *["_"] * 60, "k"], delimiter=False) == ("ok", [("o", 0, 1), ("k", 61, 62)])
+
+
+def test_marks_belong_to_the_letter_before_them() -> None:
+    text = "ที่นี่"
+    found, words = timed_words(sorted(set(text)), [*text], delimiter=False)
+    assert (found, words) == (text, [("ที่", 0, 3), ("นี่", 3, 6)])
+    jamo = unicodedata.normalize("NFD", "안녕")
+    _, words = timed_words(sorted(set(jamo)), [*jamo], delimiter=False)
+    assert [(unicodedata.normalize("NFC", word), *times) for word, *times in words] == [("안", 0, 3), ("녕", 3, 6)]
+
+
+def test_where_letters_are_words_a_text_is_the_same_as_without() -> None:
+    spaced = Vocabulary((None, "你", "|", *"abc"), frozenset({2}))
+    unspaced = Vocabulary((None, "你", "|", *"好吗啊"), frozenset({2}))
+    path = [1, 2, 0, 3, 4, 0, 2, 2, 5, 5, 0, 5]
+    text = decode_ids(path, None, spaced).text
+    assert decode_ids(path, None, unspaced).text == text.translate(str.maketrans("abc", "好吗啊"))
 
 
 def test_tokens_of_several_characters_are_joined_unchanged() -> None:
@@ -144,8 +181,10 @@ Frames = list[tuple[int, float]]
 
 def reference(path: Frames, vocabulary: Vocabulary) -> tuple[str, float, list[tuple[str, int, int, float]]]:
     """Text, confidence, and words as (text, first frame, end frame, confidence), computed run by run."""
-    words: list[tuple[str, int, int, list[float], int]] = []
-    is_inside, position = False, 0
+    words: list[tuple[str, int, int, list[float]]] = []
+    texts: list[str] = []
+    is_inside, was_alone, position = False, False, 0
+    alone = labels_that_are_words(vocabulary)
     for index, run in groupby(path, key=lambda frame: frame[0]):
         logs = [log for _, log in run]
         start, position = position, position + len(logs)
@@ -153,27 +192,41 @@ def reference(path: Frames, vocabulary: Vocabulary) -> tuple[str, float, list[tu
         if index in vocabulary.delimiter_ids:
             is_inside = False
         elif token is not None:
-            before = words.pop() if is_inside else ("", start, start, [], 0)
-            words.append((before[0] + token, before[1], position, before[3] + logs, before[4] + 1))
-            is_inside = True
+            is_alone = index in alone
+            continues = is_inside and (belongs_to_the_letter_before(token) or not (is_alone or was_alone))
+            before = words.pop() if continues else ("", start, start, [])
+            words.append((before[0] + token, before[1], position, before[3] + logs))
+            texts.append((texts.pop() if is_inside else "") + token)
+            is_inside, was_alone = True, is_alone
     everything = [log for _, log in path]
-    rated = [(*word[:3], confidence(word, everything, vocabulary)) for word in words]
+    rated = [(*word[:3], confidence(word, everything)) for word in words]
     mean = sum(word[3] for word in rated) / len(rated) if rated else math.exp(sum(everything) / len(everything))
-    return vocabulary.delimiter.join(word[0] for word in words), mean, rated
+    return vocabulary.delimiter.join(texts), mean, rated
 
 
-def confidence(word: tuple[str, int, int, list[float], int], clip: list[float], vocabulary: Vocabulary) -> float:
-    _text, start, end, logs, n_labels = word
+def labels_that_are_words(vocabulary: Vocabulary) -> list[int]:
+    written = {index: token for index, token in enumerate(vocabulary.tokens) if token is not None}
+    written = {index: token for index, token in written.items() if index not in vocabulary.delimiter_ids}
+    unspaced = [index for index, token in written.items() if token and is_unspaced(token[0])]
+    if vocabulary.delimiter_ids and len(unspaced) <= len(written) / 2:
+        return []
+    return unspaced or [*written]
+
+
+def belongs_to_the_letter_before(token: str) -> bool:
+    return not token or unicodedata.category(token[0]).startswith("M") or "\u1160" <= token[0] <= "\u11ff"
+
+
+def confidence(word: tuple[str, int, int, list[float]], clip: list[float]) -> float:
+    _text, start, end, logs = word
     frames = sum(clip[start:end])
-    if not vocabulary.delimiter_ids and n_labels > 5:
-        frames *= 5 / n_labels
     evidence = 3.71 + 4.68 * sum(logs) / len(logs) + 0.89 * frames + 12.14 * sum(clip) / len(clip)
     return 1 / (1 + math.exp(-max(evidence, -100.0)))
 
 
 @st.composite
 def vocabularies(draw: st.DrawFn) -> Vocabulary:
-    tokens = draw(st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=8))
+    tokens = draw(st.lists(st.none() | st.text(max_size=3) | st.sampled_from("你好กa่"), min_size=1, max_size=8))
     delimiters = st.frozensets(st.integers(0, len(tokens) - 1), max_size=2)
     return Vocabulary(tuple(tokens), draw(delimiters), draw(st.sampled_from([" ", "", "--", "、"])))
 
@@ -238,9 +291,9 @@ def test_a_gap_of_a_second_belongs_to_the_word(n_blanks: int, end_s: float) -> N
     assert times(f"A{'_' * n_blanks}B") == [("AB", 0.0, end_s)]
 
 
-def test_without_delimiters_a_clip_is_one_word_as_long_as_its_text() -> None:
+def test_without_delimiters_letters_have_times() -> None:
     vocabulary = Vocabulary(VOCABULARY.tokens, frozenset())
-    assert times(f"A{'_' * 100}B", vocabulary) == [("AB", 0.0, 2.04)]
+    assert times(f"A{'_' * 100}B", vocabulary) == [("A", 0.0, 0.02), ("B", 2.02, 2.04)]
 
 
 @given(st.text("AB_|", max_size=30), st.integers(51, 200))

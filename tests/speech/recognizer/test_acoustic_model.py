@@ -14,18 +14,20 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
+from tests.speech.log_mel_models import LOG_MEL_MODELS
 from tests.speech.oracles import MODELS, HuggingFace
 from thano_duckdb.errors import Cancelled, ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.device import OutOfMemory
 from thano_duckdb.speech.libraries import quiet_transformers
+from thano_duckdb.speech.recognizer import ctc_checkpoint
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_checkpoint import PADDING_INVARIANT_MODEL_TYPES
 from thano_duckdb.speech.recognizer.features import Features
+from thano_duckdb.speech.recognizer.padded_attention import attends_plainly
 
 Clips = list[NDArray[np.float32]]
-PADDED = [name for name in MODELS if name != "conformer"]
 
 
 def logits_of(model: AcousticModel, batch: Sequence[Features]) -> tuple[torch.Tensor, list[FrameScores]]:
@@ -39,7 +41,7 @@ def logits_of(model: AcousticModel, batch: Sequence[Features]) -> tuple[torch.Te
     return seen[0], scores
 
 
-@pytest.mark.parametrize("name", PADDED)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_padded_batch_gives_the_logits_of_each_clip_alone(
     random_model: Callable[[str], Path], loaded: Callable[[str], AcousticModel], noises: Clips, name: str
 ) -> None:
@@ -56,14 +58,17 @@ def test_a_padded_batch_gives_the_logits_of_each_clip_alone(
         np.testing.assert_allclose(found.log_probs[:, 0], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_an_architecture_that_is_not_padding_invariant_runs_clip_by_clip(
-    random_model: Callable[[str], Path], loaded: Callable[[str], AcousticModel], noises: Clips
+def test_an_architecture_whose_padding_was_not_verified_runs_clip_by_clip(
+    random_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, plain = loaded("conformer"), HuggingFace.load(random_model("conformer"))
-    assert model.max_clips == 1
-    for clip in noises[:4]:
-        logits, _scores = logits_of(model, [model.features(clip, level="exact")])
-        torch.testing.assert_close(logits[0], plain.logits(clip), rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(ctc_checkpoint, "PADDING_INVARIANT_MODEL_TYPES", frozenset({"wav2vec2"}))
+    assert AcousticModel.load(random_model("hubert-group"), device="cpu").max_clips == 1
+    assert AcousticModel.load(random_model("wav2vec2-group"), device="cpu").max_clips is None
+
+
+def test_flash_attention_is_only_for_networks_that_attend_to_all_frames_without_a_bias() -> None:
+    plain = {name for name in MODELS if attends_plainly(MODELS[name]().config)}
+    assert set(MODELS) - plain == {"conformer-relative", "sew", "sew-layer", "sew-d"}
 
 
 def test_speech_gives_the_logits_of_each_clip_alone(an4_model: Path, spoken: Clips) -> None:
@@ -76,7 +81,7 @@ def test_speech_gives_the_logits_of_each_clip_alone(an4_model: Path, spoken: Cli
 
 
 def test_every_padding_invariant_architecture_is_tested() -> None:
-    tested = {MODELS[name]().config.model_type for name in PADDED}
+    tested = {make().config.model_type for make in (MODELS | LOG_MEL_MODELS).values()}
     assert tested == PADDING_INVARIANT_MODEL_TYPES
 
 
@@ -220,11 +225,20 @@ def test_code_in_a_checkpoint_is_not_executed(copied: Path) -> None:
 def test_a_model_of_another_kind_is_refused(copied: Path) -> None:
     config = transformers.WhisperConfig(d_model=8, encoder_layers=1, decoder_layers=1, vocab_size=8)
     (copied / "config.json").write_text(config.to_json_string())
-    with pytest.raises(ModelError, match="is a whisper model, which is not supported"):
+    with pytest.raises(
+        ModelError, match=r"is a whisper model, which writes its text with a decoder .*: use a CTC model instead"
+    ):
         AcousticModel.load(copied)
 
 
-def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
+@pytest.mark.parametrize("config", [transformers.Speech2TextConfig, transformers.MoonshineConfig])
+def test_other_models_with_a_decoder_are_refused(copied: Path, config: Any) -> None:
+    (copied / "config.json").write_text(config().to_json_string())
+    with pytest.raises(ModelError, match=r"writes its text with a decoder .*such as Wav2Vec2"):
+        AcousticModel.load(copied)
+
+
+def test_a_feature_extractor_of_another_network_is_refused(copied: Path) -> None:
     sizes: dict[str, Any] = {
         "hidden_size": 16,
         "num_hidden_layers": 1,
@@ -234,7 +248,7 @@ def test_a_model_that_reads_spectrograms_is_refused(copied: Path) -> None:
     with quiet_transformers():
         config = transformers.Wav2Vec2BertConfig(vocab_size=32, **sizes)
         transformers.Wav2Vec2BertForCTC(config).save_pretrained(copied)
-    with pytest.raises(ModelError, match=r"wav2vec2-bert.*waveform"):
+    with pytest.raises(ModelError, match="uses a Wav2Vec2FeatureExtractor, but its network needs a SeamlessM4T"):
         AcousticModel.load(copied)
 
 

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import Wav2Vec2PhonemeCTCTokenizer
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.speech.decoding.beam import BeamDecoder
 from thano_duckdb.speech.decoding.greedy import greedy_decode
-from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_normalize, read_vocabulary
+from thano_duckdb.speech.recognizer.audio_settings import read_normalize
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.recognizer.vocabulary_files import read_vocabulary
 
 
 def write(folder: Path, **files: Any) -> Path:
@@ -78,6 +82,34 @@ def test_lower_case_tokenizers_write_lower_case(tmp_path: Path) -> None:
     assert text_of(tmp_path, [5, 4, 6]) == "a b"
 
 
+PHONEMES = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "h": 4, "ə": 5, "l": 6, "oʊ": 7, "|": 8}
+
+
+@pytest.mark.parametrize("delimiter", [None, "|"])
+def test_phonemes_are_written_as_transformers_writes_them(tmp_path: Path, delimiter: str | None) -> None:
+    settings = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "word_delimiter_token": delimiter}
+    folder = write(tmp_path, vocab=PHONEMES, tokenizer_config=settings)
+    ids = [0, 4, 4, 5, 0, 5, 6, 7, 7, 8, 8, 4, 0, 7, 0]
+    tokenizer = Wav2Vec2PhonemeCTCTokenizer(str(folder / "vocab.json"), word_delimiter_token=delimiter)
+    expected = "h ə ə l oʊ h oʊ" if delimiter else "h ə ə l oʊ | h oʊ"
+    assert text_of(folder, ids) == tokenizer.decode(ids) == expected
+
+
+def test_each_phoneme_is_a_word_with_its_own_times(tmp_path: Path) -> None:
+    folder = write(tmp_path, vocab=PHONEMES, tokenizer_config={"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"})
+    ids = np.array([0, 4, 4, 5, 7])
+    [found] = greedy_decode([ids], [np.zeros(5, np.float32)], read_vocabulary(folder, 10), stride=320)
+    assert [(word.word, word.start_s, word.end_s) for word in found.words] == [
+        ("h", 0.02, 0.06), ("ə", 0.06, 0.08), ("oʊ", 0.08, 0.1)
+    ]  # fmt: skip
+
+
+def test_beam_search_refuses_subwords_and_phonemes(tmp_path: Path) -> None:
+    folder = write(tmp_path, vocab=PHONEMES, tokenizer_config={"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"})
+    with pytest.raises(ModelError, match="need a model that writes characters"):
+        BeamDecoder(hotwords=("hello",)).load(read_vocabulary(folder, 10))
+
+
 def test_the_target_language_chooses_one_of_several_vocabularies(tmp_path: Path) -> None:
     write(tmp_path, vocab={"eng": VOCAB, "deu": {"<pad>": 0, "Ä": 1}}, tokenizer_config={"target_lang": "deu"})
     assert text_of(tmp_path, [1, 0, 1]) == "ÄÄ"
@@ -90,7 +122,8 @@ def test_the_target_language_chooses_one_of_several_vocabularies(tmp_path: Path)
         ({"vocab": {"A": 0}}, "no '<pad>'"),
         ({"vocab": {"<pad>": 0, "▁THE": 1}}, "subword tokens"),
         ({"vocab": {"eng": VOCAB, "deu": VOCAB}}, "2 languages"),
-        ({"vocab": VOCAB, "tokenizer_config": {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}}, "PhonemeCTC"),
+        ({"vocab": VOCAB, "tokenizer_config": {"tokenizer_class": "BertTokenizer"}}, "uses a BertTokenizer"),
+        ({"tokenizer_config": {"tokenizer_class": "ParakeetTokenizer"}}, r"no tokenizer\.json"),
         ({"vocab": ["A"]}, "not a JSON object"),
     ],
 )

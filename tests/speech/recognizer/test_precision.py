@@ -71,7 +71,7 @@ def test_in_8_bits_the_output_for_a_clip_does_not_depend_on_its_batch_either(
         np.testing.assert_allclose(found.log_probs, one.log_probs, atol=0.05)
 
 
-@pytest.mark.parametrize("name", ["wavlm-group", "data2vec", "conformer"])
+@pytest.mark.parametrize("name", ["wavlm-group", "data2vec", "conformer-relative", "sew", "sew-d"])
 def test_every_architecture_runs_in_8_bits(
     random_model: Callable[[str], Path], noises: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

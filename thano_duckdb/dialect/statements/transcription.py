@@ -11,6 +11,7 @@ from thano_duckdb.dialect.quoting import identifier, json_literal, literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.option import StatementKind, Value
+from thano_duckdb.text_options import SCORING_OPTIONS
 
 from .syntax import Syntax, over_a_query
 
@@ -128,6 +129,8 @@ class TranscribingNode(QueryNode):
             arguments.append(json_literal(options))
         if self.options.text("hotwords_col") is not None:
             arguments.append(f"hotwords := {self.column('hotwords_col')}")
+        if self.options.text("language_col") is not None:
+            arguments.append(f"language := CAST({self.column('language_col')} AS VARCHAR)")  # also a column of NULL
         if self.gives_each_channel:
             arguments.append(f"{CHANNEL} := {ROWS}.{identifier(CHANNEL)}")
         return f"thano_transcribe({', '.join(arguments)})"
@@ -138,7 +141,7 @@ class Predict(AddingNode, TranscribingNode):
     """`PREDICT USING model [OPTIONS (..)] AS query`."""
 
     kind = StatementKind.PREDICT
-    reads = ("audio_col", "relative_to", "hotwords_col")
+    reads = ("audio_col", "relative_to", "hotwords_col", "language_col")
 
     def included(self) -> tuple[str, ...]:
         """What `include` asks for."""
@@ -184,6 +187,11 @@ class Evaluate(TranscribingNode):
 
     kind = StatementKind.EVALUATE
 
+    def function_options(self) -> dict[str, Value]:
+        """Without those that say how the texts are compared."""
+        given = super(Evaluate, self).function_options()
+        return {name: value for name, value in given.items() if name not in SCORING_OPTIONS}
+
     def warnings(self) -> Iterator[tuple[str, Span]]:
         """Also where a column of `by` has the name of a metric: the result has both."""
         yield from super(Evaluate, self).warnings()
@@ -195,6 +203,9 @@ class Evaluate(TranscribingNode):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the metrics of all rows, one below the other, or of a row for each group of `by`."""
         arguments = f"{self.column('text_col')}, {self.transcript()}"
+        given = self.options.for_function
+        if scoring := {name: given[name] for name in SCORING_OPTIONS if name in given}:
+            arguments += f", options := {json_literal(scoring)}"
         by = self.options.texts("by")
         if not by:
             return f"SELECT unnest(thano_scores({arguments}), recursive := true) FROM (", f") AS {ROWS}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from thano_duckdb.language.language_model import LanguageModel
 from thano_duckdb.speech.transcript import Alternative, FoundHotword, Words
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
+from .alignment import align
 from .beam_columns import BLANK, SPACE, BeamColumns
 from .beam_confidence import word_confidences
 from .beam_library import MIN_LABEL_LOG_PROB, PRUNE_LOG_PROB, Beam, NativeDecoder, native_decoder, version
@@ -89,6 +91,11 @@ class BeamDecoder:
         return [self._decode(clip, columns, native, hotwords, stride) for clip in clips]
 
     def _columns(self, vocabulary: Vocabulary) -> BeamColumns:
+        if vocabulary.word_start_ids:
+            raise ModelError(
+                "this model writes subwords or phonemes: language models, hotwords and alternatives need a model that "
+                "writes characters"
+            )
         model = self.language_model
         return BeamColumns(vocabulary, None if model is None else model.is_upper_case)
 
@@ -106,15 +113,23 @@ class BeamDecoder:
         words: list[str] = []
         frames: list[tuple[int, int]] = []
         confidences: list[float] = []
+        letters: list[_Letters] = []
         texts = []
         for piece in cut_at_pauses(log_probs, int(MAX_PIECE_S * SAMPLE_RATE_HZ / stride)):
             beams = self._beams(log_probs[piece], native, hotwords, stride / SAMPLE_RATE_HZ)
             if beams and beams[0].frames:
-                words += map(columns.of_library, beams[0].text.split())
+                found = beams[0].text.split()
+                words += map(columns.of_library, found)
+                if columns.vocabulary.is_unspaced:
+                    letters += [
+                        _Letters.of(word, columns, log_probs[piece][start:stop], piece.start + start)
+                        for word, (start, stop) in zip(found, beams[0].frames, strict=True)
+                    ]
                 frames += [(piece.start + start, piece.start + stop) for start, stop in beams[0].frames]
                 confidences += word_confidences(beams, log_probs[piece]).tolist()
             texts.append([(beam.text, beam.score) for beam in beams[: self.n_best or 1]])
-        delimiter = columns.vocabulary.delimiter
+        # A piece ends anywhere where no delimiters are written.
+        delimiter = columns.vocabulary.delimiter if columns.vocabulary.delimiter_ids else ""
         if columns.vocabulary.delimiter_ids:
             is_letter = ~np.isin(log_probs.argmax(axis=1), (BLANK, SPACE))
             max_gap = int(MAX_GAP_S * SAMPLE_RATE_HZ / stride)
@@ -129,7 +144,7 @@ class BeamDecoder:
         return Hypothesis(
             text=delimiter.join(words),
             confidence=float(np.mean(confidences)) if words else _confidence_of_silence(clip),
-            words=Words.of(words, times_s, confidences),
+            words=_words_of_letters(letters, confidences, stride) if letters else Words.of(words, times_s, confidences),
             alternatives=alternatives,
             hotwords=tuple(_found(hotwords, words, times_s)) if self.hotwords else None,
         )
@@ -141,6 +156,36 @@ class BeamDecoder:
         return native.beams(
             log_probs, beam_width=self.beam_width, hotwords=favoured, hotword_weight=self.hotword_weight
         )
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """What a word of the search is made of where letters are words: their texts, and their first and last frames."""
+
+    texts: tuple[str, ...]
+    frames: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, word: str, columns: BeamColumns, log_probs: NDArray[np.float32], first_frame: int) -> _Letters:
+        spelled = columns.columns_of(word)
+        spans = align(log_probs, spelled)
+        if spans is None:  # the search adds paths, of which none may be the best one here
+            edges = np.linspace(0, len(log_probs), len(spelled) + 1).astype(int).tolist()
+            spans = list(itertools.pairwise(edges))
+        begins = np.flatnonzero(columns.vocabulary.begins_word(columns.label_of[spelled])).tolist()
+        bounds = sorted({0, *begins, len(spelled)})
+        parts = list(itertools.pairwise(bounds))
+        return cls(
+            tuple(columns.of_library("".join(columns.labels[each] for each in spelled[a:b])) for a, b in parts),
+            tuple((first_frame + spans[a][0], first_frame + spans[b - 1][1]) for a, b in parts),
+        )
+
+
+def _words_of_letters(letters: Sequence[_Letters], confidences: Sequence[float], stride: int) -> Words:
+    """Letters as words, each with the confidence of the word of the search that it is in."""
+    frames = np.array([span for word in letters for span in word.frames], np.float64)
+    shared = [value for word, value in zip(letters, confidences, strict=True) for _ in word.texts]
+    return Words.of([text for word in letters for text in word.texts], frames * stride / SAMPLE_RATE_HZ, shared)
 
 
 def _without_long_gaps(start: int, stop: int, is_letter: NDArray[np.bool_], max_gap: int) -> tuple[int, int]:

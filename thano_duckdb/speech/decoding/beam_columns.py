@@ -82,6 +82,26 @@ class BeamColumns:
             ]
         )
 
+    def columns_of(self, word: str) -> list[int]:
+        """The columns that spell a word of the library, the longest label that fits first."""
+        numbers = {shown: column for column, shown in enumerate(self.labels) if column > SPACE}
+        longest = max(map(len, numbers), default=1)
+        columns, at = [], 0
+        while at < len(word):
+            fits = (word[at : at + length] for length in range(min(longest, len(word) - at), 0, -1))
+            label = next((text for text in fits if text in numbers), None)
+            if label is not None:
+                columns.append(numbers[label])
+            at += len(label or " ")
+        return columns
+
+    @cached_property
+    def label_of(self) -> NDArray[np.intp]:  # (columns,)
+        """A label for each column."""
+        labels = np.zeros(len(self.labels), np.intp)
+        labels[self._column_of[::-1]] = np.arange(len(self._column_of))[::-1]
+        return labels
+
     def log_probs(self, scores: FrameScores) -> NDArray[np.float32]:
         """The log-probabilities of the columns, shape (frames, columns); those of labels without a score are tiny."""
         n_frames, n_columns = len(scores.ids), len(self.labels)
@@ -95,7 +115,7 @@ class BeamColumns:
 
     def of_library(self, word: str) -> str:
         """A word that the library found, as the model writes it."""
-        return word.translate(self._back)
+        return self.vocabulary.composed(word.translate(self._back))
 
     @cached_property
     def _back(self) -> dict[int, str]:

@@ -34,7 +34,7 @@ class Hypothesis:
     """The recognised text of a clip.
 
     Attributes:
-        text: the words with the delimiter of the vocabulary between them.
+        text: the words with the delimiter of the vocabulary between them, or with nothing where letters are words.
         confidence: in the text, 0 to 1.
         words: with their times and confidences.
         alternatives, hotwords: see `Transcript`.

@@ -51,11 +51,11 @@ def greedy_decode(
     A word lasts from the start of its first frame to the end of its last: a frame is one whose best label is a
     character of the word. Letters of one word may be far apart, with nothing but blanks between them, when the model
     writes no delimiter over a silence: then the word has all its letters, and the times of the stretch with most of its
-    frames among those that no gap of more than `MAX_GAP_S` cuts. (Where a language is written without delimiters, a
-    clip is one word, and this does not apply.) Its confidence is the probability that it is right (see
-    `greedy_confidence`), and the confidence of the text is the mean of its words. Without any words it is the geometric
-    mean of the best probabilities of all frames. Between two words stands the delimiter of the vocabulary, a space in
-    most; there is none at the ends.
+    frames among those that no gap of more than `MAX_GAP_S` cuts. Where words are not separated by delimiters
+    (`Vocabulary.is_unspaced`), letters are words, and the text has nothing between them. The confidence of a word is
+    the probability that it is right (see `greedy_confidence`), and the confidence of the text is the mean of its words.
+    Without any words it is the geometric mean of the best probabilities of all frames. Where the path has delimiters,
+    the text has the delimiter of the vocabulary, a space in most; there is none at the ends.
 
     Args:
         ids: for each clip, the best id of each frame (at least one), shape (frames,).
@@ -83,8 +83,14 @@ def greedy_decode(
     run_clips = np.repeat(np.arange(n_clips), clip_frames)[run_starts]
 
     written = np.flatnonzero(vocabulary.is_written[run_ids])  # the runs that are part of a word
-    n_breaks = np.cumsum(vocabulary.is_delimiter[run_ids]) + run_clips  # delimiters and clip ends up to each run
-    first = np.flatnonzero(np.diff(n_breaks[written], prepend=-1))  # first run of each word, into `written`
+    n_breaks = np.cumsum(vocabulary.is_word_break[run_ids]) + run_clips  # up to and with each run
+    is_apart = np.diff(n_breaks[written], prepend=-1) > 0  # from the written run before it
+    is_first = is_apart.copy()  # run of a word
+    gaps = run_starts[written[1:]] - run_stops[written[:-1]]
+    is_far = np.insert(gaps * stride > MAX_GAP_S * SAMPLE_RATE_HZ, 0, False)[: len(written)]
+    if vocabulary.is_unspaced:
+        is_first |= vocabulary.begins_word(run_ids[written]) | is_far
+    first = np.flatnonzero(is_first)  # run of each word, into `written`
     bounds = np.append(first, len(written))
     n_frames = (run_stops - run_starts)[written]
     sums = run_log_probs[written]
@@ -92,11 +98,9 @@ def greedy_decode(
 
     from_run: NDArray[np.integer] = first
     to_run: NDArray[np.integer] = bounds[1:] - 1
-    if vocabulary.delimiter_ids:
-        gaps = run_starts[written[1:]] - run_stops[written[:-1]]
-        cuts = 1 + np.flatnonzero(gaps * stride > MAX_GAP_S * SAMPLE_RATE_HZ)
-        if len(cuts):
-            from_run, to_run = _longest_stretches(first, cuts, n_frames)
+    cuts = np.flatnonzero(is_far)
+    if len(cuts):
+        from_run, to_run = _longest_stretches(first, cuts, n_frames)
 
     records = np.empty(len(first), WORD_RECORD)
     records["start_s"] = (run_starts[written[from_run]] - clip_starts[word_clips]) * stride / SAMPLE_RATE_HZ
@@ -105,8 +109,6 @@ def greedy_decode(
         np.add.reduceat(sums, first) / np.add.reduceat(n_frames, first),
         _sums(frame_log_probs, run_starts[written[from_run]], run_stops[written[to_run]]),
         clip_log_probs[word_clips],
-        np.diff(bounds),
-        has_delimiter=bool(vocabulary.delimiter_ids),
     )
 
     clip_words = np.bincount(word_clips, minlength=n_clips)
@@ -115,15 +117,24 @@ def greedy_decode(
     of_words = np.bincount(word_clips, records["confidence"], n_clips) / np.maximum(1, clip_words)
     confidences = np.where(clip_words, of_words, of_silence)
 
-    words = pc.binary_join(_lists(vocabulary.texts.take(pa.array(run_ids[written])), bounds), "")
+    tokens = vocabulary.texts.take(pa.array(run_ids[written]))
+    words = pc.binary_join(_lists(tokens, bounds), "")
+    if vocabulary.has_jamo:
+        words = pc.utf8_normalize(words, "NFC")
     records["n_bytes"] = pc.binary_length(words)
     word_stops = np.cumsum(clip_words, dtype=np.int32)
     by_clip = _lists(words, np.insert(word_stops, 0, 0))
     packed, record_stops = records.tobytes(), word_stops * WORD_RECORD.itemsize
+    parts = by_clip
+    if vocabulary.is_unspaced:  # in the texts only delimiters separate
+        part_first = np.flatnonzero(is_apart)
+        n_parts = np.bincount(run_clips[written[part_first]], minlength=n_clips)
+        joined = pc.binary_join(_lists(tokens, np.append(part_first, len(written))), "")
+        parts = _lists(joined, np.insert(np.cumsum(n_parts, dtype=np.int32), 0, 0))
     return [
         Hypothesis(text, confidence, Words(utf8, packed[start:stop]))
         for text, confidence, utf8, start, stop in zip(
-            pc.binary_join(by_clip, vocabulary.delimiter).to_pylist(),
+            pc.binary_join(parts, vocabulary.delimiter).to_pylist(),
             confidences.tolist(),
             pc.binary_join(by_clip, "").cast(pa.binary()).to_pylist(),
             (record_stops - clip_words * WORD_RECORD.itemsize).tolist(),

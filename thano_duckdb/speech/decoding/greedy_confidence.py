@@ -12,18 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CONSTANT, _LABELS, _FRAMES, _CLIP = 3.71, 4.68, 0.89, 12.14
-_WORD_LABELS = 5
-"""Of an average word. Where no spaces are written, the whole text is one word: then the figure is that of this many of
-its labels."""
 
 
 def word_confidences(
     labels: NDArray[np.float64],
     frames: NDArray[np.float64],
     clips: NDArray[np.float64],
-    n_labels: NDArray[np.integer],
-    *,
-    has_delimiter: bool,
 ) -> NDArray[np.float64]:  # (words,)
     """The probability of each word to be right; all arguments are natural logarithms, of shape (words,).
 
@@ -31,10 +25,6 @@ def word_confidences(
         labels: mean log-probability of the frames that write the word.
         frames: sum of the log-probabilities of all its frames, blanks among them.
         clips: mean log-probability of all frames of its clip.
-        n_labels: how many labels it has.
-        has_delimiter: whether the model writes spaces.
     """
-    if not has_delimiter:
-        frames = frames * np.minimum(1.0, _WORD_LABELS / n_labels)
     evidence = _CONSTANT + _LABELS * labels + _FRAMES * frames + _CLIP * clips
     return 1 / (1 + np.exp(-np.clip(evidence, -100, 100)))

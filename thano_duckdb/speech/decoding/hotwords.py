@@ -141,7 +141,7 @@ class HotwordList:
     def _by_first_word(self) -> dict[str, list[tuple[tuple[str, ...], Hotword]]]:
         phrases: dict[str, list[tuple[tuple[str, ...], Hotword]]] = {}
         for hotword in self.hotwords:
-            if parts := tuple(hotword.spelled.split()):
+            if parts := tuple(self.columns.vocabulary.composed(hotword.spelled).split()):
                 phrases.setdefault(parts[0], []).append((parts, hotword))
         return phrases
 

@@ -1,6 +1,7 @@
-"""The acoustic model: waveforms in, the most likely characters of every frame out.
+"""The acoustic model: clips in, the most likely labels of every frame out.
 
-It runs any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others).
+It runs any `AutoModelForCTC` checkpoint that reads the waveform (Wav2Vec2, HuBERT, WavLM, Data2VecAudio and others),
+and those of wav2vec2-BERT and Parakeet, which read log-mel features.
 Two invariants: the output for a clip does not depend on the other clips of its batch (`padding_invariance`), and in
 float32 it equals the output of Hugging Face's model for the clip alone (for any clip where the level is `exact`).
 """
@@ -8,8 +9,10 @@ float32 it equals the output of Hugging Face's model for the clip alone (for any
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +30,51 @@ from thano_duckdb.speech.libraries import require_libraries
 from thano_duckdb.speech.threads import POLL_S
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
+from .adapter_padding import AdapterPadding
 from .clip_stream import ClipStream
 from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import Convolution, FeatureEncoder
 from .features import Features, features
 from .int8 import Int8Product, quantize
+from .language_adapter import HEAD, LanguageModules, install, language_modules, new_language_modules
 from .level import Level
+from .log_mel import LogMelFeatures
+from .network_config import encoder_config
 from .padded_attention import attending, use_padded_flash_attention
+from .padded_rows import PaddedRows
 from .padding_invariance import PaddingInvariance
 from .positional_convolution import use_block_convolutions
+
+ClipFeatures = Any
+"""The input of a network for one clip, or for one window of it: `Features`, or `LogMelFeatures` for a network
+that reads these."""
+
+
+@dataclass
+class _Passes:
+    """The forward passes of a network, of which one runs at a time, whatever the language.
+
+    Attributes:
+        lock: is held during a pass.
+        monitor: of the current pass.
+        modules: the layers of the language that the network has at the moment.
+    """
+
+    modules: LanguageModules
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    monitor: Monitor | None = None
+
+    def raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
+        """A hook of the layers."""
+        if self.monitor is not None:
+            self.monitor.raise_if_cancelled()
+
+    def watch(self, layers: Iterable[nn.Module]) -> None:
+        """Ask between these layers whether to stop."""
+        for layer in layers:
+            for module in layer.modules():
+                if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Conv2d, nn.Linear)):
+                    module.register_forward_pre_hook(self.raise_if_cancelled)
 
 
 class AcousticModel:
@@ -47,6 +86,8 @@ class AcousticModel:
         grid: receptive field and stride of its frames.
         device: the device on which it runs.
         fingerprint: identifies the files of the checkpoint, the device and the precision.
+        min_samples: the length of the shortest clip.
+        row_samples: samples from one row of the features of a clip to the next; 1 where these are the samples.
         max_clips: the most clips in a batch: 1 if the architecture is not known to be padding-invariant, else None.
     """
 
@@ -57,37 +98,49 @@ class AcousticModel:
             ModelError: a layer of the network is not supported.
         """
         self.grid = checkpoint.grid
+        self._log_mel = checkpoint.log_mel
+        self.min_samples = self._log_mel.min_samples if self._log_mel else self.grid.receptive_field
+        self.row_samples = self._log_mel.row_samples if self._log_mel else 1
         self.vocabulary = checkpoint.vocabulary
         self.device = device
-        self.fingerprint = f"{fingerprint(checkpoint.folder)} on {device}"
+        self.fingerprint = _fingerprint(checkpoint, device)
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
-        self._lock = threading.Lock()
-        self._monitor: Monitor | None = None  # of the current forward pass
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
-        if device.is_cuda:
+        self._uses_flash_attention = False
+        if self._log_mel:
+            self._adapter_padding = AdapterPadding(network)
+        else:
+            self._prepare_for_waveforms(network)
+        if device.precision == "int8":
+            quantize(network)
+        self._language_modules = language_modules(network)
+        self._passes = _Passes(self._language_modules)
+        self._passes.watch([network])
+
+    def _prepare_for_waveforms(self, network: Any) -> None:
+        """Change a network that reads waveforms so that it reads streams of clips, and ignores padding."""
+        if self.device.is_cuda:
             use_block_convolutions(network)
-        self._uses_flash_attention = use_padded_flash_attention(network, device)
+        self._uses_flash_attention = use_padded_flash_attention(network, self.device)
         self._invariance = PaddingInvariance(network)
         self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
         network.base_model.feature_extractor = self._encoder
-        if device.precision == "int8":
-            quantize(network)
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
         network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
-        for module in network.modules():
-            if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Linear)):
-                module.register_forward_pre_hook(self._raise_if_cancelled)
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "auto", precision: str = "auto") -> AcousticModel:
+    def load(
+        cls, folder: Path, *, device: str = "auto", precision: str = "auto", language: str | None = None
+    ) -> AcousticModel:
         """Load a checkpoint from a folder, without network access, pickles, or code that the checkpoint contains.
 
         Args:
             folder: a checkpoint in Hugging Face format with safetensors.
             device: see `choose_device`.
             precision: see `choose_device`.
+            language: which of the languages of the checkpoint; None for its default.
 
         Raises:
             ModelError: the checkpoint cannot be loaded; the message gives the reason.
@@ -95,29 +148,54 @@ class AcousticModel:
         require_libraries()
         check_checkpoint(folder)
         chosen = choose_device(device, precision)
-        checkpoint = CtcCheckpoint.read(folder)
+        checkpoint = CtcCheckpoint.read(folder, language=language)
         return cls(checkpoint.load_network(), checkpoint, chosen)
+
+    def in_language(self, folder: Path, language: str) -> AcousticModel:
+        """The same network in another language: only the layers that differ between the two are loaded.
+
+        Raises:
+            ModelError: the checkpoint lacks the language, or its file is damaged.
+        """
+        checkpoint = CtcCheckpoint.read(folder, language=language)
+        modules = new_language_modules(self.network, folder, checkpoint.adapter)
+        for name, module in modules.items():
+            module.to(self.device.torch_device, self.device.dtype).eval()
+            if self.device.precision == "int8" and name != HEAD:
+                quantize(module)
+        self._passes.watch(modules.values())
+        other = copy.copy(self)  # shares the network and its passes
+        other.vocabulary = checkpoint.vocabulary
+        other.fingerprint = _fingerprint(checkpoint, self.device)
+        other._language_modules = modules
+        return other
 
     @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
-        config = self.network.config
+        config = encoder_config(self.network.config)
         # A transformer layer holds its input, queries, keys, values, results, and both sides of the activation.
         values_per_frame = 8 * config.hidden_size + 2 * config.intermediate_size
-        bytes_per_s = values_per_frame * self.device.dtype.itemsize / self.grid.frame_s
+        values_per_s = values_per_frame / self.grid.frame_s
+        if self._log_mel:  # the first of the convolutions over time and frequency, if there are any
+            channels = getattr(config, "subsampling_conv_channels", 0)
+            values_per_s += channels * self._log_mel.n_mels * SAMPLE_RATE_HZ / self.row_samples
+        bytes_per_s = values_per_s * self.device.dtype.itemsize
         return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
-    def features(self, samples: NDArray[np.float32], *, level: Level = "robust") -> Features:
+    def features(self, samples: NDArray[np.float32], *, level: Level = "robust") -> ClipFeatures:
         """The input of the model for a clip.
 
         Args:
-            samples: the whole clip, mono at 16 kHz, at least `grid.receptive_field` samples.
+            samples: the whole clip, mono at 16 kHz, at least `min_samples`.
             level: see `features.features`.
         """
+        if self._log_mel:
+            return self._log_mel.features(samples, level=level)
         return features(samples, normalize=self._normalize, convolution=self._invariance.convolution, level=level)
 
     def forward(
-        self, batch: Sequence[Features], monitor: Monitor, *, labels_per_frame: int | None = 1
+        self, batch: Sequence[ClipFeatures], monitor: Monitor, *, labels_per_frame: int | None = 1
     ) -> list[FrameScores]:
         """The scores of each clip of a batch.
 
@@ -131,28 +209,47 @@ class AcousticModel:
             Cancelled: `monitor` was cancelled, possibly during the pass.
             RuntimeError: torch fails on the batch.
         """
-        stream = ClipStream.of(batch, self.grid, pinned=self.device.is_cuda)
-        while not self._lock.acquire(timeout=POLL_S):
+        stacked = self._stacked(batch)
+        passes = self._passes
+        while not passes.lock.acquire(timeout=POLL_S):
             monitor.raise_if_cancelled()
         scores = None
         try:
-            self._monitor = monitor
-            scores = self._scores(stream, labels_per_frame)
+            passes.monitor = monitor
+            if passes.modules is not self._language_modules:
+                install(self.network, self._language_modules)
+                passes.modules = self._language_modules
+            scores = self._scores(stacked, labels_per_frame)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         finally:
-            self._monitor = None
-            self._lock.release()
+            passes.monitor = None
+            passes.lock.release()
         # After the `except` block the error, whose traceback kept the tensors of the batch alive, is gone.
         if scores is None:
             self.device.release_memory()
             raise OutOfMemory
         ids, log_probs = scores.wait()
-        return [FrameScores(ids[row, :count], log_probs[row, :count]) for row, count in enumerate(stream.n_frames)]
+        return [FrameScores(ids[row, :count], log_probs[row, :count]) for row, count in enumerate(stacked.n_frames)]
+
+    def _stacked(self, batch: Sequence[ClipFeatures]) -> ClipStream | PaddedRows:
+        pinned = self.device.is_cuda
+        if self._log_mel:
+            rows = [clip for clip in batch if isinstance(clip, LogMelFeatures)]
+            return PaddedRows.of(rows, self._log_mel.subsampling, pinned=pinned)
+        return ClipStream.of([clip for clip in batch if isinstance(clip, Features)], self.grid, pinned=pinned)
 
     @torch.inference_mode()
-    def _scores(self, stream: ClipStream, labels_per_frame: int | None) -> HostCopy:
+    def _scores(self, batch: ClipStream | PaddedRows, labels_per_frame: int | None) -> HostCopy:
+        output = self._of_waveforms(batch) if isinstance(batch, ClipStream) else self._of_rows(batch)
+        logits = output.logits.float()  # (batch, frames, vocab)
+        best, ids = _most_likely(logits, labels_per_frame)
+        log_probs = best - logits.logsumexp(dim=-1, keepdim=True)
+        small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
+        return HostCopy.of(ids.to(small), log_probs)
+
+    def _of_waveforms(self, stream: ClipStream) -> Any:
         device = self.device.torch_device
         samples = stream.samples.to(device, non_blocking=True).to(self.device.dtype)
         frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(device, non_blocking=True)
@@ -162,16 +259,19 @@ class AcousticModel:
             if self._uses_flash_attention:
                 n_frames = copy_to(device, np.array(stream.n_frames, np.int32))
                 contexts.enter_context(attending(n_frames, max(stream.n_frames)))
-            output = self.network(samples, attention_mask=frame_mask, return_dict=True)
-        logits = output.logits.float()  # (batch, frames, vocab)
-        best, ids = _most_likely(logits, labels_per_frame)
-        log_probs = best - logits.logsumexp(dim=-1, keepdim=True)
-        small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
-        return HostCopy.of(ids.to(small), log_probs)
+            return self.network(samples, attention_mask=frame_mask, return_dict=True)
 
-    def _raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
-        if self._monitor is not None:
-            self._monitor.raise_if_cancelled()
+    def _of_rows(self, batch: PaddedRows) -> Any:
+        device = self.device.torch_device
+        rows = batch.rows.to(device, non_blocking=True).to(self.device.dtype)
+        mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
+        is_padded = int(batch.n_rows.min()) < rows.shape[1]
+        with self._adapter_padding.for_batch(batch.n_rows.to(device) if is_padded else None):
+            return self.network(input_features=rows, attention_mask=mask, return_dict=True)
+
+
+def _fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+    return f"{fingerprint(checkpoint.folder, checkpoint.language)} on {device}"
 
 
 def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,7 @@ from thano_duckdb.speech.device import Device
 from thano_duckdb.speech.loudness import Loudness
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, is_long, plan_windows, whole_clip
 
-from .acoustic_model import AcousticModel
-from .features import Features
+from .acoustic_model import AcousticModel, ClipFeatures
 from .level import Level
 from .recognizer import ClipFailure, PreparedClip
 
@@ -32,12 +31,12 @@ class CtcWindow:
     """A part of a clip that goes through the model by itself.
 
     Attributes:
-        features: its samples, a view into those of the clip, with the statistics of the whole clip.
+        features: its part of those of the clip, normalised by the statistics of the whole clip.
         core: the frames that are kept; those around them are context.
         position: where they are among the frames of the clip.
     """
 
-    features: Features
+    features: ClipFeatures
     core: slice
     position: slice
 
@@ -85,7 +84,7 @@ class CtcRecognizer:
         self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"
     ) -> PreparedClip[CtcWindow] | ClipFailure:
         """See `Recognizer`."""
-        n_samples, n_needed = len(samples), self.model.grid.receptive_field
+        n_samples, n_needed = len(samples), self.model.min_samples
         if n_samples < n_needed:
             return ClipFailure(
                 f"It is too short: it has {counted(n_samples, 'sample')}, and the model needs at least {n_needed} "
@@ -97,16 +96,23 @@ class CtcRecognizer:
         if is_long(n_samples):
             loudness = Loudness.of(samples)
             if skip_silence:
-                parts = loudness.speech()
+                parts = self._aligned(loudness.speech())
             windows = plan_windows(parts, grid, loudness.quietest)
         if not windows:
             return PreparedClip((), 0, n_samples)
         if parts != [slice(0, n_samples)]:
             samples = np.concatenate([samples[part] for part in parts])
         clip = self.model.features(samples, level=level)
-        return PreparedClip(tuple(self._windows(clip, parts, windows)), clip.samples.nbytes, n_samples)
+        return PreparedClip(tuple(self._windows(clip, parts, windows)), clip.n_bytes, n_samples)
 
-    def _windows(self, clip: Features, parts: Sequence[slice], windows: Sequence[Window]) -> Iterator[CtcWindow]:
+    def _aligned(self, parts: Sequence[slice]) -> list[slice]:
+        """Parts that begin with a row of the input also when they follow each other."""
+        step = self.model.row_samples
+        starts = [-(-part.start // step) * step for part in parts]
+        stops = [part.stop // step * step for part in parts[:-1]] + [part.stop for part in parts[-1:]]
+        return [slice(*edges) for edges in zip(starts, stops, strict=True)]
+
+    def _windows(self, clip: ClipFeatures, parts: Sequence[slice], windows: Sequence[Window]) -> Iterator[CtcWindow]:
         """The windows of a clip.
 
         Args:
@@ -122,18 +128,19 @@ class CtcRecognizer:
             shift = offset - remaining[0].start
             first = window.start // self.model.grid.stride
             yield CtcWindow(
-                Features(clip.samples[window.start + shift : window.stop + shift], clip.moments),
+                clip.cut(window.start + shift, window.stop + shift, self.model.grid),
                 slice(window.core_start, window.core_stop),
                 slice(first + window.core_start, first + window.core_stop),
             )
 
     def n_samples(self, window: CtcWindow) -> int:
         """See `Recognizer`."""
-        return len(window.features.samples)
+        n_samples: int = window.features.n_samples
+        return n_samples
 
     def silence(self) -> CtcWindow:
         """See `Recognizer`."""
-        samples = np.zeros(max(SAMPLE_RATE_HZ, self.model.grid.receptive_field), np.float32)
+        samples = np.zeros(max(SAMPLE_RATE_HZ, self.model.min_samples), np.float32)
         return CtcWindow(self.model.features(samples), slice(None), slice(None))
 
     def run(self, batch: Sequence[CtcWindow], decoder: Decoder, monitor: Monitor) -> list[FrameScores | ClipFailure]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from thano_duckdb.speech.windows import FrameGrid
+
 from .frame_statistics import FrameStatistics
 from .level import Level, even_level
 
@@ -51,6 +53,20 @@ class Features:
 
     samples: NDArray[np.float32]  # (n_samples,)
     moments: Moments | None  # of the whole clip; None if the model does not need them
+
+    @property
+    def n_samples(self) -> int:
+        """The length of the audio."""
+        return len(self.samples)
+
+    @property
+    def n_bytes(self) -> int:
+        """The memory that they take."""
+        return self.samples.nbytes
+
+    def cut(self, start: int, stop: int, _grid: FrameGrid) -> Features:
+        """Those of a window, from one sample to another."""
+        return Features(self.samples[start:stop], self.moments)
 
 
 def features(

@@ -18,6 +18,10 @@ from thano_duckdb.speech.libraries import one_sentence, quiet_transformers
 
 from .network_size import check_network_size
 
+EXAMPLES = "Wav2Vec2, HuBERT, WavLM, wav2vec2-BERT or Parakeet-CTC"
+LOG_MEL_MODEL_TYPES = frozenset({"wav2vec2-bert", "parakeet_ctc"})
+"""Networks that read log-mel features instead of the waveform."""
+
 _FIELD = re.compile(r"[Ff]ield '(\w+)'")
 """In transformers' error for a value of the wrong type."""
 
@@ -32,7 +36,7 @@ def read_network_config(folder: Path) -> Any:
     content = read_json(folder / "config.json")
     if not isinstance(content, dict):
         raise ModelError(f"{folder / 'config.json'} is not a JSON object")
-    if content.get("add_adapter"):
+    if content.get("add_adapter") and content.get("model_type") != "wav2vec2-bert":
         raise ModelError(f"{folder} reduces its frame rate with an adapter (add_adapter=true), which is not supported")
     if content.get("quantization_config"):
         raise ModelError(
@@ -42,6 +46,8 @@ def read_network_config(folder: Path) -> Any:
     config_class = _config_class(folder, content.get("model_type"))
     known = _architecture_fields(config_class)
     described = {name: value for name, value in content.items() if name in known}
+    if "encoder_config" in known:
+        described["encoder_config"] = _encoder_description(folder, config_class, content.get("encoder_config"))
     try:
         with quiet_transformers():
             config = config_class(**described)
@@ -56,6 +62,19 @@ def read_network_config(folder: Path) -> Any:
     return config
 
 
+def encoder_config(config: Any) -> Any:
+    """The configuration of the encoder, which is a part of that of some networks."""
+    return getattr(config, "encoder_config", config)
+
+
+def _encoder_description(folder: Path, config_class: Any, content: Any) -> dict[str, Any]:
+    """What the file says of the encoder's architecture."""
+    if not isinstance(content, dict):
+        raise ModelError(f"{folder} cannot be loaded: its config.json has no encoder_config")
+    known = _architecture_fields(type(config_class().encoder_config))
+    return {name: value for name, value in content.items() if name in known}
+
+
 def _architecture_fields(config_class: Any) -> set[str]:
     """The entries that describe networks of a kind, and the one of ours, which `save_pretrained` keeps."""
     import transformers
@@ -65,7 +84,7 @@ def _architecture_fields(config_class: Any) -> set[str]:
 
 
 def _config_class(folder: Path, model_type: object) -> Any:
-    """The configuration of a kind of network that reads the waveform and was trained with CTC.
+    """The configuration of a kind of network that was trained with CTC and is supported.
 
     Raises:
         ModelError: it is of another kind, which the message names.
@@ -77,11 +96,17 @@ def _config_class(folder: Path, model_type: object) -> Any:
     config_class: Any = None
     if isinstance(model_type, str) and model_type in transformers.CONFIG_MAPPING:
         config_class = transformers.CONFIG_MAPPING[model_type]
+    if config_class is not None and config_class in transformers.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING:
+        raise ModelError(
+            f"{folder} is a {model_type} model, which writes its text with a decoder (sequence to sequence): use a CTC "
+            f"model instead, such as {EXAMPLES}"
+        )
     network: Any = transformers.MODEL_FOR_CTC_MAPPING.get(config_class, None) if config_class is not None else None
     reads_waveform = network is not None and network.main_input_name == "input_values"
-    if not (reads_waveform and {"conv_kernel", "conv_stride"} <= _architecture_fields(config_class)):
+    has_convolutions = reads_waveform and {"conv_kernel", "conv_stride"} <= _architecture_fields(config_class)
+    if not has_convolutions and (network is None or model_type not in LOG_MEL_MODEL_TYPES):
         raise ModelError(
-            f"{folder} is a {brief(str(model_type))[1:-1]} model, which is not supported: use a CTC model that reads "
-            "the waveform, such as Wav2Vec2, HuBERT, WavLM or Data2VecAudio"
+            f"{folder} is a {brief(str(model_type))[1:-1]} model, which is not supported: use a CTC model, such as "
+            f"{EXAMPLES}"
         )
     return config_class

@@ -15,6 +15,8 @@ MAX_CONVOLUTIONS = 32
 MIN_STRIDE = 40
 """Samples from one frame to the next; those of real models are 160 to 640. Attention takes time that grows with the
 square of the number of frames."""
+LOG_MEL_STRIDE = 160
+"""Samples from one frame of log-mel features to the next."""
 MAX_ATTENTION_SCORES = 2**30
 """Of one layer, over the longest clip that goes through the network as a whole; a large real model has 2^26."""
 MAX_MULTIPLICATIONS_PER_S = 10**12
@@ -36,6 +38,14 @@ _LARGEST = {
     "max_position_embeddings": 1_000_000,
     "max_source_positions": 1_000_000,
     "conv_depthwise_kernel_size": 10_000,
+    "feature_projection_input_dim": 4_096,
+    "left_max_position_embeddings": 100_000,
+    "right_max_position_embeddings": 100_000,
+    "subsampling_conv_channels": 65_536,
+    "num_mel_bins": 1_024,
+    "conv_kernel_size": 10_000,
+    "num_adapter_layers": 4,
+    "output_hidden_size": 65_536,
     "num_codevector_groups": 1_000,
     "num_codevectors_per_group": 1_000_000,
     "codevector_dim": 65_536,
@@ -45,7 +55,7 @@ _LARGEST = {
     "mask_time_length": 1_000_000,
     "mask_feature_length": 1_000_000,
 }
-_MAY_BE_NONE = {"adapter_attn_dim"}
+_MAY_BE_NONE = {"adapter_attn_dim", "output_hidden_size", "vocab_size"}
 _MAY_BE_NEGATIVE = {"position_buckets"}  # -1 for none
 _LARGEST_CONVOLUTION = {"conv_dim": 65_536, "conv_kernel": 10_000, "conv_stride": 10_000}
 _ACTIVATIONS = ("hidden_act", "feat_extract_activation")
@@ -59,13 +69,18 @@ def check_network_size(folder: Path, config: Any) -> None:
     Raises:
         ModelError: a value is invalid, or out of all proportion.
     """
-    _check_counts(folder, config)
-    _check_convolutions(folder, config)
-    _check_other_values(folder, config)
-    _check_work(folder, config)
+    encoder = getattr(config, "encoder_config", config)
+    for each in (encoder, config):
+        _check_counts(folder, each)
+        _check_other_values(folder, each)
+    if hasattr(config, "conv_stride"):
+        _check_convolutions(folder, config)
+    else:
+        _check_subsampling(folder, encoder)
+    _check_work(folder, encoder)
     if not weight_files(folder):  # then it is not loaded either
         return
-    described = _n_described(config)
+    described = _n_described(encoder)
     if described > _MIN_PARAMETERS and described > _TOLERANCE * (stored := n_stored(folder)):
         raise ModelError(
             f"{folder} cannot be loaded: its config.json describes {described:,} weights, and its files hold {stored:,}"
@@ -79,6 +94,8 @@ def _check_counts(folder: Path, config: Any) -> None:
             continue
         if not _is_count(value, largest) and not (value == -1 and name in _MAY_BE_NEGATIVE):
             raise _refusal(folder, name, value)
+    if not hasattr(config, "hidden_size"):
+        return
     for name in ("num_attention_heads", "num_conv_pos_embedding_groups"):
         if config.hidden_size % getattr(config, name, 1):
             raise ModelError(
@@ -104,6 +121,27 @@ def _check_convolutions(folder: Path, config: Any) -> None:
         )
 
 
+def _check_subsampling(folder: Path, config: Any) -> None:
+    """Check how an encoder that reads log-mel features reduces them to frames."""
+    for name, supported in (
+        ("subsampling_conv_kernel_size", 3), ("subsampling_conv_stride", 2), ("adapter_kernel_size", 3),
+        ("adapter_stride", 2),
+    ):  # fmt: skip
+        if getattr(config, name, supported) != supported:
+            raise _refusal(folder, name, getattr(config, name))
+    if getattr(config, "subsampling_factor", 2) not in (2, 4, 8, 16):
+        raise _refusal(folder, "subsampling_factor", config.subsampling_factor)
+    if getattr(config, "num_mel_bins", 80) < getattr(config, "subsampling_factor", 1):
+        raise _refusal(folder, "num_mel_bins", config.num_mel_bins)
+
+
+def _stride(config: Any) -> int:
+    """Samples from one frame to the next."""
+    if hasattr(config, "conv_stride"):
+        return math.prod(config.conv_stride)
+    return LOG_MEL_STRIDE * int(getattr(config, "subsampling_factor", 2))
+
+
 def _check_other_values(folder: Path, config: Any) -> None:
     from transformers.activations import ACT2FN
 
@@ -121,17 +159,17 @@ def _check_other_values(folder: Path, config: Any) -> None:
 
 def _check_work(folder: Path, config: Any) -> None:
     """Check the time and memory that clips would take, which grow with other numbers than the weights."""
-    n_frames = SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ / math.prod(config.conv_stride)
+    n_frames = SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ / _stride(config)
     if config.num_attention_heads * n_frames**2 > MAX_ATTENTION_SCORES:
         raise ModelError(
             f"{folder} cannot be loaded: num_attention_heads in its config.json ({config.num_attention_heads}) would "
             f"take far too much memory with so many frames a second"
         )
     rate_hz, n_per_s = float(SAMPLE_RATE_HZ), 0.0
-    for weights, stride in zip(_convolution_weights(config), config.conv_stride, strict=True):
+    for weights, stride in zip(_convolution_weights(config), getattr(config, "conv_stride", ()), strict=True):
         rate_hz /= stride
         n_per_s += weights * rate_hz
-    n_per_s += (_n_described(config) - sum(_convolution_weights(config))) * rate_hz
+    n_per_s += (_n_described(config) - sum(_convolution_weights(config))) * SAMPLE_RATE_HZ / _stride(config)
     if n_per_s > MAX_MULTIPLICATIONS_PER_S:
         raise ModelError(
             f"{folder} cannot be loaded: the network in its config.json would take {n_per_s:.1e} multiplications for a "
@@ -166,6 +204,8 @@ def _n_described(config: Any) -> int:
 
 
 def _convolution_weights(config: Any) -> list[int]:
+    if not hasattr(config, "conv_dim"):
+        return []
     channels = pairwise((1, *config.conv_dim))
     return [before * after * kernel for (before, after), kernel in zip(channels, config.conv_kernel, strict=True)]
 

@@ -56,11 +56,21 @@ def use_padded_flash_attention(network: Any, device: Device) -> bool:
         and head_size <= LARGEST_HEAD
         and head_size % 8 == 0
         and config._attn_implementation == "sdpa"
+        and attends_plainly(config)
     )
     if is_supported:
         AttentionInterface.register(NAME, padded_flash_attention)
         config._attn_implementation = NAME
     return is_supported
+
+
+def attends_plainly(config: Any) -> bool:
+    """Whether each layer of a network attends to all frames of a clip, by products of queries and keys alone.
+
+    SEW attends to pooled frames, and some Conformers add a bias that depends on the distance of two frames.
+    """
+    has_bias = getattr(config, "position_embeddings_type", None) not in (None, "rotary")
+    return getattr(config, "squeeze_factor", 1) == 1 and not has_bias
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
 """Makes the output of a network for a clip independent of the padding in its batch.
 
 The clips of a batch are padded to the length of the longest. Hugging Face's attention mask excludes the padded frames
-from attention, but two parts of these models ignore the mask:
+from attention, but some parts of these models ignore the mask:
 
 - a `group` feature encoder (wav2vec2-base, hubert-base and others) normalises each channel over all frames of the
   padded clip, which scales every activation by about sqrt(padded / valid);
 - the positional convolution mixes neighbouring frames. Hugging Face sets the padded frames to zero once, before it, but
-  a batch normalisation before it (in some HuBERT models) or an earlier layer of it (in Data2VecAudio) fills them again.
+  a batch normalisation before it (in some HuBERT models) or an earlier layer of it (in Data2VecAudio) fills them again;
+- the convolutions of Conformer layers mix neighbouring frames as well;
+- the encoders of SEW and SEW-D pool frames (see `squeezed_frames`).
 
-Both are corrected without changing any parameter or its name, so `save_pretrained` still writes a plain checkpoint.
+All are corrected without changing any parameter or its name, so `save_pretrained` still writes a plain checkpoint.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ from thano_duckdb.errors import ModelError
 from thano_duckdb.speech.device import copy_to
 
 from .features import FirstConvolution, Moments
+from .squeezed_frames import SqueezedFrames
+
+_MIXING_CONVOLUTIONS = ("pos_conv_embed", "conv_module.depthwise_conv")
+"""Convolutions over the frames of the whole network, by part of their names: what is padded must be zero in them."""
 
 
 class ClipNorm(nn.GroupNorm):
@@ -66,8 +72,10 @@ class PaddingInvariance:
                 f"{type(network).__name__} has a GroupNorm outside its first layer, which is not supported"
             )
         for name, module in network.named_modules():
-            if isinstance(module, nn.Conv1d) and "pos_conv_embed" in name:
+            if isinstance(module, nn.Conv1d) and any(part in name for part in _MIXING_CONVOLUTIONS):
                 module.register_forward_pre_hook(self._zero_padded_frames)
+            if SqueezedFrames.is_in(module):
+                SqueezedFrames(module, lambda: self._frame_mask)
 
     @property
     def convolution(self) -> FirstConvolution | None:

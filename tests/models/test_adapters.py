@@ -1,0 +1,99 @@
+"""A checkpoint of many languages whose files are damaged is refused in one sentence, and no other error."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mms import write_mms
+from thano_duckdb.errors import ModelError
+from thano_duckdb.models.adapters import chosen_language, find_adapter
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
+
+NONSENSE: list[Any] = [
+    None,
+    True,
+    3,
+    -1,
+    1.5,
+    "x",
+    "",
+    [],
+    [[1]],
+    {},
+    {"x": []},
+    {"1": {"x": 1}},
+    {"²": 1, "9" * 30: 2},
+]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mms(tmp_path_factory.mktemp("mms"))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        ("vocab.json",),
+        ("vocab.json", "eng"),
+        ("vocab.json", "eng", "a"),
+        ("vocab.json", "kor"),
+        ("vocab.json", "kor", "가"),
+        ("tokenizer_config.json",),
+        ("tokenizer_config.json", "target_lang"),
+        ("tokenizer_config.json", "added_tokens_decoder"),
+        ("added_tokens.json",),
+        ("config.json", "vocab_size"),
+        ("config.json", "adapter_attn_dim"),
+    ],
+    ids="/".join,
+)
+def test_nonsense_in_a_file_is_an_error_of_ours_or_harmless(shared: Path, tmp_path: Path, at: tuple[str, ...]) -> None:
+    folder = Path(shutil.copytree(shared, tmp_path / "mms"))
+    path = folder / at[0]
+    good = json.loads(path.read_text()) if path.exists() else {}
+    refusals = []
+    for value in NONSENSE:
+        content = json.loads(json.dumps(good))
+        inner = content
+        for key in at[1:-1]:
+            inner = inner[key]
+        if at[1:]:
+            inner[at[-1]] = value
+        else:
+            content = value
+        path.write_text(json.dumps(content))
+        for language in (None, "eng", "kor"):
+            try:
+                CtcCheckpoint.read(folder, language=language)
+            except ModelError as error:
+                refusals.append(str(error))
+    assert refusals
+    assert all(len(refusal) < 600 and "\n" not in refusal for refusal in refusals)
+
+
+def test_the_weights_of_the_network_serve_a_language_only_where_its_alphabet_fits(shared: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shared, tmp_path / "mms"))
+    assert find_adapter(folder, "eng") is None
+    assert find_adapter(folder, "kor") == folder / "adapter.kor.safetensors"
+    vocabularies = json.loads((folder / "vocab.json").read_text())
+    del vocabularies["eng"]["'"]
+    (folder / "vocab.json").write_text(json.dumps(vocabularies))
+    with pytest.raises(ModelError, match=r"lacks adapter\.eng\.safetensors"):
+        find_adapter(folder, "eng")
+    (folder / "added_tokens.json").write_text(json.dumps({"[EXTRA]": len(vocabularies["eng"])}))  # its last output
+    assert find_adapter(folder, "eng") is None
+
+
+def test_a_path_is_no_language(shared: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(shared, tmp_path / "mms"))
+    vocabularies = json.loads((folder / "vocab.json").read_text())
+    vocabularies["../kor"] = vocabularies["kor"]
+    (folder / "vocab.json").write_text(json.dumps(vocabularies))
+    with pytest.raises(ModelError, match=r"no language '\.\./kor'"):
+        chosen_language(folder, "../kor")
