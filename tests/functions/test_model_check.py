@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,25 @@ def test_a_model_of_many_languages_without_a_default_can_be_used(con: thano_duck
     row = check(con, folder)
     assert (row["predict"], row["build"], row["problem"]) == (True, True, None)
     assert row["languages"] == ["eng", "kor"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json", "README.md", "pytorch_model.bin"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(con: thano_duckdb.Connection, tmp_path: Path, name: str) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    is_needed = name not in ("README.md", "pytorch_model.bin")
+    assert check(con, folder)["predict"] is not is_needed
+
+
+def test_weights_of_another_shape_than_described_are_named(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 40}))
+    row = check(con, folder)
+    assert row["problem"].endswith("lm_head.bias of shape [32], and its config.json describes [40]")
+    with pytest.raises(ThanoError, match=r"lm_head.bias of shape \[32\]"):
+        con.sql(f"PREDICT USING '{folder}' AS SELECT 'a.wav' AS audio_path").fetchall()
 
 
 def test_letters_without_an_output_are_listed(con: thano_duckdb.Connection, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class Languages:
         Raises:
             LanguageError: there is none; the message names the nearest.
         """
+        if given in self.codes:
+            return given
         for code in self.codes:
             if code.casefold() == given.casefold():
                 return code
@@ -186,9 +188,15 @@ def count_outputs(path: Path) -> int:
 
     try:
         with safe_open(path, framework="numpy") as weights:
-            return int(weights.get_slice("lm_head.weight").get_shape()[0])
-    except (SafetensorError, OSError, IndexError) as error:
+            shape = weights.get_slice("lm_head.weight").get_shape()
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged, or not the adapter of a language ({error}); copy it again") from error
+    if len(shape) != 2 or 0 in shape:  # a header may announce any number of outputs that hold nothing
+        raise ModelError(
+            f"{path} is damaged, or not the adapter of a language (its lm_head.weight is of shape {shape}); copy it "
+            "again"
+        )
+    return int(shape[0])
 
 
 def missing_adapter(folder: Path, language: str) -> ModelError:

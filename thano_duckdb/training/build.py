@@ -240,7 +240,8 @@ class _Build:
         if not examples:
             raise ThanoError(NO_ROWS)
         texts = [example.text for example in examples if example.text]
-        return make_alphabet(texts, self.options.alphabet or ["characters"], keep_case=self.options.keep_case)
+        wanted = ["characters"] if self.options.alphabet is None else self.options.alphabet
+        return make_alphabet(texts, wanted, keep_case=self.options.keep_case)
 
     def _identity(self, corpus: Corpus, network: CtcNetwork) -> str:
         """A hash of everything that the result of the build depends on."""

@@ -125,7 +125,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
     """Name, shape and type of each tensor in the weights of a folder."""
     from safetensors import SafetensorError, safe_open
 
-    for path in weight_files(folder):
+    for path in filter(Path.is_file, weight_files(folder)):  # a pipe would never end
         with contextlib.suppress(SafetensorError), safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - it is no dict
                 tensor = file.get_slice(name)

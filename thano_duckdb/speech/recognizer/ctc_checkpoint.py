@@ -122,10 +122,16 @@ class CtcCheckpoint:
                     trust_remote_code=False,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # reported below: transformers' error does not say which
                     device_map=None if reads_weights else "meta",
                 )
         except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
+        for name, stored, described in sorted(loading["mismatched_keys"]):
+            raise ModelError(
+                f"{self.folder} cannot be loaded: its weights have {name} of shape {list(stored)}, and its config.json "
+                f"describes {list(described)}"
+            )
         # SpecAugment's mask vector is used only in training, and many checkpoints lack it.
         optional = ("masked_spec_embed",) if needs_head else ("masked_spec_embed", "lm_head.weight", "lm_head.bias")
         missing = sorted(name for name in loading["missing_keys"] if not name.endswith(optional))
