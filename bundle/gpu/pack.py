@@ -23,7 +23,7 @@ from bundle.not_speech import random_sound
 from bundle.voices import SAMPLE_RATE_HZ
 from thano_duckdb.models.bundled import MODEL_FOLDER
 from thano_duckdb.speech.alphabet import Alphabet
-from thano_duckdb.speech.recognizer.ctc_checkpoint import read_vocabulary
+from thano_duckdb.speech.recognizer.vocabulary_files import read_vocabulary
 
 COLUMNS = ("file", "offset", "n_bytes", "part", "corpus", "n_samples", "labels")
 MAX_FILE_BYTES = 58_000_000
