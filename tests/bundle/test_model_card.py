@@ -14,9 +14,9 @@ from thano_duckdb.models import bundled
 CORPORA = SHARED / "data"
 ROWS = {
     "LibriSpeech, people": "librispeech",
-    "an4": "an4",
-    "kathleen_arctic": "kathleen_arctic",
-    "LJ Speech": "ljspeech_part1",
+    "an4 test": "an4",
+    "kathleen_arctic, one": "kathleen_arctic",
+    "LJ Speech, one": "ljspeech_part1",
     "the tutorial's test clips": "tutorial",
     "the prompts of Asterisk": "asterisk",
 }
