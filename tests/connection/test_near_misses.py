@@ -186,10 +186,10 @@ def test_options_may_be_a_struct(con: thano_duckdb.Connection, an4_model: Path, 
 def test_a_model_of_another_language_is_not_confused_with_an_english_one(
     con: thano_duckdb.Connection, name: str
 ) -> None:
-    with pytest.raises(ModelError, match=r"hf://owner/name.*BUILD MODEL") as refusal:
+    with pytest.raises(ModelError, match=r"hf://\w+/.*BUILD MODEL") as refusal:
         con.execute(f"SELECT thano_transcribe('{name}', 'a.wav')")
     assert "Did you mean" not in str(refusal.value)
-    with pytest.raises(DialectError, match="for English"):
+    with pytest.raises(DialectError, match=r"for English|Korean model"):
         con.execute(f"PREDICT USING {name} AS SELECT 'a.wav' AS audio_path")
 
 
