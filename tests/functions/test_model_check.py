@@ -127,6 +127,7 @@ def test_the_weights_are_not_read(con: thano_duckdb.Connection, tmp_path: Path) 
         ("preprocessor_config.json", None, "has no preprocessor_config.json"),
         ("model.safetensors", "cut short", "is damaged or was cut short"),
         ("model.safetensors", None, "holds no weights"),
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "`git lfs pull`"),
     ],
 )
 def test_a_broken_folder_is_a_row_with_the_reason(
@@ -160,7 +161,7 @@ def test_an_encoder_that_build_cannot_use_does_not_advise_build(
     if family == "Wav2Vec2":
         write_encoder(folder)
     else:
-        config = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        config: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
         transformers.Wav2Vec2BertModel(transformers.Wav2Vec2BertConfig(**config)).save_pretrained(folder)
         transformers.SeamlessM4TFeatureExtractor().save_pretrained(folder)
     if broken == "add_adapter":
@@ -174,6 +175,15 @@ def test_an_encoder_that_build_cannot_use_does_not_advise_build(
     with pytest.raises(ThanoError) as refusal:
         con.execute(f"UPLOAD MODEL never FROM '{folder}'")
     assert row["problem"] in str(refusal.value)
+
+
+def test_weights_of_another_shape_are_named(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 99}
+    (folder / "config.json").write_text(json.dumps(config))
+    row = check(con, folder)
+    assert (row["predict"], row["build"]) == (False, False)
+    assert "its weights lm_head.bias have the shape (32,), and its config.json describes (99,)" in row["problem"]
 
 
 def test_a_model_of_many_languages_without_a_default_can_be_used(con: thano_duckdb.Connection, tmp_path: Path) -> None:

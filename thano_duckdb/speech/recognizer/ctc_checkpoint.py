@@ -127,20 +127,29 @@ class CtcCheckpoint:
         import transformers
 
         check_weights(self.folder)
+        config = self._config_with(config_overrides)
+        if not needs_head and config.vocab_size is None:  # a pretrained encoder, such as Wav2Vec2-Conformer's
+            config.vocab_size = len(self.vocabulary.tokens)
         try:
             with quiet_transformers():
                 network, loading = transformers.AutoModelForCTC.from_pretrained(
                     self.folder,
-                    config=self._config_with(config_overrides),
+                    config=config,
                     local_files_only=True,
                     use_safetensors=True,
                     trust_remote_code=False,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # else transformers' error refers to a report that is not shown
                     device_map=None if reads_weights else "meta",
                 )
         except Exception as error:  # many types, as above
             raise ModelError(f"{self.folder} cannot be loaded: {one_sentence(error)}") from error
+        for name, stored, described in sorted(loading["mismatched_keys"]):
+            raise ModelError(
+                f"{self.folder} cannot be loaded: its weights {name} have the shape {tuple(stored)}, and its "
+                f"config.json describes {tuple(described)}"
+            )
         # SpecAugment's mask vector is used only in training, and many checkpoints lack it.
         optional = ("masked_spec_embed",) if needs_head else ("masked_spec_embed", "lm_head.weight", "lm_head.bias")
         missing = sorted(name for name in loading["missing_keys"] if not name.endswith(optional))
@@ -179,8 +188,6 @@ class CtcCheckpoint:
         config = copy.deepcopy(self.config)
         # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
-        if config.vocab_size is None:  # of a pretrained encoder, such as Wav2Vec2-Conformer's
-            config.vocab_size = len(self.vocabulary.tokens)
         return config
 
 
