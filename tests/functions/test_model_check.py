@@ -167,6 +167,7 @@ def test_the_weights_are_not_read(con: thano_duckdb.Connection, tmp_path: Path) 
         ("preprocessor_config.json", None, "has no preprocessor_config.json"),
         ("model.safetensors", "cut short", "is damaged or was cut short"),
         ("model.safetensors", None, "holds no weights"),
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "`git lfs pull`"),
     ],
 )
 def test_a_broken_folder_is_a_row_with_the_reason(

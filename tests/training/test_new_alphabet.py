@@ -114,6 +114,8 @@ def test_a_long_alphabet_is_not_named_in_full() -> None:
 def test_options_of_a_new_alphabet_need_one() -> None:
     with pytest.raises(ThanoError, match="new_alphabet=False keeps the old one"):
         TrainingOptions(alphabet=["jamo"], new_alphabet=False)
+    with pytest.raises(ThanoError, match="lists no token"):
+        TrainingOptions(alphabet=[])
     assert TrainingOptions(alphabet=["jamo"]).makes_alphabet(has_vocabulary=True)
     assert not TrainingOptions().makes_alphabet(has_vocabulary=True)
     with pytest.raises(ThanoError, match="option 'keep_case' is about a new alphabet: add new_alphabet=True"):

@@ -38,6 +38,7 @@ MAX_JSON_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _VOCABULARIES = ("vocab.json", "tokenizer.json")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _HEADS = ("lm_head.", "ctc_head.")
 """How the names of the weights of the outputs begin."""
 
@@ -138,12 +139,23 @@ def check_weights(folder: Path) -> None:
             with safe_open(path, framework="numpy"):
                 pass
         except (SafetensorError, OSError) as error:
+            if _is_lfs_pointer(path):
+                raise ModelError(
+                    f"{path} holds no weights but a pointer of Git LFS: `git lfs pull` in the clone fetches them"
+                ) from error
             raise ModelError(f"{path} is damaged or was cut short ({error}); copy it again") from error
     for index in folder.glob("*.safetensors.index.json"):
         if missing := sorted(shard for shard in _shards(index) if not (folder / shard).is_file()):
             named = ", ".join(shard if len(shard) <= 60 else f"{shard[:57]}..." for shard in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ModelError(f"{folder} lacks a part of its weights: {named}{more}")
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is what a clone without Git LFS has in place of a large one."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+    return False
 
 
 @contextlib.contextmanager

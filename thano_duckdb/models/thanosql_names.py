@@ -7,8 +7,8 @@ from __future__ import annotations
 
 _KOREAN = (
     "ThanoSQL's Korean model. In its place write a Korean CTC model of the Hugging Face hub, such as "
-    "'hf://kresnik/wav2vec2-large-xlsr-korean', or make one from your own recordings: BUILD MODEL name USING "
-    "'hf://facebook/wav2vec2-xls-r-300m'"
+    "'hf://kresnik/wav2vec2-large-xlsr-korean', or 'hf://facebook/mms-1b-all' with OPTIONS (language='kor'), or make "
+    "one from your own recordings: BUILD MODEL name USING 'hf://facebook/wav2vec2-xls-r-300m'"
 )
 _WHISPER = (
     "ThanoSQL's Whisper, and Whisper is not supported: use a CTC model, such as Wav2Vec2En or "

@@ -130,6 +130,8 @@ class TrainingOptions:
             if self.keep == "best":
                 raise ThanoError(f"option 'keep' compares the epochs on {_HELD_OUT}")
 
+        if self.alphabet is not None and not self.alphabet:
+            raise ThanoError("The option 'alphabet' lists no token.")
         if self.new_alphabet is False and self.alphabet is not None:
             raise ThanoError("option 'alphabet' describes a new alphabet, but new_alphabet=False keeps the old one")
 

@@ -112,11 +112,14 @@ class CtcCheckpoint:
         import transformers
 
         check_weights(self.folder)
+        config = self._config_with(config_overrides)
+        if not needs_head and config.vocab_size is None:  # a pretrained encoder, such as Wav2Vec2-Conformer's
+            config.vocab_size = len(self.vocabulary.tokens)
         try:
             with quiet_transformers():
                 network, loading = transformers.AutoModelForCTC.from_pretrained(
                     self.folder,
-                    config=self._config_with(config_overrides),
+                    config=config,
                     local_files_only=True,
                     use_safetensors=True,
                     trust_remote_code=False,
@@ -170,8 +173,6 @@ class CtcCheckpoint:
         config = copy.deepcopy(self.config)
         # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
-        if config.vocab_size is None:  # of a pretrained encoder, such as Wav2Vec2-Conformer's
-            config.vocab_size = len(self.vocabulary.tokens)
         return config
 
 
