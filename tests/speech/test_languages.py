@@ -54,6 +54,17 @@ def test_a_language_that_is_named_in_the_tokenizer_has_its_adapter_and_head(mms:
         load_engine(mms, "cpu", "float32")
 
 
+def test_languages_that_were_used_last_are_kept(mms: Path, noises: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "MAX_LANGUAGES", 2)
+    loading._loaded.clear()
+    for language in ("kor", "deu", DEFAULT, "kor"):
+        engine = load_engine(mms, "cpu", "float32", language)
+        target = language if language != DEFAULT else None
+        assert written(engine, noises[:2]) == [hugging_face_text(mms, clip, target) for clip in noises[:2]]
+        assert loaded_engine(mms, "cpu", "float32", language) is engine
+    assert loaded_engine(mms, "cpu", "float32", "deu") is None
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_every_precision_has_every_language(tmp_path: Path, noises: Clips, precision: str) -> None:
     mms = write_mms(tmp_path / "mms", adapter_attn_dim=64, hidden_size=64)

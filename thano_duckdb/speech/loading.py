@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .recognizer.acoustic_model import AcousticModel
 
 MAX_MODELS = 2
+MAX_LANGUAGES = 64
+"""Of one model, that are kept; each takes about 9 MB with `facebook/mms-1b-all`."""
 
 
 def load_engine(folder: Path, device: str = "auto", precision: str = "auto", language: str | None = None) -> Engine:
@@ -45,8 +47,9 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto", lan
         check_checkpoint(folder)
         require_libraries()
         language = chosen_language(folder, language)
-        own_key = fingerprint(folder, language)
-        loaded = _load(folder, device, precision, language, own_key, _key(folder, device, precision))
+        files = fingerprint(folder)  # once: a file that changes in between must not give two keys
+        own_key = files if language is None else fingerprint(folder, language)
+        loaded = _load(folder, device, precision, language, own_key, _key(files, device, precision))
         return loaded.engine(folder, language, own_key)
 
 
@@ -76,21 +79,22 @@ def loaded_engine(
     if not _loaded:
         return None
     try:
-        key = _key(folder, device, precision)
         language = chosen_language(folder, language)
-        own_key = fingerprint(folder, language)
+        files = fingerprint(folder)
+        own_key = files if language is None else fingerprint(folder, language)
+        key = _key(files, device, precision)
     except (OSError, ModelError):  # the folder is missing or may not be read: loading it says so
         return None
     with _changing:
         found = _loaded.get(key)
-    return found.engines.get(own_key) if found else None
+    return found.loaded_engine(own_key) if found else None
 
 
-def _key(folder: Path, device: str, precision: str) -> str:
-    """Identifies the current files of a checkpoint, adapters of languages apart, the device and the precision."""
+def _key(files: str, device: str, precision: str) -> str:
+    """Identifies the files of a checkpoint, adapters of languages apart, the device and the precision."""
     from .device import choose_device
 
-    return f"{fingerprint(folder)} on {choose_device(device, precision)}"
+    return f"{files} on {choose_device(device, precision)}"
 
 
 @dataclass
@@ -99,12 +103,12 @@ class _LoadedModel:
 
     Attributes:
         model: the network, in any of the languages.
-        engines: by the fingerprint of the checkpoint in its language.
+        engines: by the fingerprint of the checkpoint in its language; those used last.
         lock: is held while another language is loaded.
     """
 
     model: AcousticModel
-    engines: dict[str, Engine]
+    engines: LRUCache[str, Engine]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def engine(self, folder: Path, language: str | None, own_key: str) -> Engine:
@@ -121,6 +125,11 @@ class _LoadedModel:
                     model = thread.submit(self.model.in_language, folder, language).result()
                 self.engines[own_key] = _engine_of(model)
             return self.engines[own_key]
+
+    def loaded_engine(self, own_key: str) -> Engine | None:
+        """The engine of a language that was asked for before."""
+        with self.lock:
+            return self.engines.get(own_key)
 
 
 _loaded: LRUCache[str, _LoadedModel] = LRUCache(MAX_MODELS)
@@ -140,7 +149,9 @@ def _load(folder: Path, device: str, precision: str, language: str | None, own_k
     with ComputeThread() as thread:
         load = functools.partial(AcousticModel.load, folder, device=device, precision=precision, language=language)
         model = thread.submit(load).result()
-    return _LoadedModel(model, {own_key: _engine_of(model)})
+    engines: LRUCache[str, Engine] = LRUCache(MAX_LANGUAGES)
+    engines[own_key] = _engine_of(model)
+    return _LoadedModel(model, engines)
 
 
 def _engine_of(model: AcousticModel) -> Engine:
