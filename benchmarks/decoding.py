@@ -42,7 +42,7 @@ MIN_RARE_LETTERS = 5
 N_DISTRACTORS = 1000
 SURE = 0.8
 HELD_OUT = "('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0"
-"""As in bundle/train_tiny_model.sql."""
+"""As in bundle/recorded_speech.sql."""
 QUERIES = {
     "kathleen": f"FROM read_csv('{SHARED}/data/kathleen_arctic/manifest.csv') WHERE {HELD_OUT}",
     "ljspeech": f"FROM read_csv('{SHARED}/data/ljspeech_part1/manifest.csv') WHERE {HELD_OUT}",

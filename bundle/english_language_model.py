@@ -52,7 +52,7 @@ _TEST = """
         UNION ALL
         SELECT text
         FROM read_csv(['{corpora}/kathleen_arctic/manifest.csv', '{corpora}/ljspeech_part1/manifest.csv'])
-        WHERE ('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0  -- held_out of train_tiny_model.sql
+        WHERE ('0x' || left(md5(thano_normalize(text)), 8))::UBIGINT % 10 = 0  -- held_out of recorded_speech.sql
     )
 """
 # A long test sentence may be part of a line; a short one, such as `yes`, is part of many.

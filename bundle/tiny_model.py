@@ -1,9 +1,8 @@
-"""Put a model made by BUILD into the package: `python -m bundle.tiny_model FOLDER [FOLDER ..]`.
+"""Put the small model into the package: `python -m bundle.tiny_model RUN [RUN ..] --mean-with FOLDER`.
 
-Each FOLDER is a registered model (`SELECT path FROM thano_models()`): the stages of its training, in order. The last
-one is shipped, in half precision, with the metrics of all epochs in training.csv. With `--mean-with FOLDER ..` the mean
-of its weights and those is shipped, which often makes fewer errors than each of them (Wortsman et al., 2022,
-arXiv:2109.01903).
+Each RUN is a folder that `bundle.gpu.train` wrote, in order, and FOLDER that of a model that FIT made of the last one
+(`SELECT path FROM thano_models()`). What ships is the mean of the weights of these two, which makes fewer errors than
+each of them (Wortsman et al., 2022, arXiv:2109.01903), with the curves of all runs in training.csv.
 """
 
 from __future__ import annotations
@@ -14,43 +13,38 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 
+from bundle.gpu.saved import COPIED, CURVE, WEIGHTS
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.bundled import MODEL_FOLDER
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_KEY
 
-_COPIED = ("config.json", "vocab.json", "tokenizer_config.json", "preprocessor_config.json")
-_LOGGED = ("epoch", "train_loss", "learning_rate", "audio_hours", "seconds")
-
 
 def main() -> None:
-    """Write the weights and the training log into the package."""
+    """Write the model and the curve into the package."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stages", type=Path, nargs="+")
-    parser.add_argument("--mean-with", type=Path, nargs="+", default=[], help="stages before the last one")
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--mean-with", type=Path, required=True)
     arguments = parser.parse_args()
-    stages: list[Path] = arguments.stages
-    MODEL_FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in _COPIED:
-        shutil.copyfile(stages[-1] / name, MODEL_FOLDER / name)
-    config = json.loads((MODEL_FOLDER / "config.json").read_text(encoding="utf-8"))
+    runs: list[Path] = arguments.runs
+    for name in COPIED:
+        shutil.copyfile(runs[-1] / name, MODEL_FOLDER / name)
+    first, second = (load_file(folder / WEIGHTS) for folder in (runs[-1], arguments.mean_with))
+    mean = {name: ((weight.float() + second[name].float()) / 2).half() for name, weight in first.items()}
+    save_file(mean, MODEL_FOLDER / WEIGHTS, metadata={"format": "pt"})
+    (MODEL_FOLDER / WEIGHTS).chmod(0o644)
+    config = json.loads((runs[-1] / "config.json").read_text(encoding="utf-8"))
     config[LANGUAGE_MODEL_KEY] = LANGUAGE_MODEL
     (MODEL_FOLDER / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    checkpoints = [load_file(stage / "model.safetensors") for stage in [stages[-1], *arguments.mean_with]]
-    weights = {
-        name: torch.stack([checkpoint[name].float() for checkpoint in checkpoints]).mean(0).to(torch.float16)
-        for name in checkpoints[0]
-    }
-    save_file(weights, MODEL_FOLDER / "model.safetensors", metadata={"format": "pt"})
-    (MODEL_FOLDER / "model.safetensors").chmod(0o644)
-    with (MODEL_FOLDER / "training.csv").open("w", newline="", encoding="utf-8") as file:
-        log = csv.writer(file)
-        log.writerow(["stage", *_LOGGED])
-        for number, stage in enumerate(stages, 1):
-            for epoch in json.loads((stage / "thano.json").read_text(encoding="utf-8"))["lineage"]["metrics"]:
-                log.writerow([number, *(epoch[name] for name in _LOGGED)])
+    rows = []
+    for number, run in enumerate(runs, 1):
+        with (run / CURVE).open(newline="", encoding="utf-8") as file:
+            rows += [{"run": number} | row for row in csv.DictReader(file)]
+    with (MODEL_FOLDER / CURVE).open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Text to speech with free voices that can be installed as packages: piper's `joe`, flite, SVOX Pico and RHVoice."""
+"""Text to speech with free voices that can be installed as packages: piper's `joe`, flite and SVOX Pico."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Voice:
     """A speaker and a way of speaking.
 
     Attributes:
-        engine: `piper`, `flite`, `pico` or `rhvoice`.
+        engine: `piper`, `flite` or `pico`.
         name: the engine's name for the voice; piper has only `joe`, pico `en-US` and `en-GB`.
         size: below 1 for a longer vocal tract, which sounds lower and darker; above 1 for a shorter one.
         tempo: below 1 for slower than the voice itself, above 1 for faster; the effect of `size` is compensated.
@@ -83,15 +83,10 @@ def _pico_engine(language: str) -> Any:
     return ttspico.TtsEngine(language)
 
 
-def _rhvoice(voice: Voice, text: str, tempo: float) -> tuple[Samples, int]:
-    percent = str(round(100 * tempo))
-    return _to_file(lambda path: ["RHVoice-test", "-p", voice.name, "-r", percent, "-R", "24000", "-o", path], text)
-
-
-def _to_file(command: Callable[[str], list[str]], stdin: str = "") -> tuple[Samples, int]:
+def _to_file(command: Callable[[str], list[str]]) -> tuple[Samples, int]:
     with TemporaryDirectory() as folder:
         path = str(Path(folder) / "speech.wav")
-        subprocess.run(command(path), input=stdin.encode(), check=True, capture_output=True)
+        subprocess.run(command(path), check=True, capture_output=True)
         samples, rate_hz = soundfile.read(path, dtype="float32")
         return np.asarray(samples, np.float32), rate_hz
 
@@ -100,5 +95,4 @@ _ENGINES: dict[str, Callable[[Voice, str, float], tuple[Samples, int]]] = {
     "piper": _piper,
     "flite": _flite,
     "pico": _pico,
-    "rhvoice": _rhvoice,
 }

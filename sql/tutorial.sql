@@ -22,19 +22,19 @@ SELECT * FROM librispeech_test;
 EVALUATE USING tutorial_audio_recognition OPTIONS (audio_col='audio_path', text_col='text') AS
 SELECT * FROM librispeech_test;
 
--- Some words of the small model are still wrong. If you know which words are likely, say so: these hotwords mend a third of its errors.
-PREDICT USING Wav2Vec2TinyEn OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk']) AS
+-- Some words of the small model are still wrong. If you know which words are likely, say so: these hotwords mend a tenth of its errors.
+PREDICT USING Wav2Vec2TinyEn OPTIONS (hotwords=['tall ladders', 'garage', 'band', 'stones', 'milk']) AS
 SELECT * FROM librispeech_test LIMIT 4;
 
 SELECT round(small.score, 3) AS wer, round(helped.score, 3) AS with_hotwords
 FROM (EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM librispeech_test) AS small
 JOIN (
-    EVALUATE USING Wav2Vec2TinyEn OPTIONS (hotwords=['lamp fell', 'afraid', 'slept', 'band', 'stones', 'milk']) AS
+    EVALUATE USING Wav2Vec2TinyEn OPTIONS (hotwords=['tall ladders', 'garage', 'band', 'stones', 'milk']) AS
     SELECT * FROM librispeech_test
 ) AS helped USING (metric)
 WHERE metric = 'wer';
 
--- The same sentences over a mobile phone, which the small model has never heard: two words of five are wrong.
+-- The same sentences over a mobile phone: nearly twice as many words are wrong.
 GET THANOSQL DATASET telephone_data;
 
 COPY telephone_train OPTIONS (overwrite=True) FROM 'tutorial_data/telephone_data/telephone_train.csv';
@@ -43,10 +43,10 @@ COPY telephone_test OPTIONS (overwrite=True) FROM 'tutorial_data/telephone_data/
 
 PREDICT USING Wav2Vec2TinyEn AS SELECT * FROM telephone_test;
 
--- A model of your own, which learns the telephone from 80 clips in about a minute; BUILD returns one row per epoch. The convolutions,
--- which hear the sounds, must learn as well, in small steps of few clips.
+-- A model of your own, which learns this telephone and these voices from 80 clips in a minute or two; BUILD returns one row per epoch. The
+-- convolutions, which hear the sounds, learn as well, in small steps of few clips.
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2TinyEn
-OPTIONS (audio_col='audio_path', text_col='text', epochs=15, learning_rate=5e-4, batch_size=8,
+OPTIONS (audio_col='audio_path', text_col='text', epochs=15, learning_rate=2e-4, batch_size=8,
          freeze_feature_encoder=False, augment=True, overwrite=True) AS
 SELECT * FROM telephone_train;
 
@@ -56,9 +56,12 @@ SELECT * FROM telephone_test;
 EVALUATE USING my_speech_recognition_model OPTIONS (audio_col='audio_path', text_col='text') AS
 SELECT * FROM telephone_test;
 
--- What the training achieved in sentences that it was not trained on: the share of words (wer) and of characters (cer) that are wrong.
+-- What the training achieved in sentences that it was not trained on: the share of words (wer) and of characters (cer) that are wrong. The
+-- language model is off here: it mends much of what the small model hears wrong, so this shows what was learnt.
 SELECT metric, round(small.score, 3) AS before, round(mine.score, 3) AS after
-FROM (EVALUATE USING Wav2Vec2TinyEn AS SELECT * FROM telephone_test) AS small
-JOIN (EVALUATE USING my_speech_recognition_model AS SELECT * FROM telephone_test) AS mine USING (metric)
+FROM (EVALUATE USING Wav2Vec2TinyEn OPTIONS (language_model=NULL) AS SELECT * FROM telephone_test) AS small
+JOIN (
+    EVALUATE USING my_speech_recognition_model OPTIONS (language_model=NULL) AS SELECT * FROM telephone_test
+) AS mine USING (metric)
 WHERE metric IN ('wer', 'cer')
 ORDER BY metric DESC;

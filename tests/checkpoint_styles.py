@@ -18,6 +18,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from tests.speech.log_mel_models import write_log_mel_model
 from thano_duckdb.speech.libraries import quiet_transformers
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
@@ -38,13 +39,6 @@ NETWORK: dict[str, Any] = {
 }
 LAYER_NORM: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 DATA2VEC: dict[str, Any] = {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 9}
-PARAKEET: dict[str, Any] = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "subsampling_conv_channels": 8,
-}
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,6 @@ class Style:
         tokens: the alphabet, in the order of the outputs; None for a checkpoint without one.
         tokenizer: entries of `tokenizer_config.json`; None for a checkpoint without the file.
         head: what follows `network` in the name of the class.
-        config_class: where it is not `network` and `Config`.
         extractor: entries of `preprocessor_config.json`.
         n_outputs: of the network; None for one for each token.
         text: to train on; None for words of its letters.
@@ -69,7 +62,6 @@ class Style:
     tokens: Sequence[str] | None = ENGLISH
     tokenizer: dict[str, Any] | None = field(default_factory=dict)
     head: str = "ForCTC"
-    config_class: str | None = None
     extractor: dict[str, Any] = field(default_factory=dict)
     n_outputs: int | None = None
     text: str | None = None
@@ -110,7 +102,7 @@ def write_style(name: str, folder: Path) -> Path:
 def _write_network(style: Style, folder: Path, seed: int) -> None:
     tokens = style.tokens or SPECIAL
     outputs = {"vocab_size": style.n_outputs or len(tokens), "pad_token_id": _index(tokens, "<pad>", "[PAD]")}
-    config_class: Any = getattr(transformers, style.config_class or f"{style.network}Config")
+    config_class: Any = getattr(transformers, f"{style.network}Config")
     network_class: Any = getattr(transformers, f"{style.network}{style.head}")
     with torch.random.fork_rng(), quiet_transformers():
         torch.manual_seed(seed)
@@ -271,13 +263,16 @@ def _make_subwords(folder: Path) -> None:
     _write_json(folder / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
 
 
-def _write_fast_tokenizer(folder: Path) -> None:
-    from tokenizers import Tokenizer, models
+def _write_log_mel(name: str) -> Callable[[Path], None]:
+    """Another checkpoint instead, whose network reads log-mel features."""
 
-    Tokenizer(models.BPE({token: index for index, token in enumerate(ENGLISH)}, [])).save(
-        str(folder / "tokenizer.json")
-    )
-    (folder / "vocab.json").unlink()
+    def rewrite(folder: Path) -> None:
+        for path in folder.iterdir():
+            path.unlink()
+        with torch.random.fork_rng():
+            write_log_mel_model(folder, name)
+
+    return rewrite
 
 
 # Alphabets
@@ -361,24 +356,8 @@ STYLES: dict[str, Style] = {
     "SEW-D": Style("SEWD", {"squeeze_factor": 2, "feat_proj_dropout": 0.0}),
     "Conformer, rotary": Style("Wav2Vec2Conformer", {**LAYER_NORM, "position_embeddings_type": "rotary"}),
     "Conformer, relative": Style("Wav2Vec2Conformer", {**LAYER_NORM, "position_embeddings_type": "relative"}),
-    "wav2vec2-BERT": Style(
-        "Wav2Vec2Bert",
-        {"feature_projection_input_dim": 160},
-        extractor={
-            "feature_extractor_type": "SeamlessM4TFeatureExtractor",
-            "feature_size": 80,
-            "num_mel_bins": 80,
-            "stride": 2,
-        },
-    ),
-    "Parakeet-CTC": Style(
-        "Parakeet",
-        {"encoder_config": PARAKEET},
-        config_class="ParakeetCTCConfig",
-        tokenizer={"tokenizer_class": "ParakeetTokenizer"},
-        extractor={"feature_extractor_type": "ParakeetFeatureExtractor", "feature_size": 80},
-        rewrite=_write_fast_tokenizer,
-    ),
+    "wav2vec2-BERT": Style(rewrite=_write_log_mel("wav2vec2-bert-adapter")),
+    "Parakeet-CTC": Style(rewrite=_write_log_mel("parakeet")),
     "Whisper": Style(
         "Whisper",
         {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import platformdirs
 import pytest
 
 import thano_duckdb
@@ -16,6 +19,26 @@ from thano_duckdb.models import bundled, resolve
 
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+USERS_DATA = platformdirs.user_data_path("thano_duckdb", appauthor=False)
+"""Where whoever runs the tests has models of their own."""
+_data_home = tempfile.TemporaryDirectory(prefix="thano_duckdb_tests_")
+# For fixtures of modules and sessions, and for processes that they start; each test has its own, see `data_home`.
+os.environ["XDG_DATA_HOME"] = _data_home.name
+os.environ.pop("THANO_HOME", None)
+
+_FILE_EVENTS = frozenset({"open", "os.listdir", "os.mkdir", "os.rename", "os.scandir"})
+
+
+def _keep_out_of_users_data(event: str, arguments: tuple[object, ...]) -> None:
+    if event not in _FILE_EVENTS:
+        return
+    for path in arguments:
+        if isinstance(path, str | os.PathLike) and str(path).startswith(str(USERS_DATA)):
+            raise AssertionError(f"a test would use {path}, which belongs to whoever runs the tests")
+
+
+sys.addaudithook(_keep_out_of_users_data)
 
 # A machine under load must not make a property-based test fail.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -106,6 +129,14 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     resolve.forget_outages()
     return tmp_path / "hub"
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that holds the models of databases in memory, of this test alone."""
+    folder = tmp_path_factory.mktemp("data_home")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -28,7 +28,13 @@ def vocabulary(language: str) -> dict[str, int]:
     return {token: index for index, token in enumerate([*SPECIAL, *LETTERS[language]])}
 
 
-def write_mms(folder: Path, *, adapter_attn_dim: int = 4, languages: tuple[str, ...] = ("kor", "deu")) -> Path:
+def write_mms(
+    folder: Path,
+    *,
+    adapter_attn_dim: int = 4,
+    hidden_size: int = 32,
+    languages: tuple[str, ...] = ("kor", "deu"),
+) -> Path:
     """A checkpoint of English with the adapters of `languages`, as `facebook/mms-1b-all` is laid out."""
     config = transformers.Wav2Vec2Config(
         vocab_size=len(vocabulary(DEFAULT)),
@@ -38,7 +44,7 @@ def write_mms(folder: Path, *, adapter_attn_dim: int = 4, languages: tuple[str, 
         conv_bias=True,
         feat_extract_norm="layer",
         do_stable_layer_norm=True,
-        hidden_size=32,
+        hidden_size=hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,

@@ -132,7 +132,7 @@ def test_training_statements_keep_every_option() -> None:
     }
     assert isinstance(predict, Predict)
     assert isinstance(fit, Fit)
-    assert (fit.name.text, fit.model.text, fit.options["epochs"]) == ("mine2", "mine@3", 5)
+    assert (fit.name.text, fit.model.text, fit.options["epochs"]) == ("mine2", "mine@3", None)
     assert isinstance(evaluate, Evaluate)
     assert (evaluate.options["by"], evaluate.options["text_col"]) == (["speaker"], "text")
 

@@ -80,3 +80,6 @@ def test_an_encoder_is_refused_where_text_is_wanted(workspace: Path) -> None:
         with pytest.raises(ThanoError, match="no vocabulary that new_alphabet=False could keep"):
             con.execute("BUILD MODEL ko USING './encoder' OPTIONS (new_alphabet=False) AS "
                         "SELECT 'recordings/0.wav' AS audio_path, '안녕' AS text")  # fmt: skip
+        with pytest.raises(ThanoError, match="The option 'alphabet' lists no token"):
+            con.execute("BUILD MODEL ko USING './encoder' OPTIONS (alphabet=[]) AS "
+                        "SELECT 'recordings/0.wav' AS audio_path, '안녕' AS text")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,17 @@ def test_a_usable_checkpoint_is_described(con: thano_duckdb.Connection, tmp_path
         ("pickled weights", {"weights": "pickle", "parameters": None}),
         ("XLSR-53 with a language model", {"language_model": "language_model/2gram.arpa"}),
         ("SSL HuBERT", {"outputs": None, "vocabulary": None, "blank": None, "predict": False, "build": True}),
-        ("wav2vec2-BERT", {"predict": True, "build": False}),
+        (
+            "wav2vec2-BERT",
+            {"predict": True, "build": False, "architecture": "wav2vec2-bert", "layers": 2, "sample_rate": 16_000}
+            | {"outputs": 32, "vocabulary": 28, "blank": "<pad>", "blank_id": 0, "without_output": []},
+        ),
+        (
+            "Parakeet-CTC",
+            {"predict": True, "build": False, "architecture": "parakeet_ctc", "layers": 2, "hidden_size": 32}
+            | {"outputs": 35, "vocabulary": 33, "blank": "<pad>", "blank_id": 34, "without_output": []},
+        ),
+        ("phoneme tokenizer", {"predict": True, "build": False, "outputs": 46, "vocabulary": 42, "blank": "<pad>"}),
     ],
 )
 def test_what_the_files_say_is_in_the_row(
@@ -77,6 +88,35 @@ def test_what_the_files_say_is_in_the_row(
 ) -> None:
     row = check(con, write_style(style, tmp_path))
     assert {name: row[name] for name in facts} == facts
+
+
+def test_a_model_of_many_languages_without_a_default_can_be_used(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("MMS", tmp_path)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["target_lang"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    row = check(con, folder)
+    assert (row["predict"], row["build"], row["problem"]) == (True, True, None)
+    assert row["languages"] == ["eng", "kor"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocab.json", "README.md", "pytorch_model.bin"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(con: thano_duckdb.Connection, tmp_path: Path, name: str) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    is_needed = name not in ("README.md", "pytorch_model.bin")
+    assert check(con, folder)["predict"] is not is_needed
+
+
+def test_weights_of_another_shape_than_described_are_named(con: thano_duckdb.Connection, tmp_path: Path) -> None:
+    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 40}))
+    row = check(con, folder)
+    assert row["problem"].endswith("lm_head.bias of shape [32], and its config.json describes [40]")
+    with pytest.raises(ThanoError, match=r"lm_head.bias of shape \[32\]"):
+        con.sql(f"PREDICT USING '{folder}' AS SELECT 'a.wav' AS audio_path").fetchall()
 
 
 def test_letters_without_an_output_are_listed(con: thano_duckdb.Connection, tmp_path: Path) -> None:
@@ -161,8 +201,10 @@ def test_an_encoder_that_build_cannot_use_does_not_advise_build(
     if family == "Wav2Vec2":
         write_encoder(folder)
     else:
-        config: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-        transformers.Wav2Vec2BertModel(transformers.Wav2Vec2BertConfig(**config)).save_pretrained(folder)
+        config = transformers.Wav2Vec2BertConfig(
+            hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        )
+        transformers.Wav2Vec2BertModel(config).save_pretrained(folder)
         transformers.SeamlessM4TFeatureExtractor().save_pretrained(folder)
     if broken == "add_adapter":
         settings = json.loads((folder / "config.json").read_text()) | {"add_adapter": True}
@@ -175,24 +217,6 @@ def test_an_encoder_that_build_cannot_use_does_not_advise_build(
     with pytest.raises(ThanoError) as refusal:
         con.execute(f"UPLOAD MODEL never FROM '{folder}'")
     assert row["problem"] in str(refusal.value)
-
-
-def test_weights_of_another_shape_are_named(con: thano_duckdb.Connection, tmp_path: Path) -> None:
-    folder = write_style("wav2vec2-base-960h", tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 99}
-    (folder / "config.json").write_text(json.dumps(config))
-    row = check(con, folder)
-    assert (row["predict"], row["build"]) == (False, False)
-    assert "its weights lm_head.bias have the shape (32,), and its config.json describes (99,)" in row["problem"]
-
-
-def test_a_model_of_many_languages_without_a_default_can_be_used(con: thano_duckdb.Connection, tmp_path: Path) -> None:
-    folder = write_style("MMS", tmp_path / "model")
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    del settings["target_lang"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    row = check(con, folder)
-    assert (row["predict"], row["build"], row["problem"]) == (True, True, None)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere", "hf://no/such@1", "hf://", "", "nobody@7", "openai/whisper"])

@@ -91,7 +91,9 @@ class FakeHub(http.server.BaseHTTPRequestHandler):
         about = {f"/api/models/{repo_id}/revision/{name}" for name in (revision, sha)}
         if path in about or (revision == "main" and path == f"/api/models/{repo_id}"):
             siblings = [{"rfilename": name, "blobId": self._hash(folder / name)} for name in self._names(folder)]
-            self._json({"id": repo_id, "sha": sha, "siblings": siblings}, with_content)
+            config = json.loads((folder / "config.json").read_text())
+            described = {name: config[name] for name in ("architectures", "model_type") if name in config}
+            self._json({"id": repo_id, "sha": sha, "siblings": siblings, "config": described}, with_content)
         elif path == f"/api/models/{repo_id}/tree/{sha}":
             files = [
                 {"type": "file", "path": name, "size": (folder / name).stat().st_size, "oid": self._hash(folder / name)}

@@ -99,6 +99,23 @@ def test_a_path_is_no_language(shared: Path, tmp_path: Path) -> None:
         chosen_language(folder, "../kor")
 
 
+@pytest.mark.parametrize("shape", [[], [0, 32], [2**40, 0], [2**40]])
+def test_an_adapter_whose_head_has_no_weights_is_damaged(shared: Path, tmp_path: Path, shape: list[int]) -> None:
+    folder = Path(shutil.copytree(shared, tmp_path / "mms"))
+    n_bytes = 0 if 0 in shape else 4
+    head = {"lm_head.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, n_bytes]}}
+    header = json.dumps(head).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(n_bytes)
+    (folder / "adapter.kor.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"adapter\.kor\.safetensors is damaged, or not the adapter of a language"):
+        CtcCheckpoint.read(folder, language="kor")
+
+
+def test_a_language_is_found_by_its_exact_code_before_another_case() -> None:
+    languages = Languages(("KOR", "kor", "eng"), None)
+    assert [languages.find(given) for given in ("kor", "KOR", "Eng")] == ["kor", "KOR", "eng"]
+
+
 def test_a_model_with_one_language_names_it() -> None:
     with pytest.raises(LanguageError, match=r"^the model has only the language 'kor', not 'eng'$"):
         Languages(("kor",), "kor").find("eng")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -64,6 +65,14 @@ def test_other_pull_requests_are_not_used(fake_hub: str, online: Online, pickled
     assert not any("/resolve/" in path for path in FakeHub.requested)  # refused before anything is downloaded
     assert marker_of(Path(online("hf://a/b@refs/pr/3", fake_hub))) == 7  # whoever names it gets it ..
     assert "no safetensors" in online("hf://a/b", fake_hub)  # .. and nobody else
+
+
+def test_whoever_converts_an_encoder_gives_it_no_random_outputs(fake_hub: str, online: Online, pickled: Path) -> None:
+    config = json.loads((pickled / "config.json").read_text()) | {"architectures": ["Wav2Vec2Model"]}
+    (pickled / "config.json").write_text(json.dumps(config))
+    message = online("hf://a/b", fake_hub)
+    assert "AutoModel.from_pretrained('a/b').save_pretrained('folder'), and the same with AutoFeat" in message
+    assert "ForCTC" not in message
 
 
 @pytest.mark.parametrize("changed", ["pytorch_model.bin", "vocab.json"])

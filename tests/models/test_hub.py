@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import thano_duckdb
+from tests.checkpoint_styles import write_style
 from tests.checkpoints import make_checkpoint, marker_of
 from tests.models.fake_hub import SHA, FakeHub, put_in_cache
 from thano_duckdb.errors import ModelError, ThanoError
@@ -146,16 +147,27 @@ def test_a_cached_model_needs_no_network(
     assert marker_of(resolved.folder) == 5
 
 
+@pytest.mark.parametrize("style", ["wav2vec2-base-960h", "SSL XLS-R"])
 def test_a_model_of_the_hub_is_kept_under_a_name_by_get_and_not_by_upload(
-    here: Path, tmp_path: Path, registry: Registry, cache: Path
+    here: Path, tmp_path: Path, registry: Registry, cache: Path, style: str
 ) -> None:
-    put_in_cache(cache, "a/b", make_checkpoint(tmp_path / "checkpoint", 5))
+    put_in_cache(cache, "a/b", write_style(style, tmp_path / "checkpoint"))
     with thano_duckdb.connect(model_home=registry.home) as con:
         with pytest.raises(ModelError, match=r"UPLOAD MODEL takes a folder on this machine.*'hf://a/b'") as refusal:
             con.execute("UPLOAD MODEL my_model FROM 'hf://a/b'")
         (get,) = re.findall(r"GET THANOSQL MODEL '.*?' OPTIONS \(.*?\)", str(refusal.value))
         con.execute(get)
         assert con.sql("SELECT name FROM (LIST MODEL)").fetchall() == [("my_model",)]
+
+
+def test_get_refuses_what_could_never_work(here: Path, tmp_path: Path, registry: Registry, cache: Path) -> None:
+    put_in_cache(cache, "a/b", write_style("Whisper", tmp_path / "checkpoint"))
+    with (
+        thano_duckdb.connect(model_home=registry.home) as con,
+        pytest.raises(ModelError, match="is a whisper model, which writes its text with a decoder"),
+    ):
+        con.execute("GET THANOSQL MODEL 'hf://a/b' OPTIONS (model_name='my_model')")
+    assert not registry.home.exists()
 
 
 @pytest.mark.parametrize("address", ["https://example.com/model", "s3://bucket/model", "file:///model"])

@@ -30,7 +30,7 @@ STATEMENTS = (
         ("Wav2Vec2Ko", "write a Korean CTC model of the Hugging Face hub, such as 'hf://"),
         ("Wav2Vec2KO", "'hf://facebook/mms-1b-all' with OPTIONS (language='kor')"),
         ("wav2vec2ko", "BUILD MODEL name USING 'hf://facebook/wav2vec2-xls-r-300m'"),
-        ("Whisper", "Whisper is not supported: use a CTC model that reads the waveform, such as Wav2Vec2En"),
+        ("Whisper", "Whisper is not supported: use a CTC model, such as Wav2Vec2En"),
         ("tutorial_whisper_small", "Whisper is not supported: use a CTC model"),
         ("ElectraEn", "here there are only models for speech"),
         ("AutomlRegressor", "here there are only models for speech"),

@@ -56,7 +56,7 @@ def test_a_language_that_is_named_in_the_tokenizer_has_its_adapter_and_head(mms:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_every_precision_has_every_language(tmp_path: Path, noises: Clips, precision: str) -> None:
-    mms = write_mms(tmp_path / "mms", adapter_attn_dim=64)
+    mms = write_mms(tmp_path / "mms", adapter_attn_dim=64, hidden_size=64)
     korean = written(load_engine(mms, "cpu", precision, "kor"), noises)
     for language in ("deu", "eng"):
         swapped = written(load_engine(mms, "cpu", precision, language), noises)

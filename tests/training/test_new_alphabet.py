@@ -85,6 +85,8 @@ def test_tokens_can_be_listed() -> None:
         (["a", "b", "a"], "'a' is given twice"),
         (["a", ""], "'' is empty"),
         (["a", "<pad>"], "'<pad>' is a token with a meaning of its own"),
+        (["a", "[UNK]"], r"'\[UNK\]' is a token with a meaning of its own"),
+        (["a", "<ctc>"], "'<ctc>' is a token with a meaning of its own"),
         (["a", "b c"], "'b c' holds a space"),
         ([" ", "|"], "lists no token"),
         ([], "lists no token"),

@@ -181,10 +181,12 @@ class Session:
                 f"allowed_directories), so {what} is refused"
             )
 
-    def resolve(self, spec: str, access: Access, *, checks_folder: bool = True) -> resolve.ResolvedModel:
+    def resolve(
+        self, spec: str, access: Access, *, checks_folder: bool = True, is_base: bool = False
+    ) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
-        For `checks_folder` see `resolve.resolve`.
+        For `checks_folder` and `is_base` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
@@ -192,7 +194,9 @@ class Session:
 
         def find() -> resolve.ResolvedModel:
             allowed = may_use(spec, access)
-            return resolve.resolve(spec, self.registry, allow_external=allowed, checks_folder=checks_folder)
+            return resolve.resolve(
+                spec, self.registry, allow_external=allowed, checks_folder=checks_folder, is_base=is_base
+            )
 
         if (statement := self.statement) is not None:
             return statement.resolve(spec, find)

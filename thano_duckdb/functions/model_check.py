@@ -13,7 +13,7 @@ from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
 from thano_duckdb.errors import ModelError, ThanoError
 from thano_duckdb.models import resolve
-from thano_duckdb.models.adapters import needs_adapter, read_languages
+from thano_duckdb.models.adapters import read_languages, usable_languages
 from thano_duckdb.models.checkpoint import LANGUAGE_MODEL_FOLDER, has_vocabulary
 
 from . import arguments
@@ -116,11 +116,11 @@ def _problems(folder: Path) -> tuple[str | None, str | None]:
 
 
 def _any_language(folder: Path) -> str | None:
-    """A language to ask for, where a checkpoint of many has no default."""
+    """A language that PREDICT and BUILD can be asked for, where a checkpoint of many has no default."""
     languages = read_languages(folder)
     if languages is None or languages.default is not None:
         return None
-    return next((code for code in languages.codes if not needs_adapter(folder, code)), None)
+    return next(iter(usable_languages(folder, languages)), None)
 
 
 def _problem(check: Callable[[], None]) -> str | None:

@@ -150,7 +150,8 @@ def get_model(session: Session, name: str, options: str | None) -> list[dict[str
         session.check_changes_allowed(access, "GET THANOSQL MODEL")
         overwrite = chosen.get("overwrite", False)
         session.registry.free_name(wanted or name, overwrite=overwrite)  # before anything is downloaded
-        resolved = session.resolve(name, access)
+        resolved = session.resolve(name, access, is_base=True)
+    check_usable(resolved.folder)
     return [model_row(session.registry.upload(wanted or name, resolved.folder, overwrite=overwrite))]
 
 

@@ -48,6 +48,8 @@ class Languages:
         Raises:
             LanguageError: there is none; the message names the nearest.
         """
+        if given in self.codes:
+            return given
         for code in self.codes:
             if code.casefold() == given.strip().casefold():
                 return code
@@ -139,12 +141,24 @@ def adapter_file(folder: Path, language: str) -> Path:
     return folder / ADAPTER_FILES.replace("*", language)
 
 
+def usable_languages(folder: Path, languages: Languages) -> tuple[str, ...]:
+    """The languages of a checkpoint whose weights are in its folder."""
+    if not _has_adapters(folder):
+        return languages.codes
+    files = {path.name for path in folder.glob(ADAPTER_FILES)}
+    return tuple(
+        code
+        for code in languages.codes
+        if adapter_file(folder, code).name in files or (code == languages.default and _fits_head(folder, languages))
+    )
+
+
 def needs_adapter(folder: Path, language: str) -> bool:
     """Whether the file of a language's adapter is missing, and its weights are not those of the checkpoint itself."""
-    if adapter_file(folder, language).is_file() or not _has_adapters(folder):
+    if adapter_file(folder, language).is_file():
         return False
     languages = read_languages(folder)
-    return languages is None or language != languages.default or not _fits_head(folder, languages)
+    return languages is not None and language not in usable_languages(folder, languages)
 
 
 def find_adapter(folder: Path, language: str) -> Path | None:
@@ -176,9 +190,15 @@ def count_outputs(path: Path) -> int:
 
     try:
         with safe_open(path, framework="numpy") as weights:
-            return int(weights.get_slice("lm_head.weight").get_shape()[0])
-    except (SafetensorError, OSError, IndexError) as error:
+            shape = weights.get_slice("lm_head.weight").get_shape()
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged, or not the adapter of a language ({error}); copy it again") from error
+    if len(shape) != 2 or 0 in shape:  # a header may announce any number of outputs that hold nothing
+        raise ModelError(
+            f"{path} is damaged, or not the adapter of a language (its lm_head.weight is of shape {shape}); copy it "
+            "again"
+        )
+    return int(shape[0])
 
 
 def missing_adapter(folder: Path, language: str) -> ModelError:

@@ -84,14 +84,18 @@ def has_head(folder: Path) -> bool:
     from safetensors import safe_open
 
     if not (weights := weight_files(folder)):
-        config = read_json(folder / "config.json")
-        architectures = config.get("architectures") if isinstance(config, dict) else None
-        return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
+        return describes_head(read_json(folder / "config.json"))
     for path in weights:
         with safe_open(path, framework="numpy") as file:
             if any(name.startswith(_HEADS) for name in file.keys()):  # noqa: SIM118 - it is no dict
                 return True
     return False
+
+
+def describes_head(config: object) -> bool:
+    """Whether `architectures` of a `config.json` names a network with a CTC head, or nothing."""
+    architectures = config.get("architectures") if isinstance(config, dict) else None
+    return not isinstance(architectures, list) or any(str(each).endswith("ForCTC") for each in architectures)
 
 
 def _check_network(folder: Path) -> None:

@@ -11,7 +11,7 @@ from thano_duckdb.errors import HubUnavailableError, ModelError
 
 from .adapters import adapter_file, chosen_language, needs_adapter
 from .bundled import MODEL, has_model
-from .checkpoint import ADAPTER_FILES, check_base, check_checkpoint
+from .checkpoint import ADAPTER_FILES, check_base, check_checkpoint, describes_head
 from .converted_weights import cached_revision, converted_revision, has_safetensors, remember
 
 if TYPE_CHECKING:
@@ -166,11 +166,15 @@ def _download_converted(spec: str, repo_id: str, revision: str | None, info: Mod
         remember(folder)
         return folder
     at = f", revision='{revision}'" if revision else ""
+    # AutoModelForCTC would give an encoder random outputs, and an encoder has no tokenizer.
+    network, rest = (
+        ("AutoModelForCTC", "AutoProcessor") if describes_head(info.config) else ("AutoModel", "AutoFeatureExtractor")
+    )
     raise ModelError(
         f"'{spec}': {repo_id} has no safetensors on the hub, nor has an open pull request of its converter, "
         f"made from its present files; pickled weights are never loaded. Choose another model or revision "
         f"('hf://{repo_id}@revision'), or convert it with transformers and name the folder: "
-        f"AutoModelForCTC.from_pretrained('{repo_id}'{at}).save_pretrained('folder'), and the same with AutoProcessor"
+        f"{network}.from_pretrained('{repo_id}'{at}).save_pretrained('folder'), and the same with {rest}"
     )
 
 

@@ -243,8 +243,7 @@ def _is_a_language_model(spec: str) -> ModelError:
 
 def _no_whisper(problem: str) -> ModelError:
     return ModelError(
-        f"{problem}, and Whisper is not supported: use a CTC model that reads the waveform, such as "
-        f"'hf://facebook/wav2vec2-base-960h'"
+        f"{problem}, and Whisper is not supported: use a CTC model, such as 'hf://facebook/wav2vec2-base-960h'"
     )
 
 

@@ -11,7 +11,7 @@ _KOREAN = (
     "one from your own recordings: BUILD MODEL name USING 'hf://facebook/wav2vec2-xls-r-300m'"
 )
 _WHISPER = (
-    "ThanoSQL's Whisper, and Whisper is not supported: use a CTC model that reads the waveform, such as Wav2Vec2En or "
+    "ThanoSQL's Whisper, and Whisper is not supported: use a CTC model, such as Wav2Vec2En or "
     "'hf://facebook/wav2vec2-base-960h'"
 )
 _NOT_SPEECH = "one of ThanoSQL's models for text, images, video or tables: here there are only models for speech"

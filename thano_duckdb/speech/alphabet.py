@@ -57,7 +57,7 @@ class Alphabet:
         written = {
             token: index
             for index, token in reversed(list(enumerate(vocabulary.tokens)))
-            if token and index not in vocabulary.delimiter_ids and not (len(token) > 1 and _MARK.fullmatch(token))
+            if token and index not in vocabulary.delimiter_ids and not is_mark(token)
         }
         composed = {unicodedata.normalize("NFC", token): index for token, index in written.items()}
         full = {_HALFWIDTH.sub(_nfkc, token): index for token, index in written.items()}
@@ -144,6 +144,11 @@ class Alphabet:
             can_write = char in self._letters or char not in _APOSTROPHES
             self._known[char] = spelling(char, self._letters, turkic=self._is_turkic) if can_write else None
         return self._known[char]
+
+
+def is_mark(token: str) -> bool:
+    """Whether a token is one like `<ctc>` and `[UNK]`, which is never written."""
+    return _MARK.fullmatch(token) is not None
 
 
 def _nfkc(match: re.Match[str]) -> str:

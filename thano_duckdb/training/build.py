@@ -30,7 +30,9 @@ from thano_duckdb.models.registry import ModelEntry, Registry
 from thano_duckdb.monitoring.training_monitor import EpochMetrics, TrainingMonitor
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.speech.libraries import require_libraries
-from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_audio_settings, tokens_without_output
+from thano_duckdb.speech.recognizer.audio_settings import read_audio_settings
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.recognizer.vocabulary_files import tokens_without_output
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from thano_duckdb.version import __version__
 
@@ -238,7 +240,8 @@ class _Build:
         if not examples:
             raise ThanoError(NO_ROWS)
         texts = [example.text for example in examples if example.text]
-        return make_alphabet(texts, self.options.alphabet or ["characters"], keep_case=self.options.keep_case)
+        wanted = ["characters"] if self.options.alphabet is None else self.options.alphabet
+        return make_alphabet(texts, wanted, keep_case=self.options.keep_case)
 
     def _identity(self, corpus: Corpus, network: CtcNetwork) -> str:
         """A hash of everything that the result of the build depends on."""

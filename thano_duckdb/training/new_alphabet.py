@@ -18,7 +18,7 @@ from thano_duckdb.models.character_tokenizer import (
     write_json,
     write_tokenizer,
 )
-from thano_duckdb.speech.alphabet import Alphabet
+from thano_duckdb.speech.alphabet import Alphabet, is_mark
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.scripts import is_unspaced
 
@@ -157,7 +157,7 @@ def _checked(tokens: Sequence[str]) -> list[str]:
         problem = (
             "is given twice" if count > 1
             else "is empty" if not token
-            else "is a token with a meaning of its own" if token in SPECIAL_TOKENS
+            else "is a token with a meaning of its own" if token in SPECIAL_TOKENS or is_mark(token)
             else "holds a space" if token != " " and any(map(str.isspace, token))
             else None
         )  # fmt: skip

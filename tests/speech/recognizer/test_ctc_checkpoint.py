@@ -14,7 +14,9 @@ from transformers import Wav2Vec2PhonemeCTCTokenizer
 from thano_duckdb.errors import ModelError
 from thano_duckdb.speech.decoding.beam import BeamDecoder
 from thano_duckdb.speech.decoding.greedy import greedy_decode
-from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint, read_normalize, read_vocabulary
+from thano_duckdb.speech.recognizer.audio_settings import read_normalize
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.recognizer.vocabulary_files import read_vocabulary
 
 
 def write(folder: Path, **files: Any) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.models.adapters import chosen_language, count_outputs, find_adapter, needs_adapter, read_languages
+from thano_duckdb.models.adapters import chosen_language, count_outputs, find_adapter, read_languages, usable_languages
 from thano_duckdb.models.built_in_models import LANGUAGE_MODEL
 from thano_duckdb.models.checkpoint import (
     has_vocabulary,
@@ -23,7 +23,7 @@ from thano_duckdb.models.checkpoint import (
 )
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 
-from .ctc_checkpoint import blank_token, read_vocabulary, tokens_without_output
+from .vocabulary_files import blank_token, read_vocabulary, tokens_without_output
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
     """Name, shape and type of each tensor in the weights of a folder."""
     from safetensors import SafetensorError, safe_open
 
-    for path in weight_files(folder):
+    for path in filter(Path.is_file, weight_files(folder)):  # a pipe would never end
         with contextlib.suppress(SafetensorError), safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - it is no dict
                 tensor = file.get_slice(name)
@@ -162,9 +162,7 @@ def _sample_rate_hz(folder: Path) -> int | None:
 
 def _languages(folder: Path) -> tuple[str, ...] | None:
     languages = read_languages(folder)
-    if languages is None:
-        return None
-    return tuple(code for code in languages.codes if not needs_adapter(folder, code))
+    return None if languages is None else usable_languages(folder, languages)
 
 
 def _language_model(folder: Path) -> str | None:

@@ -182,7 +182,7 @@ def n_stored(folder: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     total = 0
-    for path in weight_files(folder):
+    for path in filter(Path.is_file, weight_files(folder)):  # a pipe would never end
         try:
             with safe_open(path, framework="numpy") as weights:
                 total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118

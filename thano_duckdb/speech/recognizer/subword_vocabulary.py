@@ -30,19 +30,7 @@ def read_subword_vocabulary(
     Raises:
         ModelError: the file is missing or damaged, or is of another kind.
     """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelError(f"{folder} has no tokenizer.json, which holds the subwords that the model writes")
-    content = read_json(path)
-    model = content.get("model") if isinstance(content, dict) else None
-    added = content.get("added_tokens") or [] if isinstance(content, dict) else None
-    if not isinstance(model, dict) or not isinstance(added, list):
-        raise ModelError(f"{path} is damaged: it does not describe a tokenizer")
-    if unknown := _decoders(content.get("decoder")) - _DECODERS:
-        raise ModelError(f"{folder} has a tokenizer of a kind ({', '.join(sorted(unknown))}) that is not supported")
-    ids = _ids(model.get("vocab")) | _ids(
-        {each.get("content"): each.get("id") for each in added if isinstance(each, dict)}
-    )
+    ids = read_subword_ids(folder)
     blank_id = ids.get(blank_token or "")
     if blank_id is None or not 0 <= blank_id < n_labels:
         raise ModelError(
@@ -64,6 +52,27 @@ def read_subword_vocabulary(
         if token.startswith(WORD_MARK):
             (starts_word if text else delimiters).add(index)
     return Vocabulary(tuple(tokens), frozenset(delimiters), " ", blank_id, frozenset(starts_word))
+
+
+def read_subword_ids(folder: Path) -> dict[str, int]:
+    """The label of each token in the `tokenizer.json` of a checkpoint.
+
+    Raises:
+        ModelError: the file is missing or damaged, or is of another kind.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(f"{folder} has no tokenizer.json, which holds the subwords that the model writes")
+    content = read_json(path)
+    model = content.get("model") if isinstance(content, dict) else None
+    added = content.get("added_tokens") or [] if isinstance(content, dict) else None
+    if not isinstance(model, dict) or not isinstance(added, list):
+        raise ModelError(f"{path} is damaged: it does not describe a tokenizer")
+    if unknown := _decoders(content.get("decoder")) - _DECODERS:
+        raise ModelError(f"{folder} has a tokenizer of a kind ({', '.join(sorted(unknown))}) that is not supported")
+    return _ids(model.get("vocab")) | _ids(
+        {each.get("content"): each.get("id") for each in added if isinstance(each, dict)}
+    )
 
 
 def _decoders(decoder: Any) -> set[str]:
