@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,9 +24,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 USERS_DATA = platformdirs.user_data_path("thano_duckdb", appauthor=False)
 """Where whoever runs the tests has models of their own."""
-_data_home = tempfile.TemporaryDirectory(prefix="thano_duckdb_tests_")
+_data_home = tempfile.mkdtemp(prefix="thano_duckdb_tests_")
+atexit.register(shutil.rmtree, _data_home, ignore_errors=True)
 # For fixtures of modules and sessions, and for processes that they start; each test has its own, see `data_home`.
-os.environ["XDG_DATA_HOME"] = _data_home.name
+os.environ["XDG_DATA_HOME"] = _data_home
 os.environ.pop("THANO_HOME", None)
 
 _FILE_EVENTS = frozenset({"open", "os.listdir", "os.mkdir", "os.rename", "os.scandir"})
