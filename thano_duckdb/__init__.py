@@ -82,9 +82,9 @@ def connect(
         >>> import thano_duckdb
         >>> con = thano_duckdb.connect()
         >>> _ = con.execute("GET THANOSQL DATASET librispeech_data")  # clips, into ./tutorial_data
-        >>> clips = "SELECT 'tutorial_data/librispeech_data/082.flac' AS audio_path"
+        >>> clips = "SELECT 'tutorial_data/librispeech_data/093.flac' AS audio_path"
         >>> con.sql(f"SELECT predicted FROM (PREDICT USING Wav2Vec2TinyEn AS {clips})").fetchall()
-        [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
+        [('IT TOOK AN HOUR TO CROSS THE CITY',)]
         >>> con.close()
     """
     home = Path(model_home) if model_home is not None else None

@@ -157,7 +157,7 @@ def test_from_scratch_needs_no_weights_and_takes_its_architecture_from_the_base(
     options = TrainingOptions(epochs=1, from_scratch=True, batch_size=6)
     entry = build_model("tiny", Base("Wav2Vec2TinyEn", None), options, clips, Registry(tmp_path), NotingMonitor()).entry
     config = Wav2Vec2ForCTC.from_pretrained(entry.path).config
-    assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (192, 6, 32)
+    assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (256, 10, 32)
     assert entry.base == "Wav2Vec2TinyEn"
 
 

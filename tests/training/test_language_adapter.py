@@ -82,7 +82,7 @@ def test_the_new_model_has_the_language_in_plain_transformers(
     assert tokenizer.target_lang == "kor"
     assert sorted(path.name for path in model.glob("adapter.*")) == ["adapter.kor.safetensors"]
     assert list(json.loads((model / "vocab.json").read_text())) == ["kor"]
-    with pytest.raises(LanguageError, match="no language 'eng' among its 1"):
+    with pytest.raises(LanguageError, match="has only the language 'kor', not 'eng'"):
         written(model, clips, "eng")
     again = run_build(tmp_path / "home", model, examples, options(epochs=1), name="again").entry.path
     assert all(text is not None for text in written(again, clips))

@@ -125,12 +125,12 @@ class Connection:
             >>> from thano_duckdb.models.bundled import dataset_folder
             >>> con = thano_duckdb.connect()
             >>> folder = dataset_folder("librispeech_data")
-            >>> _ = con.execute(f"CREATE TABLE clips AS FROM thano_audio('{folder}/08*.flac')")
-            >>> transcripts = con.sql("PREDICT USING Wav2Vec2TinyEn AS SELECT audio_path, duration FROM clips LIMIT 3")
+            >>> _ = con.execute(f"CREATE TABLE clips AS FROM thano_audio('{folder}/09*.flac')")
+            >>> transcripts = con.sql("PREDICT USING Wav2Vec2TinyEn AS SELECT audio_path, duration FROM clips LIMIT 4")
             >>> transcripts.columns
             ['audio_path', 'duration', 'predicted']
-            >>> transcripts.filter("predicted LIKE '% BRIDGE'").project("predicted").fetchall()
-            [('THE RIVER LOOKS GREEN FROM THE BRIDGE',)]
+            >>> transcripts.filter("predicted LIKE '% CITY'").project("predicted").fetchall()
+            [('IT TOOK AN HOUR TO CROSS THE CITY',)]
             >>> con.close()
         """
         return self._relation(query, functools.partial(self._raw.sql, alias=alias, params=params))
@@ -148,10 +148,10 @@ class Connection:
             >>> import thano_duckdb
             >>> from thano_duckdb.models.bundled import dataset_folder
             >>> con = thano_duckdb.connect()
-            >>> clip = str(dataset_folder("librispeech_data") / "082.flac")
+            >>> clip = str(dataset_folder("librispeech_data") / "093.flac")
             >>> _, text = con.execute("PREDICT USING Wav2Vec2TinyEn AS SELECT ? AS audio_path", [clip]).fetchone()
             >>> text
-            'THE RIVER LOOKS GREEN FROM THE BRIDGE'
+            'IT TOOK AN HOUR TO CROSS THE CITY'
             >>> con.close()
         """
         self._end_executed()
