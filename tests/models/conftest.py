@@ -32,9 +32,26 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
+def in_new_process(script: str, *arguments: str, endpoint: str, home: Path, **environment: str) -> str:
+    """What a script prints in a process of its own: the client of the hub reads its settings once."""
+    settings = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home / "hf"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": str(REPOSITORY),
+        **environment,
+    }
+    command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=settings, cwd=home, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 @pytest.fixture
 def online(tmp_path: Path) -> Callable[..., str]:
-    """Resolve a name in a new process, because the client reads its settings once; returns the folder or the error."""
+    """Resolve a name in a new process; returns the folder or the error."""
 
     def resolve(spec: str, endpoint: str, **environment: str) -> str:
         script = (
@@ -49,20 +66,6 @@ def online(tmp_path: Path) -> Callable[..., str]:
             "except ModelError as error:\n"
             "    print('ModelError', error)\n"
         )
-        settings = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-            "PYTHONPATH": str(REPOSITORY),
-            **environment,
-        }
-        command = [sys.executable, "-c", script, spec]
-        run = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path, timeout=60
-        )
-        assert run.returncode == 0, run.stderr
-        return run.stdout.strip()
+        return in_new_process(script, spec, endpoint=endpoint, home=tmp_path, **environment).strip()
 
     return resolve

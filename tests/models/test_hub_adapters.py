@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.mms import hugging_face_text, write_mms
-from tests.models.conftest import REPOSITORY
+from tests.models.conftest import in_new_process
 from tests.models.fake_hub import FakeHub
 
 SCRIPT = """
@@ -47,24 +44,10 @@ def remote(tmp_path: Path, fake_hub: str) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, fake_hub: str) -> Run:
-    """Run statements in a new process, since the client of the hub reads its settings once; gives a line for each."""
+    """Run statements in a new process; gives a line for each."""
 
     def run(*sql: str, **environment: str) -> list[str]:
-        settings = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-            "HF_ENDPOINT": fake_hub,
-            "HF_HOME": str(tmp_path / "hf"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-            "PYTHONPATH": str(REPOSITORY),
-            **environment,
-        }
-        command = [sys.executable, "-W", "ignore", "-c", SCRIPT, *sql]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=settings, cwd=tmp_path, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        return in_new_process(SCRIPT, *sql, endpoint=fake_hub, home=tmp_path, **environment).splitlines()
 
     return run
 

@@ -85,3 +85,17 @@ def noises() -> list[NDArray[np.float32]]:
 def spoken(an4_test: list[Any]) -> Clips:
     """Every eighth test clip of an4."""
     return [soundfile.read(utterance.audio_path, dtype="float32")[0] for utterance in an4_test[::8]]
+
+
+@pytest.fixture
+def n_loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were loaded, in order."""
+    loads: list[Path] = []
+    load = AcousticModel.load
+
+    def counting(folder: Path, **options: str) -> AcousticModel:
+        loads.append(folder)
+        return load(folder, **options)
+
+    monkeypatch.setattr(AcousticModel, "load", counting)
+    return loads

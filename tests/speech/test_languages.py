@@ -16,7 +16,6 @@ from thano_duckdb.errors import LanguageError, ModelError
 from thano_duckdb.speech import loading
 from thano_duckdb.speech.engine import Engine
 from thano_duckdb.speech.loading import load_engine, loaded_engine
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 
 @pytest.fixture(scope="module")
@@ -75,20 +74,12 @@ def test_every_precision_has_every_language(tmp_path: Path, noises: Clips, preci
         assert swapped == written(load_engine(mms, "cpu", precision, language), noises) != korean
 
 
-def test_the_languages_of_a_checkpoint_share_its_network(mms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads: list[Path] = []
-    load = AcousticModel.load
-
-    def counting(folder: Path, **options: str) -> AcousticModel:
-        loads.append(folder)
-        return load(folder, **options)
-
-    monkeypatch.setattr(AcousticModel, "load", counting)
+def test_the_languages_of_a_checkpoint_share_its_network(mms: Path, n_loads: list[Path]) -> None:
     assert loaded_engine(mms, "cpu", language="kor") is None
     engines = [load_engine(mms, "cpu", language=language) for language in ("kor", "deu", "eng", "KOR")]
     assert engines[0] is engines[3] is loaded_engine(mms, "cpu", language="kor")
     assert len({id(engine) for engine in engines}) == 3
-    assert loads == [mms]
+    assert n_loads == [mms]
     networks = {id(engine.recognizer.model.network) for engine in engines}  # type: ignore[attr-defined]
     assert len(networks) == 1
 

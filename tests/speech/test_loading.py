@@ -16,27 +16,12 @@ import pytest
 from thano_duckdb.errors import ModelError
 from thano_duckdb.speech import loading
 from thano_duckdb.speech.loading import MAX_MODELS, load_engine, loaded_engine
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
 
 @pytest.fixture
 def folders(random_model: Callable[[str], Path], tmp_path: Path) -> list[Path]:
     source = random_model("wav2vec2-layer")
     return [Path(shutil.copytree(source, tmp_path / f"model{number}")) for number in range(MAX_MODELS + 1)]
-
-
-@pytest.fixture
-def n_loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders that were loaded, in order."""
-    loads: list[Path] = []
-    load = AcousticModel.load
-
-    def counting(folder: Path, **options: str) -> AcousticModel:
-        loads.append(folder)
-        return load(folder, **options)
-
-    monkeypatch.setattr(AcousticModel, "load", counting)
-    return loads
 
 
 def test_a_model_is_loaded_once_and_again_when_it_changes(folders: list[Path], n_loads: list[Path]) -> None:
@@ -108,7 +93,7 @@ def test_pure_modules_do_not_import_torch(module: str) -> None:
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("step", ["check_checkpoint", "_key", "_load"])
+@pytest.mark.parametrize("step", ["check_checkpoint", "_keys", "_load"])
 def test_a_model_that_is_deleted_while_it_is_loaded(
     folders: list[Path], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

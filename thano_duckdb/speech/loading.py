@@ -47,9 +47,8 @@ def load_engine(folder: Path, device: str = "auto", precision: str = "auto", lan
         check_checkpoint(folder)
         require_libraries()
         language = chosen_language(folder, language)
-        files = fingerprint(folder)  # once: a file that changes in between must not give two keys
-        own_key = files if language is None else fingerprint(folder, language)
-        loaded = _load(folder, device, precision, language, own_key, _key(files, device, precision))
+        own_key, key = _keys(folder, device, precision, language)
+        loaded = _load(folder, device, precision, language, own_key, key)
         return loaded.engine(folder, language, own_key)
 
 
@@ -79,10 +78,7 @@ def loaded_engine(
     if not _loaded:
         return None
     try:
-        language = chosen_language(folder, language)
-        files = fingerprint(folder)
-        own_key = files if language is None else fingerprint(folder, language)
-        key = _key(files, device, precision)
+        own_key, key = _keys(folder, device, precision, chosen_language(folder, language))
     except (OSError, ModelError):  # the folder is missing or may not be read: loading it says so
         return None
     with _changing:
@@ -90,11 +86,13 @@ def loaded_engine(
     return found.loaded_engine(own_key) if found else None
 
 
-def _key(files: str, device: str, precision: str) -> str:
-    """Identifies the files of a checkpoint, adapters of languages apart, the device and the precision."""
+def _keys(folder: Path, device: str, precision: str, language: str | None) -> tuple[str, str]:
+    """What identifies the present files of a checkpoint in a language, and those of its network on the device."""
     from .device import choose_device
 
-    return f"{files} on {choose_device(device, precision)}"
+    files = fingerprint(folder)  # once: a file that changes in between must not give two keys
+    own_key = files if language is None else fingerprint(folder, language)
+    return own_key, f"{files} on {choose_device(device, precision)}"
 
 
 @dataclass
@@ -142,7 +140,7 @@ _changing = threading.Condition()
     condition=_changing,  # a second thread that needs the same model waits for the first
 )
 def _load(folder: Path, device: str, precision: str, language: str | None, own_key: str, key: str) -> _LoadedModel:
-    """Load a model; for `key` see `_key`, for `own_key` see `_LoadedModel`."""
+    """Load a model; see `_keys`."""
     from .compute import ComputeThread
     from .recognizer.acoustic_model import AcousticModel
 
