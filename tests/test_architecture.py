@@ -28,7 +28,7 @@ LAYERS = (
     ("models",),
     ("language",),
     ("speech",),
-    ("training",),
+    ("cluster", "training"),
     ("connection",),
     ("functions",),
     ("pages",),
@@ -40,7 +40,7 @@ LAYERS = (
 """From the lowest to the highest: a part imports only from lower layers, never from its own or a higher one."""
 
 ONLY_UNDER = {
-    "torch": ("speech/", "training/"),
+    "torch": ("speech/", "training/", "cluster/"),
     "torchaudio": ("speech/", "training/"),
     "transformers": ("speech/", "training/"),
     "IPython": ("notebook/",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from thano_duckdb.audio.decode import decode
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
@@ -38,6 +37,7 @@ from .transcript_structs import TRANSCRIPT, to_arrow
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
+    from thano_duckdb.speech.job_runner import CallOptions
 
 
 def transcribe(
@@ -103,14 +103,10 @@ def transcribe(
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
             found = engine.transcribe(
                 [clip for _, clip in allowed],
-                decoder=decoder,
+                _call_options(decoder, chosen, access.limited(session.settings.read_limits.changed(chosen))),
                 decoders=decoders,
                 cache=process_cache(),
-                max_clips=chosen.get("batch_size"),
                 monitor=monitor,
-                skip_silence=chosen.get("skip_silence", True),
-                level=chosen.get("level", "robust"),
-                read=functools.partial(decode, limits=access.limited(session.settings.read_limits.changed(chosen))),
             )
             for (row, clip), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
@@ -135,6 +131,18 @@ def _options(text: str | None, function: str) -> dict[str, Any]:
             "thano_transcribe(.., channel := channel) over SELECT *, unnest(thano_channels(audio_path)) AS channel"
         )
     return options
+
+
+def _call_options(decoder: Any, options: dict[str, Any], read_limits: ReadLimits) -> CallOptions:
+    from thano_duckdb.speech.job_runner import CallOptions
+
+    return CallOptions(
+        decoder,
+        max_clips=options.get("batch_size"),
+        skip_silence=options.get("skip_silence", True),
+        level=options.get("level", "robust"),
+        read_limits=read_limits,
+    )
 
 
 def _refused(location: str, reason: str, monitor: Monitor) -> Transcript:
