@@ -1,0 +1,1 @@
+"""Tests of `thano_duckdb/cluster`."""

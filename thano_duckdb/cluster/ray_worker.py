@@ -1,0 +1,330 @@
+"""What runs on the machines of a Ray cluster: one worker, which has a model loaded and transcribes batches.
+
+It knows nothing of Ray, which makes an actor of the class. Its methods run on two threads: one for the work, one for
+what must be answered meanwhile (`report`, `cancel`). torch is imported when a model is loaded, so that a new worker
+answers soon. What goes wrong is returned as a `Failure`: Ray would wrap an exception, and log it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thano_duckdb.audio.source import Clip
+from thano_duckdb.errors import Cancelled, ThanoError
+from thano_duckdb.language.language_model import LanguageModel
+from thano_duckdb.monitoring.monitor import SilentMonitor
+
+from .node_files import FolderContent, NodeFiles
+from .software import Software
+
+if TYPE_CHECKING:
+    from thano_duckdb.speech.engine import Engine
+    from thano_duckdb.speech.job_runner import CallOptions
+    from thano_duckdb.speech.transcript import Transcript
+
+    from .worker_pool import ModelFacts, ModelSource
+
+REPORT_S = 1.0
+"""How long a report waits, so that the driver asks once a second."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a method of a worker raised."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a worker says of itself before it loads anything.
+
+    Attributes:
+        node: the name of its machine, and its address in the cluster.
+        pid: of its process.
+        software: what it runs.
+    """
+
+    node: str
+    pid: int
+    software: Software
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker has transcribed since it started, the finished part of the present batch included."""
+
+    n_clips: float
+    audio_s: float
+
+
+@dataclass(frozen=True)
+class LanguageModelContent:
+    """A language model as it is sent: the content of its files, and what the driver knows beside."""
+
+    content: FolderContent
+    file: str
+    name: str
+    description: str
+    is_checked: bool
+    fingerprint: str
+
+    @classmethod
+    def of(cls, model: LanguageModel, content: FolderContent) -> LanguageModelContent:
+        """Describe a model whose files are `content`."""
+        return cls(content, model.path.name, model.name, model.description, model.is_checked, model.fingerprint)
+
+    def open(self, folder: Path) -> LanguageModel:
+        """The model on this machine, where its files are in `folder`.
+
+        Raises:
+            ModelError: it is not the same.
+        """
+        is_kept = folder != self.content.folder  # nobody writes to a copy
+        model = LanguageModel.open(
+            self.name, folder / self.file, description=self.description, is_kept=is_kept, is_checked=self.is_checked
+        )
+        if model.fingerprint != self.fingerprint:
+            raise ThanoError(f"the language model '{self.name}' changed: run the statement again")
+        return model
+
+
+@dataclass(frozen=True)
+class SentDecoder:
+    """A decoder without the language model that it needs, which is sent once and by itself."""
+
+    decoder: Any
+    language_model: LanguageModelContent | None
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A local file of a batch as the driver sees it, and a worker should: its path and its size."""
+
+    path: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class WorkerBatch:
+    """A batch on its way to a worker.
+
+    Attributes:
+        clips: with absolute paths; the bytes of BLOBs come beside.
+        decoders: that differ.
+        which: the decoder of each clip, by its number.
+        options: of the call, with decoder 0 in place of its own.
+        witness: a file that the worker must see; None where there is none.
+        generation: how often the pool had been cancelled when it was sent.
+    """
+
+    clips: tuple[Clip, ...]
+    decoders: tuple[SentDecoder, ...]
+    which: tuple[int, ...]
+    options: CallOptions
+    witness: Witness | None
+    generation: int
+
+
+class PathNotVisibleError(ThanoError):
+    """A worker does not see a file that the driver sees: its machine lacks the shared storage."""
+
+
+class RayWorker:
+    """A worker; see the module. Only `report` and `cancel` may be called while another method runs."""
+
+    def __init__(self) -> None:
+        self._node_files = NodeFiles()
+        self._folders: dict[str, Path] = {}
+        self._engine: Engine | None = None
+        self._generation = 0
+        self._progress = _Progress(self)
+
+    def describe(self, address: str = "") -> Description | Failure:
+        """Say what this is; `address` is that of the machine in the cluster."""
+        return _caught(lambda: Description(_node(address), os.getpid(), Software.current()))
+
+    def find(self, content: FolderContent) -> bool | Failure:
+        """Whether this machine has some files already."""
+
+        def find() -> bool:
+            if (folder := self._node_files.find(content)) is not None:
+                self._folders[content.digest] = folder
+            return folder is not None
+
+        return _caught(find)
+
+    def receive(self, content: FolderContent, fetch: Callable[[Any], bytes], chunks: Sequence[Any]) -> bool | Failure:
+        """Receive files: `fetch` gives the bytes of each of `chunks`."""
+
+        def receive() -> bool:
+            self._folders[content.digest] = self._node_files.receive(content, map(fetch, chunks))
+            return True
+
+        return _caught(receive)
+
+    def load(self, content: FolderContent, source: ModelSource) -> ModelFacts | Failure:
+        """Load the model, whose files were found or received."""
+
+        def load() -> ModelFacts:
+            from thano_duckdb.speech.device import choose_device
+            from thano_duckdb.speech.loading import load_engine
+
+            from .worker_pool import ModelFacts
+
+            folder = self._folders[content.digest]
+            self._engine = load_engine(folder, source.device, source.precision, source.language)
+            model = self._engine.recognizer
+            fingerprint = (
+                f"{content.digest} {source.language} in {choose_device(source.device, source.precision).precision}"
+            )
+            return ModelFacts(fingerprint, model.vocabulary, model.default_decoder)
+
+        return _caught(load)
+
+    def transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None]) -> tuple[Transcript, ...] | Failure:
+        """The transcripts of a batch; `blobs` are the bytes of its clips, None for those of paths."""
+        return _caught(lambda: self._transcribe(batch, blobs))
+
+    def _transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None]) -> tuple[Transcript, ...]:
+        from thano_duckdb.speech.job_runner import Job
+        from thano_duckdb.speech.local_runner import Limits, LocalRunner
+
+        assert self._engine is not None
+        self.check_generation(batch.generation)
+        if batch.witness is not None:
+            _check_visible(batch.witness)
+        decoders = [self._decoder(sent) for sent in batch.decoders]
+        jobs = [
+            Job(dataclasses.replace(clip, data=blob), None, decoders[number], rows=[row])
+            for row, (clip, blob, number) in enumerate(zip(batch.clips, blobs, batch.which, strict=True))
+        ]
+        options = dataclasses.replace(batch.options, decoder=decoders[0])
+        runner = LocalRunner(self._engine.recognizer, None, Limits())
+        transcripts: dict[int, Transcript] = {}
+        with self._progress.of_batch(batch.generation) as progress:
+            for job, transcript in runner.run(jobs, options, progress):
+                transcripts[job.rows[0]] = transcript
+                progress.finished(job, transcript)
+        return tuple(transcripts[row] for row in range(len(jobs)))
+
+    def _decoder(self, sent: SentDecoder) -> Any:
+        if sent.language_model is None:
+            return sent.decoder
+        model = sent.language_model.open(self._folders[sent.language_model.content.digest])
+        return dataclasses.replace(sent.decoder, language_model=model)
+
+    def check_generation(self, generation: int) -> None:
+        """Stop a batch that was sent before the last `cancel`.
+
+        Raises:
+            Cancelled: it was.
+        """
+        if generation < self._generation:
+            raise Cancelled
+
+    # On the other thread
+
+    def report(self, seen: Report) -> Report:
+        """What was transcribed so far; waits a while for that to be more than the driver has `seen`."""
+        return self._progress.after(seen)
+
+    def cancel(self, generation: int) -> None:
+        """Stop the present batch, and all others that were sent before."""
+        self._generation = max(generation, self._generation)
+
+
+class _Progress(SilentMonitor):
+    """The monitor of the batches of a worker."""
+
+    def __init__(self, worker: RayWorker) -> None:
+        self._worker = worker
+        self._generation = 0
+        self._n_clips = 0.0
+        self._audio_s = 0.0
+        self._changed = threading.Condition()
+
+    def of_batch(self, generation: int) -> _Progress:
+        """Be the monitor of a batch."""
+        self._generation = generation
+        return self
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def raise_if_cancelled(self) -> None:
+        """See `Monitor`."""
+        self._worker.check_generation(self._generation)
+
+    def clip_advanced(self, share: float, audio_s: float) -> None:
+        """See `Monitor`."""
+        with self._changed:
+            self._n_clips += share
+            self._audio_s += audio_s
+
+    def finished(self, job: Any, transcript: Transcript) -> None:
+        """A clip is complete."""
+        audio_s = transcript.duration_s or 0.0
+        with self._changed:
+            self._n_clips += 1.0 - job.reported_share
+            self._audio_s += audio_s * (1.0 - job.reported_share)
+
+    def after(self, seen: Report) -> Report:
+        """See `RayWorker.report`."""
+        with self._changed:
+            self._changed.wait(REPORT_S)
+            return Report(self._n_clips, self._audio_s)
+
+
+def _check_visible(witness: Witness) -> None:
+    """Raise an error unless this machine has a file of that size at that path.
+
+    Raises:
+        PathNotVisibleError: it has none.
+    """
+    try:
+        n_bytes = os.stat(witness.path).st_size
+    except OSError as error:
+        found = error.strerror or str(error)
+    else:
+        if n_bytes == witness.n_bytes:
+            return
+        found = "another file lies there"
+    raise PathNotVisibleError(found)
+
+
+def _node(address: str) -> str:
+    name = socket.gethostname()
+    return f"{name} ({address})" if address else name
+
+
+def _caught(work: Callable[[], Any]) -> Any:
+    """What some work returns, or its error as a `Failure` that can be pickled."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the driver raises it
+        return Failure(_portable(error))
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that arrives as it is, or, where it cannot be pickled, one with its text."""
+    error.__cause__ = error.__context__ = None
+    try:
+        if str(pickle.loads(pickle.dumps(error))) == str(error):
+            return error
+    except Exception:  # noqa: BLE001 - its class takes other arguments, or it holds a lock
+        pass
+    text = f"{type(error).__name__}: {error}"
+    return ThanoError(str(error)) if isinstance(error, ThanoError) else RuntimeError(text)
