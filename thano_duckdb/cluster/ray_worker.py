@@ -1,12 +1,13 @@
 """What runs on the machines of a Ray cluster: one worker, which has a model loaded and transcribes batches.
 
-It knows nothing of Ray, which makes an actor of the class. Its methods run on two threads: one for the work, one for
-what must be answered meanwhile (`report`, `cancel`). torch is imported when a model is loaded, so that a new worker
-answers soon. What goes wrong is returned as a `Failure`: Ray would wrap an exception, and log it.
+Ray makes an actor of the class. Its methods run on two threads: one for the work, one for what must be answered
+meanwhile (`report`, `cancel`). torch is imported when a model is loaded, so that a new worker answers soon. What goes
+wrong is returned as a `Failure`: Ray would wrap an exception, and log it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pickle
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import Cancelled, ThanoError
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from thano_duckdb.speech.transcript import Transcript
 
     from .worker_pool import ModelFacts, ModelSource
+
+CHUNK_S = 300.0
+"""How long a part of a file may take to arrive."""
+Result = TypeVar("Result")
 
 REPORT_S = 1.0
 """How long a report waits, so that the driver asks once a second."""
@@ -48,7 +53,7 @@ class Description:
     """What a worker says of itself before it loads anything.
 
     Attributes:
-        node: the name of its machine, and its address in the cluster.
+        node: the name and the address of its machine.
         pid: of its process.
         software: what it runs.
     """
@@ -74,13 +79,22 @@ class LanguageModelContent:
     file: str
     name: str
     description: str
+    is_kept: bool
     is_checked: bool
     fingerprint: str
 
     @classmethod
     def of(cls, model: LanguageModel, content: FolderContent) -> LanguageModelContent:
         """Describe a model whose files are `content`."""
-        return cls(content, model.path.name, model.name, model.description, model.is_checked, model.fingerprint)
+        return cls(
+            content,
+            model.path.name,
+            model.name,
+            model.description,
+            model.is_kept,
+            model.is_checked,
+            model.fingerprint,
+        )
 
     def open(self, folder: Path) -> LanguageModel:
         """The model on this machine, where its files are in `folder`.
@@ -88,7 +102,7 @@ class LanguageModelContent:
         Raises:
             ModelError: it is not the same.
         """
-        is_kept = folder != self.content.folder  # nobody writes to a copy
+        is_kept = self.is_kept or folder != self.content.folder  # nobody writes to a copy
         model = LanguageModel.open(
             self.name, folder / self.file, description=self.description, is_kept=is_kept, is_checked=self.is_checked
         )
@@ -148,9 +162,16 @@ class RayWorker:
         self._generation = 0
         self._progress = _Progress(self)
 
-    def describe(self, address: str = "") -> Description | Failure:
-        """Say what this is; `address` is that of the machine in the cluster."""
-        return _caught(lambda: Description(_node(address), os.getpid(), Software.current()))
+    def describe(self) -> Description | Failure:
+        """Say what this is."""
+
+        def describe() -> Description:
+            import ray
+
+            node = f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
+            return Description(node, os.getpid(), Software.current())
+
+        return _caught(describe)
 
     def find(self, content: FolderContent) -> bool | Failure:
         """Whether this machine has some files already."""
@@ -162,11 +183,14 @@ class RayWorker:
 
         return _caught(find)
 
-    def receive(self, content: FolderContent, fetch: Callable[[Any], bytes], chunks: Sequence[Any]) -> bool | Failure:
-        """Receive files: `fetch` gives the bytes of each of `chunks`."""
+    def receive(self, content: FolderContent, chunks: Sequence[Any]) -> bool | Failure:
+        """Receive files; `chunks` are references to their bytes. Returns True."""
 
         def receive() -> bool:
-            self._folders[content.digest] = self._node_files.receive(content, map(fetch, chunks))
+            import ray
+
+            fetched = (ray.get(chunk, timeout=CHUNK_S) for chunk in chunks)
+            self._folders[content.digest] = self._node_files.receive(content, fetched)
             return True
 
         return _caught(receive)
@@ -190,9 +214,9 @@ class RayWorker:
 
         return _caught(load)
 
-    def transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None]) -> tuple[Transcript, ...] | Failure:
+    def transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None] | None) -> tuple[Transcript, ...] | Failure:
         """The transcripts of a batch; `blobs` are the bytes of its clips, None for those of paths."""
-        return _caught(lambda: self._transcribe(batch, blobs))
+        return _caught(lambda: self._transcribe(batch, blobs or [None] * len(batch.clips)))
 
     def _transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None]) -> tuple[Transcript, ...]:
         from thano_duckdb.speech.job_runner import Job
@@ -305,12 +329,7 @@ def _check_visible(witness: Witness) -> None:
     raise PathNotVisibleError(found)
 
 
-def _node(address: str) -> str:
-    name = socket.gethostname()
-    return f"{name} ({address})" if address else name
-
-
-def _caught(work: Callable[[], Any]) -> Any:
+def _caught(work: Callable[[], Result]) -> Result | Failure:
     """What some work returns, or its error as a `Failure` that can be pickled."""
     try:
         return work()
@@ -321,10 +340,7 @@ def _caught(work: Callable[[], Any]) -> Any:
 def _portable(error: Exception) -> Exception:
     """An error that arrives as it is, or, where it cannot be pickled, one with its text."""
     error.__cause__ = error.__context__ = None
-    try:
+    with contextlib.suppress(Exception):  # its class takes other arguments, or it holds a lock
         if str(pickle.loads(pickle.dumps(error))) == str(error):
             return error
-    except Exception:  # noqa: BLE001 - its class takes other arguments, or it holds a lock
-        pass
-    text = f"{type(error).__name__}: {error}"
-    return ThanoError(str(error)) if isinstance(error, ThanoError) else RuntimeError(text)
+    return ThanoError(str(error)) if isinstance(error, ThanoError) else RuntimeError(f"{type(error).__name__}: {error}")
