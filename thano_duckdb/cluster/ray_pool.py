@@ -43,7 +43,7 @@ NO_WORKER_S = 60.0
 PREPARE_S = 1800.0
 """How long a worker may take to find or receive files, or to load the model."""
 SILENT_S = 120.0
-"""A worker that is at work answers every second; one that does not for so long is given up."""
+"""A worker answers every second; one that does not for so long is given up."""
 CLOSE_S = 3.0
 """How long the end waits until the workers are gone."""
 RESULT_S = 60.0
@@ -68,7 +68,7 @@ class _Worker:
         sent: the numbers of those that it has.
         report: its last one; those of batches that were cancelled count too.
         is_reporting: whether one is on its way.
-        silent_s: how long it has not been heard of, while it is preparing or busy.
+        silent_s: how long it has not been heard of.
         n_clips, audio_s: see `WorkerInfo`.
     """
 
@@ -298,7 +298,8 @@ class RayPool:
             self._events.append(Failed(worker.name, number, answer.error))
 
     def _ask_for_report(self, worker: _Worker) -> None:
-        if worker.state == "busy" and not worker.is_reporting:
+        """Always: so the end of a worker is noticed before it gets its next batch."""
+        if worker.state in ("ready", "busy") and not worker.is_reporting:
             worker.is_reporting = True
             self._expect(worker.control("report").remote(worker.report), worker, self._reported)
 
@@ -365,9 +366,9 @@ class RayPool:
         now_s = time.monotonic()
         passed_s, self._polled_s = min(now_s - self._polled_s, MAX_STEP_S), now_s
         for worker in self._workers:
-            if worker.is_preparing or worker.state == "busy":
+            if worker.is_preparing or worker.is_reporting:
                 worker.silent_s += passed_s
-                limit_s = PREPARE_S if worker.is_preparing or not worker.sent else SILENT_S
+                limit_s = PREPARE_S if worker.is_preparing else SILENT_S
                 if worker.silent_s > limit_s:
                     self._died(worker, f"on {worker.node}: it did not answer for {limit_s:.0f} s")
         starting = [worker for worker in self._workers if worker.state == "starting"]
