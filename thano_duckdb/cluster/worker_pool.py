@@ -153,7 +153,7 @@ class WorkerPool(Protocol):
         """Begin to start one more, in the place of one that died; False where that is not possible."""
 
     def submit(self, worker: str, batch: Batch) -> None:
-        """Send a batch to a worker that is ready; returns at once. A worker does those in its queue one by one, in order."""
+        """Send a batch to a worker that is ready; returns at once. A worker does one after the other, in order."""
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """What has happened since the last call; waits for at most `timeout_s` for something to happen."""
