@@ -1,1 +1,1 @@
-"""Tests of `thano_duckdb/cluster`."""
+"""Tests of the parts that transcribe on several workers."""

@@ -56,6 +56,7 @@ class Settings:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
+        workers: how many processes transcribe; None for one for each GPU; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
@@ -68,6 +69,7 @@ class Settings:
     max_bytes: int | None = ReadLimits.max_bytes
     max_duration: float | None = ReadLimits.max_duration_s
     timeout: float | None = ReadLimits.timeout_s
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
@@ -78,6 +80,8 @@ class Settings:
         for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
             accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
             object.__setattr__(self, name, accepted)
+        if self.workers is not None:
+            find_option(StatementKind.PREDICT, "workers").accept(self.workers)
 
     @property
     def read_limits(self) -> ReadLimits:

@@ -31,6 +31,7 @@ from . import (
     replaced_columns,
     train,
     transcribe,
+    workers,
 )
 from .arrow import Function
 
@@ -47,6 +48,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
+    *workers.FUNCTIONS,
 )
 
 _registering = threading.Lock()
