@@ -91,7 +91,7 @@ def local_texts(model: Path, given: Sequence[Clip]) -> list[str | None]:
     found = engine.transcribe(
         given, CallOptions(engine.recognizer.default_decoder), cache=NoCache(), monitor=SilentMonitor()
     )
-    return [each and each.text for each in found]
+    return [None if each is None else each.text for each in found]
 
 
 def test_workers_write_the_texts_of_this_process(open_pool: Open, any_small_model: Path, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_worker_that_does_not_answer_is_given_up(
     monkeypatch.setattr(ray_pool, "SILENT_S", 0.3)
     stuck = fake.actors[0].worker
     hold(stuck)
-    stuck.report = lambda _seen: time.sleep(2)
+    stuck.report = lambda: time.sleep(2)
     pool.submit(first.worker, Batch(0, tuple(clips(tmp_path, 1)), None, options(first)))
     [event] = events(pool, 1, Died)
     assert isinstance(event, Died)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, brief_location
+from thano_duckdb.models.adapters import chosen_language
+from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 
 from .node_files import FolderContent
 from .ray_cluster import RayCluster
@@ -66,8 +68,7 @@ class _Worker:
         files: by the digest of their content, whether it has them; False while it is asked or receives them.
         waiting: batches that it gets as soon as it has their files, and as there is room for their bytes.
         sent: the numbers of those that it has.
-        report: its last one; those of batches that were cancelled count too.
-        is_reporting: whether one is on its way.
+        is_reporting: whether a report is on its way.
         silent_s: how long it has not been heard of.
         n_clips, audio_s: see `WorkerInfo`.
     """
@@ -79,7 +80,6 @@ class _Worker:
     files: dict[str, bool] = field(default_factory=dict)
     waiting: deque[Parcel] = field(default_factory=deque)
     sent: list[int] = field(default_factory=list)
-    report: Report = field(default_factory=lambda: Report(0.0, 0.0))
     is_reporting: bool = False
     silent_s: float = 0.0
     n_clips: int = 0
@@ -115,12 +115,22 @@ class _Expected:
 class RayPool:
     """See the module. `close` it at the end."""
 
-    def __init__(self, cluster: RayCluster, source: ModelSource, n_workers: int | None = None) -> None:
-        """Prepare a pool of `n_workers` (None: as many as the cluster has GPUs, or room) for a model."""
+    def __init__(
+        self, cluster: RayCluster, source: ModelSource, n_workers: int | None = None, *, model: str = ""
+    ) -> None:
+        """Prepare a pool for a model.
+
+        Args:
+            cluster: where the workers run.
+            source: what they load.
+            n_workers: how many; None: as many as the cluster has GPUs, or room.
+            model: the name of the model.
+        """
         self._cluster = cluster
         self._ray = cluster.ray
         self._source = source
         self._n_wanted = n_workers
+        self._model_name = model
         self._plan = WorkerPlan(0, 0, 0, source.device)
         self._model = FolderContent(source.folder, ())
         self._parcels = Parcels(cluster.ray)
@@ -195,7 +205,7 @@ class RayPool:
                 worker.pid,
                 self._plan.device,
                 worker.state,
-                self._source.folder.name,
+                self._model_name,
                 worker.n_clips,
                 worker.audio_s,
             )
@@ -211,7 +221,7 @@ class RayPool:
         for worker in alive:
             self._kill(worker)
         with contextlib.suppress(Exception):  # the cluster itself may be gone
-            answers = [worker.control("report").remote(worker.report) for worker in alive]
+            answers = [worker.control("report").remote() for worker in alive]
             if answers:  # an error, as soon as the actor is gone
                 self._ray.wait(answers, num_returns=len(answers), timeout=CLOSE_S)
 
@@ -252,7 +262,9 @@ class RayPool:
         worker.files[content.digest] = True
         if worker.state == "starting":
             source = dataclasses.replace(self._source, device=self._plan.device)
-            self._expect(worker.actor.load.remote(content, source), worker, self._loaded)
+            identity = fingerprint(source.folder, chosen_language(source.folder, source.language))
+            n_threads = None if self._plan.n_gpus else self._plan.n_cpus
+            self._expect(worker.actor.load.remote(content, source, identity, n_threads), worker, self._loaded)
 
     def _loaded(self, worker: _Worker, facts: ModelFacts) -> None:
         worker.state = "ready"
@@ -301,14 +313,12 @@ class RayPool:
         """Always: so the end of a worker is noticed before it gets its next batch."""
         if worker.state in ("ready", "busy") and not worker.is_reporting:
             worker.is_reporting = True
-            self._expect(worker.control("report").remote(worker.report), worker, self._reported)
+            self._expect(worker.control("report").remote(), worker, self._reported)
 
     def _reported(self, worker: _Worker, report: Report) -> None:
         worker.is_reporting = False
-        n_clips, audio_s = report.n_clips - worker.report.n_clips, report.audio_s - worker.report.audio_s
-        worker.report = report
-        if worker.state == "busy" and (n_clips or audio_s):
-            self._events.append(Advanced(worker.name, n_clips, audio_s))
+        if worker.state == "busy" and (report.n_clips or report.audio_s):
+            self._events.append(Advanced(worker.name, report.n_clips, report.audio_s))
 
     # Answers
 

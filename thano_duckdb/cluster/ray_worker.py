@@ -7,28 +7,27 @@ wrong is returned as a `Failure`: Ray would wrap an exception, and log it.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import pickle
 import socket
-import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import Cancelled, ThanoError
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.language.language_model import LanguageModel
-from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech.job_runner import Job
 
+from .messages import portable
 from .node_files import FolderContent, NodeFiles
 from .software import Software
+from .worker import Progress, load
 
 if TYPE_CHECKING:
-    from thano_duckdb.speech.engine import Engine
-    from thano_duckdb.speech.job_runner import CallOptions
+    from thano_duckdb.speech.job_runner import CallOptions, JobRunner
     from thano_duckdb.speech.transcript import Transcript
 
     from .worker_pool import ModelFacts, ModelSource
@@ -65,7 +64,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker has transcribed since it started, the finished part of the present batch included."""
+    """How much further a worker is than when it last said so."""
 
     n_clips: float
     audio_s: float
@@ -158,9 +157,9 @@ class RayWorker:
     def __init__(self) -> None:
         self._node_files = NodeFiles()
         self._folders: dict[str, Path] = {}
-        self._engine: Engine | None = None
+        self._runner: JobRunner | None = None
         self._generation = 0
-        self._progress = _Progress(self)
+        self._progress = Progress(self.is_cancelled)
 
     def describe(self) -> Description | Failure:
         """Say what this is."""
@@ -195,49 +194,48 @@ class RayWorker:
 
         return _caught(receive)
 
-    def load(self, content: FolderContent, source: ModelSource) -> ModelFacts | Failure:
-        """Load the model, whose files were found or received."""
+    def load(
+        self, content: FolderContent, source: ModelSource, identity: str, n_threads: int | None
+    ) -> ModelFacts | Failure:
+        """Load the model, whose files were found or received.
 
-        def load() -> ModelFacts:
+        Args:
+            content: its files.
+            source: of the driver; its folder is of no use here.
+            identity: what the driver calls the files of the model.
+            n_threads: how many compute; None: torch decides.
+        """
+
+        def load_model() -> ModelFacts:
             from thano_duckdb.speech.device import choose_device
-            from thano_duckdb.speech.loading import load_engine
 
-            from .worker_pool import ModelFacts
+            own = dataclasses.replace(source, folder=self._folders[content.digest])
+            self._runner, facts = load(own, n_threads)
+            precision = choose_device(source.device, source.precision).precision
+            return dataclasses.replace(facts, fingerprint=f"{identity} in {precision}")
 
-            folder = self._folders[content.digest]
-            self._engine = load_engine(folder, source.device, source.precision, source.language)
-            model = self._engine.recognizer
-            fingerprint = (
-                f"{content.digest} {source.language} in {choose_device(source.device, source.precision).precision}"
-            )
-            return ModelFacts(fingerprint, model.vocabulary, model.default_decoder)
-
-        return _caught(load)
+        return _caught(load_model)
 
     def transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None] | None) -> tuple[Transcript, ...] | Failure:
         """The transcripts of a batch; `blobs` are the bytes of its clips, None for those of paths."""
         return _caught(lambda: self._transcribe(batch, blobs or [None] * len(batch.clips)))
 
     def _transcribe(self, batch: WorkerBatch, blobs: Sequence[bytes | None]) -> tuple[Transcript, ...]:
-        from thano_duckdb.speech.job_runner import Job
-        from thano_duckdb.speech.local_runner import Limits, LocalRunner
-
-        assert self._engine is not None
-        self.check_generation(batch.generation)
+        assert self._runner is not None
+        self._progress.begin(batch.generation)
+        self._progress.raise_if_cancelled()
         if batch.witness is not None:
             _check_visible(batch.witness)
         decoders = [self._decoder(sent) for sent in batch.decoders]
         jobs = [
-            Job(dataclasses.replace(clip, data=blob), None, decoders[number], rows=[row])
+            Job(clip if blob is None else dataclasses.replace(clip, data=blob), None, decoders[number], rows=[row])
             for row, (clip, blob, number) in enumerate(zip(batch.clips, blobs, batch.which, strict=True))
         ]
         options = dataclasses.replace(batch.options, decoder=decoders[0])
-        runner = LocalRunner(self._engine.recognizer, None, Limits())
         transcripts: dict[int, Transcript] = {}
-        with self._progress.of_batch(batch.generation) as progress:
-            for job, transcript in runner.run(jobs, options, progress):
-                transcripts[job.rows[0]] = transcript
-                progress.finished(job, transcript)
+        for job, transcript in self._runner.run(jobs, options, self._progress):
+            transcripts[job.rows[0]] = transcript
+            self._progress.finished(job, transcript)
         return tuple(transcripts[row] for row in range(len(jobs)))
 
     def _decoder(self, sent: SentDecoder) -> Any:
@@ -246,70 +244,20 @@ class RayWorker:
         model = sent.language_model.open(self._folders[sent.language_model.content.digest])
         return dataclasses.replace(sent.decoder, language_model=model)
 
-    def check_generation(self, generation: int) -> None:
-        """Stop a batch that was sent before the last `cancel`.
-
-        Raises:
-            Cancelled: it was.
-        """
-        if generation < self._generation:
-            raise Cancelled
+    def is_cancelled(self, generation: int) -> bool:
+        """Whether what was sent in `generation` is not wanted any more."""
+        return generation < self._generation
 
     # On the other thread
 
-    def report(self, seen: Report) -> Report:
-        """What was transcribed so far; waits a while for that to be more than the driver has `seen`."""
-        return self._progress.after(seen)
+    def report(self) -> Report:
+        """How much further it is than at the last report; waits a while first."""
+        time.sleep(REPORT_S)
+        return Report(*self._progress.take())
 
     def cancel(self, generation: int) -> None:
-        """Stop the present batch, and all others that were sent before."""
+        """Stop the present batch, and all others that were sent in earlier generations."""
         self._generation = max(generation, self._generation)
-
-
-class _Progress(SilentMonitor):
-    """The monitor of the batches of a worker."""
-
-    def __init__(self, worker: RayWorker) -> None:
-        self._worker = worker
-        self._generation = 0
-        self._n_clips = 0.0
-        self._audio_s = 0.0
-        self._changed = threading.Condition()
-
-    def of_batch(self, generation: int) -> _Progress:
-        """Be the monitor of a batch."""
-        self._generation = generation
-        return self
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def raise_if_cancelled(self) -> None:
-        """See `Monitor`."""
-        self._worker.check_generation(self._generation)
-
-    def clip_advanced(self, share: float, audio_s: float) -> None:
-        """See `Monitor`."""
-        with self._changed:
-            self._n_clips += share
-            self._audio_s += audio_s
-
-    def finished(self, job: Any, transcript: Transcript) -> None:
-        """A clip is complete."""
-        audio_s = transcript.duration_s or 0.0
-        with self._changed:
-            self._n_clips += 1.0 - job.reported_share
-            self._audio_s += audio_s * (1.0 - job.reported_share)
-
-    def after(self, seen: Report) -> Report:
-        """See `RayWorker.report`."""
-        with self._changed:
-            self._changed.wait(REPORT_S)
-            return Report(self._n_clips, self._audio_s)
 
 
 def _check_visible(witness: Witness) -> None:
@@ -334,13 +282,4 @@ def _caught(work: Callable[[], Result]) -> Result | Failure:
     try:
         return work()
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        return Failure(_portable(error))
-
-
-def _portable(error: Exception) -> Exception:
-    """An error that arrives as it is, or, where it cannot be pickled, one with its text."""
-    error.__cause__ = error.__context__ = None
-    with contextlib.suppress(Exception):  # its class takes other arguments, or it holds a lock
-        if str(pickle.loads(pickle.dumps(error))) == str(error):
-            return error
-    return ThanoError(str(error)) if isinstance(error, ThanoError) else RuntimeError(f"{type(error).__name__}: {error}")
+        return Failure(portable(error))
