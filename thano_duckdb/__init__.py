@@ -57,6 +57,7 @@ def connect(
     max_duration: float | None = ReadLimits.max_duration_s,
     timeout: float | None = ReadLimits.timeout_s,
     workers: int | None = None,
+    cluster: str = "off",
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
@@ -73,6 +74,7 @@ def connect(
         max_duration: seconds of audio of a clip at most; None for any.
         timeout: seconds that a clip at a URL may take to arrive; None for any.
         workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
+        cluster: 'off', 'auto' (the Ray cluster that runs, else this machine), 'ray' (or a new one), or its address.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
@@ -90,7 +92,7 @@ def connect(
         >>> con.close()
     """
     home = Path(model_home) if model_home is not None else None
-    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout, workers)
+    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout, workers, cluster)
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
     with delayed_interrupts():
         raw = duckdb.connect(location, read_only=read_only, config=config or {})

@@ -57,6 +57,7 @@ class Settings:
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         workers: how many processes transcribe; None for one for each GPU; likewise.
+        cluster: 'off', 'auto', 'ray' or the address of a Ray cluster; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
@@ -70,6 +71,7 @@ class Settings:
     max_duration: float | None = ReadLimits.max_duration_s
     timeout: float | None = ReadLimits.timeout_s
     workers: int | None = None
+    cluster: str = "off"
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
@@ -77,7 +79,7 @@ class Settings:
         Raises:
             ThanoError: PREDICT does not take the value.
         """
-        for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
+        for name in ("device", "precision", "max_bytes", "max_duration", "timeout", "cluster"):
             accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
             object.__setattr__(self, name, accepted)
         if self.workers is not None:

@@ -38,6 +38,7 @@ def load(
     max_duration: float | None = ReadLimits.max_duration_s,
     timeout: float | None = ReadLimits.timeout_s,
     workers: int | None = None,
+    cluster: str = "off",
 ) -> duckdb.DuckDBPyConnection:
     """Install the functions and table macros on a plain DuckDB connection.
 
@@ -53,6 +54,7 @@ def load(
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds that a URL may
             take), None for none.
         workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
+        cluster: 'off', 'auto', 'ray' or the address of a Ray cluster, whose machines transcribe.
 
     Returns:
         The same connection.
@@ -77,7 +79,7 @@ def load(
     if not hasattr(connection, "sql") or not hasattr(connection, "cursor"):  # duckdb itself, and wrappers, have both
         raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
-    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout, workers)
+    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout, workers, cluster)
     try:
         with delayed_interrupts():
             session = open_session(connection, settings, knows_statements=False)

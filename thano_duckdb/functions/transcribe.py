@@ -13,6 +13,7 @@ import pyarrow as pa
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.cluster import engines
+from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError
 from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
@@ -90,7 +91,7 @@ def transcribe(
                     if (clip := values[row]) is not None:
                         transcripts[row] = _refused(clip.location, problem, monitor)
                 continue
-            engine = _engine(session, statement, model, resolved, chosen, language)
+            engine = _engine(session, statement, access, model, resolved, chosen, language)
             statement.used(engine.recognizer.vocabulary)
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
@@ -174,6 +175,7 @@ def _resolved(session: Session, access: Access, model: str, function: str) -> Re
 def _engine(
     session: Session,
     statement: RunningStatement,
+    access: Access,
     model: str,
     resolved: ResolvedModel,
     options: dict[str, Any],
@@ -186,21 +188,46 @@ def _engine(
     settings = session.settings
     language = row_language or options.get("language")
     workers = 1 if row_language else options.get("workers", settings.workers)
+    cluster = "off" if row_language else _cluster(session, access, options)
     source = ModelSource(
         resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
     )
 
-    def obtain() -> Engine:
+    def obtain(cluster: str) -> Engine:
         fetch_language(model, resolved.folder, language)
-        return engines.load_engine(source, model=model, workers=workers, monitor=statement)
+        return engines.load_engine(source, model=model, workers=workers, monitor=statement, cluster=cluster)
 
-    def load() -> Engine:
-        if engine := engines.loaded_engine(source, workers=workers):
+    def load(cluster: str = cluster) -> Engine:
+        if engine := engines.loaded_engine(source, workers=workers, cluster=cluster):
             return engine
-        with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
-            return run_aside(obtain, statement, show)
+        try:
+            with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
+                return run_aside(lambda: obtain(cluster), statement, show)
+        except ClusterUnavailableError as error:
+            if cluster != "auto":
+                raise
+            session.notice(f"This machine transcribes, without a cluster: {error}.")
+            return load("off")
 
-    return statement.pinned((resolved, source, workers), load)
+    return statement.pinned((resolved, source, workers, cluster), load)
+
+
+def _cluster(session: Session, access: Access, options: dict[str, Any]) -> str:
+    """The Ray cluster that a call uses, as the option says it.
+
+    Raises:
+        ThanoError: the database may not reach any.
+    """
+    cluster: str = options.get("cluster", session.settings.cluster)
+    if cluster == "off" or access.is_unrestricted:
+        return cluster
+    sentence = (
+        "this database may not use a cluster (enable_external_access=false, or one of its file systems is disabled)"
+    )
+    if cluster != "auto":
+        raise ThanoError(f"{sentence}: write cluster='off'")
+    session.notice(f"This machine transcribes: {sentence}.")
+    return "off"
 
 
 def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:
