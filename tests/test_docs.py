@@ -71,5 +71,6 @@ def test_every_macro_is_documented() -> None:
         "thano_delete_model",
         "thano_get_model",
         "thano_get_dataset",
+        "thano_set",
     }
     assert {name for name in names if f"`{name}(" not in README} == behind_statements

@@ -29,6 +29,7 @@ from . import (
     model_check,
     model_registry,
     replaced_columns,
+    session_settings,
     train,
     transcribe,
 )
@@ -47,6 +48,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
+    *session_settings.FUNCTIONS,
 )
 
 _registering = threading.Lock()

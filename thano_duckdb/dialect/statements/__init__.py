@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thano_duckdb.dialect.lexer import Tokens
 
-from . import build_and_fit, catalog, copy_from, language_model_statements, refused, transcription
+from . import build_and_fit, catalog, copy_from, language_model_statements, refused, set_setting, transcription
 from .syntax import Syntax
 
 SYNTAXES = (
@@ -17,6 +17,7 @@ SYNTAXES = (
     *language_model_statements.SYNTAXES,
     *copy_from.SYNTAXES,
     *catalog.SYNTAXES,
+    *set_setting.SYNTAXES,
     *refused.SYNTAXES,
 )
 
