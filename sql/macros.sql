@@ -244,6 +244,13 @@ CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
 
+-- The lasting cache of transcripts: a row for each model and decoder.
+CREATE OR REPLACE TEMP MACRO thano_cache() AS TABLE
+    SELECT unnest(system.main._thano_cache({session}), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_delete_cache(model := NULL) AS TABLE
+    SELECT unnest(system.main._thano_delete_cache(model, {session}), recursive := true);
+
 -- SET thano_<name> = value, the value as JSON; NULL: RESET.
 CREATE OR REPLACE TEMP MACRO thano_set(name, value := NULL) AS TABLE
     SELECT unnest(system.main._thano_set(name, value, {session}), recursive := true);

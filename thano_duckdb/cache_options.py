@@ -1,6 +1,6 @@
 """The options that say whether transcripts outlast the process, a part of the table in `options`.
 
-`functions/lasting_caches.py` acts on them.
+`functions/cache_choice.py` acts on them.
 """
 
 from __future__ import annotations

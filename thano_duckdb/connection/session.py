@@ -140,6 +140,17 @@ class Session:
         with access_of(connection, self.file_settings) as access:
             yield access
 
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the connection, with transactions of its own, on which something is done while a statement runs.
+
+        Raises:
+            LookupError: the connection does not exist any more.
+        """
+        connection = self._connection()
+        if connection is None:
+            raise LookupError(NO_SESSION)
+        return connection.cursor()
+
     def note_settings(self, text: str) -> None:
         """A statement of this text is about to run; it may change settings."""
         self._settings_changed |= bool(_SETS.search(text))

@@ -21,6 +21,7 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    cache_table,
     channels,
     dialogue,
     error_rates,
@@ -49,6 +50,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
     *session_settings.FUNCTIONS,
+    *cache_table.FUNCTIONS,
 )
 
 _registering = threading.Lock()
