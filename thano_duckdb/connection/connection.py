@@ -77,7 +77,6 @@ class Connection:
         them, and macros of the same names in the database would take their place.
         """
         self._raw = raw
-        self._settings = settings
         self._install = install
         self._is_installed = False
         self._installing = threading.Lock()
@@ -106,7 +105,7 @@ class Connection:
     @property
     def read_limits(self) -> ReadLimits:
         """What reading one clip may take, unless a statement says otherwise."""
-        return self._settings.read_limits
+        return self._session.settings.read_limits
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own cursor, with the settings of this connection about remote files, to read such files on."""
@@ -222,8 +221,9 @@ class Connection:
         """
         self._session.statements.check_not_closing()
         raw = self._raw.cursor()
-        session = Session(raw, self._settings, self._session.registry)
-        return Connection(raw, self._settings, install=self._install, session=session)
+        session = Session(raw, self._session.given_settings, self._session.registry)
+        session.settings = self._session.settings
+        return Connection(raw, session.settings, install=self._install, session=session)
 
     duplicate = cursor
 

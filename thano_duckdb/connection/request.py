@@ -35,7 +35,7 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
-        changes: the calls in it that change models or write a data set.
+        changes: the calls in it that change models or settings, or write a data set.
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
     """
 
@@ -53,7 +53,7 @@ class Request:
     @property
     def may_change_models(self) -> bool:
         """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
-        return bool(self.changes)
+        return any(not call.is_setting for call in self.changes)
 
     @property
     def runs_now(self) -> bool:

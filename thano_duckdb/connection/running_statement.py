@@ -29,6 +29,9 @@ TRANSCRIPTS_KEPT = (
     "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
     "there."
 )
+TRANSCRIPTS_LAST = (
+    "Interrupted. What was transcribed is kept: run the same statement again, in any process, to continue from there."
+)
 REASONS_OF_PREDICT = "PREDICT with OPTIONS (include='error') shows each reason."
 REASONS_OF_FUNCTION = "thano_transcribe(..).error shows each reason."
 REASONS_OF_EITHER = "PREDICT with OPTIONS (include='error'), or thano_transcribe(..).error, shows each reason."
@@ -89,6 +92,9 @@ class RunningStatement:
         self._n_warned_of = 0
         self._computed_s = 0.0
         self._has_transcripts = False
+        self.keeps_transcripts = False
+        """They outlast the process, in a cache on disk."""
+        self._endings: list[Callable[[], None]] = []
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self._resolving = threading.Lock()
@@ -160,7 +166,7 @@ class RunningStatement:
         """See `Monitor`."""
         if self.cancelled:
             if self._has_transcripts:
-                self.interrupt_message = TRANSCRIPTS_KEPT
+                self.interrupt_message = TRANSCRIPTS_LAST if self.keeps_transcripts else TRANSCRIPTS_KEPT
             raise Cancelled(self.interrupt_message)
 
     def clips_received(self, n_clips: int) -> None:
@@ -224,8 +230,19 @@ class RunningStatement:
         finally:
             self._resolving.release()
 
-    def unpin(self) -> None:
-        """Let go of what it began with: it has ended, and a model takes memory."""
+    def pinned_value(self, key: Hashable) -> Any:
+        """What `pinned` returned for `key`; None where it was not called."""
+        return self._pinned.get(key)
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Call `act` when it ends, however it ends, and before its warnings are issued."""
+        self._endings.append(act)
+
+    def finish(self) -> None:
+        """Do what is left to do, and let go of what it began with: it has ended, and a model takes memory."""
+        endings, self._endings = self._endings, []
+        for act in endings:
+            act()
         self._pinned.clear()
 
     @contextlib.contextmanager

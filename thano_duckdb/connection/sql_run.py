@@ -131,7 +131,7 @@ class Run:
         """Take the bar away and drop the pending warnings."""
         self.is_open = False
         self._statement.close_bar()
-        self._statement.unpin()
+        self._statement.finish()
 
     def _notice_unread_audio(self) -> None:
         if self.request.plan is None and (advice := unread_audio(self.request.source)):

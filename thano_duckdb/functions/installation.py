@@ -21,6 +21,7 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    cache_table,
     channels,
     dialogue,
     error_rates,
@@ -29,6 +30,7 @@ from . import (
     model_check,
     model_registry,
     replaced_columns,
+    session_settings,
     train,
     transcribe,
 )
@@ -47,6 +49,8 @@ FUNCTIONS: tuple[Function, ...] = (
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
+    *session_settings.FUNCTIONS,
+    *cache_table.FUNCTIONS,
 )
 
 _registering = threading.Lock()

@@ -29,6 +29,7 @@ from thano_duckdb.speech.transcript import Transcript
 from . import arguments
 from .arrow import Function, option_texts, parse_options, session_of
 from .audio_column import audio as audio_argument
+from .cache_choice import CacheChoice
 from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
@@ -77,6 +78,7 @@ def transcribe(
         own_channels = row_channels(channels)
         own_languages = row_languages(languages)
         choice = DecoderChoice(session, statement, access)
+        caches = CacheChoice(session, statement, access)
         transcripts: list[Transcript | None] = [None] * len(values)
         for (model, text, language), rows in _groups(models, options, own_languages).items():
             if model is None:
@@ -89,7 +91,9 @@ def transcribe(
                     if (clip := values[row]) is not None:
                         transcripts[row] = _refused(clip.location, problem, monitor)
                 continue
-            engine = _engine(session, statement, model, resolved, chosen, language or chosen.get("language"))
+            own_language = language or chosen.get("language")
+            caches.see(resolved.folder, chosen)
+            engine = _engine(session, statement, model, resolved, chosen, own_language)
             statement.used(engine.recognizer.vocabulary)
             for row in rows:
                 if isinstance(refused := values[row], RefusedClip):
@@ -101,11 +105,12 @@ def transcribe(
             ]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
+            limits = access.limited(session.settings.read_limits.changed(chosen))
             found = engine.transcribe(
                 [clip for _, clip in allowed],
-                _call_options(decoder, chosen, access.limited(session.settings.read_limits.changed(chosen))),
+                _call_options(decoder, chosen, limits),
                 decoders=decoders,
-                cache=process_cache(),
+                cache=caches.choose(process_cache(), engine, resolved, own_language, chosen, limits),
                 monitor=monitor,
             )
             for (row, clip), transcript in zip(allowed, found, strict=True):
@@ -207,7 +212,10 @@ def _running_statement(session: Session) -> Iterator[RunningStatement]:
         yield session.statement
         return
     statement = RunningStatement("", Progress(shown=False))
-    yield statement
+    try:
+        yield statement
+    finally:
+        statement.finish()
     statement.issue_warnings()
 
 

@@ -15,7 +15,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .cache import TranscriptCache
-from .job_runner import CallOptions, Job, JobRunner
+from .job_runner import CallOptions, Job, JobKey, JobRunner
 from .local_runner import Limits, LocalRunner, ReadClip
 from .recognizer.recognizer import Recognizer
 from .threads import POLL_S
@@ -81,12 +81,11 @@ class Engine:
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
         each_decoder = itertools.repeat(options.decoder) if decoders is None else decoders
-        jobs = self._jobs(clips, each_decoder, (options.skip_silence, options.level))
+        jobs = self._jobs(clips, each_decoder, options.preparation)
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
-        for job in jobs:
-            cached = cache.get(job.key) if job.key is not None else None
+        for job, cached in zip(jobs, cache.get_many(jobs, monitor), strict=True):
             if cached is None:
                 new_jobs.append(job)
                 continue
@@ -100,25 +99,26 @@ class Engine:
         # Closed at once if the monitor raises, so that what runs for the call ends with it.
         with self._slot(monitor), contextlib.closing(self._runner.run(new_jobs, options, monitor)) as finished:
             for job, transcript in finished:
-                if job.key is not None:
-                    cache.put(job.key, transcript)
+                cache.put(job, transcript)
                 for row in job.rows:
                     transcripts[row] = transcript
                 _report(job, transcript, monitor)
         return transcripts
 
-    def _jobs(self, clips: Sequence[Clip | None], decoders: Iterable[Any], preparation: Hashable) -> list[Job]:
-        """Each clip once for each decoder, with its rows; `preparation` is what else the texts depend on."""
+    def _jobs(
+        self, clips: Sequence[Clip | None], decoders: Iterable[Any], preparation: tuple[Hashable, ...]
+    ) -> list[Job]:
+        """Each clip once for each decoder, with its rows."""
         found: dict[Hashable, Job] = {}
-        fingerprints: dict[int, Hashable] = {}
+        fingerprints: dict[int, str] = {}
         for row, (clip, decoder) in enumerate(zip(clips, decoders, strict=False)):
             if clip is None:
                 continue
             if id(decoder) not in fingerprints:
-                fingerprints[id(decoder)] = (self.recognizer.fingerprint(decoder), preparation)
+                fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
             fingerprint = fingerprints[id(decoder)]
             content = clip.content_key()
-            key = None if content is None else (fingerprint, content)
+            key = None if content is None else JobKey(fingerprint, preparation, content)
             found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
         return list(found.values())
 

@@ -85,7 +85,7 @@ class AcousticModel:
         vocabulary: the meaning of its labels.
         grid: receptive field and stride of its frames.
         device: the device on which it runs.
-        fingerprint: identifies the files of the checkpoint, the device and the precision.
+        fingerprint: identifies the files of the checkpoint and the precision; not the device, which must not matter.
         min_samples: the length of the shortest clip.
         row_samples: samples from one row of the features of a clip to the next; 1 where these are the samples.
         max_clips: the most clips in a batch: 1 if the architecture is not known to be padding-invariant, else None.
@@ -273,7 +273,7 @@ class AcousticModel:
 
 
 def _fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
-    return f"{fingerprint(checkpoint.folder, checkpoint.language)} on {device}"
+    return f"{fingerprint(checkpoint.folder, checkpoint.language)} in {device.precision}"
 
 
 def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:
