@@ -102,7 +102,7 @@ class RunningStatement:
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self.second_reading = second_reading
-        self._at_end: list[Callable[[], None]] = []
+        self._after_work: list[Callable[[], None]] = []
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -251,15 +251,15 @@ class RunningStatement:
             act()
         self._pinned.clear()
 
-    def at_end(self, close: Callable[[], None]) -> None:
-        """Call `close` when DuckDB's work on it has ended, in whichever way."""
-        self._at_end.append(close)
+    def after_work(self, close: Callable[[], None]) -> None:
+        """Call `close` when DuckDB's work on it has ended, in whichever way; `at_end` comes later."""
+        self._after_work.append(close)
 
     def end_work(self) -> None:
         """DuckDB's work on it has ended: so does what runs beside it."""
         self.second_reading = None
-        while self._at_end:
-            self._at_end.pop()()
+        while self._after_work:
+            self._after_work.pop()()
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:
