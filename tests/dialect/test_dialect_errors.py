@@ -143,6 +143,7 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (include=@@['words', 'wrods']) AS SELECT 1", "Did you mean 'words'?"),
     ("PREDICT USING m OPTIONS (include=@@['words', Words]) AS SELECT 1", "'Words' is given twice"),
     ("PREDICT USING m OPTIONS (result_col='Error', include=@@error) AS SELECT 1", "name the same column"),
+    ("PREDICT USING m OPTIONS (result_col='words', include=@@'all') AS SELECT 1", "name the same column"),
     ("UPLOAD MODEL m OPTIONS (framework=@@'tensorflow') FROM 'x'", "must be 'pytorch', not 'tensorflow'"),
     ("PREDICT USING m OPTIONS (batch_size=@@$1) AS SELECT 1", "takes a literal, not a parameter"),
     ("PREDICT USING m OPTIONS (batch_size=@@?) AS SELECT 1", "takes a literal, not a parameter"),
