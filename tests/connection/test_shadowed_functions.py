@@ -95,6 +95,7 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "SELECT thano_perplexity(text, 'words') FROM sentences",
         "SELECT name FROM thano_models()",
         "SELECT model, predict, build, problem FROM thano_check('m')",
+        "SELECT * FROM (DESCRIBE MODEL m) WHERE property = 'kind'",
         "SELECT * EXCLUDE created FROM thano_delete_model('new')",
     )  # fmt: skip
     found: dict[str, object] = {}
