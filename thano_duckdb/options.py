@@ -60,9 +60,10 @@ OPTIONS = (
     ),
     Option(
         "include",
-        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`",
+        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`; "
+        "`'all'`: those that take no more time, so `alternatives` only with `n_best`, `hotwords` only with any",
         ValueKind.CHOICES,
-        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords"),
+        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords", "all"),
         default_in_words="none",
         used_by=_PREDICT,
         goes_to_function=False,
