@@ -40,10 +40,13 @@ def test_what_was_looked_at_as_a_whole_is_exact() -> None:
 
 def test_an_interval_never_contradicts_the_sample() -> None:
     found = count_of_all(7, 10, 12)
-    assert found.low is not None and found.low >= 7
-    assert found.high is not None and found.high <= 9
+    assert found.low is not None
+    assert found.low >= 7
+    assert found.high is not None
+    assert found.high <= 9
     total = total_of_all([100.0, 0.1, 0.1], 4)
-    assert total.low is not None and total.low >= 100.2
+    assert total.low is not None
+    assert total.low >= 100.2
 
 
 def test_nothing_is_said_of_what_nobody_looked_at() -> None:
