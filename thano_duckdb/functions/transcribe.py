@@ -23,6 +23,7 @@ from thano_duckdb.monitoring.statement_bar import Progress
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech import loading
 from thano_duckdb.speech.cache import process_cache
+from thano_duckdb.speech.speeds import process_speeds
 from thano_duckdb.speech.threads import run_aside
 from thano_duckdb.speech.transcript import Transcript
 
@@ -101,18 +102,20 @@ def transcribe(
             ]
             decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
             decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
-            found = engine.transcribe(
-                [clip for _, clip in allowed],
-                _call_options(decoder, chosen, access.limited(session.settings.read_limits.changed(chosen))),
-                decoders=decoders,
-                cache=process_cache(),
-                monitor=monitor,
-            )
+            with process_speeds().call(_speed_key(engine, decoder), monitor) as watched:
+                found = engine.transcribe(
+                    [clip for _, clip in allowed],
+                    _call_options(decoder, chosen, access.limited(session.settings.read_limits.changed(chosen))),
+                    decoders=decoders,
+                    cache=process_cache(),
+                    monitor=watched,
+                )
             for (row, clip), transcript in zip(allowed, found, strict=True):
                 transcripts[row] = transcript
                 if clip and transcript and transcript.mix_problem and "channel" not in chosen:  # else the user chose it
                     statement.mixed_clips.add(clip.location, transcript.mix_problem)
         pairs = zip(values, transcripts, strict=True)
+        _remember_speeds(session, access)
         statement.rows_failed([clip.location for clip, found in pairs if clip and found and found.error is not None])
         return to_arrow(transcripts)
 
@@ -143,6 +146,20 @@ def _call_options(decoder: Any, options: dict[str, Any], read_limits: ReadLimits
         level=options.get("level", "robust"),
         read_limits=read_limits,
     )
+
+
+def _speed_key(engine: Engine, decoder: Any) -> str:
+    from thano_duckdb.speech.forecast import speed_key_of
+
+    recognizer = engine.recognizer
+    return speed_key_of(recognizer.fingerprint(recognizer.default_decoder), recognizer.device, decoder)
+
+
+def _remember_speeds(session: Session, access: Access) -> None:
+    """Keep in the model home how fast models are, for the plans of later processes; no home is created for it."""
+    home = session.registry.home
+    if process_speeds().is_worth_saving and home.is_dir() and not access.is_read_only and access.allows_folder(home):
+        process_speeds().save(home)
 
 
 def _refused(location: str, reason: str, monitor: Monitor) -> Transcript:

@@ -104,7 +104,7 @@ class AcousticModel:
         self.row_samples = self._log_mel.row_samples if self._log_mel else 1
         self.vocabulary = checkpoint.vocabulary
         self.device = device
-        self.fingerprint = _fingerprint(checkpoint, device)
+        self.fingerprint = network_fingerprint(checkpoint, device)
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
         _fold_weight_norms(network)
@@ -167,7 +167,7 @@ class AcousticModel:
         self._passes.watch(modules.values())
         other = copy.copy(self)  # shares the network and its passes
         other.vocabulary = checkpoint.vocabulary
-        other.fingerprint = _fingerprint(checkpoint, self.device)
+        other.fingerprint = network_fingerprint(checkpoint, self.device)
         other._language_modules = modules
         return other
 
@@ -268,7 +268,8 @@ class AcousticModel:
             return self.network(input_features=rows, attention_mask=mask, return_dict=True)
 
 
-def _fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+def network_fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+    """See `AcousticModel.fingerprint`; nothing is loaded."""
     return f"{fingerprint(checkpoint.folder, checkpoint.language)} on {device}"
 
 
