@@ -25,6 +25,7 @@ from thano_duckdb.errors import ThanoError
 from .access import Access
 from .closing import close
 from .database_files import file_cursor
+from .explanation import explained
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
@@ -133,7 +134,7 @@ class Connection:
             [('IT TOOK AN HOUR TO CROSS THE CITY',)]
             >>> con.close()
         """
-        return self._relation(query, functools.partial(self._raw.sql, alias=alias, params=params))
+        return self._relation(query, functools.partial(self._raw.sql, alias=alias), params)
 
     query = sql
     from_query = sql
@@ -155,7 +156,9 @@ class Connection:
             >>> con.close()
         """
         self._end_executed()
-        run = Run(self._raw, self._session, self._understand(query, discards_rows=True))
+        request = self._understand(query, discards_rows=True)
+        request, parameters = explained(self._raw, self._session, request, parameters)
+        run = Run(self._raw, self._session, request)
         refuse_in_transaction(run.request, self._raw)
         with run.step():
             call_in_user_frame(self._raw.execute, run.request.sql, parameters)
@@ -331,13 +334,17 @@ class Connection:
 
     def query_over(self, relation: Relation, name: str, query: Any) -> Any:
         """`relation.query(name, query)`: run SQL text, in which `name` is the relation."""
-        return self._relation(query, lambda sql: duckdb.DuckDBPyRelation.query(relation, name, sql))
+        return self._relation(query, lambda sql, **_: duckdb.DuckDBPyRelation.query(relation, name, sql))
 
-    def _relation(self, query: Any, run: Callable[[Any], Any]) -> Any:
+    def shown_text(self, relation: Relation) -> str | None:
+        """What `relation.show()` prints instead of a table of its rows; None for these."""
+        return self._requests.get(relation, NO_TEXT).shown
+
+    def _relation(self, query: Any, run: Callable[..., Any], parameters: object = None) -> Any:
         """The relation that `run` makes of the rewritten text; None where the text gives no rows."""
-        request = self._understand(query)
+        request, parameters = explained(self._raw, self._session, self._understand(query), parameters)
         with self._whole_run(request):
-            relation = call_in_user_frame(run, request.sql)
+            relation = call_in_user_frame(run, request.sql, params=parameters)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
@@ -355,7 +362,7 @@ class Connection:
         self._session.statements.check_not_closing()
         with delayed_interrupts():
             request = understand(query, self._session)
-        if discards_rows and (request.may_change_models or not self._is_installed):
+        if discards_rows and (request.may_change_models or request.planned or not self._is_installed):
             self._raw.complete()
         self._install_once()
         if request.may_change_models and len(request.statements) > 1:

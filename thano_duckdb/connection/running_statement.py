@@ -64,6 +64,7 @@ class RunningStatement:
         warned_of: set[str] | None = None,
         changes: tuple[ChangingCall, ...] = (),
         reasons: str = REASONS_OF_FUNCTION,
+        is_plan: bool = False,
     ) -> None:
         """A statement that starts now.
 
@@ -73,8 +74,10 @@ class RunningStatement:
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: the calls of its text that change models or write a data set; each allows one such change.
             reasons: the sentence that says how to see why each clip failed.
+            is_plan: it only says what another statement will take, so that no model runs in it.
         """
         self.source = source
+        self.is_plan = is_plan
         self._allowed = list(changes)
         self._reasons = reasons
         self.interrupt_message = "Interrupted."

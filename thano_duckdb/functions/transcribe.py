@@ -71,8 +71,9 @@ def transcribe(
         ThanoError: the model or the options are wrong, or `on_error='fail'` and a clip failed or may not be read.
     """
     session = session_of(sessions)
+    session.check_not_planning()
     function = str(functions[0])
-    with _running_statement(session) as statement, session.access() as access:
+    with running_statement(session) as statement, session.access() as access:
         values = clips(audio, access)
         words = row_hotwords(hotwords)
         own_channels = row_channels(channels)
@@ -218,7 +219,7 @@ def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:
 
 
 @contextlib.contextmanager
-def _running_statement(session: Session) -> Iterator[RunningStatement]:
+def running_statement(session: Session) -> Iterator[RunningStatement]:
     """The statement that is running, or, where none is known (plain DuckDB), one that lasts as long as this call."""
     if session.statement is not None:
         yield session.statement
