@@ -283,6 +283,17 @@ CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
 
+-- The lasting cache of transcripts: a row for each model and decoder.
+CREATE OR REPLACE TEMP MACRO thano_cache() AS TABLE
+    SELECT unnest(system.main._thano_cache({session}), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_delete_cache(model := NULL) AS TABLE
+    SELECT unnest(system.main._thano_delete_cache(model, {session}), recursive := true);
+
+-- SET thano_<name> = value, the value as JSON; NULL: RESET.
+CREATE OR REPLACE TEMP MACRO thano_set(name, value := NULL) AS TABLE
+    SELECT unnest(system.main._thano_set(name, value, {session}), recursive := true);
+
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
 -- DuckDB lists addresses (s3://..); of a local path its glob() only checks that the database may read there.
 CREATE OR REPLACE TEMP MACRO thano_audio(location) AS TABLE

@@ -72,5 +72,7 @@ def test_every_macro_is_documented() -> None:
         "thano_delete_model",
         "thano_get_model",
         "thano_get_dataset",
+        "thano_set",
+        "thano_delete_cache",
     }
     assert {name for name in names if f"`{name}(" not in README} == behind_statements

@@ -14,6 +14,7 @@ from typing import Any
 
 from .alphabet_options import ALPHABET_OPTIONS
 from .audio_options import AUDIO_OPTIONS
+from .cache_options import CACHE_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
@@ -275,6 +276,7 @@ OPTIONS = (
     ),
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
+    *CACHE_OPTIONS,
     Option(
         "order",
         "words in the longest n-gram",

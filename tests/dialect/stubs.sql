@@ -60,3 +60,5 @@ CREATE TABLE calls (id INTEGER, recording VARCHAR, "my audio" VARCHAR);
 INSERT INTO calls VALUES (1, 'x.wav', 'y.wav');
 CREATE TABLE heard (audio_path VARCHAR, text VARCHAR, speaker VARCHAR, predicted VARCHAR);
 CREATE SCHEMA archive;
+CREATE MACRO thano_set(name, value := NULL) AS TABLE SELECT name AS name, value AS value;
+CREATE MACRO thano_delete_cache(model := NULL) AS TABLE SELECT model AS model, 1 AS clips;

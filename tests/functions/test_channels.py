@@ -18,6 +18,7 @@ from tests.conftest import Utterance
 from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.decode import decode
 from thano_duckdb.functions import transcribe as transcribe_module
+from thano_duckdb.speech import local_runner
 from thano_duckdb.speech.cache import MemoryCache
 
 RATE_HZ = 16_000
@@ -54,7 +55,7 @@ def transcribed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]
         found.append((clip.location, clip.channel))
         return decode(clip, **arguments)
 
-    monkeypatch.setattr(transcribe_module, "decode", recording)
+    monkeypatch.setattr(local_runner, "decode", recording)
     cache = MemoryCache()
     monkeypatch.setattr(transcribe_module, "process_cache", lambda: cache)
     return found

@@ -379,3 +379,24 @@ def test_a_registered_model_is_named_with_its_version(
     shutil.copytree(any_small_model, tmp_path / "copy")
     con.execute(f"UPLOAD MODEL mine FROM '{tmp_path / 'copy'}'")
     assert line(explain(con, "PREDICT USING mine AS FROM clips"), "model").startswith("mine@1, in ")
+
+
+@pytest.mark.parametrize("cache", ["TRUE", "'kept'"])
+def test_transcripts_of_an_earlier_process_are_known(
+    con: thano_duckdb.Connection, clips: list[str], tmp_path: Path, cache: str
+) -> None:
+    con.execute("CREATE SCHEMA kept")
+    kept = f"PREDICT USING {MODEL} OPTIONS (language_model=NULL, cache={cache})"
+    home = con._session.registry.home
+    assert line(explain(con, f"{kept} AS FROM clips"), "cached").startswith("0 of the clips")
+    assert not home.exists()  # a plan makes no store
+    assert con.sql("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'kept'").fetchall() == []
+    con.execute(f"{kept} AS FROM clips LIMIT 6").fetchall()
+    process_cache.cache_clear()
+    moved = tmp_path / "moved"
+    shutil.copytree(Path(clips[0]).parent, moved)
+    con.execute("CREATE TABLE moved AS SELECT replace(audio_path, '/clips/', '/moved/') AS audio_path FROM clips")
+    for table in ("clips", "moved"):
+        text = explain(con, f"{kept} AS FROM {table}")
+        assert line(text, "cached").startswith("6 of the clips"), table
+    assert line(explain(con, f"{PREDICT} AS FROM clips"), "cached").startswith("0 of the clips")

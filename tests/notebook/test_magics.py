@@ -16,7 +16,7 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.notebook.conftest import Notebook
 from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.cache import MemoryCache, NoCache
 
 N_CLIPS = 5
 PREDICT = "PREDICT USING m OPTIONS (audio_col='audio_path') AS\nSELECT * FROM clips ORDER BY audio_path"
@@ -57,7 +57,7 @@ def n_inferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return total
 
     monkeypatch.setattr(BatchRunner, "run", counting_run)
-    monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
+    monkeypatch.setattr(MemoryCache, "get_many", NoCache.get_many)
     return n
 
 

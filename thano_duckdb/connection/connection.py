@@ -29,7 +29,7 @@ from .explanation import explained
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
-from .request import NO_TEXT, Request, refuse_in_transaction, understand
+from .request import NO_TEXT, Request, reading_ahead, refuse_in_transaction, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run, run_leading_statements
@@ -78,7 +78,6 @@ class Connection:
         them, and macros of the same names in the database would take their place.
         """
         self._raw = raw
-        self._settings = settings
         self._install = install
         self._is_installed = False
         self._installing = threading.Lock()
@@ -107,7 +106,7 @@ class Connection:
     @property
     def read_limits(self) -> ReadLimits:
         """What reading one clip may take, unless a statement says otherwise."""
-        return self._settings.read_limits
+        return self._session.settings.read_limits
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own cursor, with the settings of this connection about remote files, to read such files on."""
@@ -134,7 +133,7 @@ class Connection:
             [('IT TOOK AN HOUR TO CROSS THE CITY',)]
             >>> con.close()
         """
-        return self._relation(query, functools.partial(self._raw.sql, alias=alias), params)
+        return self._relation(query, functools.partial(self._raw.sql, alias=alias), params, ahead=params is None)
 
     query = sql
     from_query = sql
@@ -158,6 +157,8 @@ class Connection:
         self._end_executed()
         request = self._understand(query, discards_rows=True)
         request, parameters = explained(self._raw, self._session, request, parameters)
+        if parameters is None:
+            request = reading_ahead(request, self._raw)
         run = Run(self._raw, self._session, request)
         refuse_in_transaction(run.request, self._raw)
         with run.step():
@@ -225,8 +226,9 @@ class Connection:
         """
         self._session.statements.check_not_closing()
         raw = self._raw.cursor()
-        session = Session(raw, self._settings, self._session.registry)
-        return Connection(raw, self._settings, install=self._install, session=session)
+        session = Session(raw, self._session.given_settings, self._session.registry)
+        session.settings = self._session.settings
+        return Connection(raw, session.settings, install=self._install, session=session)
 
     duplicate = cursor
 
@@ -340,11 +342,13 @@ class Connection:
         """What `relation.show()` prints instead of a table of its rows; None for these."""
         return self._requests.get(relation, NO_TEXT).shown
 
-    def _relation(self, query: Any, run: Callable[..., Any], parameters: object = None) -> Any:
+    def _relation(self, query: Any, run: Callable[..., Any], params: object = None, *, ahead: bool = False) -> Any:
         """The relation that `run` makes of the rewritten text; None where the text gives no rows."""
-        request, parameters = explained(self._raw, self._session, self._understand(query), parameters)
+        request, params = explained(self._raw, self._session, self._understand(query), params)
+        if ahead:
+            request = reading_ahead(request, self._raw)
         with self._whole_run(request):
-            relation = call_in_user_frame(run, request.sql, params=parameters)
+            relation = call_in_user_frame(run, request.sql, params=params)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
@@ -354,9 +358,7 @@ class Connection:
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
         """Read what to run, and install our functions before the first statement.
 
-        Of a text that changes models, all statements but the last run here.
-
-        `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
+        Of a text that changes models, all statements but the last run here. `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
         asking about transactions.
         """
         self._session.statements.check_not_closing()

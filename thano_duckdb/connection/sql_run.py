@@ -66,6 +66,7 @@ class Run:
             changes=request.changes,
             reasons=_reasons(request),
             is_plan=is_plan,
+            second_reading=request.second_reading,
         )
 
     # While it is open
@@ -84,7 +85,10 @@ class Run:
         self._session.note_settings(self.request.text)
         try:
             with self._session.statements.running(self._statement), on_interrupt(self._interrupt):
-                yield
+                try:
+                    yield
+                finally:
+                    self._statement.end_work()
         except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
             self.abandon()
             raise
@@ -140,7 +144,7 @@ class Run:
         """Take the bar away and drop the pending warnings."""
         self.is_open = False
         self._statement.close_bar()
-        self._statement.unpin()
+        self._statement.finish()
 
     def _notice_unread_audio(self) -> None:
         if self.request.plan is None and (advice := unread_audio(self.request.source)):

@@ -21,6 +21,7 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    cache_table,
     channels,
     dialogue,
     error_rates,
@@ -30,6 +31,7 @@ from . import (
     model_registry,
     plan,
     replaced_columns,
+    session_settings,
     train,
     transcribe,
 )
@@ -49,6 +51,8 @@ FUNCTIONS: tuple[Function, ...] = (
     *language_models.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
+    *session_settings.FUNCTIONS,
+    *cache_table.FUNCTIONS,
 )
 
 _registering = threading.Lock()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
@@ -21,6 +22,7 @@ from thano_duckdb.speech.threads import run_aside
 from . import arguments
 from .arrow import Function, parse_options, session_of
 from .audio_column import audio as audio_argument
+from .cache_choice import CacheChoice
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice
 from .plan_rows import PlanRow, clip_rows
@@ -106,15 +108,18 @@ class _Planner:
         if each_channel:
             del chosen["channel"]
         found_model = self._model(model, chosen)
-        known, not_looked_up = None, "the model is not on this machine"
-        if isinstance(found_model, PlannedModel):
-            known, not_looked_up = found_model.known(self._cache(), chosen), ""
-            if self.own_columns:
-                known, not_looked_up = None, f"each row may have {' and '.join(sorted(self.own_columns))} of its own"
+        limits = self.access.limited(self.session.settings.read_limits.changed(chosen))
+        known, not_looked_up = None, ""
+        if self.own_columns:
+            not_looked_up = f"each row may have {' and '.join(sorted(self.own_columns))} of its own"
+        elif isinstance(found_model, PlannedModel):
+            known = found_model.known(self._cache(found_model, chosen, limits), chosen, self.statement)
+        else:
+            not_looked_up = "the model is not on this machine"
         found = survey(
             self._clips(sample, chosen),
             counts["clips"],
-            limits=self.access.limited(self.session.settings.read_limits.changed(chosen)),
+            limits=limits,
             known=known,
             each_channel=each_channel,
             monitor=self.statement,
@@ -133,9 +138,11 @@ class _Planner:
         distinct = dict.fromkeys(clip for clip in clips(column, self.access) if clip is not None)
         return [clip if isinstance(clip, RefusedClip) else selected(clip, chosen) for clip in distinct]
 
-    def _cache(self) -> TranscriptCache:
-        """Where the statement would look for transcripts: a lasting cache goes here."""
-        return process_cache()
+    def _cache(self, model: PlannedModel, chosen: dict[str, Any], limits: ReadLimits) -> TranscriptCache:
+        """Where the statement would look for transcripts."""
+        caches = CacheChoice(self.session, self.statement, self.access, only_looks=True)
+        precision = model.facts.device.precision
+        return caches.choose(process_cache(), precision, model.resolved, chosen.get("language"), chosen, limits)
 
     def _model(self, model: str, chosen: dict[str, Any]) -> PlannedModel | str:
         """The model, or the sentence that says why little is known about it."""
@@ -143,6 +150,7 @@ class _Planner:
             resolved = self.session.resolve(model, self.access, checks_folder=False, downloads=False)
         except HubUnavailableError:
             return f"{model}, which is not on this machine: the statement will first try to download it"
+        CacheChoice(self.session, self.statement, self.access).see(resolved.folder, chosen)
 
         def read() -> tuple[NetworkFacts, BeamDecoder | None]:
             from thano_duckdb.speech.forecast import NetworkFacts

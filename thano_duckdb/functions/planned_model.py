@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.errors import counted
 from thano_duckdb.models.resolve import ResolvedModel
+from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.cache import TranscriptCache
 from thano_duckdb.speech.estimate import Estimate, exactly
 from thano_duckdb.speech.known_clips import known_clips
@@ -49,13 +50,20 @@ class PlannedModel:
 
         return self.beam or default_decoder()
 
-    def known(self, cache: TranscriptCache, chosen: dict[str, Any]) -> Known:
-        """Tells whose transcripts are in `cache`."""
+    def known(self, cache: TranscriptCache, chosen: dict[str, Any], monitor: Monitor) -> Known:
+        """Tells whose transcripts are in `cache`, with the options of a statement."""
+        from thano_duckdb.speech.job_runner import CallOptions
+
+        options = CallOptions(
+            self.decoder, skip_silence=chosen.get("skip_silence", True), level=chosen.get("level", "robust")
+        )
         return functools.partial(
             known_clips,
             cache=cache,
+            monitor=monitor,
             fingerprint=self.facts.fingerprint_with(self.decoder),
-            preparation=(chosen.get("skip_silence", True), chosen.get("level", "robust")),
+            decoder=self.decoder,
+            preparation=options.preparation,
         )
 
     def rows(self, found: Survey, home: Path | None, *, max_clips: int | None) -> list[PlanRow]:

@@ -107,3 +107,13 @@ SELECT * FROM thano_delete_model('my-model', if_exists := true);
 DELETE MODEL IF EXISTS m@2
 -- becomes
 SELECT * FROM thano_delete_model('m@2', if_exists := true)
+
+-- case: delete all that is cached
+DELETE CACHE;
+-- becomes
+SELECT * FROM thano_delete_cache();
+
+-- case: delete what is cached for a model
+delete cache for model 'hf://facebook/wav2vec2-base-960h'
+-- becomes
+SELECT * FROM thano_delete_cache('hf://facebook/wav2vec2-base-960h')

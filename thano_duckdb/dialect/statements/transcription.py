@@ -135,6 +135,15 @@ class TranscribingNode(QueryNode):
         )
         return f"SELECT unnest(thano_planned({', '.join(arguments)}), recursive := true) FROM (", f") AS {ROWS}"
 
+    def clips_sql(self) -> str:
+        """A query of what the call that transcribes a row is given of it: the audio, the hotwords and the language."""
+        hotwords, language = (
+            "NULL" if self.options.text(option) is None else self.column(option)
+            for option in ("hotwords_col", "language_col")
+        )
+        columns = f"{self.audio()} AS audio, {hotwords} AS hotwords, CAST({language} AS VARCHAR) AS language"
+        return f"SELECT {columns} FROM ({self.query_text}) AS {ROWS}"
+
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.audio()]

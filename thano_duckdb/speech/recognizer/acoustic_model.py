@@ -86,7 +86,7 @@ class AcousticModel:
         vocabulary: the meaning of its labels.
         grid: receptive field and stride of its frames.
         device: the device on which it runs.
-        fingerprint: identifies the files of the checkpoint, the device and the precision.
+        fingerprint: identifies the files of the checkpoint and the precision; not the device, which must not matter.
         min_samples: the length of the shortest clip.
         row_samples: samples from one row of the features of a clip to the next; 1 where these are the samples.
         max_clips: the most clips in a batch: 1 if the architecture is not known to be padding-invariant, else None.
@@ -126,10 +126,12 @@ class AcousticModel:
             use_block_convolutions(network)
         self._uses_flash_attention = use_padded_flash_attention(network, self.device)
         self._invariance = PaddingInvariance(network)
-        self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
-        network.base_model.feature_extractor = self._encoder
+        # Not `base_model`: that of SEW-D is the whole network in some releases of transformers.
+        (encoder,) = (child for child in network.children() if hasattr(child, "feature_extractor"))
+        self._encoder = FeatureEncoder(encoder.feature_extractor, self.grid)
+        encoder.feature_extractor = self._encoder
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
-        network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
+        encoder._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
 
     @classmethod
     def load(
@@ -270,7 +272,7 @@ class AcousticModel:
 
 def network_fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
     """See `AcousticModel.fingerprint`; nothing is loaded."""
-    return f"{fingerprint(checkpoint.folder, checkpoint.language)} on {device}"
+    return f"{fingerprint(checkpoint.folder, checkpoint.language)} in {device.precision}"
 
 
 def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:

@@ -61,6 +61,10 @@ class Recognizer(Protocol[Window, Output, Decoder]):
         """The device on which the network runs."""
 
     @property
+    def precision(self) -> str:
+        """The precision in which the network computes: texts may depend on it, and not on the device."""
+
+    @property
     def max_clips(self) -> int | None:
         """The most windows in a batch; None for no such limit."""
 
