@@ -358,8 +358,8 @@ class Connection:
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
         """Read what to run, and install our functions before the first statement.
 
-        Of a text that changes models, all statements but the last run here. `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
-        asking about transactions.
+        Of a text that changes models, all statements but the last run here. With `discards_rows`, the rows of the last
+        `execute` go, as DuckDB will let them, where they are in the way of that, or of asking about transactions.
         """
         self._session.statements.check_not_closing()
         with delayed_interrupts():
