@@ -140,6 +140,45 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
         ) AS predicted
     FROM system.main.query_table(source);
 
+-- What a statement over some rows will take: an aggregate, which gives a list of items. Where contents of files are in the
+-- column, fewer are sampled, and equal ones are not told apart first, which would hold all of them. `own_columns` names what
+-- each row may have of its own: hotwords, language.
+CREATE OR REPLACE TEMP MACRO thano_planned(model, audio, present, options, kind, own_columns) AS
+    system.main._thano_plan(
+        model,
+        options,
+        kind,
+        own_columns,
+        system.main.struct_pack(
+            rows := system.main.count_star(),
+            audio := system.main.count(present),
+            clips := system.main.count(DISTINCT system.main.hash(audio)) FILTER (present IS NOT NULL)
+        ),
+        system.main.list_concat(
+            system.main.arg_min(
+                DISTINCT CASE
+                    WHEN system.main.regexp_matches(system.main.typeof(audio), 'BLOB|\[') THEN NULL ELSE audio
+                END,
+                system.main.hash(audio),
+                1000
+            ) FILTER (present IS NOT NULL),
+            system.main.arg_min(
+                CASE WHEN system.main.regexp_matches(system.main.typeof(audio), 'BLOB|\[') THEN audio END,
+                system.main.hash(audio),
+                200
+            ) FILTER (present IS NOT NULL)
+        ),
+        {session}
+    );
+
+-- What PREDICT would take, and EXPLAIN PREDICT says: SELECT * FROM thano_plan('Wav2Vec2En', 'calls', audio_col := 'recording')
+CREATE OR REPLACE TEMP MACRO thano_plan(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
+    SELECT unnest(thano_planned(model, audio, audio, options, 'PREDICT', ''), recursive := true)
+    FROM (
+        SELECT COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))) AS audio
+        FROM system.main.query_table(source)
+    );
+
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
 CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, error) AS
     system.main.list(

@@ -83,6 +83,7 @@ def test_every_macro_is_documented() -> None:
         "thano_copied_file",
         "thano_upload_language_model",
         "thano_keeps",
+        "thano_planned",
         "thano_scored_rows",
         "thano_group_scores",
         "thano_scores",

@@ -16,6 +16,18 @@ CREATE MACRO thano_scores(reference, transcript, options := NULL) AS
     [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
 CREATE MACRO thano_group_scores(reference, transcript, options := NULL) AS
     {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
+CREATE MACRO thano_planned(model, audio, present, options, kind, own_columns) AS [
+    {'item': 'rows', 'value': count(*), 'low': count(present), 'high': count(DISTINCT audio), 'text': NULL},
+    {
+        'item': 'arguments',
+        'value': NULL,
+        'low': NULL,
+        'high': NULL,
+        'text': concat_ws(' ', model, options, kind, own_columns)
+    }
+];
+CREATE MACRO thano_plan(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
+    SELECT 'rows' AS item, count(*)::DOUBLE AS value FROM query_table(source);
 CREATE MACRO thano_build(name, base, options, examples) AS
     [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
 CREATE MACRO thano_build_language_model(name, options, text) AS

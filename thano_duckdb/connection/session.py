@@ -36,7 +36,7 @@ import duckdb
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.cache_options import DEFAULT_CACHE_BYTES
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import RegistryError
+from thano_duckdb.errors import RegistryError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.settings import SETTINGS, find_setting
@@ -213,6 +213,17 @@ class Session:
                 "data sets and settings are changed only by a statement that says so itself"
             )
 
+    def check_not_planning(self) -> None:
+        """Refuse to run a model, or to read whole clips, for a statement that is only explained.
+
+        Raises:
+            ThanoError: its query transcribes too.
+        """
+        if (statement := self.statement) is not None and statement.is_plan:
+            raise ThanoError(
+                "its query transcribes too, and EXPLAIN runs no model, so that the rows of the query are not known"
+            )
+
     def check_changes_allowed(self, access: Access, what: str) -> None:
         """Refuse to change models or data sets on a read-only database, or where it may not write into the model home.
 
@@ -228,11 +239,17 @@ class Session:
             )
 
     def resolve(
-        self, spec: str, access: Access, *, checks_folder: bool = True, is_base: bool = False
+        self,
+        spec: str,
+        access: Access,
+        *,
+        checks_folder: bool = True,
+        is_base: bool = False,
+        downloads: bool = True,
     ) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
-        For `checks_folder` and `is_base` see `resolve.resolve`.
+        For `checks_folder`, `is_base` and `downloads` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
@@ -241,7 +258,12 @@ class Session:
         def find() -> resolve.ResolvedModel:
             allowed = may_use(spec, access)
             return resolve.resolve(
-                spec, self.registry, allow_external=allowed, checks_folder=checks_folder, is_base=is_base
+                spec,
+                self.registry,
+                allow_external=allowed,
+                checks_folder=checks_folder,
+                is_base=is_base,
+                downloads=downloads,
             )
 
         if (statement := self.statement) is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .changing_calls import ChangingCall, changing_calls
 from .diagnose import missing_column, unknown_model
+from .explain import PlannedStatement, planned_statements
 from .given_options import GivenOptions
 from .lexer import check_is_text
 from .near_misses import hint, near_miss, plain_copies
@@ -37,6 +38,7 @@ __all__ = [
     "Name",
     "Node",
     "Plan",
+    "PlannedStatement",
     "Predict",
     "PrintAudio",
     "QueryNode",
@@ -52,6 +54,7 @@ __all__ = [
     "parse",
     "plain_copies",
     "plan",
+    "planned_statements",
     "rewrite",
     "rewrite_to_find_tables",
     "split_statements",

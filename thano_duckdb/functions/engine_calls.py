@@ -129,7 +129,7 @@ def engine_calls(
             chosen,
             engine,
             _call_options(decoder, chosen, limits),
-            caches.choose(process_cache(), engine, resolved, own_language, chosen, limits),
+            caches.choose(process_cache(), engine.recognizer.precision, resolved, own_language, chosen, limits),
             [row for row, _ in allowed],
             [clip for _, clip in allowed],
             decoders,

@@ -121,6 +121,22 @@ class TranscribingNode(QueryNode):
         given = self.options.for_function
         return {name: value for name, value in given.items() if (name, value) != ("channel", "each")}
 
+    def _with_alternatives(self, options: dict[str, Value]) -> dict[str, Value]:
+        return {"n_best": N_ALTERNATIVES} | options if "alternatives" in self.included() else options
+
+    def plan_around(self) -> tuple[str, str]:
+        """The SQL before its query and after it that gives what it will take, an item a row, instead of its rows."""
+        own = [name for name in ("hotwords", "language") if self.options.text(f"{name}_col") is not None]
+        arguments = (
+            literal(self.model.text),
+            self.audio(),
+            self.column("audio_col"),
+            json_literal(self._with_alternatives(self.options.for_function)),
+            literal(str(self.kind)),
+            literal(" ".join(own)),
+        )
+        return f"SELECT unnest(thano_planned({', '.join(arguments)}), recursive := true) FROM (", f") AS {ROWS}"
+
     def clips_sql(self) -> str:
         """A query of what the call that transcribes a row is given of it: the audio, the hotwords and the language."""
         hotwords, language = (
@@ -133,10 +149,7 @@ class TranscribingNode(QueryNode):
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.audio()]
-        options = self.function_options()
-        if "alternatives" in self.included():
-            options = {"n_best": N_ALTERNATIVES} | options
-        if options:
+        if options := self._with_alternatives(self.function_options()):
             arguments.append(json_literal(options))
         if self.options.text("hotwords_col") is not None:
             arguments.append(f"hotwords := {self.column('hotwords_col')}")
