@@ -16,8 +16,8 @@ CREATE MACRO thano_scores(reference, transcript, options := NULL) AS
     [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
 CREATE MACRO thano_group_scores(reference, transcript, options := NULL) AS
     {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
-CREATE MACRO thano_build(name, base, options, examples) AS
-    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
+CREATE MACRO thano_build(name, base, options, example) AS
+    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': count(example)}];
 CREATE MACRO thano_build_language_model(name, options, text) AS
     [{'model': name, 'options': options, 'sentences': count(text)}];
 CREATE MACRO thano_models() AS TABLE

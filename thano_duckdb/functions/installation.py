@@ -30,6 +30,7 @@ from . import (
     model_registry,
     replaced_columns,
     train,
+    training_rows,
     transcribe,
 )
 from .arrow import Function
@@ -42,6 +43,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
+    *training_rows.FUNCTIONS,
     *model_check.FUNCTIONS,
     *model_registry.FUNCTIONS,
     *language_models.FUNCTIONS,
