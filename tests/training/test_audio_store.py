@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from thano_duckdb.audio.decode import AudioFailure, Waveform
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.training.audio_store import AudioStore
+from thano_duckdb.training.spill_file import SpillFile
 
 
 def source() -> Clip:
@@ -55,3 +58,27 @@ def test_silence_and_failures_are_returned_unchanged() -> None:
     np.testing.assert_array_equal(silence, np.zeros(10))
     failure = AudioFailure("It is not there.")
     assert AudioStore(decoder=lambda _source: failure).read(0, source) == failure
+
+
+def test_where_the_disk_is_full_clips_are_decoded_again() -> None:
+    calls: list[Clip] = []
+    samples = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        store = AudioStore(SpillFile(full), max_bytes=10**9, decoder=decoder(samples, calls))
+        first, second = store.read(0, source), store.read(0, source)
+    np.testing.assert_array_equal(first, second)
+    assert len(calls) == 2
+
+
+def test_several_threads_read_clips_of_any_number_each_its_own() -> None:
+    def decode(clip: Clip) -> Waveform:
+        return Waveform(np.full(1000, int(clip.location) / 1000, np.float32), 1.0)
+
+    def read(number: int) -> float:
+        samples = store.read(number, lambda: Clip.of(str(number)))
+        assert isinstance(samples, np.ndarray)
+        return float(samples.mean())
+
+    numbers = np.random.default_rng(0).permutation(1000).tolist() * 2
+    with AudioStore(decoder=decode) as store, ThreadPoolExecutor(8) as threads:
+        np.testing.assert_allclose(list(threads.map(read, numbers)), np.array(numbers) / 1000, atol=1e-6)

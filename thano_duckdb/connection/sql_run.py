@@ -84,6 +84,7 @@ class Run:
                 raise
         except duckdb.Error as error:
             self._statement.close_bar()
+            self._statement.unpin()  # the rows of a BUILD, and their file
             if not self._statement.cancelled:
                 translated = translate_error(error, self.request, self._columns_of)
                 if translated is None:

@@ -82,7 +82,8 @@ class RowCollector:
         self._table = None
 
     def _new_table(self) -> ExampleTable:
-        return ExampleTable(lambda: SpillFile(self._registry.temporary_file()))
+        registry = self._registry  # no reference to this object: the file is to be gone as soon as nobody needs it
+        return ExampleTable(lambda: SpillFile(registry.temporary_file()))
 
 
 _without_statement: weakref.WeakKeyDictionary[Session, RowCollector] = weakref.WeakKeyDictionary()
