@@ -22,12 +22,12 @@ from thano_duckdb.audio.source import Clip
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 RATE_HZ = 16_000
-CLIP_S = 2.6
+CLIP_S = 0.5
 KEPT_BYTES = 2**30
 """Of decoded audio, in place of half of the free disk."""
 BLOB_BYTES = 100_000
 BEGINS = "the training would begin"
-TEXT = "rpad(concat('take ', i, ' of what the speaker with this number read from a page'), 75, ' and more')"
+TEXT = "rpad('ann said ' || i, 75, '.')"
 PATH = "'/data/corpus/speech/train/' || lpad(i::VARCHAR, 20, '0') || '.flac'"
 CASES = {
     "BLOBs of 100 kB": (20_000, f"encode(rpad(i::VARCHAR, {BLOB_BYTES}, 'x'))"),

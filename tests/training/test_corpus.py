@@ -106,7 +106,6 @@ def test_the_hash_of_the_rows_stays_the_same_from_release_to_release(
     def facts(rows: list[Example], share: float) -> tuple[str, int, int]:
         with ExampleTable(lambda: SpillFile(tempfile.TemporaryFile(buffering=0))) as table, AudioStore() as store:
             table.add(rows)
-            table.finish()
             found = prepare_corpus(
                 table if in_table else rows,
                 Alphabet(network.vocabulary),

@@ -41,7 +41,6 @@ def test_rows_come_back_as_they_were_added(group: tuple[str | None] | None) -> N
         table.add(examples[:4])
         table.add([])
         table.add(examples[4:])
-        table.finish()
         assert len(table) == len(examples)
         assert [(each.clip, each.text, each.group) for each in table] == [
             (each.clip, each.text, each.group) for each in examples
@@ -54,7 +53,6 @@ def test_rows_come_back_as_they_were_added(group: tuple[str | None] | None) -> N
 def test_a_start_that_is_not_a_number_stays_one() -> None:
     with ExampleTable(open_file) as table:
         table.add([Example(Clip("a.wav", start_s=math.nan), "a")])
-        table.finish()
         clip = table[0].clip
     assert isinstance(clip, Clip)
     assert clip.start_s is not None
@@ -74,7 +72,6 @@ def test_rows_that_several_threads_add_keep_audio_text_and_group_together() -> N
             thread.start()
         for thread in threads:
             thread.join()
-        table.finish()
         assert len({each.text for each in table}) == len(table) == 16_000
         for example in table:
             clip = example.clip
@@ -91,7 +88,6 @@ def test_blobs_are_not_in_memory() -> None:
     try:
         with ExampleTable(open_file) as table:
             table.add(Example(Clip.of(bytes([number]) * n_bytes), "a") for number in range(n_rows))
-            table.finish()
             assert [example.clip.data[:1] for example in table] == [bytes([number]) for number in range(n_rows)]  # type: ignore[union-attr,index]
             _, peak_bytes = tracemalloc.get_traced_memory()
     finally:

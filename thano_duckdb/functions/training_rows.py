@@ -68,8 +68,7 @@ class RowCollector:
                     "same SELECT, their rows would be mixed; write a statement for each model"
                 )
             table, self._table = self._table, None
-        table.finish()
-        return table
+            return table
 
     def drop(self) -> None:
         """Forget the rows, because the query failed."""

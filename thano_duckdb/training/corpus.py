@@ -96,13 +96,13 @@ def prepare_corpus(
     monitor.clips_received(len(examples))
     with ReadAhead(
         lambda row: _check(row, examples[row], alphabet, grid, store, skip_unwritable=skip_unwritable),
-        order.tolist(),
+        map(int, order),
         n_bytes=lambda _outcome: 1,
         max_bytes=_OUTCOMES_AHEAD,
         n_threads=min(FIRST_READS if hashes.has_urls else _DECODE_THREADS, max(1, len(examples))),
         monitor=monitor,
     ) as outcomes:
-        for row, outcome in zip(order.tolist(), outcomes, strict=True):
+        for row, outcome in zip(map(int, order), outcomes, strict=True):
             monitor.raise_if_cancelled()
             seconds = outcome.n_samples / SAMPLE_RATE_HZ if isinstance(outcome, _Decoded) else 0.0
             monitor.clips_done(1, seconds)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, overload
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.source import Clip
@@ -17,27 +15,36 @@ from thano_duckdb.audio.source import Clip
 from .spill_file import SpilledClip, SpillFile
 from .training_options import Example
 
-_TEXTS = ("location", "failure", "text", "group")
-_NUMBERS = np.dtype(
-    [
-        ("channel", np.int32),
-        ("audio_track", np.int32),
-        ("has_start", np.bool_),
-        ("start_s", np.float64),
-        ("has_stop", np.bool_),
-        ("stop_s", np.float64),
-        ("clamps_stop", np.bool_),
-        ("position", np.int64),
-        ("n_bytes", np.int64),
-    ]
-)
+_NUMBERS = struct.Struct("=ii?d?d?qq")
+"""Of a clip: channel, audio track, whether it has a start, the start, whether it has a stop, the stop, whether the stop
+is clamped, position and size of its BLOB in the file."""
 _NONE = -1
 """Stands for no channel, and for no BLOB."""
-_NO_NUMBERS = (_NONE, 1, False, 0.0, False, 0.0, False, _NONE, 0)
+_NO_NUMBERS = _NUMBERS.pack(_NONE, 1, False, 0, False, 0, False, _NONE, 0)
+
+
+class _TextColumn:
+    """Texts and NULLs, as bytes one after the other."""
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._ends = array("q", [0])
+        self._is_null = bytearray()
+
+    def append(self, text: str | None) -> None:
+        if text is not None:
+            self._content += text.encode()
+        self._ends.append(len(self._content))
+        self._is_null.append(text is None)
+
+    def __getitem__(self, index: int) -> str | None:
+        if self._is_null[index]:
+            return None
+        return self._content[self._ends[index] : self._ends[index + 1]].decode()
 
 
 class ExampleTable(Sequence[Example]):
-    """Examples that were added by `add`, and can be read after `finish`.
+    """Examples that were added by `add`.
 
     A row is added with its audio, its text and its group at once, so they cannot drift apart. Its BLOB goes to a spill
     file, and is read again by `Example.clip`.
@@ -48,9 +55,8 @@ class ExampleTable(Sequence[Example]):
         self._open_file = open_file
         self._file: SpillFile | None = None
         self._lock = threading.Lock()
-        self._chunks: list[tuple[list[pa.Array], NDArray[np.void]]] = []
-        self._texts: list[pa.Array] = [pa.array([], pa.large_string())] * len(_TEXTS)
-        self._numbers: NDArray[np.void] = np.empty(0, _NUMBERS)
+        self._texts = [_TextColumn() for _ in range(4)]  # location, failure, text, group
+        self._numbers = bytearray()
         self._n_rows = 0
         self._has_groups = False
 
@@ -63,29 +69,13 @@ class ExampleTable(Sequence[Example]):
         Raises:
             OSError: a BLOB does not fit on the disk.
         """
-        texts: list[tuple[str | None, ...]] = []
-        numbers: list[tuple[Any, ...]] = []
-        for example in examples:
-            location, failure, of_clip = self._columns(example.clip)
-            self._has_groups = example.group is not None
-            texts.append((location, failure, example.text, example.group[0] if example.group else None))
-            numbers.append(of_clip)
-        columns = [pa.array(column, pa.large_string()) for column in zip(*texts, strict=True)]
+        rows = [self._columns(example) for example in examples]
         with self._lock:
-            self._n_rows += len(numbers)
-            if numbers:
-                self._chunks.append((columns, np.array(numbers, _NUMBERS)))
-
-    def finish(self) -> None:
-        """Join what was added into one array per column."""
-        chunks, self._chunks = self._chunks, []
-        if not chunks:
-            return
-        self._numbers = np.concatenate([self._numbers, *(numbers for _, numbers in chunks)])
-        columns = [texts for texts, _ in chunks]
-        del chunks
-        for index in reversed(range(len(_TEXTS))):  # one column at a time exists twice
-            self._texts[index] = pa.concat_arrays([self._texts[index], *(texts.pop() for texts in columns)])
+            for numbers, *texts in rows:
+                self._numbers += numbers
+                for column, text in zip(self._texts, texts, strict=True):
+                    column.append(text)
+            self._n_rows += len(rows)
 
     @property
     def has_groups(self) -> bool:
@@ -115,27 +105,29 @@ class ExampleTable(Sequence[Example]):
     def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        numbers = self._numbers[index].item()  # IndexError beyond the end
-        location, failure, text, group = (column[index].as_py() for column in self._texts)
+        index = range(len(self))[index]  # IndexError beyond the end
+        location, failure, text, group = (column[index] for column in self._texts)
+        numbers = _NUMBERS.unpack_from(self._numbers, index * _NUMBERS.size)
         return Example(self._audio(location, failure, numbers), text, (group,) if self._has_groups else None)
 
-    def _columns(self, audio: Clip | AudioFailure | None) -> tuple[str | None, str | None, tuple[Any, ...]]:
-        """Location, failure and numbers of the audio of a row; writes its BLOB."""
+    def _columns(self, example: Example) -> tuple[bytes, str | None, str | None, str | None, str | None]:
+        """Numbers, location, failure, text and group of a row; writes its BLOB."""
+        audio, group = example.clip, example.group[0] if example.group else None
+        self._has_groups = example.group is not None
         if not isinstance(audio, Clip):
-            return None, audio.reason if audio is not None else None, _NO_NUMBERS
-        position = _NONE if audio.data is None else self._spill(audio.data)
-        numbers = (
+            return _NO_NUMBERS, None, audio.reason if audio is not None else None, example.text, group
+        numbers = _NUMBERS.pack(
             _NONE if audio.channel is None else audio.channel,
             audio.audio_track,
             audio.start_s is not None,
-            audio.start_s or 0.0,
+            audio.start_s or 0,
             audio.stop_s is not None,
-            audio.stop_s or 0.0,
+            audio.stop_s or 0,
             audio.clamps_stop,
-            position,
+            _NONE if audio.data is None else self._spill(audio.data),
             len(audio.data or b""),
         )
-        return audio.location, None, numbers
+        return numbers, audio.location, None, example.text, group
 
     def _audio(
         self, location: str | None, failure: str | None, numbers: tuple[Any, ...]

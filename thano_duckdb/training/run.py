@@ -108,7 +108,7 @@ def train(
     limits = CPU_LIMITS if options.device == "cpu" else GPU_LIMITS
     seconds = limits.default_s if options.batch_size is None else limits.with_batch_size_s
     of_batch: Any = {"max_clips": options.batch_size, "max_batch_samples": seconds * SAMPLE_RATE_HZ}
-    plan = EpochPlan(corpus.train.n_samples.tolist(), **of_batch, seed=options.seed)
+    plan = EpochPlan(corpus.train.n_samples, **of_batch, seed=options.seed)
     loader = BatchLoader(
         corpus.train, plan, network, store, seed=options.seed if options.augments else None, monitor=monitor
     )

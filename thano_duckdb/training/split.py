@@ -7,6 +7,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,11 @@ def connected_rows(n_rows: int, links: Iterable[tuple[int, int]]) -> list[list[i
     for pair in links:
         one, other = sorted(map(root, pair))
         parents[other] = one
-    groups: dict[int, list[int]] = defaultdict(list)
-    for row in range(n_rows):
-        groups[root(row)].append(row)
-    return list(groups.values())
+    roots = np.fromiter(map(root, range(n_rows)), np.int64, n_rows)  # the first row of each group
+    order = np.argsort(roots, kind="stable")
+    bounds = [0, *(np.flatnonzero(np.diff(roots[order])) + 1).tolist(), n_rows]
+    rows = order.tolist()
+    return [rows[first:last] for first, last in pairwise(bounds) if first < last]
 
 
 def equal_rows(values: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:

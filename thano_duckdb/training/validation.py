@@ -54,9 +54,7 @@ class Validation:
         self.utterances = utterances
         self._network = network
         self._monitor = monitor
-        self._order = plan_batches(
-            utterances.n_samples.tolist(), max_clips=max_clips, max_batch_samples=max_batch_samples
-        )
+        self._order = plan_batches(utterances.n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
         self._batches = BatchLoader(utterances, FixedBatches(self._order), network, store, seed=None, monitor=monitor)
 
     @torch.no_grad()
