@@ -162,7 +162,9 @@ class _Build:
 
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
+        from .trainer import check_single_process
 
+        check_single_process()
         mixed_clips = MixedClips()
         with ExitStack() as stack:
             store = stack.enter_context(
