@@ -45,6 +45,7 @@ ONLY_UNDER = {
     "torch": ("speech/", "training/", "cluster/"),
     "torchaudio": ("speech/", "training/"),
     "transformers": ("speech/", "training/"),
+    "ray": ("cluster/",),
     "IPython": ("notebook/",),
     "sql": ("notebook/",),
     "soundfile": ("audio/sndfile.py",),

@@ -54,7 +54,7 @@ class Worker:
         self._received: queue.SimpleQueue[Transcribe | Decoders | Load] = queue.SimpleQueue()
         self._generation = 0
         self._computes = True  # or loads: somebody waits for a sign of life
-        self._progress = _Progress(self.is_cancelled)
+        self._progress = Progress(self.is_cancelled)
 
     def run(self) -> None:
         """Load the model, and transcribe until the process ends."""
@@ -168,7 +168,7 @@ class _Decoders:
         return self._ready[number]
 
 
-class _Progress(SilentMonitor):
+class Progress(SilentMonitor):
     """The monitor of the batches of a worker.
 
     Attributes:
