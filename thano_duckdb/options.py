@@ -14,6 +14,7 @@ from typing import Any
 
 from .alphabet_options import ALPHABET_OPTIONS
 from .audio_options import AUDIO_OPTIONS
+from .cache_options import CACHE_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .cluster_options import CLUSTER_OPTIONS
 from .decoding_options import DECODING_OPTIONS
@@ -61,9 +62,10 @@ OPTIONS = (
     ),
     Option(
         "include",
-        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`",
+        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`; "
+        "`'all'`: those that take no more time, so `alternatives` only with `n_best`, `hotwords` only with any",
         ValueKind.CHOICES,
-        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords"),
+        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords", "all"),
         default_in_words="none",
         used_by=_PREDICT,
         goes_to_function=False,
@@ -279,6 +281,7 @@ OPTIONS = (
     *RAY_OPTIONS,
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
+    *CACHE_OPTIONS,
     Option(
         "order",
         "words in the longest n-gram",

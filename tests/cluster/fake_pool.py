@@ -24,7 +24,7 @@ from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.transcript import Transcript
 
-FACTS = ModelFacts("model, float32", Vocabulary(("", "a"), frozenset()), GreedyDecoder())
+FACTS = ModelFacts("model, float32", Vocabulary(("", "a"), frozenset()), GreedyDecoder(), "float32", "cpu")
 OPTIONS = CallOptions(GreedyDecoder())
 
 

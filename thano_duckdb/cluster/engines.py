@@ -46,6 +46,17 @@ class WorkerModel:
     """The model that some workers have loaded, as an engine needs to know it: a `ModelDescription`."""
 
     facts: ModelFacts
+    n_workers: int
+
+    @property
+    def precision(self) -> str:
+        """See `ModelDescription`."""
+        return self.facts.precision
+
+    @property
+    def hardware(self) -> str:
+        """See `ModelDescription`."""
+        return f"{self.n_workers} workers, {self.facts.hardware}"
 
     @property
     def default_decoder(self) -> Any:
@@ -105,8 +116,9 @@ def load_engine(
         from thano_duckdb.speech.engine import Engine
 
         facts = pool.dispatcher.facts(monitor)
+        n_alive = sum(info.state != "dead" for info in pool.dispatcher.workers())
         with _changing:
-            pool.engine = pool.engine or Engine(WorkerModel(facts), runner=pool.dispatcher)
+            pool.engine = pool.engine or Engine(WorkerModel(facts, n_alive), runner=pool.dispatcher)
     return pool.engine
 
 

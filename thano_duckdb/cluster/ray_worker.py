@@ -207,12 +207,9 @@ class RayWorker:
         """
 
         def load_model() -> ModelFacts:
-            from thano_duckdb.speech.device import choose_device
-
             own = dataclasses.replace(source, folder=self._folders[content.digest])
             self._runner, facts = load(own, n_threads)
-            precision = choose_device(source.device, source.precision).precision
-            return dataclasses.replace(facts, fingerprint=f"{identity} in {precision}")
+            return dataclasses.replace(facts, fingerprint=f"{identity} in {facts.precision}")
 
         return _caught(load_model)
 

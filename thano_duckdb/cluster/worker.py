@@ -217,7 +217,6 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
     Raises:
         ModelError: see `load_engine`.
     """
-    from thano_duckdb.speech.device import choose_device
     from thano_duckdb.speech.libraries import require_libraries
     from thano_duckdb.speech.loading import load_engine
     from thano_duckdb.speech.local_runner import Limits, LocalRunner
@@ -231,10 +230,9 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
         torch.set_num_threads(n_threads)
         limits = Limits(decode_threads=max(2, n_threads), search_threads=n_threads)
     model = load_engine(source.folder, source.device, source.precision, source.language).recognizer
-    precision = choose_device(source.device, source.precision).precision
     # The same as the model's own, so that a transcript is found in the cache wherever it was computed.
-    own = f"{fingerprint(source.folder, chosen_language(source.folder, source.language))} in {precision}"
-    facts = ModelFacts(own, model.vocabulary, model.default_decoder)
+    own = f"{fingerprint(source.folder, chosen_language(source.folder, source.language))} in {model.precision}"
+    facts = ModelFacts(own, model.vocabulary, model.default_decoder, model.precision, model.hardware)
     return LocalRunner(cast("Recognizer[Any, Any, Any]", model), None, limits), facts
 
 

@@ -35,11 +35,15 @@ class ModelFacts:
         fingerprint: of the checkpoint and the precision: the texts of workers of equal fingerprints are equal.
         vocabulary: what its labels mean.
         default_decoder: of a statement that does not choose one.
+        precision: in which the network computes.
+        hardware: the device and the processor of the worker.
     """
 
     fingerprint: str
     vocabulary: Vocabulary
     default_decoder: Any
+    precision: str
+    hardware: str
 
 
 @dataclass(frozen=True)

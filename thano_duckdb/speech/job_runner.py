@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from thano_duckdb.audio.limits import DEFAULT_LIMITS, ReadLimits
-from thano_duckdb.audio.source import Clip
+from thano_duckdb.audio.source import Clip, ContentKey
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .recognizer.level import Level
 from .transcript import Transcript
+
+
+class JobKey(NamedTuple):
+    """All that a transcript depends on: jobs of the same key have the same one.
+
+    Attributes:
+        fingerprint: of the model and the decoder, see `Recognizer.fingerprint`.
+        preparation: `CallOptions.preparation`.
+        content: of the clip.
+    """
+
+    fingerprint: str
+    preparation: tuple[Hashable, ...]
+    content: ContentKey
 
 
 @dataclass
@@ -20,17 +34,19 @@ class Job:
 
     Attributes:
         clip: to transcribe.
-        key: its transcript's in the cache; None if it must not be cached.
+        key: its transcript's in the cache; None if the content of the clip is not known before it is read.
         decoder: writes its text.
         rows: the numbers of the rows.
         reported_share: of a long clip that is not finished; see `Monitor.clip_advanced`.
+        content_hash: of the whole file, 32 bytes, where a cache has asked for it.
     """
 
     clip: Clip
-    key: Hashable | None
+    key: JobKey | None
     decoder: Any
     rows: list[int] = field(default_factory=list)
     reported_share: float = 0.0
+    content_hash: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,11 @@ class CallOptions:
     skip_silence: bool = True
     level: Level = "robust"
     read_limits: ReadLimits = DEFAULT_LIMITS
+
+    @property
+    def preparation(self) -> tuple[Hashable, ...]:
+        """What texts depend on besides the clip, the model and the decoder."""
+        return self.skip_silence, self.level
 
 
 class JobRunner(Protocol):

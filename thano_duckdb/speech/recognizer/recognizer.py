@@ -61,6 +61,14 @@ class ModelDescription(Protocol):
     def vocabulary(self) -> Vocabulary:
         """What its labels mean."""
 
+    @property
+    def precision(self) -> str:
+        """The precision in which the network computes: texts may depend on it, and not on the device."""
+
+    @property
+    def hardware(self) -> str:
+        """The device and the processor, or the devices, that compute: speeds depend on them."""
+
     def fingerprint(self, decoder: Any) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
