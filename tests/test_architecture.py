@@ -41,7 +41,7 @@ LAYERS = (
 
 ONLY_UNDER = {
     "torch": ("speech/", "training/"),
-    "torchaudio": ("speech/", "training/"),
+    "torchaudio": (),
     "transformers": ("speech/", "training/"),
     "IPython": ("notebook/",),
     "sql": ("notebook/",),
