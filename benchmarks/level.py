@@ -24,6 +24,7 @@ from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.normalize import normalize
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
@@ -113,11 +114,9 @@ def _texts(recognizer: CtcRecognizer, recordings: Recordings, level: Literal["ex
 
     transcripts = Engine(recognizer, read=read).transcribe(
         [Clip.of(str(number)) for number in range(len(recordings))],
-        decoder=GreedyDecoder(),
+        CallOptions(GreedyDecoder(), level=level),
         cache=NoCache(),
-        max_clips=None,
         monitor=SilentMonitor(),
-        level=level,
     )
     found: list[str] = normalize(
         pa.array([each.text if each and each.text else "" for each in transcripts])

@@ -16,6 +16,7 @@ from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.loading import load_engine
 
 N_PAIRS = 7
@@ -26,7 +27,7 @@ def main() -> None:
     paths = an4_test()
     clips = [Clip.of(path) for path in paths]
     engine = load_engine(MODEL)
-    call: Any = {"decoder": GreedyDecoder(), "cache": NoCache(), "max_clips": None, "monitor": SilentMonitor()}
+    options = CallOptions(GreedyDecoder())
     inside_s: list[float] = []
     transcribe = Engine.transcribe
 
@@ -46,7 +47,7 @@ def main() -> None:
         con.execute("CREATE TABLE clips AS SELECT unnest(?) AS audio_path", [paths])
         for _ in range(N_PAIRS + 1):
             begun_s = time.perf_counter()
-            texts = [t.text for t in engine.transcribe(clips, **call) if t]
+            texts = [t.text for t in engine.transcribe(clips, options, cache=NoCache(), monitor=SilentMonitor()) if t]
             direct_s.append(time.perf_counter() - begun_s)
             begun_s = time.perf_counter()
             rows = con.execute(f"PREDICT USING '{MODEL}' AS SELECT * FROM clips").fetchall()

@@ -20,6 +20,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.errors import ModelError
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
+from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.loading import load_engine
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
@@ -88,9 +89,8 @@ def engine(model: Path, precision: str = "float32") -> System:
         with stages.measuring(recognizer.model):
             found = own.transcribe(
                 [Clip.of(path) for path in paths],
-                decoder=stages.decoder,
+                CallOptions(stages.decoder),
                 cache=NoCache(),
-                max_clips=None,
                 monitor=SilentMonitor(),
             )
         return _without_gaps([None if one is None else one.text for one in found])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
-from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.cache import MemoryCache, NoCache
 
 
 def without_cache() -> AbstractContextManager[Any]:
@@ -15,8 +14,4 @@ def without_cache() -> AbstractContextManager[Any]:
 
     A plain function replaces the cache's, not a `Mock`, which would keep a kilobyte of every call's arguments.
     """
-    return mock.patch.object(MemoryCache, "get", _nothing)
-
-
-def _nothing(_cache: MemoryCache, _key: Hashable) -> None:
-    return None
+    return mock.patch.object(MemoryCache, "get_many", NoCache.get_many)

@@ -72,7 +72,7 @@ def test_the_content_key_of_a_file_changes_with_its_content(tmp_path: Path, monk
     before = Clip.of("a.wav").content_key()
     assert before == Clip.of(f"file://{path}").content_key()
     assert before is not None
-    assert before[:3] == (str(path), 3, 5)
+    assert before.source[:3] == (str(path), 3, 5)
     path.write_bytes(b"two")
     os.utime(path, ns=(0, 6))
     assert Clip.of("a.wav").content_key() != before

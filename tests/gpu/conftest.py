@@ -11,7 +11,7 @@ import torch
 import thano_duckdb
 from tests.speech.conftest import noises, random_model
 from thano_duckdb.models import bundled
-from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.cache import MemoryCache, NoCache
 
 __all__ = ["noises", "random_model"]  # fixtures
 
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every text is computed: a cached one would be equal whatever the batch."""
-    monkeypatch.setattr(MemoryCache, "get", lambda _cache, _key: None)
+    monkeypatch.setattr(MemoryCache, "get_many", NoCache.get_many)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import thano_duckdb
 from tests.conftest import Utterance
 from tests.notebook.conftest import Notebook
 from thano_duckdb.speech.batch_runner import BatchRunner
-from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.cache import MemoryCache, NoCache
 
 N_CLIPS = 5
 PREDICT = "PREDICT USING m OPTIONS (audio_col='audio_path') AS\nSELECT * FROM clips ORDER BY audio_path"
@@ -57,7 +57,7 @@ def n_inferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return total
 
     monkeypatch.setattr(BatchRunner, "run", counting_run)
-    monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
+    monkeypatch.setattr(MemoryCache, "get_many", NoCache.get_many)
     return n
 
 
@@ -263,3 +263,18 @@ def test_changed_rows_are_counted(notebook: Notebook) -> None:
     assert notebook.run('%sql SELECT i AS "Count" FROM u').keys == ["Count"]
     assert list(notebook.run("%%sql\nSELECT 1;;\n;")) == [(1,)]
     assert list(notebook.run("%sql INSERT INTO t VALUES (4) RETURNING i")) == [(4,)]
+
+
+# EXPLAIN
+
+
+def test_an_explained_predict_is_shown_as_text(speech: Notebook, n_inferred: Callable[[], int]) -> None:
+    n_inferred()
+    result = speech.run("%%sql\nEXPLAIN PREDICT USING m AS SELECT * FROM clips")
+    html = speech.html(result)
+    assert '<pre class="thano-explanation">' in html
+    assert "╭─ Projection" in html
+    assert f"PREDICT USING m\n  rows        {N_CLIPS}\n" in html
+    assert [row["explain_key"] for row in result.DataFrame().to_dict("records")] == ["physical_plan", "thano_plan"]
+    assert n_inferred() == 0
+    assert "thano-explanation" not in speech.html(speech.run("%%sql\nEXPLAIN SELECT 1"))

@@ -19,6 +19,7 @@ from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.cache import NoCache, TranscriptCache
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.libraries import quiet_transformers
 from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.transcript import Transcript
@@ -165,11 +166,9 @@ def transcribe(
     """Call the engine with greedy decoding; by default silently and without a cache."""
     return engine.transcribe(
         [None if value is None else Clip.of(value) for value in values],
-        decoder=GreedyDecoder(),
+        CallOptions(GreedyDecoder(), max_clips, level=level),
         cache=cache or NoCache(),
-        max_clips=max_clips,
         monitor=monitor or SilentMonitor(),
-        level=level,
     )
 
 

@@ -35,7 +35,9 @@ from thano_duckdb.speech.cache import MemoryCache
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
-from thano_duckdb.speech.engine import Engine, Limits
+from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
+from thano_duckdb.speech.local_runner import Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.recognizer import ClipFailure, PreparedClip
@@ -176,7 +178,7 @@ def test_cached_transcripts_of_one_decoder_are_not_used_for_another(an4_model: P
     engine, cache = Engine(CtcRecognizer(AcousticModel.load(an4_model, device="cpu"))), MemoryCache()
     path, decoders = an4_test[0].audio_path, (GreedyDecoder(), Shouting(), GreedyDecoder())
     quiet, loud, again = (
-        engine.transcribe([Clip.of(path)], decoder=decoder, cache=cache, max_clips=None, monitor=SilentMonitor())[0]
+        engine.transcribe([Clip.of(path)], CallOptions(decoder), cache=cache, monitor=SilentMonitor())[0]
         for decoder in decoders
     )
     assert quiet is not None
@@ -233,7 +235,7 @@ def test_long_audio_is_transcribed_in_windows_that_are_joined(
     plain = HuggingFace.load(an4_model)
     values = plain.extractor(clip, sampling_rate=RATE_HZ, return_tensors="pt").input_values
     ids: list[int] = []
-    prepared = speech_engine.recognizer.prepare(clip.astype(np.float32))
+    prepared = speech_engine.recognizer.prepare(clip.astype(np.float32))  # type: ignore[attr-defined]
     assert isinstance(prepared, PreparedClip)
     bounds = [0, *(window.position.stop for window in prepared.windows)]
     assert np.abs(np.array(bounds) - [0, 949, 1898, 2848, 3797, 4746]).max() <= 100

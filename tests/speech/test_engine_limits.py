@@ -25,7 +25,8 @@ from thano_duckdb.monitoring.monitor import Monitor, SilentMonitor
 from thano_duckdb.speech.cache import MemoryCache
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores
 from thano_duckdb.speech.device import choose_device
-from thano_duckdb.speech.engine import MAX_CALLS, Engine, Limits
+from thano_duckdb.speech.engine import MAX_CALLS, Engine
+from thano_duckdb.speech.local_runner import Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
@@ -236,7 +237,7 @@ def test_a_call_that_decoded_much_audio_returns_memory_to_the_system(
     n_trims: int,
 ) -> None:
     trims: list[None] = []
-    monkeypatch.setattr("thano_duckdb.speech.engine.trim", lambda: trims.append(None))
+    monkeypatch.setattr("thano_duckdb.speech.local_runner.trim", lambda: trims.append(None))
     engine = Engine(
         CtcRecognizer(loaded("wav2vec2-layer")),
         read=lambda _: Waveform(noises[1], 2.0),

@@ -24,6 +24,7 @@ from thano_duckdb.speech.cache import MemoryCache
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
 from thano_duckdb.speech.loudness import MARGIN_S, Loudness
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
@@ -56,11 +57,9 @@ def recognised(
     """The transcripts of clips that are all readable."""
     found = Engine(recognizer, read=library_of(clips)).transcribe(
         [Clip.of(name) for name in names(clips)],
-        decoder=GreedyDecoder(),
+        CallOptions(GreedyDecoder(), max_clips, skip_silence),
         cache=MemoryCache(),
-        max_clips=max_clips,
         monitor=SilentMonitor(),
-        skip_silence=skip_silence,
     )
     assert all(transcript is not None and transcript.error is None for transcript in found)
     return [transcript for transcript in found if transcript is not None]
@@ -160,11 +159,9 @@ def test_transcripts_with_and_without_silence_are_cached_apart(
     for skip_silence in (True, False, True, False):
         Engine(watched).transcribe(
             [Clip.of(str(path))],
-            decoder=GreedyDecoder(),
+            CallOptions(GreedyDecoder(), skip_silence=skip_silence),
             cache=cache,
-            max_clips=None,
             monitor=SilentMonitor(),
-            skip_silence=skip_silence,
         )
         n_passes.append(len(watched.sizes))
     assert n_passes[0] < n_passes[1] == n_passes[3]

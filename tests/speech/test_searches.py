@@ -23,7 +23,9 @@ from thano_duckdb.speech.decoding.beam import BeamDecoder
 from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesis
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
-from thano_duckdb.speech.engine import Engine, Limits
+from thano_duckdb.speech.engine import Engine
+from thano_duckdb.speech.job_runner import CallOptions
+from thano_duckdb.speech.local_runner import Limits
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.recognizer import ClipFailure
@@ -69,9 +71,8 @@ def transcribe(
 ) -> list[Transcript | None]:
     return engine.transcribe(
         [Clip.of(value) for value in values],
-        decoder=decoder,
+        CallOptions(decoder, max_clips),
         cache=cache or NoCache(),
-        max_clips=max_clips,
         monitor=monitor or SilentMonitor(),
         decoders=decoders,
     )

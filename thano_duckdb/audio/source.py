@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 # Two letters at least, so that `C://clip.wav` is a path. A chain of URLs, which is refused later, is no path either.
@@ -24,6 +25,41 @@ def beside(file: str, location: str) -> str:
         return location
     folder = file.rpartition("/")[0] if _URL.match(file) else os.path.dirname(file)
     return os.path.join(folder, location)
+
+
+class FileVersion(NamedTuple):
+    """What differs, without reading a file, between it and any other one, and after any change of its content.
+
+    Tools that copy the modification time with a file cannot set the change time.
+    """
+
+    path: str
+    n_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> FileVersion:
+        """The version of the file at an absolute path, of which the operating system says `status`."""
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+
+Selection = tuple[int | None, float | None, float | None, bool, int]
+"""Of a clip: its channel, start, stop, whether the stop is clamped, and its track."""
+
+
+class ContentKey(NamedTuple):
+    """What distinguishes the content of a clip from that of every other.
+
+    Attributes:
+        source: the version of a file, or the BLAKE2b hash of a BLOB (32 bytes).
+        selection: what of it is transcribed.
+    """
+
+    source: FileVersion | bytes
+    selection: Selection
 
 
 @dataclass(frozen=True)
@@ -97,23 +133,25 @@ class Clip:
         # After a link, `..` is the parent of the folder that the link leads to, as for the operating system.
         return os.path.realpath(path) if ".." in path else os.path.abspath(path)
 
-    def content_key(self) -> tuple[object, ...] | None:
+    def content_key(self) -> ContentKey | None:
         """What distinguishes the content of this clip from that of every other, without reading its file.
 
         Returns:
-            (absolute path, size in bytes, modification time in ns, change time in ns, inode, device) or (BLAKE2b hash
-            of the BLOB,), followed by channel, start, stop and track; None where nothing is known before reading: a
-            URL, a missing file. Tools that copy the modification time with a file cannot set the change time.
+            None where nothing is known before reading: a URL, a missing file.
         """
-        selected = (self.channel, self.start_s, self.stop_s, self.clamps_stop, self.audio_track)
+        selection = (self.channel, self.start_s, self.stop_s, self.clamps_stop, self.audio_track)
         if self.data is not None:
-            return (hashlib.blake2b(self.data, digest_size=32).digest(), *selected)
+            return ContentKey(content_hash(self.data), selection)
         if self.is_url:
             return None
         try:
             path = self._absolute_path()
-            status = os.stat(path)
+            version = FileVersion.of(path, os.stat(path))
         except (OSError, ValueError):  # ValueError: a NUL in the path, or text that no file name can hold
             return None
-        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-        return (path, *version, *selected)
+        return ContentKey(version, selection)
+
+
+def content_hash(data: bytes) -> bytes:
+    """The BLAKE2b hash of the bytes of a file, 32 bytes."""
+    return hashlib.blake2b(data, digest_size=32).digest()

@@ -1,7 +1,7 @@
 """Keeps transcripts, so that a clip is not transcribed again when it is requested again.
 
-A cache is passed to each call of the engine. Its keys identify the content of the clip, the model and the decoder, so
-one cache serves any number of models.
+A cache is passed to each call of the engine, which asks it once for all clips of the call. Its keys identify the
+content of the clip, the model and the decoder, so one cache serves any number of models.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from cachetools import LRUCache
 
+from thano_duckdb.monitoring.monitor import Monitor
+
+from .job_runner import Job
 from .transcript import Transcript
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -22,10 +25,14 @@ MAX_BYTES = 64 * 1024 * 1024
 class TranscriptCache(Protocol):
     """Stores transcripts; any thread may use it."""
 
-    def get(self, key: Hashable) -> Transcript | None:
-        """The transcript stored under `key`, or None."""
+    def get_many(self, jobs: Sequence[Job], monitor: Monitor) -> list[Transcript | None]:
+        """What is stored for each of `jobs`, in their order, or None.
 
-    def put(self, key: Hashable, transcript: Transcript) -> None:
+        Raises:
+            Cancelled: `monitor` was cancelled while clips were read.
+        """
+
+    def put(self, job: Job, transcript: Transcript) -> None:
         """Store `transcript`, unless it is a failure: the file may be readable next time."""
 
 
@@ -36,27 +43,33 @@ class MemoryCache:
         self._lock = threading.Lock()
         self._transcripts: LRUCache[Hashable, Transcript] = LRUCache(max_bytes, getsizeof=_n_bytes)
 
-    def get(self, key: Hashable) -> Transcript | None:
+    def get_many(self, jobs: Sequence[Job], _monitor: Monitor) -> list[Transcript | None]:
         """See `TranscriptCache`."""
+        get = self._transcripts.get
         with self._lock:
-            return self._transcripts.get(key)
+            return [None if job.key is None else get(job.key) for job in jobs]
 
-    def put(self, key: Hashable, transcript: Transcript) -> None:
+    def put(self, job: Job, transcript: Transcript) -> None:
         """See `TranscriptCache`. A transcript that is larger than the whole cache is not stored either."""
-        if transcript.error is not None or _n_bytes(transcript) > self._transcripts.maxsize:
+        if job.key is None or transcript.error is not None or _n_bytes(transcript) > self._transcripts.maxsize:
             return
         with self._lock:
-            self._transcripts[key] = transcript
+            self._transcripts[job.key] = transcript
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._transcripts.clear()
 
 
 class NoCache:
     """Stores nothing."""
 
-    def get(self, key: Hashable) -> Transcript | None:
+    def get_many(self, jobs: Sequence[Job], _monitor: Monitor) -> list[Transcript | None]:
         """Always None."""
-        return None
+        return [None] * len(jobs)
 
-    def put(self, key: Hashable, transcript: Transcript) -> None:
+    def put(self, job: Job, transcript: Transcript) -> None:
         """Do nothing."""
 
 

@@ -15,7 +15,7 @@ import soundfile
 import thano_duckdb
 from tests.conftest import Utterance
 from tests.speech.oracles import HuggingFace
-from thano_duckdb.speech.cache import MemoryCache
+from thano_duckdb.speech.cache import MemoryCache, NoCache
 
 N_CLIPS = 40
 N_ROWS = 4 * 2048  # four row groups of the smallest size that DuckDB writes to Parquet files
@@ -24,7 +24,7 @@ N_ROWS = 4 * 2048  # four row groups of the smallest size that DuckDB writes to 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every statement compute its transcripts."""
-    monkeypatch.setattr(MemoryCache, "get", lambda *_: None)
+    monkeypatch.setattr(MemoryCache, "get_many", NoCache.get_many)
 
 
 def test_predict_over_an4_gives_hugging_faces_texts_and_jiwers_rates(

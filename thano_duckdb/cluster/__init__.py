@@ -1,0 +1,1 @@
+"""Transcription by several workers: processes on the devices of this machine, or actors of a Ray cluster."""
