@@ -263,6 +263,14 @@ CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_check(model) AS TABLE
     SELECT unnest(system.main._thano_check(model, {session}), recursive := true);
 
+-- DESCRIBE MODEL: what is known of a model, a row for each fact.
+CREATE OR REPLACE TEMP MACRO thano_describe_model(model, is_language_model := NULL) AS TABLE
+    SELECT unnest(system.main._thano_describe_model(model, is_language_model, {session}), recursive := true);
+
+-- Our functions, with what function_comments.sql says of them.
+CREATE OR REPLACE TEMP MACRO thano_functions() AS TABLE
+    SELECT unnest(system.main._thano_functions({session}), recursive := true);
+
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
     SELECT unnest(system.main._thano_datasets({session}), recursive := true);
 

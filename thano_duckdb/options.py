@@ -60,9 +60,10 @@ OPTIONS = (
     ),
     Option(
         "include",
-        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`",
+        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`; "
+        "`'all'`: those that take no more time, so `alternatives` only with `n_best`, `hotwords` only with any",
         ValueKind.CHOICES,
-        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords"),
+        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords", "all"),
         default_in_words="none",
         used_by=_PREDICT,
         goes_to_function=False,
@@ -347,7 +348,11 @@ _ELSEWHERE = {
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }
 
-_ARGUMENTS = {"thano_predict": ("audio_col",), "thano_evaluate": ("audio_col", "text_col")}
+_ARGUMENTS = {
+    "thano_predict": ("audio_col",),
+    "thano_evaluate": ("audio_col", "text_col"),
+    "thano_plan": ("audio_col",),
+}
 """What the table macros take as arguments, beside their options."""
 
 

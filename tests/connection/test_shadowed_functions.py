@@ -12,7 +12,7 @@ import pytest
 
 import thano_duckdb
 from tests.training.kit import write_clips, write_model
-from thano_duckdb.functions.installation import sql_folder
+from thano_duckdb.functions.sql_files import sql_folder
 
 N_PARAMETERS = 7
 """The macros take up to as many arguments."""
@@ -76,6 +76,7 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "SELECT * EXCLUDE created FROM (LIST MODEL)", "LIST THANOSQL DATASET", "LIST TABLE",
         "FROM thano_predict('m', 'clips')",
         "SELECT * FROM thano_evaluate('m', 'clips') WHERE metric <> 'speed'",
+        "SELECT text FROM thano_plan('m', 'clips') WHERE item IN ('rows', 'clips', 'audio_hours')",
         f"FROM thano_audio('{files}/clips')",
         "SELECT thano_audio_info(audio_path), thano_transcribe('m', audio_path) FROM clips",
         "SELECT thano_wer(text, 'no'), thano_cer(text, 'no') FROM clips",
@@ -95,6 +96,8 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "SELECT thano_perplexity(text, 'words') FROM sentences",
         "SELECT name FROM thano_models()",
         "SELECT model, predict, build, problem FROM thano_check('m')",
+        "SELECT * FROM (DESCRIBE MODEL m) WHERE property = 'kind'",
+        "FROM thano_functions()",
         "SELECT * EXCLUDE created FROM thano_delete_model('new')",
     )  # fmt: skip
     found: dict[str, object] = {}

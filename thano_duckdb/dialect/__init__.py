@@ -17,7 +17,7 @@ from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
 from .script import is_whole, split_statements, statement_spans, statements_in_place
 from .span import Span
 from .statements.build_and_fit import Build, Fit
-from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
+from .statements.catalog import Delete, Describe, GetDataset, GetModel, ListAll, Upload
 from .statements.copy_from import Copy
 from .statements.transcription import Evaluate, Predict, PrintAudio
 from .whole_statements import WholeReading
@@ -28,6 +28,7 @@ __all__ = [
     "ChangingCall",
     "Copy",
     "Delete",
+    "Describe",
     "Evaluate",
     "Fit",
     "GetDataset",

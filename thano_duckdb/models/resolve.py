@@ -17,7 +17,7 @@ from thano_duckdb.model_name import is_name, split_version
 from . import bundled
 from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, BuiltInModel, find_built_in
 from .checkpoint import check_base, check_checkpoint
-from .hub import NO_EXTERNAL_ACCESS, from_hub
+from .hub import NO_EXTERNAL_ACCESS, find_cached, from_hub
 from .registry import Registry
 from .thanosql_names import advice_on
 
@@ -115,6 +115,21 @@ def check(spec: str, registry: Registry, *, allow_external: bool = True) -> None
         _hub_address(spec)
     elif not find_built_in(spec):
         resolve(spec, registry, allow_external=allow_external)
+
+
+def folder_on_disk(spec: str, *, allow_external: bool = True) -> Path | None:
+    """The folder of a built-in model or of `hf://owner/name`, if it is on this machine: nothing is downloaded.
+
+    Raises:
+        ModelError: the database may not use the hub, or it is no address on it.
+    """
+    if model := find_built_in(spec):
+        if model.repo_id is None:
+            return bundled.model_folder()
+        return find_cached(model.repo_id, None)
+    _check_external(spec, allow_external)
+    address = _hub_address(spec)
+    return find_cached(address["repo"], address["revision"])
 
 
 def is_known(spec: str, registry: Registry) -> bool:

@@ -15,6 +15,8 @@ from thano_duckdb.text_options import SCORING_OPTIONS
 
 from .syntax import Syntax, over_a_query
 
+ALWAYS_THERE = ("confidence", "words", "duration", "error")
+"""The columns of `include` that every transcript has; `alternatives` need a beam search, which may change the text."""
 N_ALTERNATIVES = 5
 """Where `include` asks for alternatives, and `n_best` does not say how many."""
 AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format", "subtype", "error")
@@ -166,8 +168,16 @@ class Predict(AddingNode, TranscribingNode):
     reads = ("audio_col", "relative_to", "hotwords_col", "language_col")
 
     def included(self) -> tuple[str, ...]:
-        """What `include` asks for."""
-        return self.options.texts("include")
+        """What `include` asks for; of 'all', what costs nothing beside the other options of the statement."""
+        asked = self.options.texts("include")
+        if "all" not in asked:
+            return asked
+        fields = [*ALWAYS_THERE]
+        if self.options["n_best"] is not None or "alternatives" in asked:
+            fields.append("alternatives")
+        if self.options["hotwords"] or self.options["hotwords_col"] is not None or "hotwords" in asked:
+            fields.append("hotwords")
+        return tuple(fields)
 
     def sql_around(self) -> tuple[str, str]:
         """As `AddingNode`; the rows for each channel are made below it: LIMIT and filters act before the model."""
