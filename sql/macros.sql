@@ -230,9 +230,22 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
         FROM system.main.query_table(source)
     );
 
--- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
-CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
-    system.main._thano_build(name, base, options, examples, {session});
+-- BUILD and FIT: collects the rows as they come, each a struct, and returns a list of one struct of metrics per epoch.
+CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, example) AS
+    system.main._thano_build(
+        name,
+        base,
+        options,
+        CAST(
+            system.main.sum(
+                system.main._thano_collect_rows(
+                    name, base, options, example, system.main.current_query_id(), {session}
+                )
+            ) AS BIGINT
+        ),
+        system.main.current_query_id(),
+        {session}
+    );
 
 -- BUILD LANGUAGE MODEL: collects the texts of the rows as they come, and returns a list of one struct of figures.
 CREATE OR REPLACE TEMP MACRO thano_build_language_model(name, options, text) AS

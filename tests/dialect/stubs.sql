@@ -28,8 +28,8 @@ CREATE MACRO thano_planned(model, audio, present, options, kind, own_columns) AS
 ];
 CREATE MACRO thano_plan(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
     SELECT 'rows' AS item, count(*)::DOUBLE AS value FROM query_table(source);
-CREATE MACRO thano_build(name, base, options, examples) AS
-    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
+CREATE MACRO thano_build(name, base, options, example) AS
+    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': count(example)}];
 CREATE MACRO thano_build_language_model(name, options, text) AS
     [{'model': name, 'options': options, 'sentences': count(text)}];
 CREATE MACRO thano_models() AS TABLE

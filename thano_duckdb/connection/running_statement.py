@@ -105,7 +105,7 @@ class RunningStatement:
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self.second_reading = second_reading
-        self._after_work: list[Callable[[], None]] = []
+        self._work_endings: list[Callable[[], None]] = []
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -254,15 +254,15 @@ class RunningStatement:
             act()
         self._pinned.clear()
 
-    def after_work(self, close: Callable[[], None]) -> None:
-        """Call `close` when DuckDB's work on it has ended, in whichever way; `at_end` comes later."""
-        self._after_work.append(close)
+    def at_end_of_work(self, close: Callable[[], None]) -> None:
+        """Call `close` when DuckDB's work on it has ended, in whichever way."""
+        self._work_endings.append(close)
 
     def end_work(self) -> None:
         """DuckDB's work on it has ended: so does what runs beside it."""
         self.second_reading = None
-        while self._after_work:
-            self._after_work.pop()()
+        while self._work_endings:
+            self._work_endings.pop()()
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:

@@ -32,6 +32,7 @@ from . import (
     replaced_columns,
     session_settings,
     train,
+    training_rows,
     transcribe,
 )
 from .arrow import Function
@@ -45,6 +46,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
+    *training_rows.FUNCTIONS,
     *model_check.FUNCTIONS,
     *model_description.FUNCTIONS,
     *model_registry.FUNCTIONS,
