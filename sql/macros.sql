@@ -272,6 +272,10 @@ CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(system.main._thano_models({session}), recursive := true);
 
+-- The processes and actors that transcribe, beside this process.
+CREATE OR REPLACE TEMP MACRO thano_workers() AS TABLE
+    SELECT unnest(system.main._thano_workers({session}), recursive := true);
+
 -- Whether PREDICT and BUILD can use a model, by its name or folder, and what its files say of it.
 CREATE OR REPLACE TEMP MACRO thano_check(model) AS TABLE
     SELECT unnest(system.main._thano_check(model, {session}), recursive := true);

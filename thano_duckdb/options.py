@@ -16,6 +16,7 @@ from .alphabet_options import ALPHABET_OPTIONS
 from .audio_options import AUDIO_OPTIONS
 from .cache_options import CACHE_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
+from .cluster_options import CLUSTER_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
@@ -234,7 +235,7 @@ OPTIONS = (
     ),
     Option(
         "device",
-        "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:N'` (the GPU of that number) or `'mps'`",
+        "`'auto'` (all GPUs, if there are any), `'cpu'`, `'cuda'` (all), `'cuda:N'` (one of them) or `'mps'`",
         ValueKind.CHOICE,
         choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
         default="auto",
@@ -275,6 +276,7 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *CLUSTER_OPTIONS,
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
     *CACHE_OPTIONS,

@@ -40,6 +40,7 @@ CREATE MACRO thano_models() AS TABLE
     ) AS t (name, version, kind, base, created, path, description);
 CREATE MACRO thano_describe_model(model, is_language_model := NULL) AS TABLE SELECT 'name' AS property, model AS value;
 CREATE MACRO thano_functions() AS TABLE SELECT 'thano_wer' AS function_name;
+CREATE MACRO thano_workers() AS TABLE SELECT 'worker 1' AS worker, 'ready' AS state;
 CREATE MACRO thano_datasets() AS TABLE SELECT 'librispeech_data' AS name, 'audio' AS data_type;
 CREATE MACRO thano_audio(location) AS TABLE SELECT location || '/a.wav' AS audio_path, 1.5 AS duration;
 CREATE MACRO thano_copied_audio(location) AS TABLE FROM thano_audio(location);

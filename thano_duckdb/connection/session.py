@@ -57,6 +57,7 @@ class Settings:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
+        workers: how many processes transcribe; None for one for each GPU; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
@@ -73,6 +74,7 @@ class Settings:
     timeout: float | None = ReadLimits.timeout_s
     cache: bool | str = False
     cache_max_bytes: int | None = DEFAULT_CACHE_BYTES
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
@@ -81,7 +83,9 @@ class Settings:
             ThanoError: PREDICT does not take the value.
         """
         for name in SETTINGS:
-            object.__setattr__(self, name, find_setting(name).accept(getattr(self, name)))
+            setting, value = find_setting(name), getattr(self, name)
+            if value is not None or setting.default is not None:  # else NULL means that it is omitted
+                object.__setattr__(self, name, setting.accept(value))
 
     @property
     def read_limits(self) -> ReadLimits:

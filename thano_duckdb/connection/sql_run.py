@@ -97,7 +97,7 @@ class Run:
                 raise
         except duckdb.Error as error:
             self._statement.close_bar()
-            self._statement.unpin()  # the rows of a BUILD, and their file
+            self._statement.finish()  # lets go of the rows of a BUILD, and their file
             if not self._statement.cancelled:
                 translated = self.translated(error)
                 if translated is error:

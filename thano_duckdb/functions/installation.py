@@ -34,6 +34,7 @@ from . import (
     train,
     training_rows,
     transcribe,
+    workers,
 )
 from .arrow import Function
 from .sql_files import read_comments, read_macros
@@ -57,6 +58,7 @@ FUNCTIONS: tuple[Function, ...] = (
     *dialogue.FUNCTIONS,
     *session_settings.FUNCTIONS,
     *cache_table.FUNCTIONS,
+    *workers.FUNCTIONS,
 )
 
 _registering = threading.Lock()

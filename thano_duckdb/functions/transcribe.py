@@ -13,7 +13,7 @@ from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
-from thano_duckdb.speech.speeds import process_speeds
+from thano_duckdb.speech.speeds import process_speeds, speed_key
 from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
@@ -93,11 +93,8 @@ def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -
 
 
 def _speed_key(asked: EngineCall) -> str:
-    from thano_duckdb.speech.forecast import speed_key_of
-
-    recognizer = asked.engine.recognizer
-    network = recognizer.fingerprint(recognizer.default_decoder)
-    return speed_key_of(network, recognizer.device, asked.options.decoder)
+    model = asked.engine.recognizer
+    return speed_key(model.fingerprint(model.default_decoder), model.hardware, asked.options.decoder)
 
 
 def _remember_speeds(session: Session, access: Access) -> None:

@@ -76,6 +76,11 @@ class Device:
         n_threads = torch.get_num_threads()
         return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
 
+    @property
+    def described(self) -> str:
+        """Everything that speeds depend on, the precision included."""
+        return f"{self} ({self.hardware})"
+
     def release_memory(self) -> None:
         """Return the memory that torch has cached, after running out of memory."""
         if self.is_cuda:

@@ -132,7 +132,9 @@ class NetworkFacts:
             speeds: measured in this process.
             home: of the models, where earlier processes remember theirs; None where it may not be read.
         """
-        measured = speeds.speed(speed_key_of(self.fingerprint_with(default_decoder()), self.device, decoder), home)
+        measured = speeds.speed(
+            speed_key(self.fingerprint_with(default_decoder()), self.device.described, decoder), home
+        )
         if measured is not None:
             return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
         is_slow = self.device.torch_device.type == "cpu" and self.device.precision == "bfloat16"
@@ -154,17 +156,6 @@ class NetworkFacts:
 def default_decoder() -> Decoder:
     """That of a network whose options ask for no other, see `Recognizer.default_decoder`."""
     return GreedyDecoder()
-
-
-def speed_key_of(network: str, device: Device, decoder: Any) -> str:
-    """What a speed belongs to.
-
-    Args:
-        network: its fingerprint with the default decoder.
-        device: where it runs.
-        decoder: that writes the texts.
-    """
-    return speed_key(network, f"{device} ({device.hardware})", decoder)
 
 
 def _forecast(per_s: float, source: SpeedSource) -> SpeedForecast:
