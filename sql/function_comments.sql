@@ -54,6 +54,10 @@ COMMENT ON MACRO TABLE temp.main.thano_cache IS
 'What the lasting cache of transcripts in the model home holds, by model.
 Example: SELECT count(*) FROM thano_cache()';
 
+COMMENT ON MACRO TABLE temp.main.thano_workers IS
+'The processes that transcribe beside this one: device, state, and what they have done.
+Example: SELECT count(*) FROM thano_workers()';
+
 COMMENT ON MACRO temp.main.thano_perplexity IS
 'How odd a language model finds a text, its unknown words and its end included; lower is likelier.
 Example: SELECT thano_perplexity(''she said yes'', ''en'')';
