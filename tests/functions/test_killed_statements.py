@@ -72,7 +72,15 @@ def predict(model: Path, folder: Path, order: str = "") -> str:
 
 def start(home: Path, log: Path, statement: str, seconds_per_clip: float) -> subprocess.Popen[bytes]:
     log.write_text("")
-    command = [sys.executable, "-m", "tests.functions.killed_statement", home, log, str(seconds_per_clip), statement]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.functions.killed_statement",
+        str(home),
+        str(log),
+        str(seconds_per_clip),
+        statement,
+    ]
     return subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
 
 
