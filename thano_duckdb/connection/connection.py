@@ -28,7 +28,7 @@ from .database_files import file_cursor
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
-from .request import NO_TEXT, Request, refuse_in_transaction, understand
+from .request import NO_TEXT, Request, reading_ahead, refuse_in_transaction, understand
 from .running_statement import RunningStatement, StopReason
 from .session import Session, Settings, open_session
 from .sql_run import Run, run_leading_statements
@@ -132,7 +132,8 @@ class Connection:
             [('IT TOOK AN HOUR TO CROSS THE CITY',)]
             >>> con.close()
         """
-        return self._relation(query, functools.partial(self._raw.sql, alias=alias, params=params))
+        run = functools.partial(self._raw.sql, alias=alias, params=params)
+        return self._relation(query, run, may_read_ahead=params is None)
 
     query = sql
     from_query = sql
@@ -154,7 +155,10 @@ class Connection:
             >>> con.close()
         """
         self._end_executed()
-        run = Run(self._raw, self._session, self._understand(query, discards_rows=True))
+        request = self._understand(query, discards_rows=True)
+        if parameters is None:
+            request = reading_ahead(request, self._raw)
+        run = Run(self._raw, self._session, request)
         refuse_in_transaction(run.request, self._raw)
         with run.step():
             call_in_user_frame(self._raw.execute, run.request.sql, parameters)
@@ -333,9 +337,11 @@ class Connection:
         """`relation.query(name, query)`: run SQL text, in which `name` is the relation."""
         return self._relation(query, lambda sql: duckdb.DuckDBPyRelation.query(relation, name, sql))
 
-    def _relation(self, query: Any, run: Callable[[Any], Any]) -> Any:
+    def _relation(self, query: Any, run: Callable[[Any], Any], *, may_read_ahead: bool = False) -> Any:
         """The relation that `run` makes of the rewritten text; None where the text gives no rows."""
         request = self._understand(query)
+        if may_read_ahead:
+            request = reading_ahead(request, self._raw)
         with self._whole_run(request):
             relation = call_in_user_frame(run, request.sql)
             if relation is not None and request.runs_now:

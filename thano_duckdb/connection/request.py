@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -24,6 +24,7 @@ from thano_duckdb.errors import ModelError, RegistryError
 from .access import in_transaction
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
+from .second_reading import SecondReading, find_second_reading
 from .session import Session
 
 
@@ -37,6 +38,7 @@ class Request:
         plan: our statements in it, or None where there are none.
         changes: the calls in it that change models or settings, or write a data set.
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
+        second_reading: reads its rows ahead of DuckDB; None where they are not.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Request:
     plan: Plan | None
     changes: tuple[ChangingCall, ...] = ()
     warned_of: set[str] = field(default_factory=set, compare=False)
+    second_reading: SecondReading | None = None
 
     @property
     def text(self) -> str:
@@ -102,6 +105,18 @@ def understand(query: str | duckdb.Statement, session: Session, *, warns: bool =
         for statement in found.statements:
             _check_model(statement, found, query, session)
     return Request(query, found.sql, None if found.is_plain else found, changing_calls(found.sql))
+
+
+def reading_ahead(request: Request, connection: duckdb.DuckDBPyConnection) -> Request:
+    """The same request, to run with its rows read ahead, if it takes all of them and reading them twice is harmless.
+
+    DuckDB then reads them on one thread: with several, it would not ask for them in the order in which they are read.
+    """
+    if request.plan is None or (whole := request.plan.whole) is None:
+        return request
+    with delayed_interrupts():
+        found = find_second_reading(connection, whole)
+    return request if found is None else replace(request, sql=whole.sql_in_order, second_reading=found)
 
 
 def refuse_in_transaction(request: Request, connection: duckdb.DuckDBPyConnection) -> None:

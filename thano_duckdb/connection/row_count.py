@@ -23,30 +23,32 @@ def count_rows(connection: duckdb.DuckDBPyConnection, query: str) -> int | None:
     with contextlib.closing(connection.cursor()) as cursor, contextlib.suppress(duckdb.Error):
         plan_query = "SELECT system.main.json_serialize_plan(?, optimize := false)"  # runs nothing
         ((plan,),) = cursor.execute(plan_query, [counting]).fetchall()
-        called = set(_called(json.loads(plan)))
+        called = set(called_functions(json.loads(plan)))
         if _TABLE_SCAN not in called:  # also where DuckDB cannot serialize the plan
             return None
-        if called - {_TABLE_SCAN} <= _consistent_functions():
+        if called - {_TABLE_SCAN} <= builtin_functions("CONSISTENT"):
             ((n_rows,),) = cursor.execute(counting).fetchall()
             return int(n_rows)
     return None
 
 
 @functools.cache
-def _consistent_functions() -> frozenset[str]:
-    """DuckDB's functions that give the same for the same arguments.
+def builtin_functions(*stabilities: str) -> frozenset[str]:
+    """DuckDB's scalar and aggregate functions that are as stable as one of `stabilities` says.
+
+    CONSISTENT: they give the same for the same arguments; CONSISTENT_WITHIN_QUERY: within a query, such as `now()`.
 
     A database of its own is asked, since those of a connection include the user's.
     """
     consistent = """
         SELECT function_name FROM duckdb_functions()
-        WHERE function_type IN ('scalar', 'aggregate') GROUP BY ALL HAVING bool_and(stability = 'CONSISTENT')
+        WHERE function_type IN ('scalar', 'aggregate') GROUP BY ALL HAVING bool_and(list_contains(?, stability))
     """
     with duckdb.connect() as private:
-        return frozenset(name for (name,) in private.execute(consistent).fetchall())
+        return frozenset(name for (name,) in private.execute(consistent, [stabilities]).fetchall())
 
 
-def _called(plan: Any) -> Iterator[str]:
+def called_functions(plan: Any) -> Iterator[str]:
     """The names of the functions in a plan, scans of tables being functions too."""
     if isinstance(plan, dict):
         if "qname" in plan:
@@ -54,4 +56,4 @@ def _called(plan: Any) -> Iterator[str]:
         plan = list(plan.values())
     if isinstance(plan, list):
         for part in plan:
-            yield from _called(part)
+            yield from called_functions(part)

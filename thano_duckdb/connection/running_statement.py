@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from thano_duckdb.models.resolve import ResolvedModel
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 
+    from .second_reading import SecondReading
+
 T = TypeVar("T")
 
 TRANSCRIPTS_KEPT = (
@@ -67,6 +69,7 @@ class RunningStatement:
         warned_of: set[str] | None = None,
         changes: tuple[ChangingCall, ...] = (),
         reasons: str = REASONS_OF_FUNCTION,
+        second_reading: SecondReading | None = None,
     ) -> None:
         """A statement that starts now.
 
@@ -76,6 +79,7 @@ class RunningStatement:
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: the calls of its text that change models or write a data set; each allows one such change.
             reasons: the sentence that says how to see why each clip failed.
+            second_reading: reads its rows ahead of DuckDB; None where they are not.
         """
         self.source = source
         self._allowed = list(changes)
@@ -97,6 +101,8 @@ class RunningStatement:
         self._endings: list[Callable[[], None]] = []
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
+        self.second_reading = second_reading
+        self._at_end: list[Callable[[], None]] = []
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -244,6 +250,16 @@ class RunningStatement:
         for act in endings:
             act()
         self._pinned.clear()
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call `close` when DuckDB's work on it has ended, in whichever way."""
+        self._at_end.append(close)
+
+    def end_work(self) -> None:
+        """DuckDB's work on it has ended: so does what runs beside it."""
+        self.second_reading = None
+        while self._at_end:
+            self._at_end.pop()()
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:

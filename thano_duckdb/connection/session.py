@@ -42,7 +42,7 @@ from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.settings import SETTINGS, find_setting
 
 from .access import Access, access_of
-from .database_files import file_settings
+from .database_files import file_cursor, file_settings
 from .running_statement import RunningStatement, not_scored_warnings, replaced_columns_warning
 from .running_statements import RunningStatements
 
@@ -134,11 +134,22 @@ class Session:
         Raises:
             LookupError: the connection does not exist any more.
         """
+        with access_of(self._open_connection(), self.file_settings) as access:
+            yield access
+
+    def file_cursor(self) -> duckdb.DuckDBPyConnection:
+        """See `database_files.file_cursor`.
+
+        Raises:
+            LookupError: the connection does not exist any more.
+        """
+        return file_cursor(self._open_connection(), self.file_settings)
+
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
         connection = self._connection()
         if connection is None:
             raise LookupError(NO_SESSION)
-        with access_of(connection, self.file_settings) as access:
-            yield access
+        return connection
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor of the connection, with transactions of its own, on which something is done while a statement runs.

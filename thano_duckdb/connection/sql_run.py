@@ -57,6 +57,7 @@ class Run:
             warned_of=None if request is NO_TEXT else request.warned_of,
             changes=request.changes,
             reasons=_reasons(request),
+            second_reading=request.second_reading,
         )
 
     # While it is open
@@ -75,7 +76,10 @@ class Run:
         self._session.note_settings(self.request.text)
         try:
             with self._session.statements.running(self._statement), on_interrupt(self._interrupt):
-                yield
+                try:
+                    yield
+                finally:
+                    self._statement.end_work()
         except KeyboardInterrupt:  # the second Ctrl-C, where the first one did not help
             self.abandon()
             raise

@@ -19,6 +19,7 @@ from .statements.build_and_fit import Build, Fit
 from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
 from .statements.copy_from import Copy
 from .statements.transcription import Evaluate, Predict, PrintAudio
+from .whole_statements import WholeReading
 
 __all__ = [
     "ROWS",
@@ -40,6 +41,7 @@ __all__ = [
     "QueryNode",
     "Span",
     "Upload",
+    "WholeReading",
     "changing_calls",
     "check_is_text",
     "hint",

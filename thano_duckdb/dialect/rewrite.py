@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from .nodes import Node, QueryNode
 from .parser import parse
 from .span import Span
+from .statements.transcription import TranscribingNode
+from .whole_statements import WholeReading, reads_everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,14 @@ class Plan:
         statements: our statements in the text, an outer one before those in its query.
         warnings: a sentence, with its position, for each oddity that is no error, such as an option without effect.
         runs_now: a statement changes something beyond its own result, so that it must run exactly once, now.
+        whole: how to read ahead, where the text is one statement that transcribes all rows of its query.
     """
 
     sql: str
     statements: tuple[Node, ...]
     warnings: tuple[str, ...]
     runs_now: bool
+    whole: WholeReading | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -78,7 +82,24 @@ def plan(sql: str) -> Plan:
         statements,
         tuple(_warnings(sql, statements)),
         runs_now=any(statement.runs_now for statement in statements),
+        whole=_whole_reading(sql, statements),
     )
+
+
+def _whole_reading(sql: str, statements: tuple[Node, ...]) -> WholeReading | None:
+    statement = statements[0]
+    if len(statements) > 1 or not isinstance(statement, TranscribingNode) or not reads_everything(sql, statement):
+        return None
+    return WholeReading(
+        _replaced(sql, statements, lambda node: _around_in_order(*node.sql_around())),
+        statement.query_text,
+        statement.clips_sql(),
+    )
+
+
+def _around_in_order(head: str, tail: str) -> tuple[str, str]:
+    """The same around a query whose rows DuckDB reads on one thread, in order: OFFSET 0 does nothing else."""
+    return f"{head}SELECT * FROM (", f") OFFSET 0{tail}"
 
 
 def _replaced(

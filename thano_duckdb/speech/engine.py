@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from typing import Any
 
 from thano_duckdb.audio.source import Clip
@@ -23,6 +23,9 @@ from .transcript import Transcript
 
 MAX_CALLS = 2
 """Calls by DuckDB's threads that run at a time: one computes while another decodes. More would only take memory."""
+
+Compute = Callable[[Sequence[Job], CallOptions, Monitor], Generator[tuple[Job, Transcript], None, None]]
+"""What computes the transcripts of jobs: see `JobRunner.run`."""
 
 
 class Engine:
@@ -60,6 +63,7 @@ class Engine:
         cache: TranscriptCache,
         monitor: Monitor,
         decoders: Sequence[Any] | None = None,
+        compute: Compute | None = None,
     ) -> list[Transcript | None]:
         """The transcript of each clip.
 
@@ -69,6 +73,7 @@ class Engine:
             cache: holds the transcripts of clips that were transcribed before, and receives the new ones.
             monitor: receives progress and failures, on this thread; a clip that occurs twice is reported once.
             decoders: the decoder of each clip, where they differ; all need as much of the network as that of `options`.
+            compute: gives the transcripts that are not in the cache, as `Engine.compute` does; None for that.
 
         Returns:
             One transcript for each of `clips`, in the same order; None for None. If a clip cannot be transcribed, its
@@ -80,8 +85,7 @@ class Engine:
             RuntimeError: the model cannot process even silence.
         """
         transcripts: list[Transcript | None] = [None] * len(clips)
-        each_decoder = itertools.repeat(options.decoder) if decoders is None else decoders
-        jobs = self._jobs(clips, each_decoder, options.preparation)
+        jobs = self.jobs(clips, options, decoders)
         monitor.clips_received(sum(len(job.rows) for job in jobs))
         new_jobs = []
         n_cached, cached_s = 0, 0.0
@@ -97,7 +101,7 @@ class Engine:
         if not new_jobs:
             return transcripts
         # Closed at once if the monitor raises, so that what runs for the call ends with it.
-        with self._slot(monitor), contextlib.closing(self._runner.run(new_jobs, options, monitor)) as finished:
+        with contextlib.closing((compute or self.compute)(new_jobs, options, monitor)) as finished:
             for job, transcript in finished:
                 cache.put(job, transcript)
                 for row in job.rows:
@@ -105,20 +109,28 @@ class Engine:
                 _report(job, transcript, monitor)
         return transcripts
 
-    def _jobs(
-        self, clips: Sequence[Clip | None], decoders: Iterable[Any], preparation: tuple[Hashable, ...]
+    def compute(
+        self, jobs: Sequence[Job], options: CallOptions, monitor: Monitor
+    ) -> Generator[tuple[Job, Transcript], None, None]:
+        """See `JobRunner.run`; it first waits for one of the `MAX_CALLS` slots."""
+        with self._slot(monitor), contextlib.closing(self._runner.run(jobs, options, monitor)) as finished:
+            yield from finished
+
+    def jobs(
+        self, clips: Sequence[Clip | None], options: CallOptions, decoders: Sequence[Any] | None = None
     ) -> list[Job]:
-        """Each clip once for each decoder, with its rows."""
+        """Each clip once for each decoder, with its rows; for the arguments see `transcribe`."""
         found: dict[Hashable, Job] = {}
         fingerprints: dict[int, str] = {}
-        for row, (clip, decoder) in enumerate(zip(clips, decoders, strict=False)):
+        each_decoder = itertools.repeat(options.decoder) if decoders is None else decoders
+        for row, (clip, decoder) in enumerate(zip(clips, each_decoder, strict=False)):
             if clip is None:
                 continue
             if id(decoder) not in fingerprints:
                 fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
             fingerprint = fingerprints[id(decoder)]
             content = clip.content_key()
-            key = None if content is None else JobKey(fingerprint, preparation, content)
+            key = None if content is None else JobKey(fingerprint, options.preparation, content)
             found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
         return list(found.values())
 

@@ -119,6 +119,15 @@ class TranscribingNode(QueryNode):
         given = self.options.for_function
         return {name: value for name, value in given.items() if (name, value) != ("channel", "each")}
 
+    def clips_sql(self) -> str:
+        """A query of what the call that transcribes a row is given of it: the audio, the hotwords and the language."""
+        hotwords, language = (
+            "NULL" if self.options.text(option) is None else self.column(option)
+            for option in ("hotwords_col", "language_col")
+        )
+        columns = f"{self.audio()} AS audio, {hotwords} AS hotwords, CAST({language} AS VARCHAR) AS language"
+        return f"SELECT {columns} FROM ({self.query_text}) AS {ROWS}"
+
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.audio()]

@@ -125,10 +125,12 @@ class AcousticModel:
             use_block_convolutions(network)
         self._uses_flash_attention = use_padded_flash_attention(network, self.device)
         self._invariance = PaddingInvariance(network)
-        self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
-        network.base_model.feature_extractor = self._encoder
+        # Not `base_model`: that of SEW-D is the whole network in some releases of transformers.
+        (encoder,) = (child for child in network.children() if hasattr(child, "feature_extractor"))
+        self._encoder = FeatureEncoder(encoder.feature_extractor, self.grid)
+        encoder.feature_extractor = self._encoder
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
-        network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
+        encoder._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
 
     @classmethod
     def load(
