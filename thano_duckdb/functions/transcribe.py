@@ -105,7 +105,11 @@ def _running_statement(session: Session) -> Iterator[RunningStatement]:
         yield session.statement
         return
     statement = RunningStatement("", Progress(shown=False))
-    yield statement
+    try:
+        yield statement
+    finally:
+        statement.end_work()
+        statement.finish()
     statement.issue_warnings()
 
 
