@@ -17,6 +17,7 @@ ALL = (
     "decoding",
     "level",
     "scale",
+    "cached_rows",
     "language_model",
     "host",
     "silence",

@@ -36,15 +36,14 @@ def keep(store: SqliteStore, numbers: range, recognition: Recognition = RECOGNIT
 
 
 def texts(store: SqliteStore, numbers: range, recognition: Recognition = RECOGNITION) -> list[str | None]:
-    found = store.find(recognition, [key(number) for number in numbers])
-    return [found[key(number)].transcript.text if key(number) in found else None for number in numbers]
+    found = store.find(recognition, [key(number) for number in numbers]).transcripts
+    return [found[key(number)].text if key(number) in found else None for number in numbers]
 
 
 @pytest.mark.parametrize("stored", [RICH, transcript(""), Transcript("X", None, None, None, None)])
 def test_a_transcript_comes_back_as_it_was(store: SqliteStore, stored: Transcript) -> None:
     store.write(Batch([(RECOGNITION, key(1), stored)]))
-    found = store.find(RECOGNITION, [key(2), key(1)])
-    assert {at: known.transcript for at, known in found.items()} == {key(1): stored}
+    assert store.find(RECOGNITION, [key(2), key(1)]) == ({key(1): stored}, [])
 
 
 def test_thousands_of_transcripts_are_found_by_one_call(store: SqliteStore) -> None:
@@ -126,9 +125,8 @@ def test_the_oldest_transcripts_make_room_for_new_ones(tmp_path: Path, monkeypat
     for day, start in enumerate(range(0, 10_000, 250)):
         monkeypatch.setattr(time, "time", lambda day=day: now_s + day * 24 * 3600)
         keep(store, range(start, start + 250))
-        found = store.find(RECOGNITION, [key(3)])  # used every day
-        if any(known.is_stale for known in found.values()):
-            store.write(Batch(used=[(RECOGNITION, key(3))]))
+        stale = store.find(RECOGNITION, [key(3)]).stale  # used every day
+        store.write(Batch(used=[(RECOGNITION, each) for each in stale]))
     kept = texts(store, range(10_000))
     assert kept[3] == "TEXT 3"
     assert kept[:3] == [None] * 3

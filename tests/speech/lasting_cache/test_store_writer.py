@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+import pytest
+
 from tests.speech.lasting_cache.kit import RECOGNITION, key, transcript
 from thano_duckdb.speech.lasting_cache import store_writer
 from thano_duckdb.speech.lasting_cache.store import Batch, Known, Recognition, StoreError
@@ -25,8 +27,8 @@ class RecordingStore:
     def find_files(self, _versions: Sequence[bytes]) -> dict[bytes, bytes]:
         return {}
 
-    def find(self, _recognition: Recognition, _keys: Sequence[bytes]) -> dict[bytes, Known]:
-        return {}
+    def find(self, _recognition: Recognition, _keys: Sequence[bytes]) -> Known:
+        return Known({}, [])
 
     def write(self, batch: Batch) -> None:
         self.entered.set()
@@ -95,7 +97,17 @@ def test_what_cannot_be_written_is_reported_and_the_next_batch_is_tried_again() 
     writer.close()
 
 
-def test_a_store_that_hangs_costs_neither_memory_nor_the_statement() -> None:
+def test_a_slow_store_delays_the_statement_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_writer, "MAX_WAITING", 2 * BATCH_SIZE)
+    store = RecordingStore()
+    writer = StoreWriter(store)
+    keep(writer, 40 * BATCH_SIZE)
+    writer.close()
+    assert (sum(store.sizes), writer.n_problems) == (40 * BATCH_SIZE, 0)
+
+
+def test_a_store_that_hangs_costs_neither_memory_nor_the_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_writer, "WAIT_S", 0.2)
     store = RecordingStore()
     store.gate.clear()
     writer = StoreWriter(store)

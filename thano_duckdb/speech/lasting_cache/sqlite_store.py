@@ -176,9 +176,9 @@ class SqliteStore:
                 found.update(self._reader.execute(query, keys).fetchall())
         return found
 
-    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> dict[bytes, Known]:
+    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> Known:
         """See `TranscriptStore`."""
-        found: dict[bytes, Known] = {}
+        found = Known({}, [])
         stale_before = int(time.time()) - STALE_S
         with self._errors(), self._reading:
             for part, marks in _in_parts(keys):
@@ -188,7 +188,9 @@ class SqliteStore:
                     f"WHERE fingerprint = ? AND clip IN ({marks})"
                 )
                 for clip, used, *columns in self._reader.execute(query, (recognition.fingerprint, *part)):
-                    found[clip] = Known(from_row(*columns), used < stale_before)
+                    found.transcripts[clip] = from_row(*columns)
+                    if used < stale_before:
+                        found.stale.append(clip)
         return found
 
     # Writing
