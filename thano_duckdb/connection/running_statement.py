@@ -69,6 +69,7 @@ class RunningStatement:
         warned_of: set[str] | None = None,
         changes: tuple[ChangingCall, ...] = (),
         reasons: str = REASONS_OF_FUNCTION,
+        is_plan: bool = False,
         second_reading: SecondReading | None = None,
     ) -> None:
         """A statement that starts now.
@@ -79,9 +80,11 @@ class RunningStatement:
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: the calls of its text that change models or write a data set; each allows one such change.
             reasons: the sentence that says how to see why each clip failed.
+            is_plan: it only says what another statement will take, so that no model runs in it.
             second_reading: reads its rows ahead of DuckDB; None where they are not.
         """
         self.source = source
+        self.is_plan = is_plan
         self._allowed = list(changes)
         self._reasons = reasons
         self.interrupt_message = "Interrupted."
@@ -102,7 +105,7 @@ class RunningStatement:
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self.second_reading = second_reading
-        self._at_end: list[Callable[[], None]] = []
+        self._work_endings: list[Callable[[], None]] = []
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -251,15 +254,15 @@ class RunningStatement:
             act()
         self._pinned.clear()
 
-    def at_end(self, close: Callable[[], None]) -> None:
+    def at_end_of_work(self, close: Callable[[], None]) -> None:
         """Call `close` when DuckDB's work on it has ended, in whichever way."""
-        self._at_end.append(close)
+        self._work_endings.append(close)
 
     def end_work(self) -> None:
         """DuckDB's work on it has ended: so does what runs beside it."""
         self.second_reading = None
-        while self._at_end:
-            self._at_end.pop()()
+        while self._work_endings:
+            self._work_endings.pop()()
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:

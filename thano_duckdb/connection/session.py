@@ -36,7 +36,7 @@ import duckdb
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.cache_options import DEFAULT_CACHE_BYTES
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import RegistryError
+from thano_duckdb.errors import RegistryError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
 from thano_duckdb.settings import SETTINGS, find_setting
@@ -57,6 +57,7 @@ class Settings:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
+        workers: how many processes transcribe; None for one for each GPU; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
@@ -73,6 +74,7 @@ class Settings:
     timeout: float | None = ReadLimits.timeout_s
     cache: bool | str = False
     cache_max_bytes: int | None = DEFAULT_CACHE_BYTES
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
@@ -81,7 +83,9 @@ class Settings:
             ThanoError: PREDICT does not take the value.
         """
         for name in SETTINGS:
-            object.__setattr__(self, name, find_setting(name).accept(getattr(self, name)))
+            setting, value = find_setting(name), getattr(self, name)
+            if value is not None or setting.default is not None:  # else NULL means that it is omitted
+                object.__setattr__(self, name, setting.accept(value))
 
     @property
     def read_limits(self) -> ReadLimits:
@@ -213,6 +217,17 @@ class Session:
                 "data sets and settings are changed only by a statement that says so itself"
             )
 
+    def check_not_planning(self) -> None:
+        """Refuse to run a model, or to read whole clips, for a statement that is only explained.
+
+        Raises:
+            ThanoError: its query transcribes too.
+        """
+        if (statement := self.statement) is not None and statement.is_plan:
+            raise ThanoError(
+                "its query transcribes too, and EXPLAIN runs no model, so that the rows of the query are not known"
+            )
+
     def check_changes_allowed(self, access: Access, what: str) -> None:
         """Refuse to change models or data sets on a read-only database, or where it may not write into the model home.
 
@@ -228,11 +243,17 @@ class Session:
             )
 
     def resolve(
-        self, spec: str, access: Access, *, checks_folder: bool = True, is_base: bool = False
+        self,
+        spec: str,
+        access: Access,
+        *,
+        checks_folder: bool = True,
+        is_base: bool = False,
+        downloads: bool = True,
     ) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
-        For `checks_folder` and `is_base` see `resolve.resolve`.
+        For `checks_folder`, `is_base` and `downloads` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
@@ -241,7 +262,12 @@ class Session:
         def find() -> resolve.ResolvedModel:
             allowed = may_use(spec, access)
             return resolve.resolve(
-                spec, self.registry, allow_external=allowed, checks_folder=checks_folder, is_base=is_base
+                spec,
+                self.registry,
+                allow_external=allowed,
+                checks_folder=checks_folder,
+                is_base=is_base,
+                downloads=downloads,
             )
 
         if (statement := self.statement) is not None:

@@ -15,7 +15,7 @@ from duckdb import token_type
 from .lexer import Tokens, lex
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
-    "build": ("name", "base", "options", "examples"),
+    "build": ("name", "base", "options", "example"),
     "build_language_model": ("name", "options", "text"),
     "upload_model": ("name", "folder", "options"),
     "upload_language_model": ("name", "file", "options"),
@@ -27,7 +27,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 """Of each macro `thano_..` that changes something."""
 _DEFAULTS = {"options": "{}", "if_exists": False, "is_language_model": None, "value": None, "model": None}
-_ROWS = ("examples", "text")
+_ROWS = ("example", "text")
 """Parameters that are no constants."""
 _NAME = re.compile(rf"\bthano_({'|'.join(_PARAMETERS)})\b", re.IGNORECASE)
 _CONSTANTS = {"true": True, "false": False, "null": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.connection.access import Access
@@ -25,12 +25,11 @@ from thano_duckdb.speech.model_content import model_content
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 from thano_duckdb.speech.threads import run_aside
 
-from .schema_store import open_schema_store
-
-if TYPE_CHECKING:
-    from thano_duckdb.speech.engine import Engine
+from .schema_store import has_schema_store, open_schema_store
 
 WHAT = "keeping transcripts in the model home"
+MAX_BYTES_OF_A_LOOK = 500_000
+"""Size of a clip that is read only to see whether its transcript is known, where the store does not know its file."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,18 @@ class CacheChoice:
     """Chooses the caches of one call of a function.
 
     A lasting cache that cannot be used costs time and nothing else: the statement warns, and goes on.
+
+    Attributes:
+        session: of the connection that calls.
+        statement: that runs.
+        access: what it may read and write.
+        only_looks: nothing will be kept: no store is made, and only small clips are read to find their transcripts.
     """
 
     session: Session
     statement: RunningStatement
     access: Access
+    only_looks: bool = False
 
     def see(self, folder: Path, options: Mapping[str, Any]) -> None:
         """Note which files a model has before it is loaded, so that a change until they are hashed is seen."""
@@ -58,7 +64,7 @@ class CacheChoice:
     def choose(
         self,
         memory: TranscriptCache,
-        engine: Engine,
+        precision: str,
         model: ResolvedModel,
         language: str | None,
         options: Mapping[str, Any],
@@ -68,7 +74,7 @@ class CacheChoice:
 
         Args:
             memory: that of the process, which is also asked first where there is a lasting one.
-            engine: of the model, which is loaded.
+            precision: in which the model computes.
             model: what its name means.
             language: as the user gave it.
             options: of the call.
@@ -79,7 +85,7 @@ class CacheChoice:
             Cancelled: the statement was cancelled.
         """
         wanted = self._wanted(options)
-        if not wanted:
+        if not wanted or (self.only_looks and not self._exists(wanted)):
             return memory
         max_bytes = options.get("cache_max_bytes", self.session.settings.cache_max_bytes)
         opened = self.statement.pinned(("cache", wanted), lambda: self._open(wanted, max_bytes))
@@ -95,14 +101,21 @@ class CacheChoice:
             memory,
             opened.store,
             opened.writer,
-            StoredModel(name, content, code, engine.recognizer.precision),
+            StoredModel(name, content, code, precision),
             max_clip_bytes=limits.max_bytes,
+            max_hashed_bytes=MAX_BYTES_OF_A_LOOK if self.only_looks else None,
             report=self._report,
         )
 
     def _wanted(self, options: Mapping[str, Any]) -> bool | str:
         wanted: bool | str = options.get("cache", self.session.settings.cache)
         return wanted
+
+    def _exists(self, wanted: bool | str) -> bool:
+        """Whether there is a store already."""
+        if isinstance(wanted, str):
+            return has_schema_store(self.session, wanted)
+        return (self.session.registry.home / FILE_NAME).is_file()
 
     def _open(self, wanted: bool | str, max_bytes: int | None) -> _Opened | None:
         try:

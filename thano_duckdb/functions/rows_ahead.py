@@ -116,7 +116,7 @@ def rows_ahead(session: Session, statement: RunningStatement, vector: Vector) ->
 
     def begin() -> RowsAhead:
         ahead = RowsAhead(session, statement, reading)
-        statement.at_end(ahead.close)
+        statement.at_end_of_work(ahead.close)
         return ahead
 
     ahead: RowsAhead = statement.pinned("rows ahead", begin)

@@ -5,6 +5,7 @@ Each batch is a transaction of its own on a cursor, so that it stays where the s
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -107,6 +108,16 @@ class SchemaStore:
         except duckdb.Error as error:
             problem = str(error).splitlines()[0]
             raise StoreError(f"{self._transcripts} cannot be used ({problem})") from error
+
+
+def has_schema_store(session: Session, schema: str) -> bool:
+    """Whether a schema of the session's database holds such a store."""
+    query = (
+        "SELECT 1 FROM system.main.duckdb_tables() WHERE database_name = system.main.current_database() "
+        f"AND system.main.lower(schema_name) = {literal(schema.casefold())} AND table_name = {literal(TRANSCRIPTS)}"
+    )
+    with contextlib.closing(session.cursor()) as cursor:
+        return bool(cursor.execute(query).fetchall())
 
 
 def open_schema_store(session: Session, access: Access, schema: str) -> SchemaStore:

@@ -23,13 +23,14 @@ SETTLED_NS = 2 * 10**9
 class ContentHashes:
     """Finds the content hashes of files. The store is only a shortcut: a hash that it lacks is computed."""
 
-    def __init__(self, store: TranscriptStore, writer: StoreWriter) -> None:
-        """Look up in `store`, and keep new hashes by `writer`."""
+    def __init__(self, store: TranscriptStore, writer: StoreWriter, *, max_bytes: int | None = None) -> None:
+        """Look up in `store`, and keep new hashes by `writer`; files of more than `max_bytes` are not read."""
         self._store = store
         self._writer = writer
+        self._max_bytes = max_bytes
 
     def of(self, versions: Sequence[FileVersion], monitor: Cancellable) -> list[bytes | None]:
-        """The content hash of each file as it was at its version; None where it cannot be read or has changed since.
+        """The content hash of each file as it was at its version; None where it is not read or has changed since.
 
         Raises:
             Cancelled: `monitor` was cancelled.
@@ -38,7 +39,7 @@ class ContentHashes:
         keys = list(map(version_key, versions))
         known = self._store.find_files(keys)
         found = [known.get(key) for key in keys]
-        unknown = [index for index, content in enumerate(found) if content is None]
+        unknown = [index for index, content in enumerate(found) if content is None and self._may_read(versions[index])]
         if not unknown:
             return found
         new: dict[bytes, bytes] = {}
@@ -54,6 +55,9 @@ class ContentHashes:
             finally:
                 self._writer.keep_files(new)
         return found
+
+    def _may_read(self, version: FileVersion) -> bool:
+        return self._max_bytes is None or version.n_bytes <= self._max_bytes
 
 
 def hash_of(version: FileVersion) -> bytes | None:

@@ -48,6 +48,7 @@ class LastingCache:
         *,
         max_clip_bytes: int | None,
         report: Callable[[str], None],
+        max_hashed_bytes: int | None = None,
     ) -> None:
         """A cache over a store.
 
@@ -58,6 +59,7 @@ class LastingCache:
             model: that the clips are transcribed with.
             max_clip_bytes: a file that is larger will not be read, and so it is not hashed either; None for no limit.
             report: takes a sentence, without its full stop, about a problem of the store.
+            max_hashed_bytes: of a larger file only the content hash that the store knows counts; None for no limit.
         """
         self._memory = memory
         self._store = store
@@ -65,7 +67,7 @@ class LastingCache:
         self._model = model
         self._max_clip_bytes = max_clip_bytes
         self._report = report
-        self._hashes = ContentHashes(store, writer)
+        self._hashes = ContentHashes(store, writer, max_bytes=max_hashed_bytes)
         self._recognitions: dict[tuple[object, ...], Recognition] = {}
 
     def get_many(self, jobs: Sequence[Job], monitor: Monitor) -> list[Transcript | None]:
