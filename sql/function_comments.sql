@@ -74,6 +74,10 @@ COMMENT ON MACRO TABLE temp.main.thano_describe_model IS
 'What is known of a model, a row for each fact: where it is, its network and alphabet, and how it was built; what DESCRIBE MODEL shows.
 Example: SELECT property, value FROM thano_describe_model(''Wav2Vec2TinyEn'')';
 
+COMMENT ON MACRO TABLE temp.main.thano_cache IS
+'What the lasting cache of transcripts in the model home holds, a row for each model and decoder; DELETE CACHE clears it.
+Example: SELECT model, clips, hours, bytes FROM thano_cache()';
+
 COMMENT ON MACRO TABLE temp.main.thano_check IS
 'One row that says whether PREDICT and BUILD can use a model, by its name, folder or hf:// address, and if not, why.
 Example: SELECT predict, build, problem FROM thano_check(''Wav2Vec2TinyEn'')';
