@@ -19,6 +19,7 @@ ALL = (
     "scale",
     "language_model",
     "host",
+    "wide",
     "silence",
     "media",
     "remote",
