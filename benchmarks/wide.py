@@ -1,4 +1,4 @@
-"""What reading ahead of DuckDB's vectors gains: `python -m benchmarks wide [rows]`.
+"""What reading ahead of DuckDB's vectors gains: `python -m benchmarks wide [--rows=20000]`.
 
 `CREATE TABLE AS PREDICT` over 20,000 rows by default, with devices of known speed that sleep in place of computing. One
 device stands behind this process: clips are really read, decoded and batched. Several devices stand for a cluster,
@@ -62,25 +62,26 @@ class Device:
             self.busy_s += audio_s / self.audio_s_per_s
 
 
-def main(n_rows: str = str(N_ROWS)) -> None:
+def main(rows_option: str = f"--rows={N_ROWS}") -> None:
     """Each of `SIMULATED`, with and without reading ahead."""
+    n_rows = int(rows_option.removeprefix("--rows="))
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder, without_cache(), answering_at_once():
-        _write_clips(Path(folder), int(n_rows))
+        _write_clips(Path(folder), n_rows)
         for n_devices, speed in SIMULATED:
             tables = []
             for reads_ahead in (False, True):
                 devices = [Device(speed) for _ in range(n_devices)]
                 patched = _one_device(devices[0]) if n_devices == 1 else _cluster(devices)
                 with patched as calls, _ahead(reads_ahead):
-                    elapsed_s, table = _measure(folder, int(n_rows))
+                    elapsed_s, table = _measure(folder, n_rows)
                 tables.append(table)
                 rows.append(
                     {
                         "devices": n_devices,
                         "device_audio_s_per_s": speed,
                         "read_ahead": reads_ahead,
-                        "rows": int(n_rows),
+                        "rows": n_rows,
                         "seconds": round(elapsed_s, 2),
                         "busy_percent": round(100 * sum(each.busy_s for each in devices) / n_devices / elapsed_s, 1),
                         "calls": len(calls),
