@@ -14,6 +14,7 @@ ALL = (
     "overhead",
     "peers",
     "training",
+    "build_memory",
     "decoding",
     "level",
     "scale",

@@ -140,6 +140,45 @@ CREATE OR REPLACE TEMP MACRO thano_predict(model, source, audio_col := 'audio_pa
         ) AS predicted
     FROM system.main.query_table(source);
 
+-- What a statement over some rows will take: an aggregate, which gives a list of items. Where contents of files are in the
+-- column, fewer are sampled, and equal ones are not told apart first, which would hold all of them. `own_columns` names what
+-- each row may have of its own: hotwords, language.
+CREATE OR REPLACE TEMP MACRO thano_planned(model, audio, present, options, kind, own_columns) AS
+    system.main._thano_plan(
+        model,
+        options,
+        kind,
+        own_columns,
+        system.main.struct_pack(
+            rows := system.main.count_star(),
+            audio := system.main.count(present),
+            clips := system.main.count(DISTINCT system.main.hash(audio)) FILTER (present IS NOT NULL)
+        ),
+        system.main.list_concat(
+            system.main.arg_min(
+                DISTINCT CASE
+                    WHEN system.main.regexp_matches(system.main.typeof(audio), 'BLOB|\[') THEN NULL ELSE audio
+                END,
+                system.main.hash(audio),
+                1000
+            ) FILTER (present IS NOT NULL),
+            system.main.arg_min(
+                CASE WHEN system.main.regexp_matches(system.main.typeof(audio), 'BLOB|\[') THEN audio END,
+                system.main.hash(audio),
+                200
+            ) FILTER (present IS NOT NULL)
+        ),
+        {session}
+    );
+
+-- What PREDICT would take, and EXPLAIN PREDICT says: SELECT * FROM thano_plan('Wav2Vec2En', 'calls', audio_col := 'recording')
+CREATE OR REPLACE TEMP MACRO thano_plan(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
+    SELECT unnest(thano_planned(model, audio, audio, options, 'PREDICT', ''), recursive := true)
+    FROM (
+        SELECT COLUMNS(system.main.list_filter(*, lambda c: system.main.lower(c) = system.main.lower(audio_col))) AS audio
+        FROM system.main.query_table(source)
+    );
+
 -- The metrics of EVALUATE: a list of metric and score, and, for each of several groups, one struct.
 CREATE OR REPLACE TEMP MACRO thano_scored_rows(reference, hypothesis, duration, error) AS
     system.main.list(
@@ -191,9 +230,22 @@ CREATE OR REPLACE TEMP MACRO thano_evaluate(
         FROM system.main.query_table(source)
     );
 
--- BUILD and FIT: takes the rows as one list, and returns a struct of metrics for each epoch.
-CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, examples) AS
-    system.main._thano_build(name, base, options, examples, {session});
+-- BUILD and FIT: collects the rows as they come, each a struct, and returns a list of one struct of metrics per epoch.
+CREATE OR REPLACE TEMP MACRO thano_build(name, base, options, example) AS
+    system.main._thano_build(
+        name,
+        base,
+        options,
+        CAST(
+            system.main.sum(
+                system.main._thano_collect_rows(
+                    name, base, options, example, system.main.current_query_id(), {session}
+                )
+            ) AS BIGINT
+        ),
+        system.main.current_query_id(),
+        {session}
+    );
 
 -- BUILD LANGUAGE MODEL: collects the texts of the rows as they come, and returns a list of one struct of figures.
 CREATE OR REPLACE TEMP MACRO thano_build_language_model(name, options, text) AS
@@ -220,9 +272,21 @@ CREATE OR REPLACE TEMP MACRO thano_training(model) AS TABLE
 CREATE OR REPLACE TEMP MACRO thano_models() AS TABLE
     SELECT unnest(system.main._thano_models({session}), recursive := true);
 
+-- The processes and actors that transcribe, beside this process.
+CREATE OR REPLACE TEMP MACRO thano_workers() AS TABLE
+    SELECT unnest(system.main._thano_workers({session}), recursive := true);
+
 -- Whether PREDICT and BUILD can use a model, by its name or folder, and what its files say of it.
 CREATE OR REPLACE TEMP MACRO thano_check(model) AS TABLE
     SELECT unnest(system.main._thano_check(model, {session}), recursive := true);
+
+-- DESCRIBE MODEL: what is known of a model, a row for each fact.
+CREATE OR REPLACE TEMP MACRO thano_describe_model(model, is_language_model := NULL) AS TABLE
+    SELECT unnest(system.main._thano_describe_model(model, is_language_model, {session}), recursive := true);
+
+-- Our functions, with what function_comments.sql says of them.
+CREATE OR REPLACE TEMP MACRO thano_functions() AS TABLE
+    SELECT unnest(system.main._thano_functions({session}), recursive := true);
 
 CREATE OR REPLACE TEMP MACRO thano_datasets() AS TABLE
     SELECT unnest(system.main._thano_datasets({session}), recursive := true);
@@ -243,6 +307,17 @@ CREATE OR REPLACE TEMP MACRO thano_get_model(name, options := '{}') AS TABLE
 
 CREATE OR REPLACE TEMP MACRO thano_get_dataset(name, options := '{}') AS TABLE
     SELECT unnest(system.main._thano_get_dataset(name, options, {session}), recursive := true);
+
+-- The lasting cache of transcripts: a row for each model and decoder.
+CREATE OR REPLACE TEMP MACRO thano_cache() AS TABLE
+    SELECT unnest(system.main._thano_cache({session}), recursive := true);
+
+CREATE OR REPLACE TEMP MACRO thano_delete_cache(model := NULL) AS TABLE
+    SELECT unnest(system.main._thano_delete_cache(model, {session}), recursive := true);
+
+-- SET thano_<name> = value, the value as JSON; NULL: RESET.
+CREATE OR REPLACE TEMP MACRO thano_set(name, value := NULL) AS TABLE
+    SELECT unnest(system.main._thano_set(name, value, {session}), recursive := true);
 
 -- The audio files of a folder (searched with its subfolders), of a pattern, or one file, with what their headers say.
 -- DuckDB lists addresses (s3://..); of a local path its glob() only checks that the database may read there.

@@ -53,6 +53,25 @@ def test_a_description_names_every_choice(option: Option) -> None:
     assert [choice for choice in option.choices if f"'{choice}'" not in option.description] == []
 
 
+BEHIND_STATEMENTS = {
+    "thano_check_rows",
+    "thano_build",
+    "thano_build_language_model",
+    "thano_copied_audio",
+    "thano_copied_file",
+    "thano_upload_language_model",
+    "thano_keeps",
+    "thano_scored_rows",
+    "thano_group_scores",
+    "thano_scores",
+    "thano_upload_model",
+    "thano_delete_model",
+    "thano_get_model",
+    "thano_get_dataset",
+}
+"""Macros that a statement becomes, and that nobody need call."""
+
+
 def test_every_macro_is_documented() -> None:
     macros = (REPOSITORY / "sql" / "macros.sql").read_text(encoding="utf-8")
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) - {"thano_char_errors"}  # beside `thano_word_errors`
@@ -64,6 +83,7 @@ def test_every_macro_is_documented() -> None:
         "thano_copied_file",
         "thano_upload_language_model",
         "thano_keeps",
+        "thano_planned",
         "thano_scored_rows",
         "thano_group_scores",
         "thano_scores",
@@ -71,5 +91,15 @@ def test_every_macro_is_documented() -> None:
         "thano_delete_model",
         "thano_get_model",
         "thano_get_dataset",
+        "thano_set",
+        "thano_delete_cache",
     }
     assert {name for name in names if f"`{name}(" not in README} == behind_statements
+    assert {name for name in names if f"`{name}(" not in README} == BEHIND_STATEMENTS
+
+
+def test_every_macro_that_is_for_users_has_a_comment() -> None:
+    macros = (REPOSITORY / "sql" / "macros.sql").read_text(encoding="utf-8")
+    comments = (REPOSITORY / "sql" / "function_comments.sql").read_text(encoding="utf-8")
+    names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros))
+    assert names - set(re.findall(r"temp\.main\.(thano_\w+)", comments)) == BEHIND_STATEMENTS

@@ -40,9 +40,7 @@ CALLS = {
         "SELECT * FROM thano_predict('nobody', 'clips', options := {})",
     ),
     StatementKind.EVALUATE: ("SELECT * FROM thano_evaluate('nobody', 'clips', options := {})",),
-    StatementKind.BUILD: (
-        "SELECT thano_build('new', 'nobody', {}, list({{'audio': audio_path, 'text': text}})) FROM clips",
-    ),
+    StatementKind.BUILD: ("SELECT thano_build('new', 'nobody', {}, {{'audio': audio_path, 'text': text}}) FROM clips",),
     StatementKind.BUILD_LANGUAGE_MODEL: (
         "SELECT thano_build_language_model('new', {}, text) FROM (FROM clips WHERE text = '')",
     ),

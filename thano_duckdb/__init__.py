@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from .audio.limits import ReadLimits
+from .cache_options import DEFAULT_CACHE_BYTES
 from .connection import Connection, Settings, delayed_interrupts
 from .dialect import rewrite
 from .errors import AudioError, DialectError, ModelError, RegistryError, ThanoError, ThanoWarning
@@ -56,6 +57,9 @@ def connect(
     max_bytes: int | None = ReadLimits.max_bytes,
     max_duration: float | None = ReadLimits.max_duration_s,
     timeout: float | None = ReadLimits.timeout_s,
+    cache: bool | str = False,
+    cache_max_bytes: int | None = DEFAULT_CACHE_BYTES,
+    workers: int | None = None,
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
@@ -65,12 +69,16 @@ def connect(
         config: DuckDB's settings.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
+        device: 'auto' (all GPUs, if there are any), 'cpu', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
         max_bytes: size of a clip at most; None for any.
         max_duration: seconds of audio of a clip at most; None for any.
         timeout: seconds that a clip at a URL may take to arrive; None for any.
+        cache: True: transcripts are kept in the model home, for later statements in any process; the name of a schema:
+            in a table of the database.
+        cache_max_bytes: size of that cache in the model home at most; None for any.
+        workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
@@ -88,7 +96,9 @@ def connect(
         >>> con.close()
     """
     home = Path(model_home) if model_home is not None else None
-    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
+    settings = Settings(
+        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers
+    )
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
     with delayed_interrupts():
         raw = duckdb.connect(location, read_only=read_only, config=config or {})

@@ -24,11 +24,14 @@ class StatementKind(StrEnum):
     PRINT_AUDIO = "PRINT AUDIO"
     COPY = "COPY"
     LIST = "LIST"
+    DESCRIBE = "DESCRIBE MODEL"
     GET_MODEL = "GET THANOSQL MODEL"
     GET_DATASET = "GET THANOSQL DATASET"
     UPLOAD = "UPLOAD MODEL"
     UPLOAD_LANGUAGE_MODEL = "UPLOAD LANGUAGE MODEL"
     DELETE = "DELETE MODEL"
+    DELETE_CACHE = "DELETE CACHE"
+    SET = "SET"
 
 
 class ValueKind(Enum):
@@ -42,12 +45,15 @@ class ValueKind(Enum):
     NUMBER = "a number"
     SECONDS = "a number of seconds"
     BOOLEAN = "True or False"
+    BOOLEAN_OR_SCHEMA = "True, False or the name of a schema"
     CHOICE = "one of"
     CHOICES = "one or a list of"
     CHOICE_OR_INTEGER = "a name or a whole number"
 
 
 _NUMBERS = (ValueKind.NUMBER, ValueKind.SECONDS)
+_SWITCHES = ("true", "false", "on", "off", "yes", "no")
+"""Texts that mean True or False, and no schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,9 @@ class Option:
                 return list(texts) if all(isinstance(text, str) for text in texts) else None
             case ValueKind.BOOLEAN:
                 return value if isinstance(value, bool) else None
+            case ValueKind.BOOLEAN_OR_SCHEMA:
+                is_name = isinstance(value, str) and value and value.lower() not in _SWITCHES
+                return value if isinstance(value, bool) or is_name else None
             case ValueKind.CHOICE:
                 return self._choice(value)
             case ValueKind.CHOICES:

@@ -14,7 +14,9 @@ from typing import Any
 
 from .alphabet_options import ALPHABET_OPTIONS
 from .audio_options import AUDIO_OPTIONS
+from .cache_options import CACHE_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
+from .cluster_options import CLUSTER_OPTIONS
 from .decoding_options import DECODING_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
@@ -59,9 +61,10 @@ OPTIONS = (
     ),
     Option(
         "include",
-        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`",
+        "more columns: any of `'confidence'`, `'words'`, `'duration'`, `'error'`, `'alternatives'`, `'hotwords'`; "
+        "`'all'`: those that take no more time, so `alternatives` only with `n_best`, `hotwords` only with any",
         ValueKind.CHOICES,
-        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords"),
+        choices=("confidence", "words", "duration", "error", "alternatives", "hotwords", "all"),
         default_in_words="none",
         used_by=_PREDICT,
         goes_to_function=False,
@@ -232,7 +235,7 @@ OPTIONS = (
     ),
     Option(
         "device",
-        "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:N'` (the GPU of that number) or `'mps'`",
+        "`'auto'` (all GPUs, if there are any), `'cpu'`, `'cuda'` (all), `'cuda:N'` (one of them) or `'mps'`",
         ValueKind.CHOICE,
         choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
         default="auto",
@@ -273,8 +276,10 @@ OPTIONS = (
         ),
         used_by=_TRAIN,
     ),
+    *CLUSTER_OPTIONS,
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
+    *CACHE_OPTIONS,
     Option(
         "order",
         "words in the longest n-gram",

@@ -374,3 +374,11 @@ def test_a_terminal_gets_a_banner_help_and_its_tables(terminal: Callable[..., tu
     assert "42" in out
     assert err == "Error: there is no command .nonsense; .help shows those there are\n"
     assert "thano_duckdb" not in run(stdin="SELECT 42;").stdout
+
+
+def test_an_explained_predict_is_printed_as_text(an4_model: Path, an4_clip: str) -> None:
+    predict = f"PREDICT USING '{an4_model}' AS SELECT '{an4_clip}' AS audio_path"
+    shell = run("-c", f"EXPLAIN {predict}")
+    assert shell.stdout.startswith("╭─ Projection")
+    assert f"\nPREDICT USING {an4_model}\n  rows        1\n" in shell.stdout
+    assert (shell.returncode, shell.stderr) == (0, "")

@@ -47,12 +47,12 @@ BEFORE = [("old", 1), ("prod", 1)]
 
 def evil_view(con: thano_duckdb.Connection, call: str, *, is_table: bool = True) -> None:
     """Make `clips` a view that gives good rows and calls something on the way."""
-    calls = f"(SELECT count(*) FROM {call})" if is_table else f"len({call})"
+    calls = f"(SELECT count(*) FROM {call})" if is_table else f"(SELECT len({call}) FROM good)"
     con.execute(f"CREATE OR REPLACE VIEW clips AS SELECT audio_path, text FROM good WHERE {calls} >= 0")
 
 
 def evil_build(name: str, options: str = '{"overwrite": true, "epochs": 1, "device": "cpu"}') -> str:
-    return f"thano_build('{name}', 'old', '{options}', [{{'audio': audio_path, 'text': 'evil'}}])"
+    return f"thano_build('{name}', 'old', '{options}', {{'audio': audio_path, 'text': 'evil'}})"
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def evil_build(name: str, options: str = '{"overwrite": true, "epochs": 1, "devi
         "BUILD MODEL mine USING old OPTIONS (epochs=1, device='cpu') AS SELECT * FROM clips",
         "FIT MODEL mine USING old OPTIONS (epochs=1, device='cpu') AS SELECT * FROM clips",
         "BUILD MODEL prod USING old OPTIONS (epochs=2, overwrite=True) AS SELECT * FROM clips",
-        "SELECT thano_build('mine', 'old', '{}', list({'audio': audio_path, 'text': text})) FROM clips",
-        "SELECT thano_build($1, 'prod', '{}', list({'audio': audio_path, 'text': text})) FROM clips",
+        "SELECT thano_build('mine', 'old', '{}', {'audio': audio_path, 'text': text}) FROM clips",
+        "SELECT thano_build($1, 'prod', '{}', {'audio': audio_path, 'text': text}) FROM clips",
         "SELECT * FROM clips -- not thano_build('prod')!",
         "SELECT *, 'thano_build(' FROM clips",
         'SELECT 1 AS "thano_build", * FROM clips',

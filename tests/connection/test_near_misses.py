@@ -30,7 +30,12 @@ from thano_duckdb import DialectError, ModelError, ThanoError, ThanoWarning
         ("@@BUILD LANGAUGE MODEL m AS FROM t", "Did you mean BUILD LANGUAGE MODEL?"),
         ("@@UPLOAD MODLE m FROM 'x'", "Did you mean UPLOAD MODEL?"),
         ("@@DELET MODEL m", "Did you mean DELETE MODEL?"),
-        ("@@DESCRIBE MODEL m", "LIST MODEL shows your models"),
+        ("@@DESCRIBE MODELS m", "DESCRIBE MODELS is not a statement. Did you mean DESCRIBE MODEL?"),
+        ("@@DESC MODELL m", "DESC MODELL is not a statement. Did you mean DESC MODEL?"),
+        ("DESCRIBE @@LANGUAGE m", "DESCRIBE LANGUAGE is followed by MODEL"),
+        ("@@DROP MODELL m", "DROP MODELL is not a statement. Did you mean DROP MODEL?"),
+        ("@@DROP MODLE IF EXISTS m", "DROP MODLE is not a statement. Did you mean DROP MODEL?"),
+        ("DROP MODEL IF @@EXIST m", "'EXIST' is unexpected after IF. Did you mean IF EXISTS?"),
         ("LIST MODEL; @@LIST MODLS", "Did you mean LIST MODEL"),
         ("@@LIST DATASET", "Did you mean LIST THANOSQL DATASET?"),
         ("SELECT 1; @@LIST DATASETS;", "Did you mean LIST THANOSQL DATASET?"),
@@ -96,6 +101,12 @@ def test_other_mistakes_stay_duckdbs(con: thano_duckdb.Connection, sql: str) -> 
     with pytest.raises(duckdb.Error) as found:
         con.execute(sql)
     assert (type(found.value), str(found.value)) == (type(expected.value), str(expected.value))
+
+
+def test_describe_model_without_a_name_keeps_duckdbs_error_and_adds_a_hint(con: thano_duckdb.Connection) -> None:
+    for sql in ("DESCRIBE MODEL", "desc model;"):
+        with pytest.raises(duckdb.CatalogException, match=r"(?si)model does not exist.*write DESCRIBE MODEL name\.$"):
+            con.execute(sql)
 
 
 def test_show_models_and_copy_of_a_folder_keep_duckdbs_error_and_add_a_hint(

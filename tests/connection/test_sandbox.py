@@ -175,6 +175,7 @@ def test_whether_a_file_exists_stays_unknown(
         "FROM thano_audio('{path}')",
         "GET THANOSQL MODEL '{path}' OPTIONS (model_name='m')",
         "FROM thano_check('{path}')",
+        "DESCRIBE MODEL '{path}'",
         "UPLOAD LANGUAGE MODEL m FROM '{path}'",
         "SELECT thano_perplexity('a', '{path}')",
     ):

@@ -12,7 +12,7 @@ import pytest
 
 import thano_duckdb
 from tests.training.kit import write_clips, write_model
-from thano_duckdb.functions.installation import sql_folder
+from thano_duckdb.functions.sql_files import sql_folder
 
 N_PARAMETERS = 7
 """The macros take up to as many arguments."""
@@ -95,6 +95,8 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "SELECT thano_perplexity(text, 'words') FROM sentences",
         "SELECT name FROM thano_models()",
         "SELECT model, predict, build, problem FROM thano_check('m')",
+        "SELECT * FROM (DESCRIBE MODEL m) WHERE property = 'kind'",
+        "FROM thano_functions()",
         "SELECT * EXCLUDE created FROM thano_delete_model('new')",
     )  # fmt: skip
     found: dict[str, object] = {}

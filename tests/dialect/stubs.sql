@@ -16,8 +16,20 @@ CREATE MACRO thano_scores(reference, transcript, options := NULL) AS
     [{'metric': 'wer', 'score': count(reference) - count(transcript.text)}];
 CREATE MACRO thano_group_scores(reference, transcript, options := NULL) AS
     {'wer': count(reference) - count(transcript.text), 'clips': count(*)};
-CREATE MACRO thano_build(name, base, options, examples) AS
-    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': len(examples)}];
+CREATE MACRO thano_planned(model, audio, present, options, kind, own_columns) AS [
+    {'item': 'rows', 'value': count(*), 'low': count(present), 'high': count(DISTINCT audio), 'text': NULL},
+    {
+        'item': 'arguments',
+        'value': NULL,
+        'low': NULL,
+        'high': NULL,
+        'text': concat_ws(' ', model, options, kind, own_columns)
+    }
+];
+CREATE MACRO thano_plan(model, source, audio_col := 'audio_path', options := NULL) AS TABLE
+    SELECT 'rows' AS item, count(*)::DOUBLE AS value FROM query_table(source);
+CREATE MACRO thano_build(name, base, options, example) AS
+    [{'model': name, 'base': base, 'options': options, 'epoch': 1, 'audio_hours': count(example)}];
 CREATE MACRO thano_build_language_model(name, options, text) AS
     [{'model': name, 'options': options, 'sentences': count(text)}];
 CREATE MACRO thano_models() AS TABLE
@@ -26,6 +38,9 @@ CREATE MACRO thano_models() AS TABLE
             ('Wav2Vec2En', NULL, 'built-in', NULL, NULL, NULL, 'English'),
             ('mine', 2, 'built', 'Wav2Vec2En', now(), '/models/mine', NULL)
     ) AS t (name, version, kind, base, created, path, description);
+CREATE MACRO thano_describe_model(model, is_language_model := NULL) AS TABLE SELECT 'name' AS property, model AS value;
+CREATE MACRO thano_functions() AS TABLE SELECT 'thano_wer' AS function_name;
+CREATE MACRO thano_workers() AS TABLE SELECT 'worker 1' AS worker, 'ready' AS state;
 CREATE MACRO thano_datasets() AS TABLE SELECT 'librispeech_data' AS name, 'audio' AS data_type;
 CREATE MACRO thano_audio(location) AS TABLE SELECT location || '/a.wav' AS audio_path, 1.5 AS duration;
 CREATE MACRO thano_copied_audio(location) AS TABLE FROM thano_audio(location);
@@ -48,3 +63,5 @@ CREATE TABLE calls (id INTEGER, recording VARCHAR, "my audio" VARCHAR);
 INSERT INTO calls VALUES (1, 'x.wav', 'y.wav');
 CREATE TABLE heard (audio_path VARCHAR, text VARCHAR, speaker VARCHAR, predicted VARCHAR);
 CREATE SCHEMA archive;
+CREATE MACRO thano_set(name, value := NULL) AS TABLE SELECT name AS name, value AS value;
+CREATE MACRO thano_delete_cache(model := NULL) AS TABLE SELECT model AS model, 1 AS clips;

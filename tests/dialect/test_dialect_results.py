@@ -32,6 +32,33 @@ def test_included_columns_follow_the_result_in_the_order_asked_for(database: Dat
     assert columns(database, sql) == ["audio_path", "said", "error", "confidence"]
 
 
+ALWAYS = ["confidence", "words", "duration", "error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ("include=ALL", []),
+        ("include=['all', words]", []),
+        ("include='all', n_best=3", ["alternatives"]),
+        ("include=['all', alternatives]", ["alternatives"]),
+        ("include='all', hotwords=['Pierre']", ["hotwords"]),
+        ("include='all', hotwords=[]", []),
+        ("include='all', hotwords_col=text, n_best=1", ["alternatives", "hotwords"]),
+    ],
+)
+def test_include_all_gives_what_the_other_options_compute_anyway(
+    database: Database, options: str, more: list[str]
+) -> None:
+    sql = f"PREDICT USING m OPTIONS ({options}) AS SELECT 'x' AS audio_path, ['Anna'] AS text"
+    assert columns(database, sql) == ["audio_path", "text", "predicted", *ALWAYS, *more]
+
+
+def test_include_all_alone_asks_for_no_beam_search() -> None:
+    assert "n_best" not in rewrite("PREDICT USING m OPTIONS (include='all') AS SELECT 'x' AS audio_path")
+    assert "n_best" in rewrite("PREDICT USING m OPTIONS (include=['all', alternatives]) AS SELECT 'x' AS audio_path")
+
+
 def test_what_the_engine_needs_reaches_it_as_json_and_nothing_else(database: Database) -> None:
     options = "include=error, on_error=FAIL, batch_size=8, epochs=2, text_col='x'"
     sql = f"PREDICT USING m OPTIONS ({options}) AS FROM librispeech_test"

@@ -187,8 +187,8 @@ def test_paths_of_other_types_are_cast_or_refused(con: thano_duckdb.Connection, 
 def test_training_rows_without_a_field_are_refused_in_one_sentence(
     con: thano_duckdb.Connection, example: str, missing: str
 ) -> None:
-    with pytest.raises(ThanoError, match=rf"^the rows must have the fields audio, text; missing: {missing}$"):
-        con.execute(f"SELECT thano_build('mine', 'Wav2Vec2TinyEn', NULL, [{example}])").fetchall()
+    with pytest.raises(ThanoError, match=rf"^a row must have the fields audio, text; missing: {missing}$"):
+        con.execute(f"SELECT thano_build('mine', 'Wav2Vec2TinyEn', NULL, {example})").fetchall()
 
 
 # Audio

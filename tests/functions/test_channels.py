@@ -17,7 +17,8 @@ from tests.audio.test_mixing import call, line_noise, side_by_side, voice
 from tests.conftest import Utterance
 from thano_duckdb import ThanoError, ThanoWarning
 from thano_duckdb.audio.decode import decode
-from thano_duckdb.functions import transcribe as transcribe_module
+from thano_duckdb.functions import engine_calls
+from thano_duckdb.speech import local_runner
 from thano_duckdb.speech.cache import MemoryCache
 
 RATE_HZ = 16_000
@@ -54,9 +55,9 @@ def transcribed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]
         found.append((clip.location, clip.channel))
         return decode(clip, **arguments)
 
-    monkeypatch.setattr(transcribe_module, "decode", recording)
+    monkeypatch.setattr(local_runner, "decode", recording)
     cache = MemoryCache()
-    monkeypatch.setattr(transcribe_module, "process_cache", lambda: cache)
+    monkeypatch.setattr(engine_calls, "process_cache", lambda: cache)
     return found
 
 

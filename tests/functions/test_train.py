@@ -51,7 +51,7 @@ def build(
     **options: object,
 ) -> duckdb.DuckDBPyConnection:
     return connection.execute(
-        f"""SELECT unnest(thano_build('mine', ?, ?, list({{'audio': {audio}, 'text': words}})), recursive := true)
+        f"""SELECT unnest(thano_build('mine', ?, ?, {{'audio': {audio}, 'text': words}}), recursive := true)
             FROM rows WHERE {where}""",
         [str(base), json.dumps({"device": "cpu", **options})],
     )
@@ -107,8 +107,8 @@ def test_one_warning_reports_all_skipped_rows(raw: duckdb.DuckDBPyConnection, sm
 
 
 def test_a_group_keeps_its_rows_on_one_side(raw: duckdb.DuckDBPyConnection, small_model: Path) -> None:
-    rows = "list({'audio': audio_path, 'text': words, 'group': rowid // 3})"
-    call = f"SELECT unnest(thano_build('mine', ?, ?, {rows}), recursive := true) FROM rows"
+    row = "{'audio': audio_path, 'text': words, 'group': rowid // 3}"
+    call = f"SELECT unnest(thano_build('mine', ?, ?, {row}), recursive := true) FROM rows"
     options = {"device": "cpu", "epochs": 1}
     with pytest.raises(duckdb.Error, match="option 'split_by' says which rows are held out together: add a validation"):
         raw.execute(call, [str(small_model), json.dumps(options)])

@@ -263,3 +263,18 @@ def test_changed_rows_are_counted(notebook: Notebook) -> None:
     assert notebook.run('%sql SELECT i AS "Count" FROM u').keys == ["Count"]
     assert list(notebook.run("%%sql\nSELECT 1;;\n;")) == [(1,)]
     assert list(notebook.run("%sql INSERT INTO t VALUES (4) RETURNING i")) == [(4,)]
+
+
+# EXPLAIN
+
+
+def test_an_explained_predict_is_shown_as_text(speech: Notebook, n_inferred: Callable[[], int]) -> None:
+    n_inferred()
+    result = speech.run("%%sql\nEXPLAIN PREDICT USING m AS SELECT * FROM clips")
+    html = speech.html(result)
+    assert '<pre class="thano-explanation">' in html
+    assert "╭─ Projection" in html
+    assert f"PREDICT USING m\n  rows        {N_CLIPS}\n" in html
+    assert [row["explain_key"] for row in result.DataFrame().to_dict("records")] == ["physical_plan", "thano_plan"]
+    assert n_inferred() == 0
+    assert "thano-explanation" not in speech.html(speech.run("%%sql\nEXPLAIN SELECT 1"))

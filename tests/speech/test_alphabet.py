@@ -58,17 +58,17 @@ def test_spoken_characters_that_the_alphabet_lacks_are_dropped_and_counted() -> 
     labels = [UPPER.labels("R2D2 & 50%"), UPPER.labels("\u4f60 2")]
     assert [transcript.text for transcript in labels] == ["RD", ""]
     assert labels[0].dropped == {"2": 2, "&": 1, "5": 1, "0": 1, "%": 1}
-    assert describe_dropped(labels) == (
+    assert describe_dropped(labels[0].dropped + labels[1].dropped) == (
         "8 characters were dropped from the transcripts because the model's alphabet lacks them: "
         "'2' (3), '&' (1), '5' (1), '0' (1), '%' (1), '\u4f60' (1)"
     )
-    assert describe_dropped([UPPER.labels("R2")]) == (
+    assert describe_dropped(UPPER.labels("R2").dropped) == (
         "1 character was dropped from the transcripts because the model's alphabet lacks it: '2' (1)"
     )
-    many = describe_dropped([UPPER.labels("0123456789&%")])
+    many = describe_dropped(UPPER.labels("0123456789&%").dropped)
     assert many is not None
     assert many.endswith("'9' (1) and 2 more")
-    assert describe_dropped([UPPER.labels("fine")]) is None
+    assert describe_dropped(UPPER.labels("fine").dropped) is None
 
 
 def test_a_language_without_spaces_has_no_label_for_them() -> None:
@@ -212,14 +212,14 @@ def test_letters_that_lose_their_accent_are_counted() -> None:
     labels = [UPPER.labels("\u00dcber M\u00fcnchen \u00fcber"), UPPER.labels("stra\u00dfe")]
     assert [transcript.text for transcript in labels] == ["UBER MUNCHEN UBER", "STRASSE"]
     assert not labels[0].dropped
-    assert describe_lost_accents(labels) == (
+    assert describe_lost_accents(labels[0].without_accent + labels[1].without_accent) == (
         "3 letters lost their accents in the transcripts because the model's alphabet lacks them: "
         "'\u00fc' (2), '\u00dc' (1)"
     )
-    assert describe_lost_accents([UPPER.labels("caf\u00e9")]) == (
+    assert describe_lost_accents(UPPER.labels("caf\u00e9").without_accent) == (
         "1 letter lost its accent in the transcripts because the model's alphabet lacks it: '\u00e9' (1)"
     )
-    assert describe_lost_accents([UPPER.labels("cafe")]) is None
+    assert describe_lost_accents(UPPER.labels("cafe").without_accent) is None
 
 
 def test_punctuation_of_any_script_ends_a_word_and_is_not_counted() -> None:

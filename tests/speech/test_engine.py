@@ -235,7 +235,7 @@ def test_long_audio_is_transcribed_in_windows_that_are_joined(
     plain = HuggingFace.load(an4_model)
     values = plain.extractor(clip, sampling_rate=RATE_HZ, return_tensors="pt").input_values
     ids: list[int] = []
-    prepared = speech_engine.recognizer.prepare(clip.astype(np.float32))
+    prepared = speech_engine.recognizer.prepare(clip.astype(np.float32))  # type: ignore[attr-defined]
     assert isinstance(prepared, PreparedClip)
     bounds = [0, *(window.position.stop for window in prepared.windows)]
     assert np.abs(np.array(bounds) - [0, 949, 1898, 2848, 3797, 4746]).max() <= 100

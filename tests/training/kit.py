@@ -19,9 +19,10 @@ from thano_duckdb.monitoring.training_monitor import EpochMetrics, SilentTrainin
 from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.build import Base, BuildResult, build_model
-from thano_duckdb.training.corpus import Utterance, prepare_corpus
+from thano_duckdb.training.corpus import prepare_corpus
 from thano_duckdb.training.network import CtcNetwork
 from thano_duckdb.training.training_options import Example, TrainingOptions
+from thano_duckdb.training.utterances import Utterances
 
 RATE_HZ = 16_000
 TEXTS = ("GO", "YES NO", "STOP", "RUBOUT", "HELLO ALL", "ENTER SIX")
@@ -41,7 +42,7 @@ def write_clips(folder: Path, texts: Sequence[str] = TEXTS) -> list[Example]:
     return examples
 
 
-def utterances(rows: list[Example], network: CtcNetwork, store: AudioStore) -> tuple[Utterance, ...]:
+def utterances(rows: list[Example], network: CtcNetwork, store: AudioStore) -> Utterances:
     """The rows as `network` is trained on them; each must be usable."""
     return prepare_corpus(
         rows,

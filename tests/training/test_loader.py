@@ -102,10 +102,10 @@ def test_a_turkish_model_is_judged_by_the_turkish_i(
     small_model: Path, clips: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, store = load_network(small_model, TrainingOptions()), AudioStore()
-    row = dataclasses.replace(utterances(clips[:1], network, store)[0], text="ISI")
+    rows = utterances([dataclasses.replace(clips[0], text="ISI")], network, store)
     turkish = dataclasses.replace(network.vocabulary, tokens=(*network.vocabulary.tokens[:-1], "\u0131"))
     for vocabulary, wer in ((network.vocabulary, 1), (turkish, 0)):
         monkeypatch.setattr(network, "vocabulary", vocabulary)
         monkeypatch.setattr(Validation, "_decode", lambda *_: ["\u0131s\u0131"])
-        validation = Validation([row], network, store, max_clips=1, max_batch_samples=10**6, monitor=MONITOR)
+        validation = Validation(rows, network, store, max_clips=1, max_batch_samples=10**6, monitor=MONITOR)
         assert validation.evaluate(network.module, lambda batch: batch).wer == wer

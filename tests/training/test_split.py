@@ -20,7 +20,7 @@ from thano_duckdb.speech.alphabet import Alphabet
 from thano_duckdb.training.audio_store import AudioStore
 from thano_duckdb.training.corpus import Corpus, prepare_corpus
 from thano_duckdb.training.network import load_network
-from thano_duckdb.training.split import choose_held_out, connected_rows, overlap_keys
+from thano_duckdb.training.split import choose_held_out, connected_rows, equal_rows, overlapping_parts
 from thano_duckdb.training.training_options import Example, TrainingOptions
 
 SIZES = st.lists(st.integers(1, 7), min_size=2, max_size=9)
@@ -65,9 +65,13 @@ def test_rows_without_anything_in_common_are_held_out_as_numpy_permutes_them() -
     assert choose_held_out([[row] for row in range(50)], 0.1, 5) == expected
 
 
-def test_rows_are_connected_by_any_key_they_share() -> None:
-    keys = [["a", 1], ["b", 2], ["a", 2], ["c", 3], ["d", 4], ["c", 5]]
-    assert connected_rows(keys) == [[0, 1, 2], [3, 5], [4]]
+def test_rows_are_connected_directly_or_by_way_of_others() -> None:
+    assert connected_rows(6, [(1, 2), (0, 2), (5, 3)]) == [[0, 1, 2], [3, 5], [4]]
+
+
+def test_rows_of_equal_values_are_linked() -> None:
+    values = np.array([[1, 2], [2, 1], [1, 2], [7, 7], [2, 1], [1, 2]], np.uint64)
+    assert connected_rows(6, equal_rows(values)) == [[0, 2, 5], [1, 4], [3]]
 
 
 # Rows
@@ -121,7 +125,9 @@ def test_the_same_recording_is_never_on_both_sides(
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 20), st.integers(1, 20)), max_size=12))
 def test_parts_that_have_half_of_one_in_common_stay_together(drawn: list[tuple[str, int, int]]) -> None:
     parts = [(name, float(start), float(start + length)) for name, start, length in drawn]
-    groups = connected_rows(overlap_keys(parts))
+    sources = np.array([[ord(name)] for name, _, _ in parts], np.uint64).reshape(-1, 1)
+    starts_s, stops_s = np.array([part[1:] for part in parts]).reshape(-1, 2).T
+    groups = connected_rows(len(parts), overlapping_parts(sources, starts_s, stops_s))
     group_of = {row: number for number, group in enumerate(groups) for row in group}
     linked = [
         (one, other)
@@ -129,7 +135,7 @@ def test_parts_that_have_half_of_one_in_common_stay_together(drawn: list[tuple[s
         if a[0] == b[0] and 0 < 0.5 * min(a[2] - a[1], b[2] - b[1]) <= min(a[2], b[2]) - max(a[1], b[1])
     ]
     assert all(group_of[one] == group_of[other] for one, other in linked)
-    assert len(groups) == len(connected_rows([[pair for pair in linked if row in pair] for row in range(len(parts))]))
+    assert len(groups) == len(connected_rows(len(parts), linked))
 
 
 def test_overlapping_parts_of_a_recording_are_on_one_side_and_segments_are_not_tied(

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tutorial(folder: Path | None) -> None:
     """Run every statement of sql/tutorial.sql in a folder of its own."""
-    from thano_duckdb.functions.installation import sql_folder
+    from thano_duckdb.functions.sql_files import sql_folder
 
     script = sql_folder().joinpath("tutorial.sql").read_text(encoding="utf-8")
     workspace = _working_folder(folder)

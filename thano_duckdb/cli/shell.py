@@ -42,6 +42,7 @@ EVALUATE USING model AS SELECT ..           its word error rate (columns audio_p
 BUILD MODEL name USING base AS SELECT ..    a model trained on the rows of a query
 BUILD LANGUAGE MODEL name AS SELECT ..      a model of words, from the texts of a query (column text)
 LIST MODEL, LIST THANOSQL MODEL, LIST TABLE
+DESCRIBE MODEL name                         how a model was made, and what it can write
 GET THANOSQL DATASET librispeech_data       some clips to try it with
 COPY table OPTIONS () FROM 'folder'         the clips of a folder as a table
 .tables                                     the tables of the database

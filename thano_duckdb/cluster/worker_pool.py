@@ -35,11 +35,15 @@ class ModelFacts:
         fingerprint: of the checkpoint and the precision: the texts of workers of equal fingerprints are equal.
         vocabulary: what its labels mean.
         default_decoder: of a statement that does not choose one.
+        precision: in which the network computes.
+        hardware: the device and the processor of the worker.
     """
 
     fingerprint: str
     vocabulary: Vocabulary
     default_decoder: Any
+    precision: str
+    hardware: str
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,18 @@ class Ready:
 
 @dataclass(frozen=True)
 class Advanced:
-    """A worker is this many clips, and seconds of audio, further; sent at most once a second."""
+    """A worker is this much further; sent at most once a second.
+
+    A worker that is still loading the model may send it with zeros, as a sign of life: the dispatcher then waits on.
+
+    Attributes:
+        worker: which one.
+        n_clips: more clips, of those of its oldest batch; of a long clip the share that went through the model.
+        audio_s: seconds of audio, likewise.
+    """
 
     worker: str
-    n_clips: int
+    n_clips: float
     audio_s: float
 
 
@@ -145,7 +157,7 @@ class WorkerPool(Protocol):
         """Begin to start one more, in the place of one that died; False where that is not possible."""
 
     def submit(self, worker: str, batch: Batch) -> None:
-        """Send a batch to a worker that is ready; returns at once. A worker may have several in its queue."""
+        """Send a batch to a worker that is ready; returns at once. A worker does one after the other, in order."""
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """What has happened since the last call; waits for at most `timeout_s` for something to happen."""

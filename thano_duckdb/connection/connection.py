@@ -25,6 +25,7 @@ from thano_duckdb.errors import ThanoError
 from .access import Access
 from .closing import close
 from .database_files import file_cursor
+from .explanation import explained
 from .interrupts import delayed_interrupts
 from .parse_errors import parse_errors_translated
 from .relation import Relation, adopt
@@ -77,7 +78,6 @@ class Connection:
         them, and macros of the same names in the database would take their place.
         """
         self._raw = raw
-        self._settings = settings
         self._install = install
         self._is_installed = False
         self._installing = threading.Lock()
@@ -106,7 +106,7 @@ class Connection:
     @property
     def read_limits(self) -> ReadLimits:
         """What reading one clip may take, unless a statement says otherwise."""
-        return self._settings.read_limits
+        return self._session.settings.read_limits
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own cursor, with the settings of this connection about remote files, to read such files on."""
@@ -133,8 +133,7 @@ class Connection:
             [('IT TOOK AN HOUR TO CROSS THE CITY',)]
             >>> con.close()
         """
-        run = functools.partial(self._raw.sql, alias=alias, params=params)
-        return self._relation(query, run, may_read_ahead=params is None)
+        return self._relation(query, functools.partial(self._raw.sql, alias=alias), params, ahead=params is None)
 
     query = sql
     from_query = sql
@@ -157,6 +156,7 @@ class Connection:
         """
         self._end_executed()
         request = self._understand(query, discards_rows=True)
+        request, parameters = explained(self._raw, self._session, request, parameters)
         if parameters is None:
             request = reading_ahead(request, self._raw)
         run = Run(self._raw, self._session, request)
@@ -226,8 +226,9 @@ class Connection:
         """
         self._session.statements.check_not_closing()
         raw = self._raw.cursor()
-        session = Session(raw, self._settings, self._session.registry)
-        return Connection(raw, self._settings, install=self._install, session=session)
+        session = Session(raw, self._session.given_settings, self._session.registry)
+        session.settings = self._session.settings
+        return Connection(raw, session.settings, install=self._install, session=session)
 
     duplicate = cursor
 
@@ -335,15 +336,19 @@ class Connection:
 
     def query_over(self, relation: Relation, name: str, query: Any) -> Any:
         """`relation.query(name, query)`: run SQL text, in which `name` is the relation."""
-        return self._relation(query, lambda sql: duckdb.DuckDBPyRelation.query(relation, name, sql))
+        return self._relation(query, lambda sql, **_: duckdb.DuckDBPyRelation.query(relation, name, sql))
 
-    def _relation(self, query: Any, run: Callable[[Any], Any], *, may_read_ahead: bool = False) -> Any:
+    def shown_text(self, relation: Relation) -> str | None:
+        """What `relation.show()` prints instead of a table of its rows; None for these."""
+        return self._requests.get(relation, NO_TEXT).shown
+
+    def _relation(self, query: Any, run: Callable[..., Any], params: object = None, *, ahead: bool = False) -> Any:
         """The relation that `run` makes of the rewritten text; None where the text gives no rows."""
-        request = self._understand(query)
-        if may_read_ahead:
+        request, params = explained(self._raw, self._session, self._understand(query), params)
+        if ahead:
             request = reading_ahead(request, self._raw)
         with self._whole_run(request):
-            relation = call_in_user_frame(run, request.sql)
+            relation = call_in_user_frame(run, request.sql, params=params)
             if relation is not None and request.runs_now:
                 relation = relation.materialize()
         if relation is not None:
@@ -353,15 +358,13 @@ class Connection:
     def _understand(self, query: Any, *, discards_rows: bool = False) -> Request:
         """Read what to run, and install our functions before the first statement.
 
-        Of a text that changes models, all statements but the last run here.
-
-        `discards_rows`: let the rows of the last `execute` go, as DuckDB will, where they are in the way of that, or of
-        asking about transactions.
+        Of a text that changes models, all statements but the last run here. With `discards_rows`, the rows of the last
+        `execute` go, as DuckDB will let them, where they are in the way of that, or of asking about transactions.
         """
         self._session.statements.check_not_closing()
         with delayed_interrupts():
             request = understand(query, self._session)
-        if discards_rows and (request.may_change_models or not self._is_installed):
+        if discards_rows and (request.may_change_models or request.planned or not self._is_installed):
             self._raw.complete()
         self._install_once()
         if request.may_change_models and len(request.statements) > 1:

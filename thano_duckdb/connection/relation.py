@@ -37,6 +37,9 @@ class RelationOwner(Protocol):
     def query_over(self, relation: Relation, name: str, query: Any) -> Any:
         """What `relation.query(name, query)` gives."""
 
+    def shown_text(self, relation: Relation) -> str | None:
+        """What showing `relation` prints instead of a table of its rows; None for these."""
+
 
 class Relation(DuckDBPyRelation):
     """A relation whose public methods run as statements of its owner."""
@@ -106,6 +109,24 @@ def _query(self: Relation, virtual_table_name: str, sql_query: Any) -> Any:
     return owner.query_over(self, virtual_table_name, sql_query)
 
 
+def _as_shown(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` gives a table of the rows as text, unless the relation is shown otherwise, as an explanation is."""
+    read = _as_statement(method)
+
+    @functools.wraps(method)
+    def show(self: Relation, /, *args: Any, **kwargs: Any) -> Any:
+        owner = _owners.get(self)
+        text = None if owner is None else owner.shown_text(self)
+        if text is None:
+            return read(self, *args, **kwargs)
+        if method.__name__ != "show":
+            return text
+        print(text)  # noqa: T201 - as DuckDB's own does
+        return None
+
+    return show
+
+
 def _rows_as_statement(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
     """Likewise for a generator, whose statement ends with its last row."""
 
@@ -130,4 +151,6 @@ for _name in dir(duckdb.DuckDBPyRelation):
     _method = getattr(DuckDBPyRelation, _name)
     if callable(_method) and (not _name.startswith("_") or _name in _READING_OPERATORS):
         setattr(Relation, _name, (_rows_as_statement if _name == "iter_rows" else _as_statement)(_method))
+for _name in ("show", "__repr__", "__str__"):
+    setattr(Relation, _name, _as_shown(getattr(DuckDBPyRelation, _name)))
 setattr(Relation, "query", _query)  # noqa: B010 - mypy takes no assignment to a method

@@ -13,9 +13,11 @@ from thano_duckdb.dialect import (
     Evaluate,
     Node,
     Plan,
+    PlannedStatement,
     Predict,
     changing_calls,
     plan,
+    planned_statements,
     statements_in_place,
     unknown_model,
 )
@@ -36,7 +38,9 @@ class Request:
         source: the text as written; empty where a `duckdb.Statement` was given.
         sql: what DuckDB runs.
         plan: our statements in it, or None where there are none.
-        changes: the calls in it that change models or write a data set.
+        changes: the calls in it that change models or settings, or write a data set.
+        planned: what it explains of our statements that transcribe, beside DuckDB's plan.
+        shown: what `show` prints instead of a table of its rows; None for these.
         warned_of: what a run of it has warned of already, so that reading a lazy relation again does not.
         second_reading: reads its rows ahead of DuckDB; None where they are not.
     """
@@ -45,6 +49,8 @@ class Request:
     sql: str | duckdb.Statement
     plan: Plan | None
     changes: tuple[ChangingCall, ...] = ()
+    planned: tuple[PlannedStatement, ...] = ()
+    shown: str | None = None
     warned_of: set[str] = field(default_factory=set, compare=False)
     second_reading: SecondReading | None = None
 
@@ -56,7 +62,7 @@ class Request:
     @property
     def may_change_models(self) -> bool:
         """Whether it holds a statement, or calls a function, that changes models or writes a data set."""
-        return bool(self.changes)
+        return any(not call.is_setting for call in self.changes)
 
     @property
     def runs_now(self) -> bool:
@@ -104,7 +110,10 @@ def understand(query: str | duckdb.Statement, session: Session, *, warns: bool =
     if not found.runs_now:  # otherwise the text itself may make the model that it uses
         for statement in found.statements:
             _check_model(statement, found, query, session)
-    return Request(query, found.sql, None if found.is_plain else found, changing_calls(found.sql))
+    changes = changing_calls(found.sql)
+    # A plan runs the query, which must change nothing.
+    planned = planned_statements(query, found.statements) if found.statements and not changes else ()
+    return Request(query, found.sql, None if found.is_plain else found, changes, planned)
 
 
 def reading_ahead(request: Request, connection: duckdb.DuckDBPyConnection) -> Request:

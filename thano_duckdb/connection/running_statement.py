@@ -31,6 +31,9 @@ TRANSCRIPTS_KEPT = (
     "Interrupted. What was transcribed is kept until this process ends: run the same statement again to continue from "
     "there."
 )
+TRANSCRIPTS_LAST = (
+    "Interrupted. What was transcribed is kept: run the same statement again, in any process, to continue from there."
+)
 REASONS_OF_PREDICT = "PREDICT with OPTIONS (include='error') shows each reason."
 REASONS_OF_FUNCTION = "thano_transcribe(..).error shows each reason."
 REASONS_OF_EITHER = "PREDICT with OPTIONS (include='error'), or thano_transcribe(..).error, shows each reason."
@@ -66,6 +69,7 @@ class RunningStatement:
         warned_of: set[str] | None = None,
         changes: tuple[ChangingCall, ...] = (),
         reasons: str = REASONS_OF_FUNCTION,
+        is_plan: bool = False,
         second_reading: SecondReading | None = None,
     ) -> None:
         """A statement that starts now.
@@ -76,9 +80,11 @@ class RunningStatement:
             warned_of: what earlier runs of the same request have warned of; what this one warns of is added.
             changes: the calls of its text that change models or write a data set; each allows one such change.
             reasons: the sentence that says how to see why each clip failed.
+            is_plan: it only says what another statement will take, so that no model runs in it.
             second_reading: reads its rows ahead of DuckDB; None where they are not.
         """
         self.source = source
+        self.is_plan = is_plan
         self._allowed = list(changes)
         self._reasons = reasons
         self.interrupt_message = "Interrupted."
@@ -93,10 +99,13 @@ class RunningStatement:
         self._n_warned_of = 0
         self._computed_s = 0.0
         self._has_transcripts = False
+        self.keeps_transcripts = False
+        """They outlast the process, in a cache on disk."""
+        self._endings: list[Callable[[], None]] = []
         self._models: dict[str, ResolvedModel] = {}
         self._pinned: dict[Hashable, Any] = {}
         self.second_reading = second_reading
-        self._at_end: list[Callable[[], None]] = []
+        self._work_endings: list[Callable[[], None]] = []
         self._resolving = threading.Lock()
         self._notices: list[str] = []
         self._warned_of = set() if warned_of is None else warned_of
@@ -166,7 +175,7 @@ class RunningStatement:
         """See `Monitor`."""
         if self.cancelled:
             if self._has_transcripts:
-                self.interrupt_message = TRANSCRIPTS_KEPT
+                self.interrupt_message = TRANSCRIPTS_LAST if self.keeps_transcripts else TRANSCRIPTS_KEPT
             raise Cancelled(self.interrupt_message)
 
     def clips_received(self, n_clips: int) -> None:
@@ -230,19 +239,30 @@ class RunningStatement:
         finally:
             self._resolving.release()
 
-    def unpin(self) -> None:
-        """Let go of what it began with: it has ended, and a model takes memory."""
+    def pinned_value(self, key: Hashable) -> Any:
+        """What `pinned` returned for `key`; None where it was not called."""
+        return self._pinned.get(key)
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Call `act` when it ends, however it ends, and before its warnings are issued."""
+        self._endings.append(act)
+
+    def finish(self) -> None:
+        """Do what is left to do, and let go of what it began with: it has ended, and a model takes memory."""
+        endings, self._endings = self._endings, []
+        for act in endings:
+            act()
         self._pinned.clear()
 
-    def at_end(self, close: Callable[[], None]) -> None:
+    def at_end_of_work(self, close: Callable[[], None]) -> None:
         """Call `close` when DuckDB's work on it has ended, in whichever way."""
-        self._at_end.append(close)
+        self._work_endings.append(close)
 
     def end_work(self) -> None:
         """DuckDB's work on it has ended: so does what runs beside it."""
         self.second_reading = None
-        while self._at_end:
-            self._at_end.pop()()
+        while self._work_endings:
+            self._work_endings.pop()()
 
     @contextlib.contextmanager
     def loading(self, model: str) -> Iterator[Callable[[], None]]:

@@ -27,18 +27,19 @@ import re
 import secrets
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.cache_options import DEFAULT_CACHE_BYTES
 from thano_duckdb.caller import warn
-from thano_duckdb.errors import RegistryError
+from thano_duckdb.errors import RegistryError, ThanoError
 from thano_duckdb.models import resolve
 from thano_duckdb.models.registry import Registry, model_home
-from thano_duckdb.option import StatementKind
-from thano_duckdb.options import find_option
+from thano_duckdb.settings import SETTINGS, find_setting
 
 from .access import Access, access_of
 from .database_files import file_cursor, file_settings
@@ -56,9 +57,12 @@ class Settings:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
+        workers: how many processes transcribe; None for one for each GPU; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
+        cache: whether transcripts are kept in the model home, or in which schema; likewise.
+        cache_max_bytes: size of that cache in the model home at most, None for any; likewise.
     """
 
     model_home: Path | None = None
@@ -68,6 +72,9 @@ class Settings:
     max_bytes: int | None = ReadLimits.max_bytes
     max_duration: float | None = ReadLimits.max_duration_s
     timeout: float | None = ReadLimits.timeout_s
+    cache: bool | str = False
+    cache_max_bytes: int | None = DEFAULT_CACHE_BYTES
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Check what options of statements override.
@@ -75,9 +82,10 @@ class Settings:
         Raises:
             ThanoError: PREDICT does not take the value.
         """
-        for name in ("device", "precision", "max_bytes", "max_duration", "timeout"):
-            accepted = find_option(StatementKind.PREDICT, name).accept(getattr(self, name))
-            object.__setattr__(self, name, accepted)
+        for name in SETTINGS:
+            setting, value = find_setting(name), getattr(self, name)
+            if value is not None or setting.default is not None:  # else NULL means that it is omitted
+                object.__setattr__(self, name, setting.accept(value))
 
     @property
     def read_limits(self) -> ReadLimits:
@@ -89,7 +97,8 @@ class Session:
     """The state of one connection (a cursor has its own).
 
     Attributes:
-        settings: of the connection.
+        settings: of the connection, as they are now.
+        given_settings: those that `connect` or `load` was given, which RESET brings back.
         registry: its models.
         token: what the macros of the connection name it by; see the module's docstring.
         knows_statements: its connection is a `Connection`, which announces every statement that it runs.
@@ -107,6 +116,7 @@ class Session:
     ) -> None:
         """Open a session for `connection`."""
         self.settings = settings
+        self.given_settings = settings
         self.registry = registry
         self.knows_statements = knows_statements
         self.token = secrets.token_hex(16)
@@ -145,6 +155,17 @@ class Session:
             raise LookupError(NO_SESSION)
         return connection
 
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the connection, with transactions of its own, on which something is done while a statement runs.
+
+        Raises:
+            LookupError: the connection does not exist any more.
+        """
+        connection = self._connection()
+        if connection is None:
+            raise LookupError(NO_SESSION)
+        return connection.cursor()
+
     def note_settings(self, text: str) -> None:
         """A statement of this text is about to run; it may change settings."""
         self._settings_changed |= bool(_SETS.search(text))
@@ -155,6 +176,24 @@ class Session:
             with contextlib.suppress(duckdb.Error):  # not now: rows of its last `execute` are left to fetch
                 self.file_settings = file_settings(connection)
                 self._settings_changed = False
+
+    def set(self, name: str, value: Any) -> None:
+        """Change a setting for the statements that follow on this connection, and for its later cursors.
+
+        Raises:
+            ThanoError: there is no setting `name`, or it does not take the value.
+        """
+        find_setting(name)
+        self.settings = replace(self.settings, **{name: value})
+
+    def reset(self, name: str) -> None:
+        """Bring back the value of a setting that the connection began with.
+
+        Raises:
+            ThanoError: there is no setting `name`.
+        """
+        find_setting(name)
+        self.set(name, getattr(self.given_settings, name))
 
     def check_asked_for(self, function: str, *, is_last: bool = True, **arguments: object) -> None:
         """Refuse to change models or data sets where the user's statement does not say so.
@@ -174,8 +213,19 @@ class Session:
             return
         if (statement := self.statement) is None or not statement.allows(function, arguments, is_last=is_last):
             raise RegistryError(
-                f"thano_{function} was called by a view or a macro, or more often than the statement says: models and "
-                "data sets are changed only by a statement that says so itself"
+                f"thano_{function} was called by a view or a macro, or more often than the statement says: models, "
+                "data sets and settings are changed only by a statement that says so itself"
+            )
+
+    def check_not_planning(self) -> None:
+        """Refuse to run a model, or to read whole clips, for a statement that is only explained.
+
+        Raises:
+            ThanoError: its query transcribes too.
+        """
+        if (statement := self.statement) is not None and statement.is_plan:
+            raise ThanoError(
+                "its query transcribes too, and EXPLAIN runs no model, so that the rows of the query are not known"
             )
 
     def check_changes_allowed(self, access: Access, what: str) -> None:
@@ -193,11 +243,17 @@ class Session:
             )
 
     def resolve(
-        self, spec: str, access: Access, *, checks_folder: bool = True, is_base: bool = False
+        self,
+        spec: str,
+        access: Access,
+        *,
+        checks_folder: bool = True,
+        is_base: bool = False,
+        downloads: bool = True,
     ) -> resolve.ResolvedModel:
         """What a model's name means: the same throughout a statement, which warns if another model stands in.
 
-        For `checks_folder` and `is_base` see `resolve.resolve`.
+        For `checks_folder`, `is_base` and `downloads` see `resolve.resolve`.
 
         Raises:
             ModelError: see `resolve.resolve`.
@@ -206,7 +262,12 @@ class Session:
         def find() -> resolve.ResolvedModel:
             allowed = may_use(spec, access)
             return resolve.resolve(
-                spec, self.registry, allow_external=allowed, checks_folder=checks_folder, is_base=is_base
+                spec,
+                self.registry,
+                allow_external=allowed,
+                checks_folder=checks_folder,
+                is_base=is_base,
+                downloads=downloads,
             )
 
         if (statement := self.statement) is not None:

@@ -10,6 +10,7 @@ import duckdb
 
 from thano_duckdb.caller import call_in_user_frame
 from thano_duckdb.dialect import Evaluate, Plan, Predict, rewrite
+from thano_duckdb.errors import ThanoError
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.statement_bar import Progress
 
@@ -43,8 +44,15 @@ class Run:
         is_open: whether it has not ended yet.
     """
 
-    def __init__(self, raw: duckdb.DuckDBPyConnection, session: Session, request: Request = NO_TEXT) -> None:
-        """Start a run on the connection `raw`, whose session is `session`."""
+    def __init__(
+        self,
+        raw: duckdb.DuckDBPyConnection,
+        session: Session,
+        request: Request = NO_TEXT,
+        *,
+        is_plan: bool = False,
+    ) -> None:
+        """Start a run on the connection `raw`, whose session is `session`; one that `is_plan` runs no model."""
         self.request = request
         self.is_open = True
         self._raw = raw
@@ -57,6 +65,7 @@ class Run:
             warned_of=None if request is NO_TEXT else request.warned_of,
             changes=request.changes,
             reasons=_reasons(request),
+            is_plan=is_plan,
             second_reading=request.second_reading,
         )
 
@@ -88,9 +97,10 @@ class Run:
                 raise
         except duckdb.Error as error:
             self._statement.close_bar()
+            self._statement.finish()  # lets go of the rows of a BUILD, and their file
             if not self._statement.cancelled:
-                translated = translate_error(error, self.request, self._columns_of)
-                if translated is None:
+                translated = self.translated(error)
+                if translated is error:
                     raise
                 raise translated from None
         if self._statement.cancelled:
@@ -135,11 +145,20 @@ class Run:
         """Take the bar away and drop the pending warnings."""
         self.is_open = False
         self._statement.close_bar()
-        self._statement.unpin()
+        self._statement.finish()
 
     def _notice_unread_audio(self) -> None:
         if self.request.plan is None and (advice := unread_audio(self.request.source)):
             self._statement.notice(advice)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has asked to stop."""
+        return self._statement.cancelled
+
+    def translated(self, error: duckdb.Error) -> ThanoError | duckdb.Error:
+        """Our error behind one of DuckDB's, or that error itself."""
+        return translate_error(error, self.request, self._columns_of) or error
 
     # What it asks DuckDB
 

@@ -25,7 +25,7 @@ _UNKNOWN_COLUMN = re.compile(
 _NO_COLUMN = re.compile(
     r"list_value\((?P<known>[^()]*)\), \(lambda c: .*lower\('(?P<column>.*)'\).* resulted in an empty set of columns"
 )
-_TABLE_MACRO = re.compile(r"\b(?P<name>thano_(?:predict|evaluate))\b", re.IGNORECASE)
+_TABLE_MACRO = re.compile(r"\b(?P<name>thano_(?:predict|evaluate|plan))\b", re.IGNORECASE)
 _NO_NAME = "COLUMNS expression can only contain lambda parameters"
 """What DuckDB says where the name of a column is not given as text."""
 _BARE_COLUMN = re.compile(
@@ -70,7 +70,7 @@ def translate_error(
 
 
 def _column_of_macro(message: str, source: str) -> ThanoError | None:
-    """The error for a column that `thano_predict` or `thano_evaluate` misses, or is not given as text."""
+    """The error for a column that `thano_predict`, `thano_evaluate` or `thano_plan` misses, or is not given as text."""
     missing, called = _NO_COLUMN.search(message), _TABLE_MACRO.search(source)
     if called is None:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .changing_calls import ChangingCall, changing_calls
 from .diagnose import missing_column, unknown_model
+from .explain import PlannedStatement, planned_statements
 from .given_options import GivenOptions
 from .lexer import check_is_text
 from .near_misses import hint, near_miss, plain_copies
@@ -16,7 +17,7 @@ from .rewrite import Plan, plan, rewrite, rewrite_to_find_tables
 from .script import is_whole, split_statements, statement_spans, statements_in_place
 from .span import Span
 from .statements.build_and_fit import Build, Fit
-from .statements.catalog import Delete, GetDataset, GetModel, ListAll, Upload
+from .statements.catalog import Delete, Describe, GetDataset, GetModel, ListAll, Upload
 from .statements.copy_from import Copy
 from .statements.transcription import Evaluate, Predict, PrintAudio
 from .whole_statements import WholeReading
@@ -27,6 +28,7 @@ __all__ = [
     "ChangingCall",
     "Copy",
     "Delete",
+    "Describe",
     "Evaluate",
     "Fit",
     "GetDataset",
@@ -36,6 +38,7 @@ __all__ = [
     "Name",
     "Node",
     "Plan",
+    "PlannedStatement",
     "Predict",
     "PrintAudio",
     "QueryNode",
@@ -51,6 +54,7 @@ __all__ = [
     "parse",
     "plain_copies",
     "plan",
+    "planned_statements",
     "rewrite",
     "rewrite_to_find_tables",
     "split_statements",

@@ -15,17 +15,19 @@ from duckdb import token_type
 from .lexer import Tokens, lex
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
-    "build": ("name", "base", "options", "examples"),
+    "build": ("name", "base", "options", "example"),
     "build_language_model": ("name", "options", "text"),
     "upload_model": ("name", "folder", "options"),
     "upload_language_model": ("name", "file", "options"),
     "delete_model": ("name", "if_exists", "is_language_model"),
+    "delete_cache": ("model",),
     "get_model": ("name", "options"),
     "get_dataset": ("name", "options"),
+    "set": ("name", "value"),
 }
 """Of each macro `thano_..` that changes something."""
-_DEFAULTS = {"options": "{}", "if_exists": False, "is_language_model": None}
-_ROWS = ("examples", "text")
+_DEFAULTS = {"options": "{}", "if_exists": False, "is_language_model": None, "value": None, "model": None}
+_ROWS = ("example", "text")
 """Parameters that are no constants."""
 _NAME = re.compile(rf"\bthano_({'|'.join(_PARAMETERS)})\b", re.IGNORECASE)
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -44,6 +46,11 @@ class ChangingCall:
 
     function: str
     constants: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it changes a setting of the connection, and no model or data set."""
+        return self.function == "set"
 
     @property
     def is_exact(self) -> bool:

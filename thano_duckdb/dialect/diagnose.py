@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from thano_duckdb.errors import NEAR_COLUMN, DialectError, did_you_mean
-from thano_duckdb.option import ValueKind
+from thano_duckdb.option import StatementKind, ValueKind
 from thano_duckdb.options import OPTIONS, find_option
 
 from .lexer import Tokens, lex
@@ -94,7 +94,7 @@ def _made(statement: QueryNode) -> frozenset[str]:
     """The columns that a statement adds to those of its query, or could add, in small letters."""
     names: tuple[str, ...] = ()
     if isinstance(statement, Predict):
-        names = (*statement.added_columns(), *find_option(statement.kind, "include").choices)
+        names = (*statement.added_columns(), *_INCLUDABLE)
     elif isinstance(statement, Evaluate):
         names = GROUP_COLUMNS if statement.options.texts("by") else ("metric", "score")
     elif isinstance(statement, PrintAudio):
@@ -126,4 +126,5 @@ def _remedy(statement: QueryNode, column: str, tokens: Tokens, index: int) -> st
     return f"write SELECT .. FROM ({statement.kind} ..{options}) {clause} {column} .."
 
 
+_INCLUDABLE = tuple(name for name in find_option(StatementKind.PREDICT, "include").choices if name != "all")
 _CLAUSES = frozenset({"select", "from", "where", "group", "having", "qualify", "order"})

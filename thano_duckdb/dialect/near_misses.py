@@ -76,7 +76,7 @@ def _near_miss(tokens: Tokens, index: int) -> DialectError | None:
         return error(sentence, index)
     if f"{first} {second}" in _KEYWORDS or not second:
         return None
-    if first in ("describe", "desc", "show") and second in ("model", "models"):
+    if first == "show" and second in ("model", "models"):
         return error(f"{typed} is not a statement. {_LISTS}", index)
     if first in _USING:
         verb = first.upper()
@@ -147,6 +147,8 @@ def hint(sql: str, message: str) -> str | None:
     for words, texts in _statements(lex(sql)):
         if words[0] == "show" and words[1:] in (["model"], ["models"]):
             return _LISTS
+        if words in (["describe", "model"], ["desc", "model"]):
+            return "To describe a model write DESCRIBE MODEL name."
         if words[:3] == ["delete", "from", "model"] and len(words) == 4:
             return f"To delete a model write DELETE MODEL {texts[3]}."
         for before, verb, what in zip(words, words[1:], words[2:], strict=False):

@@ -55,7 +55,7 @@ def _option(reader: TokenReader, statement: StatementKind) -> Given:
     reader.skip()
     reader.expect("=", f"The option '{token.text}' is followed by = and a value")
     start = reader.here
-    value = _value(reader, f"The option '{token.text}'")
+    value = read_value(reader, f"The option '{token.text}'")
     span = Span(start, reader.tokens.end(reader.index - 1))
     try:
         accepted = None if value is None else option.accept(value)
@@ -82,7 +82,16 @@ def _not_at_end(reader: TokenReader, opened_at: int) -> None:
         raise reader.error(f"This {opening} is never closed", opened_at)
 
 
-def _value(reader: TokenReader, owner: str) -> Value:
+def read_value(reader: TokenReader, owner: str) -> Value:
+    """Read a literal, or a list of literals in brackets.
+
+    Args:
+        reader: in front of it.
+        owner: what it is the value of, for messages, such as `The option 'epochs'`.
+
+    Raises:
+        DialectError: there is none, or it is written in another way.
+    """
     if reader.word != "[":
         return _scalar(reader, owner)
     opened_at = reader.here

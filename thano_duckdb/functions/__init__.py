@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from thano_duckdb.audio.limits import ReadLimits
+from thano_duckdb.cache_options import DEFAULT_CACHE_BYTES
 from thano_duckdb.connection import Connection
 from thano_duckdb.connection.interrupts import delayed_interrupts
 from thano_duckdb.connection.session import Session, Settings, open_session
@@ -37,6 +38,9 @@ def load(
     max_bytes: int | None = ReadLimits.max_bytes,
     max_duration: float | None = ReadLimits.max_duration_s,
     timeout: float | None = ReadLimits.timeout_s,
+    cache: bool | str = False,
+    cache_max_bytes: int | None = DEFAULT_CACHE_BYTES,
+    workers: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Install the functions and table macros on a plain DuckDB connection.
 
@@ -46,11 +50,15 @@ def load(
     Args:
         connection: where to install; loading it again changes the settings.
         model_home: folder of the models that UPLOAD and BUILD make.
-        device: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'.
+        device: 'auto' (all GPUs, if there are any), 'cpu', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: show a bar on long statements; 'auto' means on a terminal or in a notebook.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds that a URL may
             take), None for none.
+        cache: True: transcripts are kept in the model home, for later statements in any process; the name of a schema:
+            in a table of the database.
+        cache_max_bytes: size of that cache in the model home at most; None for any.
+        workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
 
     Returns:
         The same connection.
@@ -75,7 +83,9 @@ def load(
     if not hasattr(connection, "sql") or not hasattr(connection, "cursor"):  # duckdb itself, and wrappers, have both
         raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
-    settings = Settings(home, device, precision, progress, max_bytes, max_duration, timeout)
+    settings = Settings(
+        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers
+    )
     try:
         with delayed_interrupts():
             session = open_session(connection, settings, knows_statements=False)

@@ -51,9 +51,8 @@ def options(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_nested(column.type) else text("the options")(column)
 
 
-def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
-    """A list of structs, with some of their fields converted, of which the `optional` ones may be missing."""
-    converted = {**fields, **(optional or {})}
+def rows(**fields: Argument) -> Argument:
+    """A list of structs, with some of their fields converted."""
 
     def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_null(column.type):
@@ -63,7 +62,7 @@ def rows(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) 
             raise ThanoError(f"the rows must be a LIST of STRUCTs, not {column.type}")
         if missing := [name for name in fields if name not in column.type.value_type.names]:
             raise ThanoError(f"the rows must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
-        return pa.chunked_array([_with_fields(chunk, converted) for chunk in column.chunks])
+        return pa.chunked_array([_with_fields(chunk, fields) for chunk in column.chunks])
 
     return convert
 
@@ -73,13 +72,32 @@ def _with_fields(lists: pa.Array, fields: dict[str, Argument]) -> pa.Array:
         lists = pa.concat_arrays([lists, lists.slice(0, 0)])
     structs = lists.values
     names = structs.type.names
-    arrays = [structs.field(name) for name in names]
-    converted = [
+    converted = _converted(names, [structs.field(name) for name in names], fields)
+    values = pa.StructArray.from_arrays(converted, names, mask=structs.is_null())
+    return type(lists).from_arrays(lists.offsets, values, mask=lists.is_null())
+
+
+def struct(optional: Mapping[str, Argument] | None = None, /, **fields: Argument) -> Argument:
+    """Structs, with some of their fields converted, of which the `optional` ones may be missing."""
+    converted = {**fields, **(optional or {})}
+
+    def convert(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if not pa.types.is_struct(column.type):
+            raise ThanoError(f"a row must be a STRUCT with the fields {', '.join(fields)}, not {sql_name(column.type)}")
+        names = column.type.names
+        if missing := [name for name in fields if name not in names]:
+            raise ThanoError(f"a row must have the fields {', '.join(fields)}; missing: {', '.join(missing)}")
+        structs = _one_array(column)
+        return pa.chunked_array([pa.StructArray.from_arrays(_converted(names, structs.flatten(), converted), names)])
+
+    return convert
+
+
+def _converted(names: list[str], arrays: list[pa.Array], fields: Mapping[str, Argument]) -> list[pa.Array]:
+    return [
         _one_array(fields[name](pa.chunked_array([array]))) if name in fields else array
         for name, array in zip(names, arrays, strict=True)
     ]
-    values = pa.StructArray.from_arrays(converted, names, mask=structs.is_null())
-    return type(lists).from_arrays(lists.offsets, values, mask=lists.is_null())
 
 
 def strings(column: pa.ChunkedArray, refusal: Callable[[str], ThanoError]) -> pa.ChunkedArray:

@@ -12,7 +12,7 @@ from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import StatementKind
 
 from . import arguments
-from .arrow import Function
+from .arrow import Function, session_of
 from .audio_column import audio as audio_argument
 from .clips import RefusedClip
 from .probes import probe_each
@@ -26,6 +26,7 @@ def channels(audio: pa.ChunkedArray, options: pa.ChunkedArray, sessions: pa.Chun
     Never empty, so that `unnest` keeps the row: for NULL, and a clip that cannot be read, it is a NULL. Of the options,
     which are those of PREDICT, only those that say how the clip is read matter.
     """
+    session_of(sessions).check_not_planning()
     function, kind = "thano_channels", StatementKind.PREDICT
     return pa.array(probe_each(_row, audio, options, sessions, function=function, kind=kind), type=CHANNELS)
 

@@ -99,8 +99,9 @@ def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
     start_s, stop_s = options.get("start"), options.get("stop")
     if start_s is not None and stop_s is not None and stop_s <= start_s:
         raise ThanoError(f"option 'stop' is {stop_s:g} s, which is not after option 'start' ({start_s:g} s)")
-    track = options.get("audio_track", clip.audio_track)
-    clip = replace(clip.with_channel(options.get("channel")), audio_track=track)
+    clip = clip.with_channel(options.get("channel"))
+    if "audio_track" in options:
+        clip = replace(clip, audio_track=options["audio_track"])
     if clip.is_part or (start_s is None and stop_s is None):
         return clip
     return replace(clip, start_s=start_s, stop_s=stop_s, clamps_stop=True)

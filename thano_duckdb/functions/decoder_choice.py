@@ -65,26 +65,50 @@ class DecoderChoice:
             ModelError: the language model does not exist, does not fit or cannot be loaded, or there is no beam search
                 on this machine.
         """
-        language_model = self._language_model(engine, model, options)
+        vocabulary = engine.recognizer.vocabulary
+        language_model = self._language_model(vocabulary, model, options)
+        decoder = self._beam_decoder(language_model, options, for_row_hotwords=for_row_hotwords)
+        if decoder is None:
+            return engine.recognizer.default_decoder
+        self._load(decoder, vocabulary)
+        self._warn_of_hotwords(decoder, vocabulary)
+        return decoder
+
+    def not_loaded(
+        self, vocabulary: Vocabulary, model: ResolvedModel, options: dict[str, Any], *, for_row_hotwords: bool
+    ) -> BeamDecoder | None:
+        """The same for a network that is not loaded, nor is the decoder; None for the default one.
+
+        Raises:
+            ModelError: the language model does not exist or does not fit.
+        """
+        language_model = self._language_model(vocabulary, model, options, is_read=False)
+        return self._beam_decoder(language_model, options, for_row_hotwords=for_row_hotwords)
+
+    def _beam_decoder(
+        self, language_model: LanguageModel | None, options: dict[str, Any], *, for_row_hotwords: bool
+    ) -> BeamDecoder | None:
+        """The beam search, where something needs it."""
         if language_model is None and (idle := sorted({"lm_weight", "word_score"}.intersection(options))):
             self.session.notice(
                 f"Without a language model, {' and '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect."
             )
         if language_model is None and not (for_row_hotwords or options.get("hotwords") or "n_best" in options):
-            return engine.recognizer.default_decoder
+            return None
         from thano_duckdb.speech.decoding.beam import BeamDecoder
 
         given: dict[str, Any] = {
             name: options[name] for name in ("beam_width", "hotword_weight", "n_best") if name in options
         }
-        decoder = BeamDecoder(
+        return BeamDecoder(
             language_model,
             hotwords=tuple(options.get("hotwords", ())),
             **given,
             **_weights(language_model, options),
         )
-        vocabulary = engine.recognizer.vocabulary
-        self._load(decoder, vocabulary)
+
+    def _warn_of_hotwords(self, decoder: BeamDecoder, vocabulary: Vocabulary) -> None:
+        """Hotwords that the model cannot spell have no effect."""
         hotwords = decoder.hotwords_for(vocabulary)
         unspelled = hotwords.unspelled
         for word in unspelled[:MAX_NAMED]:
@@ -95,7 +119,6 @@ class DecoderChoice:
                 "reason of each."
             )
         self._warn_of_letters(decoder, hotwords)
-        return decoder
 
     def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
         """The decoder of each row: rows of the same hotwords share one."""
@@ -121,7 +144,10 @@ class DecoderChoice:
                 f"them: omit them, or give a hotword_weight of {MAX_LETTER_WEIGHT:g} or less."
             )
 
-    def _language_model(self, engine: Engine, model: ResolvedModel, options: dict[str, Any]) -> LanguageModel | None:
+    def _language_model(
+        self, vocabulary: Vocabulary, model: ResolvedModel, options: dict[str, Any], *, is_read: bool = True
+    ) -> LanguageModel | None:
+        """What the options mean; where it `is_read`, a warning says that the model cannot write its words."""
         if "language_model" in options:
             value = options["language_model"]
         else:
@@ -129,7 +155,7 @@ class DecoderChoice:
         if value is None:
             return None
 
-        characters = {char for token in engine.recognizer.vocabulary.tokens if token for char in token}
+        characters = {char for token in vocabulary.tokens if token for char in token}
 
         def find() -> LanguageModel | None:
             found = resolve_language_model(
@@ -139,7 +165,7 @@ class DecoderChoice:
                 alphabet=characters,
                 may_read=self._may_read,
             )
-            if found is not None:
+            if found is not None and is_read:
                 self._warn_of_unwritable_words(found, characters)
             return found
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.cluster import engines
+from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
@@ -20,10 +22,11 @@ from thano_duckdb.errors import ModelError, ThanoError, brief
 from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.option import StatementKind
-from thano_duckdb.speech import loading
+from thano_duckdb.speech.cache import TranscriptCache, process_cache
 from thano_duckdb.speech.threads import run_aside
 
 from .arrow import option_texts, parse_options
+from .cache_choice import CacheChoice
 from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
@@ -66,6 +69,7 @@ class EngineCall:
         chosen: the options.
         engine: of the model.
         options: of the call of the engine.
+        cache: holds the transcripts that are known, and receives the new ones.
         rows: the numbers of the rows.
         clips: the clip of each of them, or None.
         decoders: of each clip, where they differ.
@@ -75,6 +79,7 @@ class EngineCall:
     chosen: dict[str, Any]
     engine: Engine
     options: CallOptions
+    cache: TranscriptCache
     rows: Sequence[int]
     clips: Sequence[Clip | None]
     decoders: Sequence[Any] | None
@@ -93,6 +98,7 @@ def engine_calls(
     own_channels = row_channels(vector.channels)
     own_languages = row_languages(vector.languages)
     choice = DecoderChoice(session, statement, access)
+    caches = CacheChoice(session, statement, access)
     for group, rows in _groups(vector.models, vector.options, own_languages).items():
         model, text, language = group
         if model is None:
@@ -104,7 +110,9 @@ def engine_calls(
                 if (clip := values[row]) is not None:
                     yield RefusedRow(row, clip.location, problem, chosen)
             continue
-        engine = _engine(session, statement, model, resolved, chosen, language or chosen.get("language"))
+        own_language = language or chosen.get("language")
+        caches.see(resolved.folder, chosen)
+        engine = _engine(session, statement, model, resolved, chosen, language)
         statement.used(engine.recognizer.vocabulary)
         for row in rows:
             if isinstance(refused := values[row], RefusedClip):
@@ -117,9 +125,15 @@ def engine_calls(
         decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
         decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
         limits = access.limited(session.settings.read_limits.changed(chosen))
-        options = _call_options(decoder, chosen, limits)
         yield EngineCall(
-            group, chosen, engine, options, [row for row, _ in allowed], [clip for _, clip in allowed], decoders
+            group,
+            chosen,
+            engine,
+            _call_options(decoder, chosen, limits),
+            caches.choose(process_cache(), engine.recognizer.precision, resolved, own_language, chosen, limits),
+            [row for row, _ in allowed],
+            [clip for _, clip in allowed],
+            decoders,
         )
 
 
@@ -175,24 +189,30 @@ def _engine(
     model: str,
     resolved: ResolvedModel,
     options: dict[str, Any],
-    language: str | None,
+    row_language: str | None,
 ) -> Engine:
-    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile."""
-    device = options.get("device", session.settings.device)
-    precision = options.get("precision", session.settings.precision)
-    of_engine = (resolved.folder, device, precision, language)
+    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile.
+
+    The languages of rows share a network in this process; workers have one language each.
+    """
+    settings = session.settings
+    language = row_language or options.get("language")
+    workers = 1 if row_language else options.get("workers", settings.workers)
+    source = ModelSource(
+        resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
+    )
 
     def obtain() -> Engine:
         fetch_language(model, resolved.folder, language)
-        return loading.load_engine(*of_engine)
+        return engines.load_engine(source, model=model, workers=workers, monitor=statement)
 
     def load() -> Engine:
-        if engine := loading.loaded_engine(*of_engine):
+        if engine := engines.loaded_engine(source, workers=workers):
             return engine
         with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
             return run_aside(obtain, statement, show)
 
-    return statement.pinned((resolved, device, precision, language), load)
+    return statement.pinned((resolved, source, workers), load)
 
 
 def swapped(shown: str, function: str = "thano_transcribe") -> ModelError:

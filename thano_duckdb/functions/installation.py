@@ -7,10 +7,7 @@ into the database file.
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.resources
 import threading
-from importlib.resources.abc import Traversable
 
 import duckdb
 
@@ -21,18 +18,26 @@ from thano_duckdb.errors import ThanoError
 from . import (
     audio_files,
     audio_info,
+    cache_table,
     channels,
     dialogue,
     error_rates,
     evaluate,
+    function_list,
     language_models,
     model_check,
+    model_description,
     model_registry,
+    plan,
     replaced_columns,
+    session_settings,
     train,
+    training_rows,
     transcribe,
+    workers,
 )
 from .arrow import Function
+from .sql_files import read_comments, read_macros
 
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
@@ -42,11 +47,18 @@ FUNCTIONS: tuple[Function, ...] = (
     *error_rates.FUNCTIONS,
     *evaluate.FUNCTIONS,
     *train.FUNCTIONS,
+    *training_rows.FUNCTIONS,
     *model_check.FUNCTIONS,
+    *model_description.FUNCTIONS,
     *model_registry.FUNCTIONS,
+    *plan.FUNCTIONS,
     *language_models.FUNCTIONS,
+    *function_list.FUNCTIONS,
     *replaced_columns.FUNCTIONS,
     *dialogue.FUNCTIONS,
+    *session_settings.FUNCTIONS,
+    *cache_table.FUNCTIONS,
+    *workers.FUNCTIONS,
 )
 
 _registering = threading.Lock()
@@ -73,9 +85,9 @@ def install(connection: duckdb.DuckDBPyConnection, session: Session) -> None:
             for function in FUNCTIONS:
                 with contextlib.suppress(duckdb.CatalogException):  # it exists: an earlier attempt did not get further
                     function.register(cursor)
-    macros = _macros().replace("{session}", f"'{session.token}'")
+    macros = read_macros().replace("{session}", f"'{session.token}'")
     try:  # in one transaction, which takes a quarter of the time of one for each macro
-        connection.sql(f"BEGIN; {macros} COMMIT")
+        connection.sql(f"BEGIN; {macros}\n{read_comments()} COMMIT")
     except BaseException:
         with contextlib.suppress(duckdb.Error):
             connection.rollback()
@@ -93,16 +105,3 @@ def _is_registered(connection: duckdb.DuckDBPyConnection) -> bool:
     except (duckdb.CatalogException, duckdb.BinderException):  # binder: the database has a macro of that name
         return False
     return True
-
-
-@functools.cache
-def _macros() -> str:
-    """The text of `macros.sql`."""
-    return sql_folder().joinpath("macros.sql").read_text(encoding="utf-8")
-
-
-def sql_folder() -> Traversable:
-    """The folder of our SQL files: inside the package in a wheel, beside it in an editable install."""
-    package = importlib.resources.files("thano_duckdb")
-    inside = package.joinpath("sql")
-    return inside if inside.is_dir() else package.joinpath("..", "sql")

@@ -51,7 +51,7 @@ def check_model(session: Session, spec: str) -> list[dict[str, Any]]:
     """One `CHECK` row: what cannot be found or read is a reason in the row, not an error."""
     try:
         with session.access() as access:
-            model = _resolve(session, spec, access)
+            model = resolve_any(session, spec, access)
     except ModelError as error:
         return [{"model": spec, "predict": False, "build": False, "problem": str(error)}]
     return [{"model": _shown(model), **_row(model.folder), "path": str(model.folder)}]
@@ -68,7 +68,12 @@ def check_usable(folder: Path) -> None:
         raise ModelError(str(_first_problem(folder, predict, build)))
 
 
-def _resolve(session: Session, spec: str, access: Access) -> resolve.ResolvedModel:
+def resolve_any(session: Session, spec: str, access: Access) -> resolve.ResolvedModel:
+    """What a name means, also a folder whose files are broken.
+
+    Raises:
+        ModelError: there is no such model, or the database may not read its folder.
+    """
     model = resolve.resolve(
         spec, session.registry, allow_external=may_use(spec, access), checks_folder=False, is_base=True
     )

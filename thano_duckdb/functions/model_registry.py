@@ -48,7 +48,7 @@ def list_models(session: Session) -> list[dict[str, Any]]:
     """The registry's models, every version, then the built-in names."""
     built_in = (_built_in_row(name, model) for model in BUILT_IN_MODELS for name in model.names)
     models = (model_row(entry) for entry in session.registry.entries(report_damaged=warn))
-    return [*models, *built_in, _BUNDLED_LANGUAGE_MODEL]
+    return [*models, *built_in, BUNDLED_LANGUAGE_MODEL]
 
 
 def model_row(entry: ModelEntry) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def model_row(entry: ModelEntry) -> dict[str, Any]:
     }
 
 
-_BUNDLED_LANGUAGE_MODEL = {
+BUNDLED_LANGUAGE_MODEL = {
     "name": LANGUAGE_MODEL,
     "kind": "built-in",
     "description": "language model: English, which ships with the package",

@@ -18,7 +18,6 @@ from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.second_reading import SecondReading
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
-from thano_duckdb.speech.cache import TranscriptCache
 
 from .audio_column import audio as audio_argument
 from .engine_calls import EngineCall, Vector, engine_calls
@@ -36,14 +35,12 @@ _NUMBERS = ("tinyint", "smallint", "integer", "bigint", "float", "double", "deci
 class RowsAhead:
     """The rows of one statement that are read ahead."""
 
-    def __init__(
-        self, session: Session, statement: RunningStatement, reading: SecondReading, cache: TranscriptCache
-    ) -> None:
+    def __init__(self, session: Session, statement: RunningStatement, reading: SecondReading) -> None:
         """`reading` gives the audio, the hotwords and the language of each row."""
         from thano_duckdb.speech.jobs_ahead import JobsAhead
 
         self._session, self._statement, self._reading = session, statement, reading
-        self._jobs = JobsAhead(cache, statement)
+        self._jobs = JobsAhead(statement)
         self._first: Vector | None = None
         self._thread = threading.Thread(target=self._read, name="thano-rows-ahead", daemon=True)
         self._starting = threading.Lock()
@@ -56,11 +53,11 @@ class RowsAhead:
             if not self._thread.ident and not (is_first and len(vector.audio) < VECTOR_ROWS):
                 self._thread.start()
 
-    def asked(self, call: EngineCall, cache: TranscriptCache) -> AskedVector:
+    def asked(self, call: EngineCall) -> AskedVector:
         """What was read ahead, for one call of the engine by DuckDB."""
         from thano_duckdb.speech.jobs_ahead import AskedVector
 
-        return AskedVector(self._jobs, call.engine, call.options, cache)
+        return AskedVector(self._jobs, call.engine, call.options, call.cache)
 
     def close(self) -> None:
         """End the reading and the transcribing: the statement has ended."""
@@ -91,7 +88,7 @@ class RowsAhead:
                 for call in engine_calls(self._vector(batch), self._session, self._statement, access):
                     if isinstance(call, EngineCall):
                         jobs = call.engine.jobs(call.clips, call.options, call.decoders)
-                        if not self._jobs.read(call.group, call.engine, call.options, jobs):
+                        if not self._jobs.read(call.group, call.engine, call.options, call.cache, jobs):
                             return
 
     def _vector(self, batch: pa.RecordBatch) -> Vector:
@@ -111,17 +108,15 @@ class RowsAhead:
         )
 
 
-def rows_ahead(
-    session: Session, statement: RunningStatement, vector: Vector, cache: TranscriptCache
-) -> RowsAhead | None:
+def rows_ahead(session: Session, statement: RunningStatement, vector: Vector) -> RowsAhead | None:
     """The rows ahead of `vector`, for which DuckDB asks now; None where the statement is not read ahead."""
     reading = statement.second_reading
     if reading is None:
         return None
 
     def begin() -> RowsAhead:
-        ahead = RowsAhead(session, statement, reading, cache)
-        statement.at_end(ahead.close)
+        ahead = RowsAhead(session, statement, reading)
+        statement.at_end_of_work(ahead.close)
         return ahead
 
     ahead: RowsAhead = statement.pinned("rows ahead", begin)

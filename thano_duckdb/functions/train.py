@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from thano_duckdb.audio.source import Clip
 from thano_duckdb.caller import warn
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.session import Session, may_use
@@ -18,14 +17,13 @@ from thano_duckdb.models import resolve, tiny
 from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.monitoring.bar import is_shown
 from thano_duckdb.monitoring.training_bar import TrainingBar
-from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.threads import run_aside
-from thano_duckdb.training.training_options import Example, TrainingOptions
+from thano_duckdb.training.training_options import TrainingOptions
 
 from . import arguments
-from .arrow import Function, parse_options, per_row
-from .audio_column import audio as audio_argument
-from .clips import RefusedClip, check_allowed, clip_of, selected
+from .arrow import Function, per_row
+from .training_checks import check_build
+from .training_rows import row_collector
 
 if TYPE_CHECKING:
     from thano_duckdb.models.registry import ModelEntry
@@ -54,21 +52,17 @@ EPOCHS = pa.list_(EPOCH)
 
 
 def build(
-    session: Session,
-    name: str | None,
-    base: str | None,
-    options: str | None,
-    rows: list[dict[str, Any]] | None,
+    session: Session, name: str | None, base: str | None, options: object, n_rows: int | None, query: int
 ) -> list[dict[str, Any]]:
-    """BUILD MODEL and FIT MODEL: train, and publish.
+    """BUILD MODEL and FIT MODEL: train on the rows that were collected, and publish.
 
     Args:
         session: of the connection that calls.
         name: of the new model.
         base: what it is made from.
         options: JSON text or NULL.
-        rows: STRUCT(audio, text) of each row of the query, or STRUCT(audio, text, group) with `split_by`; NULL, as
-            DuckDB's `list` gives it, for none.
+        n_rows: the sum of what `collect_rows` returned for the rows of the query; NULL, as DuckDB gives it, for none.
+        query: the number of the query on its connection.
 
     Returns:
         `EPOCH` structs.
@@ -76,25 +70,21 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
-    session.check_asked_for("build", name=name, base=base, options=options)
-    if name is None or base is None:
-        raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
-    names = ("device", "precision", "max_bytes", "max_duration", "timeout")
-    of_connection = {name: getattr(session.settings, name) for name in names}
-    chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
-    session.registry.free_name(name, overwrite=chosen.overwrite)
-    examples = [_example(row, chosen) for row in rows or []]
-    if any(example.group for example in examples) and not chosen.validation_split:
-        raise ThanoError("option 'split_by' says which rows are held out together: add a validation_split, such as 0.1")
-    with session.access() as access:
-        check_allowed((example.audio for example in examples if isinstance(example.audio, Clip)), access)
-        session.check_changes_allowed(access, "BUILD MODEL")
-        origin = _base(session, base, chosen, access)
-        limits = access.limited(chosen.read_limits)
-    sql = session.statement.source.strip() if session.statement is not None else None
-    with _monitor(session) as monitor, _interrupt_message(session):
-        build_model = run_aside(_import_training, monitor)
-        result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
+    with row_collector(session).take(query, n_rows or 0) as examples:
+        chosen = check_build(session, name, base, options, is_last=True)
+        assert name is not None
+        assert base is not None
+        if examples.has_groups and not chosen.validation_split:
+            raise ThanoError(
+                "option 'split_by' says which rows are held out together: add a validation_split, such as 0.1"
+            )
+        with session.access() as access:
+            origin = _base(session, base, chosen, access)
+            limits = access.limited(chosen.read_limits)
+        sql = session.statement.source.strip() if session.statement is not None else None
+        with _monitor(session) as monitor, _interrupt_message(session):
+            build_model = run_aside(_import_training, monitor)
+            result = build_model(name, origin, chosen, examples, session.registry, monitor, sql=sql, read_limits=limits)
     return _epochs(result.entry)
 
 
@@ -106,19 +96,6 @@ def _import_training() -> Callable[..., BuildResult]:
     require_libraries()
     importlib.import_module("thano_duckdb.training.run")
     return build_model
-
-
-def _example(row: dict[str, Any], options: TrainingOptions) -> Example:
-    clip = clip_of(row["audio"], _allows_all)  # one that is not allowed stops the build
-    if isinstance(clip, Clip):
-        names = ("channel", "audio_track", "start", "stop")
-        clip = selected(clip, {name: getattr(options, name) for name in names})
-    audio = clip.failure if isinstance(clip, RefusedClip) else clip
-    return Example(audio, row["text"], (row["group"],) if "group" in row else None)
-
-
-def _allows_all(_location: str) -> bool:
-    return True
 
 
 def _base(session: Session, spec: str, options: TrainingOptions, access: Access) -> Base:
@@ -214,16 +191,7 @@ def training(session: Session, model: str) -> list[dict[str, Any]]:
     return _epochs(entry)
 
 
-_BUILD = (
-    arguments.text("the name of the model"),
-    arguments.text("the base model"),
-    arguments.options,
-    arguments.rows(
-        {"group": arguments.text("the group of a training row")},
-        audio=audio_argument,
-        text=arguments.text("the text of a training row"),
-    ),
-)
+_BUILD = (arguments.text("the name of the model"), arguments.text("the base model"), arguments.options)
 
 FUNCTIONS = (
     Function("_thano_build", per_row(build, EPOCHS), EPOCHS, _BUILD, changes_something=True),

@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
-from thano_duckdb.speech.cache import TranscriptCache, process_cache
+from thano_duckdb.speech.speeds import process_speeds, speed_key
 from thano_duckdb.speech.transcript import Transcript
 
 from . import arguments
@@ -53,19 +54,20 @@ def transcribe(
         ThanoError: the model or the options are wrong, or `on_error='fail'` and a clip failed or may not be read.
     """
     session = session_of(sessions)
+    session.check_not_planning()
     vector = Vector(models, audio, options, hotwords, channels, languages, str(functions[0]))
     transcripts: list[Transcript | None] = [None] * len(audio)
     failed: list[str] = []
-    with _running_statement(session) as statement, session.access() as access:
-        cache = process_cache()
-        ahead = rows_ahead(session, statement, vector, cache)
+    with running_statement(session) as statement, session.access() as access:
+        ahead = rows_ahead(session, statement, vector)
         for asked in engine_calls(vector, session, statement, access):
             monitor = _monitor(statement, asked.chosen)
             if isinstance(asked, RefusedRow):
                 transcripts[asked.row] = _refused(asked, monitor)
                 failed.append(asked.location)
                 continue
-            found = _transcripts(asked, cache, monitor, ahead)
+            with process_speeds().call(_speed_key(asked), monitor) as watched:
+                found = _transcripts(asked, watched, ahead)
             for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
                 transcripts[row] = transcript
                 if clip is None or transcript is None:
@@ -74,21 +76,32 @@ def transcribe(
                     failed.append(clip.location)
                 if transcript.mix_problem and "channel" not in asked.chosen:  # else the user chose it
                     statement.mixed_clips.add(clip.location, transcript.mix_problem)
+        _remember_speeds(session, access)
         statement.rows_failed(failed)
         return to_arrow(transcripts)
 
 
-def _transcripts(
-    asked: EngineCall, cache: TranscriptCache, monitor: Monitor, ahead: RowsAhead | None
-) -> list[Transcript | None]:
+def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> list[Transcript | None]:
     if ahead is None:
         return asked.engine.transcribe(
-            asked.clips, asked.options, decoders=asked.decoders, cache=cache, monitor=monitor
+            asked.clips, asked.options, decoders=asked.decoders, cache=asked.cache, monitor=monitor
         )
-    vector = ahead.asked(asked, cache)
+    vector = ahead.asked(asked)
     return asked.engine.transcribe(
         asked.clips, asked.options, decoders=asked.decoders, cache=vector, compute=vector.compute, monitor=monitor
     )
+
+
+def _speed_key(asked: EngineCall) -> str:
+    model = asked.engine.recognizer
+    return speed_key(model.fingerprint(model.default_decoder), model.hardware, asked.options.decoder)
+
+
+def _remember_speeds(session: Session, access: Access) -> None:
+    """Keep in the model home how fast models are, for the plans of later processes; no home is created for it."""
+    home = session.registry.home
+    if process_speeds().is_worth_saving and home.is_dir() and not access.is_read_only and access.allows_folder(home):
+        process_speeds().save(home)
 
 
 def _refused(refused: RefusedRow, monitor: Monitor) -> Transcript:
@@ -103,13 +116,16 @@ def _monitor(statement: RunningStatement, options: dict[str, Any]) -> Monitor:
 
 
 @contextlib.contextmanager
-def _running_statement(session: Session) -> Iterator[RunningStatement]:
+def running_statement(session: Session) -> Iterator[RunningStatement]:
     """The statement that is running, or, where none is known (plain DuckDB), one that lasts as long as this call."""
     if session.statement is not None:
         yield session.statement
         return
     statement = RunningStatement("", Progress(shown=False))
-    yield statement
+    try:
+        yield statement
+    finally:
+        statement.finish()
     statement.issue_warnings()
 
 

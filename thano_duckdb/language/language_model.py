@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,11 @@ class LanguageModel:
             _file=file,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file by its path: it may have millions of words, and is loaded once there."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "_file"}
+        return _open_again, (given | {"path": self.path.absolute()},)
+
     def unigrams(self) -> tuple[str, ...] | None:
         """The words that it knows, without <s>, </s> and <unk>; None for a KenLM binary that was made without them."""
         return self._file.words
@@ -141,6 +146,18 @@ class LanguageModel:
         if not any(char != char.swapcase() and char.swapcase() in alphabet for char in alphabet):
             alphabet = set(map(to_case, alphabet))  # it writes one case, which stands for both
         return [word for word in self.unigrams() or () if not alphabet.issuperset(word)]
+
+
+def _open_again(given: dict[str, Any]) -> LanguageModel:
+    """A language model that another process has opened.
+
+    Raises:
+        ModelError: its file is missing here, or has other content.
+    """
+    file = read_model_file(given["path"])
+    if file.fingerprint != given["fingerprint"]:
+        raise ModelError(f"the language model '{given['name']}' was changed meanwhile: run the statement again")
+    return LanguageModel(**given, _file=file)
 
 
 def resolve_language_model(

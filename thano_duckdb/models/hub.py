@@ -57,6 +57,20 @@ def from_hub(
     return _download(spec, repo_id, revision, check)
 
 
+def find_cached(repo_id: str, revision: str | None) -> Path | None:
+    """The usable snapshot of a repository in the hub's local cache, without a network; None where there is none.
+
+    Raises:
+        ModelError: `repo_id` is no name of a repository.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return _cached(repo_id, revision, check_base)
+    except HFValidationError as error:
+        raise ModelError(f"'{repo_id}' is not an address on the hub: {error}") from error
+
+
 def _cached(repo_id: str, revision: str | None, check: Callable[[Path], None]) -> Path | None:
     """The usable snapshot in the cache; None where it is missing or incomplete, such as a tokenizer without weights."""
     from huggingface_hub.errors import LocalEntryNotFoundError

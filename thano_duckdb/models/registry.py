@@ -18,6 +18,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,18 @@ class Registry:
         """
         return self._staging.stage(key)
 
-    def errors_with_remedy(self) -> contextlib.AbstractContextManager[None]:
-        """For a block that writes to a folder of `stage`: its `OSError`s become a `RegistryError` with the remedy."""
-        return self._staging.errors_with_remedy()
+    def temporary_file(self) -> FileIO:
+        """An unbuffered file on the disk of the home, without a name: it is gone when it is closed or its process ends.
+
+        Raises:
+            RegistryError: the home cannot be written.
+        """
+        with self._staging.errors_with_remedy():
+            return self._staging.temporary_file()
+
+    def errors_with_remedy(self, what: str = "a model") -> contextlib.AbstractContextManager[None]:
+        """For a block that writes `what` to the home: its `OSError`s become a `RegistryError` with the remedy."""
+        return self._staging.errors_with_remedy(what)
 
     def publish(
         self,

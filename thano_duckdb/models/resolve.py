@@ -17,13 +17,14 @@ from thano_duckdb.model_name import is_name, split_version
 from . import bundled
 from .built_in_models import BUILT_IN_MODELS, LANGUAGE_MODEL, TUTORIAL_MODEL, BuiltInModel, find_built_in
 from .checkpoint import check_base, check_checkpoint
-from .hub import NO_EXTERNAL_ACCESS, from_hub
+from .hub import NO_EXTERNAL_ACCESS, find_cached, from_hub
 from .registry import Registry
 from .thanosql_names import advice_on
 
 RETRY_HUB_AFTER_S = 300
 """How long the hub is not asked again for the tutorial's model after it could not be reached."""
 
+NO_DOWNLOAD = "nothing is downloaded for a plan"
 _HUB_ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?/?")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIKE_A_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -66,6 +67,7 @@ def resolve(
     allow_external: bool = True,
     checks_folder: bool = True,
     is_base: bool = False,
+    downloads: bool = True,
 ) -> ResolvedModel:
     """Find the folder that `spec` means, and download it from the hub if necessary.
 
@@ -81,13 +83,14 @@ def resolve(
             ones that ship with the package or are in the hub's local cache.
         checks_folder: False where a model is loaded next, which checks the files of a user's own folder itself.
         is_base: True where BUILD starts from it: then it may be a pretrained encoder, without a vocabulary.
+        downloads: False to raise `HubUnavailableError` for what would have to be downloaded.
 
     Raises:
         ModelError: there is no such model, it cannot be downloaded, or it is not a usable checkpoint; with the remedy.
     """
     if spec.startswith("hf://"):
         _check_external(spec, allow_external)
-        return _from_hub_address(spec, is_base)
+        return _from_hub_address(spec, is_base, None if downloads else NO_DOWNLOAD)
     check = None if not checks_folder else check_base if is_base else check_checkpoint
     if is_path(spec):
         _check_external(spec, allow_external)
@@ -95,7 +98,7 @@ def resolve(
     if registered := _from_registry(spec, registry):
         return registered
     if model := find_built_in(spec):
-        return _from_built_in(spec, model, allow_external)
+        return _from_built_in(spec, model, allow_external, downloads)
     if allow_external and spec and os.path.isdir(spec):
         return _from_folder(spec, check)
     raise _unknown(spec, registry)
@@ -112,6 +115,21 @@ def check(spec: str, registry: Registry, *, allow_external: bool = True) -> None
         _hub_address(spec)
     elif not find_built_in(spec):
         resolve(spec, registry, allow_external=allow_external)
+
+
+def folder_on_disk(spec: str, *, allow_external: bool = True) -> Path | None:
+    """The folder of a built-in model or of `hf://owner/name`, if it is on this machine: nothing is downloaded.
+
+    Raises:
+        ModelError: the database may not use the hub, or it is no address on it.
+    """
+    if model := find_built_in(spec):
+        if model.repo_id is None:
+            return bundled.model_folder()
+        return find_cached(model.repo_id, None)
+    _check_external(spec, allow_external)
+    address = _hub_address(spec)
+    return find_cached(address["repo"], address["revision"])
 
 
 def is_known(spec: str, registry: Registry) -> bool:
@@ -175,9 +193,10 @@ def _hub_address(spec: str) -> re.Match[str]:
     return address
 
 
-def _from_hub_address(spec: str, is_base: bool) -> ResolvedModel:
+def _from_hub_address(spec: str, is_base: bool, offline_reason: str | None) -> ResolvedModel:
     address = _hub_address(spec)
-    return ResolvedModel(from_hub(spec, address["repo"], address["revision"], is_base=is_base), spec.rstrip("/"))
+    folder = from_hub(spec, address["repo"], address["revision"], offline_reason=offline_reason, is_base=is_base)
+    return ResolvedModel(folder, spec.rstrip("/"))
 
 
 def _from_folder(spec: str, check: Callable[[Path], None] | None) -> ResolvedModel:
@@ -204,18 +223,21 @@ def _from_registry(spec: str, registry: Registry) -> ResolvedModel | None:
     return None
 
 
-def _from_built_in(spec: str, model: BuiltInModel, allow_external: bool) -> ResolvedModel:
+def _from_built_in(spec: str, model: BuiltInModel, allow_external: bool, downloads: bool) -> ResolvedModel:
     name = model.names[0]
-    offline_reason = None if allow_external else NO_EXTERNAL_ACCESS
+    offline_reason = NO_EXTERNAL_ACCESS if not allow_external else None if downloads else NO_DOWNLOAD
     if model.repo_id is None:
         return ResolvedModel(bundled.model_folder(), name)
     if spec.casefold() != TUTORIAL_MODEL.casefold() or not bundled.has_model():
         return ResolvedModel(from_hub(spec, model.repo_id, None, offline_reason=offline_reason), name)
     with _hub_lock:
-        known = offline_reason or _outages.get(model.repo_id)
+        outage = None if offline_reason == NO_EXTERNAL_ACCESS else _outages.get(model.repo_id)
+        known = outage or offline_reason
         try:
             return ResolvedModel(from_hub(spec, model.repo_id, None, offline_reason=known), name)
         except HubUnavailableError as error:
+            if known == NO_DOWNLOAD:
+                raise
             if known is None:
                 _outages[model.repo_id] = error.why
             return _stand_in(spec, model.repo_id, error.why)

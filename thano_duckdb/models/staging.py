@@ -11,9 +11,11 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import filelock
@@ -70,6 +72,11 @@ class Staging:
                 self._remove_lock(owner)
             owner.release()
 
+    def temporary_file(self) -> FileIO:
+        """See `Registry.temporary_file`."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(buffering=0, dir=self._folder)
+
     def move_to_trash(self, folder: Path) -> Path:
         """Move a model that is to be deleted to `home/.staging`, in one step. Only while `locked`.
 
@@ -81,8 +88,8 @@ class Staging:
         return trash
 
     @contextlib.contextmanager
-    def errors_with_remedy(self) -> Iterator[None]:
-        """Turn errors of the file system into a `RegistryError` with the remedy."""
+    def errors_with_remedy(self, what: str = "a model") -> Iterator[None]:
+        """Turn errors of the file system into a `RegistryError` with the remedy; `what` is written."""
         try:
             yield
         except filelock.Timeout as error:
@@ -90,7 +97,7 @@ class Staging:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RegistryError(
-                    f"there is no space left for a model in {self._home}; its models are unharmed. Free some space, or "
+                    f"there is no space left for {what} in {self._home}; its models are unharmed. Free some space, or "
                     f"set THANO_HOME (or model_home=) to a folder on another disk"
                 ) from error
             refused = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
@@ -101,7 +108,7 @@ class Staging:
                 ) from error
             if error.errno == errno.EFBIG:
                 raise RegistryError(
-                    f"a file of a model in {self._home} would be larger than this process or its disk allows (`ulimit "
+                    f"a file of {what} in {self._home} would be larger than this process or its disk allows (`ulimit "
                     f"-f`); its models are unharmed. Raise the limit, or set THANO_HOME (or model_home=) to a folder "
                     f"on another disk"
                 ) from error

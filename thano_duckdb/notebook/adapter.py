@@ -17,8 +17,10 @@ from sql.store import store
 
 from thano_duckdb.caller import call_in_user_frame, in_cell
 from thano_duckdb.connection import Connection
+from thano_duckdb.connection.explanation import is_explanation, text_of
 from thano_duckdb.dialect import Build, Fit, PrintAudio, plan, rewrite
 from thano_duckdb.pages.curve import curve
+from thano_duckdb.pages.explanation_page import explanation
 from thano_duckdb.pages.page import Page
 from thano_duckdb.pages.player_table import player_table
 
@@ -125,7 +127,16 @@ class Cursor:
             self.rowcount = relation.fetchall()[0][0]
         self.description = relation.description
         self._relation = relation
-        self._make_page(sql, relation)
+        if kinds[-1:] == [duckdb.StatementType.EXPLAIN]:
+            self._explain(relation.fetchall())
+        else:
+            self._make_page(sql, relation)
+
+    def _explain(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Make a page of what is explained of our statements; DuckDB's own EXPLAIN stays a table."""
+        if is_explanation(rows):
+            self.page = explanation(text_of(rows))
+            self._cell.pages.append(self.page)
 
     def _located(self, error: Exception, sql: str) -> Exception:
         """The same error with its location, which DuckDB gives for an executed statement but not for a relation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -160,9 +160,8 @@ def _gap(char: str) -> str:
     return "" if unicodedata.category(char)[0] in "LMN" else " "
 
 
-def describe_dropped(labels: Sequence[Labels]) -> str | None:
-    """One sentence that counts and names the characters dropped from these transcripts; None if there are none."""
-    dropped = _total(transcript.dropped for transcript in labels)
+def describe_dropped(dropped: Counter[str]) -> str | None:
+    """One sentence that counts and names the characters dropped from transcripts; None if there are none."""
     if not dropped:
         return None
     n_dropped = dropped.total()
@@ -170,14 +169,13 @@ def describe_dropped(labels: Sequence[Labels]) -> str | None:
     return f"{what} dropped from the transcripts because the model's alphabet lacks {them}: {named_characters(dropped)}"
 
 
-def name_dropped(labels: Sequence[Labels]) -> str:
-    """The characters that the alphabet lacks of these transcripts, and how often they have them."""
-    return f"the model's alphabet lacks {named_characters(_total(transcript.dropped for transcript in labels))}"
+def name_dropped(dropped: Counter[str]) -> str:
+    """The characters that the alphabet lacks of transcripts, and how often they have them."""
+    return f"the model's alphabet lacks {named_characters(dropped)}"
 
 
-def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
+def describe_lost_accents(letters: Counter[str]) -> str | None:
     """One sentence that counts and names the letters that lost their accents; None if there are none."""
-    letters = _total(transcript.without_accent for transcript in labels)
     if not letters:
         return None
     n_letters = letters.total()
@@ -185,10 +183,3 @@ def describe_lost_accents(labels: Sequence[Labels]) -> str | None:
         ("1 letter lost its accent", "it") if n_letters == 1 else (f"{n_letters} letters lost their accents", "them")
     )
     return f"{what} in the transcripts because the model's alphabet lacks {them}: {named_characters(letters)}"
-
-
-def _total(counts: Iterator[Counter[str]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return total

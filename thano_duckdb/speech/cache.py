@@ -56,6 +56,11 @@ class MemoryCache:
         with self._lock:
             self._transcripts[job.key] = transcript
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._transcripts.clear()
+
 
 class NoCache:
     """Stores nothing."""

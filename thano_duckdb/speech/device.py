@@ -66,6 +66,21 @@ class Device:
         """Whether it is an NVIDIA (or AMD) GPU, which computes asynchronously to the host."""
         return self.torch_device.type == "cuda"
 
+    @property
+    def hardware(self) -> str:
+        """What it is: the name of a GPU, or how many threads of the processor are used."""
+        if self.is_cuda:
+            return torch.cuda.get_device_name(self.torch_device)
+        if self.torch_device.type == "mps":
+            return "Apple GPU"
+        n_threads = torch.get_num_threads()
+        return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
+
+    @property
+    def described(self) -> str:
+        """Everything that speeds depend on, the precision included."""
+        return f"{self} ({self.hardware})"
+
     def release_memory(self) -> None:
         """Return the memory that torch has cached, after running out of memory."""
         if self.is_cuda:

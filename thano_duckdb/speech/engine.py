@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
@@ -17,7 +17,7 @@ from thano_duckdb.monitoring.monitor import Monitor
 from .cache import TranscriptCache
 from .job_runner import CallOptions, Job, JobKey, JobRunner
 from .local_runner import Limits, LocalRunner, ReadClip
-from .recognizer.recognizer import Recognizer
+from .recognizer.recognizer import ModelDescription, Recognizer
 from .threads import POLL_S
 from .transcript import Transcript
 
@@ -32,12 +32,13 @@ class Engine:
     """A model and everything that transcribing with it takes. Any number of threads may call it at the same time.
 
     Attributes:
-        recognizer: the model.
+        recognizer: the model; where others have it loaded, its description.
+        runner: computes the transcripts.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer[Any, Any, Any],
+        recognizer: ModelDescription,
         *,
         read: ReadClip | None = None,
         limits: Limits | None = None,
@@ -46,13 +47,15 @@ class Engine:
         """An engine for a model.
 
         Args:
-            recognizer: the model.
+            recognizer: the model; with a `runner`, its description is enough.
             read: reads clips, if this process computes; None: `decode`.
             limits: of the memory, if this process computes.
             runner: computes the transcripts; None for this process.
         """
         self.recognizer = recognizer
-        self._runner = runner or LocalRunner(recognizer, read, limits or Limits())
+        if runner is None:
+            runner = LocalRunner(cast("Recognizer[Any, Any, Any]", recognizer), read, limits or Limits())
+        self.runner = runner
         self._slots = threading.BoundedSemaphore(MAX_CALLS)
 
     def transcribe(
@@ -113,7 +116,7 @@ class Engine:
         self, jobs: Sequence[Job], options: CallOptions, monitor: Monitor
     ) -> Generator[tuple[Job, Transcript], None, None]:
         """See `JobRunner.run`; it first waits for one of the `MAX_CALLS` slots."""
-        with self._slot(monitor), contextlib.closing(self._runner.run(jobs, options, monitor)) as finished:
+        with self._slot(monitor), contextlib.closing(self.runner.run(jobs, options, monitor)) as finished:
             yield from finished
 
     def jobs(

@@ -38,6 +38,7 @@ class Job:
         decoder: writes its text.
         rows: the numbers of the rows.
         reported_share: of a long clip that is not finished; see `Monitor.clip_advanced`.
+        content_hash: of the whole file, 32 bytes, where a cache has asked for it.
     """
 
     clip: Clip
@@ -45,6 +46,7 @@ class Job:
     decoder: Any
     rows: list[int] = field(default_factory=list)
     reported_share: float = 0.0
+    content_hash: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class _Queue:
 
     engine: Engine
     options: CallOptions
+    cache: TranscriptCache
     entries: deque[_Entry] = field(default_factory=deque)
 
 
@@ -96,7 +97,6 @@ class JobsAhead:
 
     def __init__(
         self,
-        cache: TranscriptCache,
         monitor: Monitor,
         *,
         max_rows: int = MAX_ROWS_AHEAD,
@@ -106,14 +106,12 @@ class JobsAhead:
         """Start the threads.
 
         Args:
-            cache: holds the transcripts that are known, and receives the new ones as soon as they are finished.
             monitor: of the statement. Nothing is reported to it but parts of long clips: whoever asks for a clip
                 reports it.
             max_rows: see `MAX_ROWS_AHEAD`.
             max_jobs: see `MAX_JOBS`.
             min_jobs: see `MIN_JOBS`.
         """
-        self._cache = cache
         self._monitor = _MonitorAhead(self, monitor)
         self._max_rows, self._max_jobs, self._min_jobs = max_rows, max_jobs, min_jobs
         self._changed = threading.Condition()
@@ -135,13 +133,16 @@ class JobsAhead:
 
     # What the reading thread does
 
-    def read(self, queue: Hashable, engine: Engine, options: CallOptions, jobs: Sequence[Job]) -> bool:
+    def read(
+        self, queue: Hashable, engine: Engine, options: CallOptions, cache: TranscriptCache, jobs: Sequence[Job]
+    ) -> bool:
         """Take the clips of the rows that follow, and wait while enough rows are ahead.
 
         Args:
             queue: clips of the same `queue` can go into one call of `engine`.
             engine: transcribes them.
             options: of that call.
+            cache: holds the transcripts that are known, and receives the new ones as soon as they are finished.
             jobs: the clips.
 
         Returns:
@@ -153,13 +154,13 @@ class JobsAhead:
             unknown = [job for job, key in zip(jobs, identities, strict=True) if asked[key] < len(job.rows)]
         cached = {
             id(job): found
-            for job, found in zip(unknown, self._cache.get_many(unknown, self._monitor), strict=True)
+            for job, found in zip(unknown, cache.get_many(unknown, self._monitor), strict=True)
             if found is not None
         }
         with self._changed:
             if not self._reads:
                 return False
-            into = self._queues.setdefault(queue, _Queue(engine, options))
+            into = self._queues.setdefault(queue, _Queue(engine, options, cache))
             for key, job in zip(identities, jobs, strict=True):
                 self._read_one(key, job, cached.get(id(job)), into)
             self._changed.notify_all()
@@ -253,7 +254,7 @@ class JobsAhead:
                 for job, transcript in queue.engine.compute(
                     [each.job for each in entries], queue.options, self._monitor
                 ):
-                    self._cache.put(job, transcript)
+                    queue.cache.put(job, transcript)
                     with self._changed:
                         by_job.pop(id(job)).settle(transcript)
             except Exception:  # noqa: BLE001 - DuckDB's own call meets it too, and reports it

@@ -36,12 +36,13 @@ from thano_duckdb.speech.recognizer.vocabulary_files import tokens_without_outpu
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from thano_duckdb.version import __version__
 
-from .audio_store import AudioStore
+from .audio_store import AudioStore, free_share
 from .build_folder import BuildFolder, BuildLock
 from .comparison import Comparison, warning_without_base
 from .corpus import NO_ROWS, Corpus, prepare_corpus
 from .new_alphabet import NewAlphabet, make_alphabet
 from .schedule import Schedule
+from .spill_file import SpillFile
 from .training_options import Example, TrainingOptions
 
 if TYPE_CHECKING:
@@ -161,9 +162,18 @@ class _Build:
 
     def run(self, examples: Sequence[Example], staging: Path) -> BuildResult:
         from .run import seeded_network, train
+        from .trainer import check_single_process
 
-        store = AudioStore(decoder=functools.partial(self._decode, mixed_clips := MixedClips()))
+        check_single_process()
+        mixed_clips = MixedClips()
         with ExitStack() as stack:
+            store = stack.enter_context(
+                AudioStore(
+                    SpillFile(self.registry.temporary_file()),
+                    max_bytes=free_share(staging),
+                    decoder=functools.partial(self._decode, mixed_clips),
+                )
+            )
             template = self.base.folder
             if template is None:
                 template = Path(stack.enter_context(TemporaryDirectory(prefix="thano-")))
@@ -239,9 +249,8 @@ class _Build:
             return None
         if not examples:
             raise ThanoError(NO_ROWS)
-        texts = [example.text for example in examples if example.text]
         wanted = ["characters"] if self.options.alphabet is None else self.options.alphabet
-        return make_alphabet(texts, wanted, keep_case=self.options.keep_case)
+        return make_alphabet(_Texts(examples), wanted, keep_case=self.options.keep_case)
 
     def _identity(self, corpus: Corpus, network: CtcNetwork) -> str:
         """A hash of everything that the result of the build depends on."""
@@ -290,12 +299,22 @@ class _Build:
         return f"{how} {self.base.name} on {rows}, {epoch}{achieved}"
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """The texts of all rows, as often as they are iterated over."""
+
+    examples: Sequence[Example]
+
+    def __iter__(self) -> Iterator[str]:
+        return (example.text for example in self.examples if example.text)
+
+
 def _loss_of_guessing(corpus: Corpus, network: CtcNetwork) -> float:
     """The most that a network can lose, per label of the rows, if it takes all labels of a frame for equally likely."""
     log_n_labels = math.log(len(network.vocabulary.tokens))
+    lengths = zip(corpus.train.n_samples.tolist(), corpus.train.n_labels.tolist(), strict=True)
     return statistics.fmean(
-        network.grid.n_frames(utterance.n_samples) * log_n_labels / len(utterance.labels.ids)
-        for utterance in corpus.train
+        network.grid.n_frames(n_samples) * log_n_labels / n_labels for n_samples, n_labels in lengths
     )
 
 
@@ -321,4 +340,4 @@ def _resolve_device(options: TrainingOptions) -> TrainingOptions:
 
 
 def _hours(corpus: Corpus) -> float:
-    return sum(utterance.n_samples for utterance in corpus.train) / SAMPLE_RATE_HZ / 3600
+    return int(corpus.train.n_samples.sum()) / SAMPLE_RATE_HZ / 3600

@@ -5,50 +5,34 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import AudioError, ThanoError, brief_location, counted, located
+from thano_duckdb.errors import AudioError, ThanoError, counted, located
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.alphabet import Alphabet, Labels, describe_dropped, describe_lost_accents, name_dropped
 from thano_duckdb.speech.readahead import FIRST_READS, ReadAhead
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, FrameGrid
 
 from .audio_store import AudioStore
-from .split import choose_held_out, connected_rows, overlap_keys
+from .split import choose_held_out, connected_rows, equal_rows, overlapping_parts
 from .training_options import Example
+from .utterances import HASH_BYTES, Utterances
 
 MAX_CLIP_S = 60.0
 """A longer clip would need too much memory in a step, and cannot be cut, because its text cannot be cut with it."""
 NO_ROWS = "the query returns no rows to train on"
 N_EXAMPLES = 3
 """Skipped rows that a warning describes; it only counts the others."""
+_OUTCOMES_AHEAD = 4096
+"""Rows that were read and wait for their turn."""
 _DECODE_THREADS = min(16, max(2, os.cpu_count() or 1))
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """A row to train on or to evaluate on.
-
-    Attributes:
-        key: a hash of its content.
-        source: its audio.
-        text: its transcript, as in the row.
-        labels: the transcript in the alphabet of the model.
-        n_samples: its length at 16 kHz.
-        recording: a hash of its samples, the same for every path and format of the same recording.
-        group: see `Example`.
-    """
-
-    key: bytes
-    source: Clip
-    text: str
-    labels: Labels
-    n_samples: int
-    recording: bytes
-    group: tuple[str | None] | None
 
 
 @dataclass(frozen=True)
@@ -64,8 +48,8 @@ class Corpus:
         digest: a hash of the usable rows and of which of them are held out.
     """
 
-    train: tuple[Utterance, ...]
-    validation: tuple[Utterance, ...]
+    train: Utterances
+    validation: Utterances
     n_skipped: int
     warnings: tuple[str, ...]
     digest: str
@@ -105,39 +89,44 @@ def prepare_corpus(
         ThanoError: there are no rows, or none of them can be used.
         Cancelled: `monitor` was cancelled.
     """
-    rows = sorted((_row(example) for example in examples), key=lambda row: (row.key, repr(row.example.group)))
-    usable: list[Utterance] = []
+    hashes = _hashes(examples, monitor)
+    order = _order(hashes.keys, examples)
+    usable = _Usable(len(examples))
     skipped = _Skipped()
-    monitor.clips_received(len(rows))
+    monitor.clips_received(len(examples))
     with ReadAhead(
-        lambda row: _check(row, alphabet, grid, store, skip_unwritable=skip_unwritable),
-        rows,
-        n_bytes=lambda _outcome: 0,
-        max_bytes=1,
-        n_threads=min(FIRST_READS if any(row.is_url for row in rows) else _DECODE_THREADS, max(1, len(rows))),
+        lambda row: _check(row, examples[row], alphabet, grid, store, skip_unwritable=skip_unwritable),
+        map(int, order),
+        n_bytes=lambda _outcome: 1,
+        max_bytes=_OUTCOMES_AHEAD,
+        n_threads=min(FIRST_READS if hashes.has_urls else _DECODE_THREADS, max(1, len(examples))),
         monitor=monitor,
     ) as outcomes:
-        for row, outcome in zip(rows, outcomes, strict=True):
+        for row, outcome in zip(map(int, order), outcomes, strict=True):
             monitor.raise_if_cancelled()
-            seconds = outcome.n_samples / SAMPLE_RATE_HZ if isinstance(outcome, Utterance) else 0.0
+            seconds = outcome.n_samples / SAMPLE_RATE_HZ if isinstance(outcome, _Decoded) else 0.0
             monitor.clips_done(1, seconds)
-            if isinstance(outcome, Utterance):
-                usable.append(outcome)
+            if isinstance(outcome, _Decoded):
+                usable.add(row, outcome)
             elif fail_on_error and outcome.is_audio:
-                raise AudioError(f"{row.location}: {outcome.reason} The build stopped because of on_error='fail'.")
+                location = examples[row].location
+                raise AudioError(f"{location}: {outcome.reason} The build stopped because of on_error='fail'.")
             else:
-                skipped.add(row.location, outcome)
-    if not rows:
+                skipped.add(examples[row].location, outcome)
+            outcomes.release(1)
+    if not examples:
         raise ThanoError(NO_ROWS)
-    if not usable:
-        none = "the only row of the query cannot" if len(rows) == 1 else f"none of the query's {len(rows)} rows can"
+    if not usable.n:
+        n_rows = len(examples)
+        none = "the only row of the query cannot" if n_rows == 1 else f"none of the query's {n_rows} rows can"
         raise ThanoError(f"{none} be used for training ({skipped.reasons})")
-    train, validation = _split(usable, validation_split, seed)
+    utterances = usable.utterances(examples, alphabet, hashes.keys)
+    train, validation = _split(utterances, hashes, validation_split, seed)
     warnings = [
         skipped.describe() if skipped.n else None,
-        _describe_unwritable(skipped.unwritable, [row.labels for row in usable]),
-        describe_lost_accents([row.labels for row in usable]),
-        _describe_share(len(validation), len(usable), validation_split),
+        _describe_unwritable(skipped, usable.dropped),
+        describe_lost_accents(usable.without_accent),
+        _describe_share(len(validation), len(utterances), validation_split),
     ]
     return Corpus(
         train=train,
@@ -149,19 +138,96 @@ def prepare_corpus(
 
 
 @dataclass(frozen=True)
-class _Row:
-    key: bytes
-    example: Example
+class _RowHashes:
+    """What is known of all rows before any is decoded.
 
-    @property
-    def is_url(self) -> bool:
-        clip = self.example.clip
-        return isinstance(clip, Clip) and clip.is_url
+    Attributes:
+        keys: (n, 16) a hash of the content of each row.
+        sources: (n, 16) a hash of the path, the URL or the BLOB of each.
+        parts: (n, 2) where in it the clip starts and stops, in seconds.
+        has_urls: whether any has to be fetched.
+    """
 
-    @property
-    def location(self) -> str:
-        audio = self.example.clip
-        return "NULL" if audio is None else brief_location(audio.location) if isinstance(audio, Clip) else ""
+    keys: NDArray[np.uint8]
+    sources: NDArray[np.uint8]
+    parts: NDArray[np.float64]
+    has_urls: bool
+
+
+def _hashes(examples: Sequence[Example], monitor: Monitor) -> _RowHashes:
+    keys, sources = np.zeros((2, len(examples), HASH_BYTES), np.uint8)
+    parts = np.tile((0.0, math.inf), (len(examples), 1))
+    has_urls = False
+    for row, example in enumerate(examples):
+        monitor.raise_if_cancelled()
+        clip = example.clip
+        identity = _identity(clip)
+        keys[row] = _hash(*identity, (example.text or "").encode())
+        if isinstance(clip, Clip):
+            sources[row] = _hash(b"path" if clip.data is None else b"content", identity[0])
+            parts[row] = (clip.start_s or 0.0, math.inf if clip.stop_s is None else clip.stop_s)
+            has_urls = has_urls or clip.is_url
+    return _RowHashes(keys, sources, parts, has_urls)
+
+
+def _hash(*parts: bytes) -> NDArray[np.uint8]:
+    digest = hashlib.blake2b(digest_size=HASH_BYTES)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _order(keys: NDArray[np.uint8], examples: Sequence[Example]) -> NDArray[np.int64]:
+    """The rows in the order of their keys (n, 16), and rows of the same key in the order of their groups."""
+    high, low = keys.view(">u8").T
+    order = np.lexsort((low, high))
+    same = np.flatnonzero((keys[order[1:]] == keys[order[:-1]]).all(axis=1))
+    for first, last in _runs(same):
+        tied = order[first : last + 2].tolist()
+        order[first : last + 2] = sorted(tied, key=lambda row: repr(examples[row].group))
+    return order
+
+
+def _runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of ascending numbers without a gap."""
+    for run in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1):
+        if len(run):
+            yield int(run[0]), int(run[-1])
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    n_samples: int
+    recording: bytes
+    labels: Labels
+
+
+class _Usable:
+    """Collects the rows that can be used, in arrays."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.n = 0
+        self.dropped = Counter[str]()
+        self.without_accent = Counter[str]()
+        self._rows = np.empty(n_rows, np.int64)
+        self._n_samples = np.empty(n_rows, np.int64)
+        self._n_labels = np.empty(n_rows, np.int32)
+        self._recordings = np.empty((n_rows, HASH_BYTES), np.uint8)
+
+    def add(self, row: int, decoded: _Decoded) -> None:
+        self._rows[self.n] = row
+        self._n_samples[self.n] = decoded.n_samples
+        self._n_labels[self.n] = len(decoded.labels.ids)
+        self._recordings[self.n] = np.frombuffer(decoded.recording, np.uint8)
+        self.n += 1
+        self.dropped.update(decoded.labels.dropped)
+        self.without_accent.update(decoded.labels.without_accent)
+
+    def utterances(self, examples: Sequence[Example], alphabet: Alphabet, keys: NDArray[np.uint8]) -> Utterances:
+        rows = self._rows[: self.n]
+        columns = (each[: self.n] for each in (self._n_samples, self._n_labels, self._recordings))
+        return Utterances(examples, alphabet, rows, keys[rows], *columns)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -175,14 +241,16 @@ class _Unusable:
 class _Skipped:
     n: int = 0
     examples: list[str] = field(default_factory=list)
-    unwritable: list[Labels] = field(default_factory=list)
+    n_unwritable: int = 0
+    unwritable: Counter[str] = field(default_factory=Counter)
 
     def add(self, location: str, row: _Unusable) -> None:
         self.n += 1
         if len(self.examples) < N_EXAMPLES:
             self.examples.append(located(location, row.reason))
         if row.unwritable is not None:
-            self.unwritable.append(row.unwritable)
+            self.n_unwritable += 1
+            self.unwritable.update(row.unwritable.dropped)
 
     @property
     def reasons(self) -> str:
@@ -192,13 +260,6 @@ class _Skipped:
     def describe(self) -> str:
         rows = "1 row was" if self.n == 1 else f"{self.n} rows were"
         return f"{rows} skipped in training ({self.reasons})"
-
-
-def _row(example: Example) -> _Row:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (*_identity(example.clip), (example.text or "").encode()):
-        digest.update(len(part).to_bytes(8, "little") + part)
-    return _Row(digest.digest(), example)
 
 
 def _identity(audio: Clip | AudioFailure | None) -> tuple[bytes, ...]:
@@ -211,10 +272,10 @@ def _identity(audio: Clip | AudioFailure | None) -> tuple[bytes, ...]:
 
 
 def _check(
-    row: _Row, alphabet: Alphabet, grid: FrameGrid, store: AudioStore, *, skip_unwritable: bool
-) -> Utterance | _Unusable:
+    row: int, example: Example, alphabet: Alphabet, grid: FrameGrid, store: AudioStore, *, skip_unwritable: bool
+) -> _Decoded | _Unusable:
     """Decode and check a row; runs on a decode thread."""
-    source, text = row.example.clip, row.example.text
+    source, text = example.clip, example.text
     if isinstance(source, AudioFailure):
         return _Unusable(source.reason, is_audio=True)
     if source is None:
@@ -229,7 +290,7 @@ def _check(
     if skip_unwritable and labels.dropped:
         lacking = ", ".join(map(repr, [*labels.dropped][:N_EXAMPLES]))
         return _Unusable(f"The model's alphabet lacks {lacking} of its text.", unwritable=labels)
-    samples = store.read(row.key, source)
+    samples = store.read(row, lambda: source)
     if isinstance(samples, AudioFailure):
         return _Unusable(samples.reason, is_audio=True)
     n_samples, n_frames = len(samples), grid.n_frames(len(samples))
@@ -240,45 +301,43 @@ def _check(
             f"It is too short for its text: {n_samples / SAMPLE_RATE_HZ:.2f} s give {counted(n_frames, 'frame')}, "
             f"but the text needs at least {labels.n_frames_needed}."
         )
-    recording = hashlib.blake2b(samples.data, digest_size=16).digest()
-    return Utterance(row.key, source, text, labels, n_samples, recording, row.example.group)
+    return _Decoded(n_samples, hashlib.blake2b(samples.data, digest_size=HASH_BYTES).digest(), labels)
 
 
-def _describe_unwritable(skipped: Sequence[Labels], used: Sequence[Labels]) -> str | None:
+def _describe_unwritable(skipped: _Skipped, dropped: Counter[str]) -> str | None:
     """One sentence that names the characters that the alphabet lacks."""
-    if skipped:
-        return f"{counted(len(skipped), 'row')} skipped because of on_unwritable='skip': {name_dropped(skipped)}"
-    dropped = describe_dropped(used)
-    return dropped and f"{dropped}; OPTIONS (on_unwritable='skip') skips their rows"
+    if skipped.n_unwritable:
+        rows = counted(skipped.n_unwritable, "row")
+        return f"{rows} skipped because of on_unwritable='skip': {name_dropped(skipped.unwritable)}"
+    sentence = describe_dropped(dropped)
+    return sentence and f"{sentence}; OPTIONS (on_unwritable='skip') skips their rows"
 
 
-def _split(usable: Sequence[Utterance], share: float, seed: int) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
+def _split(usable: Utterances, hashes: _RowHashes, share: float, seed: int) -> tuple[Utterances, Utterances]:
     if not share:
-        return tuple(usable), ()
+        return usable, usable[:0]
     if len(usable) < 2:
         raise ThanoError("option 'validation_split' needs at least two usable rows, but there is only one")
-    has_groups = any(utterance.group for utterance in usable)
-    overlaps = overlap_keys([_part(utterance.source) for utterance in usable])
-    groups = connected_rows(
-        [
-            [utterance.recording, utterance.group or utterance.recording, *shared]
-            for utterance, shared in zip(usable, overlaps, strict=True)
-        ]
-    )
+    groups = connected_rows(len(usable), _links(usable, hashes))
     if len(groups) == 1:
-        common = "value of split_by, or share a recording" if has_groups else "recording"
+        common = "value of split_by, or share a recording" if usable[0].group else "recording"
         raise ThanoError(
             f"option 'validation_split' cannot hold out any row: all {len(usable)} usable rows have the same {common}"
         )
-    held_out = choose_held_out(groups, share, seed)
-    train = tuple(utterance for index, utterance in enumerate(usable) if index not in held_out)
-    return train, tuple(usable[index] for index in sorted(held_out))
+    held_out = np.zeros(len(usable), np.bool_)
+    held_out[[*choose_held_out(groups, share, seed)]] = True
+    return usable.take(np.flatnonzero(~held_out)), usable.take(np.flatnonzero(held_out))
 
 
-def _part(clip: Clip) -> tuple[Hashable, float, float]:
-    """The recording of a clip, and where in it the clip starts and stops, in seconds."""
-    recording = clip.location if clip.data is None else hashlib.blake2b(clip.data, digest_size=16).digest()
-    return recording, clip.start_s or 0.0, math.inf if clip.stop_s is None else clip.stop_s
+def _links(usable: Utterances, hashes: _RowHashes) -> Iterator[tuple[int, int]]:
+    """Pairs of rows that must stay on the same side: of the same recording, of the same group, or overlapping."""
+    yield from equal_rows(usable.recordings.view(np.uint64))
+    first_of: dict[tuple[str | None], int] = {}
+    for index, row in enumerate(usable.rows.tolist()):
+        if (group := usable.examples[row].group) is not None:
+            yield first_of.setdefault(group, index), index
+    starts_s, stops_s = hashes.parts[usable.rows].T
+    yield from overlapping_parts(hashes.sources[usable.rows].view(np.uint64), starts_s, stops_s)
 
 
 def _describe_share(n_held_out: int, n_usable: int, share: float) -> str | None:
@@ -292,10 +351,10 @@ def _describe_share(n_held_out: int, n_usable: int, share: float) -> str | None:
     )
 
 
-def _digest(train: Sequence[Utterance], validation: Sequence[Utterance]) -> str:
+def _digest(train: Utterances, validation: Utterances) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (train, validation):
-        for utterance in part:
-            digest.update(utterance.key + utterance.n_samples.to_bytes(8, "little"))
+        n_samples = part.n_samples.astype("<i8").view(np.uint8).reshape(-1, 8)
+        digest.update(np.hstack([part.keys, n_samples]).tobytes())
         digest.update(b"|")
     return digest.hexdigest()

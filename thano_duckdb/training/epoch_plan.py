@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thano_duckdb.speech.batching import plan_batches
 
@@ -18,7 +19,14 @@ class EpochPlan:
     All epochs have the same number of batches, of the same sizes, so the number of steps is known in advance.
     """
 
-    def __init__(self, n_samples: Sequence[int], *, max_clips: int | None, max_batch_samples: int, seed: int) -> None:
+    def __init__(
+        self,
+        n_samples: Sequence[int] | NDArray[np.int64],
+        *,
+        max_clips: int | None,
+        max_batch_samples: int,
+        seed: int,
+    ) -> None:
         """Plan batches for clips of these lengths, with the limits of `plan_batches`."""
         self._log_lengths = np.log(np.asarray(n_samples, dtype=np.float64))
         self._seed = seed

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from thano_duckdb.audio.decode import AudioFailure
-from thano_duckdb.errors import AudioError, brief_location
+from thano_duckdb.errors import AudioError
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.readahead import ReadAhead
 from thano_duckdb.speech.recognizer.features import Features
 
 from .audio_store import AudioStore
 from .augment import choose_augmentation, n_samples_at
-from .corpus import Utterance
 from .network import CtcNetwork
+from .utterances import Utterance, Utterances
 
 Batch = dict[str, Any]
 """A batch as Hugging Face's Trainer moves it to the device: see `BatchLoader`."""
@@ -51,7 +51,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        utterances: Sequence[Utterance],
+        utterances: Utterances,
         plan: BatchPlan,
         network: CtcNetwork,
         store: AudioStore,
@@ -90,7 +90,7 @@ class BatchLoader:
 
     def _load(self, indices: Sequence[int]) -> Batch:
         chosen = [self.dataset[index] for index in indices]
-        clips = [self._features(index) for index in indices]
+        clips = [self._features(index, utterance) for index, utterance in zip(indices, chosen, strict=True)]
         n_samples = [len(clip.samples) for clip in clips]
         n_padded = padded_length(max(n_samples))
         values = np.zeros((len(clips), n_padded), np.float32)
@@ -108,22 +108,20 @@ class BatchLoader:
             "audio_s": self._network.seconds(sum(utterance.n_samples for utterance in chosen)),
         }
 
-    def _features(self, index: int) -> Features:
-        utterance = self.dataset[index]
-        samples = self._store.read(utterance.key, utterance.source)
+    def _features(self, index: int, utterance: Utterance) -> Features:
+        samples = self._store.read(utterance.row, lambda: utterance.source)
         if isinstance(samples, AudioFailure):
             raise AudioError(
-                f"{brief_location(utterance.source.location)} could be read when the build started, but not any more: "
-                f"{samples.reason}"
+                f"{utterance.example.location} could be read when the build started, but not any more: {samples.reason}"
             )
-        return self._network.features(self._augmented(index, samples))
+        return self._network.features(self._augmented(index, utterance, samples))
 
-    def _augmented(self, index: int, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _augmented(self, index: int, utterance: Utterance, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._seed is None:
             return samples
         augmentation = choose_augmentation(self._seed, self._epoch, index)
         n_frames = self._network.grid.n_frames(n_samples_at(len(samples), augmentation.speed) - 1)
-        fits = n_frames >= self.dataset[index].labels.n_frames_needed
+        fits = n_frames >= utterance.labels.n_frames_needed
         return augmentation.apply(samples, change_speed=fits)
 
 

@@ -76,7 +76,7 @@ class NewAlphabet:
         write_tokenizer(folder, [*SPECIAL_TOKENS, *([DELIMITER] if self.has_delimiter else []), *self.tokens])
 
 
-def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: bool = False) -> NewAlphabet:
+def make_alphabet(texts: Iterable[str], wanted: Sequence[str], *, keep_case: bool = False) -> NewAlphabet:
     """The alphabet in which a model can learn to write texts.
 
     The texts are taken in Unicode's composed form (NFC). Letters, marks and digits become tokens, and the apostrophe
@@ -84,7 +84,7 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
     no space.
 
     Args:
-        texts: the transcripts of all rows.
+        texts: the transcripts of all rows; they are iterated over several times.
         wanted: `['characters']`, `['jamo']`, or the tokens themselves.
         keep_case: whether capitals are letters of their own.
 
@@ -95,8 +95,7 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
         >>> make_alphabet(["Guten Tag!"], ["characters"]).tokens
         ('a', 'e', 'g', 'n', 't', 'u')
     """
-    composed = [unicodedata.normalize("NFC", text) for text in texts]
-    has_delimiter = _is_spaced(composed)
+    has_delimiter = _is_spaced(_composed(texts))
     if len(wanted) != 1:
         tokens = _checked(wanted)
         written = tuple(token for token in tokens if token not in _SPACES)
@@ -106,12 +105,12 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
             f"The option 'alphabet' must be 'characters', 'jamo' or a list of tokens, not {brief(wanted[0])}."
         )
     split = _jamo if wanted[0].lower() == "jamo" else _character
-    distinct = {char for text in composed for char in text}
+    distinct = {char for text in _composed(texts) for char in text}
     if not distinct.isdisjoint(_TURKIC):
         distinct |= {*_TURKIC}  # `Alphabet` takes `I` for the capital of the dotless i then
     possible = sorted({part for char in distinct for part in split(char, keep_case)} | {"'"})
     alphabet = Alphabet(NewAlphabet(tuple(possible), True).vocabulary)
-    counts = Counter(char for text in composed for char in alphabet.labels(text).text)
+    counts = Counter(char for text in _composed(texts) for char in alphabet.labels(text).text)
     del counts[" "]
     n_common = min(COMMON_COUNT, COMMON_SHARE * counts.total())
     rare = [(char, count) for char, count in counts.most_common() if count < n_common]
@@ -119,6 +118,10 @@ def make_alphabet(texts: Sequence[str], wanted: Sequence[str], *, keep_case: boo
     if not any(token != "'" for token in tokens):
         raise ThanoError("the texts of the query's rows hold no letter to make an alphabet of")
     return NewAlphabet(tuple(tokens), has_delimiter, tuple(rare))
+
+
+def _composed(texts: Iterable[str]) -> Iterator[str]:
+    return (unicodedata.normalize("NFC", text) for text in texts)
 
 
 def _character(char: str, keep_case: bool) -> Iterator[str]:

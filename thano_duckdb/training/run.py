@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 from .audio_store import AudioStore
 from .build_folder import BuildFolder
 from .comparison import Comparison, Evaluation
-from .corpus import Corpus, Utterance
+from .corpus import Corpus
 from .epoch_plan import EpochPlan
 from .loader import BatchLoader
 from .network import CtcNetwork, load_network
@@ -29,6 +29,7 @@ from .new_alphabet import NewAlphabet
 from .schedule import Schedule
 from .trainer import CtcTrainer
 from .training_options import TrainingOptions
+from .utterances import Utterances
 from .validation import Validation
 
 
@@ -107,7 +108,7 @@ def train(
     limits = CPU_LIMITS if options.device == "cpu" else GPU_LIMITS
     seconds = limits.default_s if options.batch_size is None else limits.with_batch_size_s
     of_batch: Any = {"max_clips": options.batch_size, "max_batch_samples": seconds * SAMPLE_RATE_HZ}
-    plan = EpochPlan([utterance.n_samples for utterance in corpus.train], **of_batch, seed=options.seed)
+    plan = EpochPlan(corpus.train.n_samples, **of_batch, seed=options.seed)
     loader = BatchLoader(
         corpus.train, plan, network, store, seed=options.seed if options.augments else None, monitor=monitor
     )
@@ -159,10 +160,10 @@ def train(
     return TrainingResult(tuple(metrics), trainer.kept_epoch, comparison)
 
 
-def _sample(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+def _sample(utterances: Utterances, seed: int) -> Utterances:
     """A few of the utterances, always the same."""
     chosen = np.random.default_rng(seed).permutation(len(utterances))[:SAMPLE_CLIPS]
-    return [utterances[index] for index in sorted(chosen)]
+    return utterances.take(np.sort(chosen))
 
 
 def _interrupted(metrics: list[EpochMetrics], n_epochs: int) -> Cancelled:

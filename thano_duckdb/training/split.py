@@ -4,65 +4,80 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 _SHARE_IN_COMMON = 0.5
 
 
-def connected_rows(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
-    """Groups of rows that must stay together: those that share a key, directly or by way of other rows.
+def connected_rows(n_rows: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Groups of rows that must stay together: those that are linked, directly or by way of other rows.
 
     Args:
-        keys: the keys of each row.
+        n_rows: the number of rows.
+        links: pairs of rows.
 
     Returns:
         The rows of each group in ascending order, groups by their first row.
     """
-    parents = list(range(len(keys)))
+    parents = array("q", range(n_rows))
 
     def root(row: int) -> int:
         while parents[row] != row:
             parents[row] = row = parents[parents[row]]
         return row
 
-    first_of: dict[Hashable, int] = {}
-    for row, its_keys in enumerate(keys):
-        for key in its_keys:
-            one, other = sorted((root(first_of.setdefault(key, row)), root(row)))
-            parents[other] = one
-    groups: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(keys)):
-        groups[root(row)].append(row)
-    return list(groups.values())
+    for pair in links:
+        one, other = sorted(map(root, pair))
+        parents[other] = one
+    roots = np.fromiter(map(root, range(n_rows)), np.int64, n_rows)  # the first row of each group
+    order = np.argsort(roots, kind="stable")
+    bounds = [0, *(np.flatnonzero(np.diff(roots[order])) + 1).tolist(), n_rows]
+    rows = order.tolist()
+    return [rows[first:last] for first, last in pairwise(bounds) if first < last]
 
 
-def overlap_keys(parts: Sequence[tuple[Hashable, float, float]]) -> list[list[Hashable]]:
-    """For each part of a recording keys that it shares with every part of which it has half, or that has half of it.
-
-    Segments that follow each other, with some margin around each, share none.
+def equal_rows(values: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Links between rows of the same value.
 
     Args:
-        parts: the recording, and where the part starts and stops in seconds.
+        values: (n, columns), as in each row.
     """
-    keys: list[list[Hashable]] = [[] for _ in parts]
-    of_recording: dict[Hashable, list[int]] = defaultdict(list)
-    for row, (recording, _, _) in enumerate(parts):
-        of_recording[recording].append(row)
-    for recording, rows in of_recording.items():
-        open_rows: list[int] = []
-        for row in sorted(rows, key=lambda each: parts[each][1]):
-            _, start_s, stop_s = parts[row]
-            open_rows = [other for other in open_rows if parts[other][2] > start_s]
-            for other in open_rows:
-                shorter_s = min(stop_s - start_s, parts[other][2] - parts[other][1])
-                if min(stop_s, parts[other][2]) - start_s >= _SHARE_IN_COMMON * shorter_s:
-                    keys[row].append((recording, other))
-                    keys[other].append((recording, other))
-            open_rows.append(row)
-    return keys
+    order = np.lexsort(values.T)
+    same = np.flatnonzero((values[order[1:]] == values[order[:-1]]).all(axis=1))
+    return zip(order[same].tolist(), order[same + 1].tolist(), strict=True)
+
+
+def overlapping_parts(
+    sources: NDArray[np.uint64], starts_s: NDArray[np.float64], stops_s: NDArray[np.float64]
+) -> Iterator[tuple[int, int]]:
+    """Links between parts of a recording of which one has half of the other.
+
+    Segments that follow each other, with some margin around each, are not linked.
+
+    Args:
+        sources: (n, columns) the recording of each part.
+        starts_s, stops_s: (n,) where the part starts and stops in seconds.
+    """
+    order = np.lexsort((starts_s, *sources.T))
+    is_new = (sources[order[1:]] != sources[order[:-1]]).any(axis=1)
+    open_rows: list[int] = []
+    for position in np.flatnonzero(~is_new).tolist():  # the next one is of the same recording
+        other, row = order[position : position + 2].tolist()
+        if position == 0 or is_new[position - 1]:
+            open_rows = [other]
+        start_s, stop_s = float(starts_s[row]), float(stops_s[row])
+        open_rows = [each for each in open_rows if stops_s[each] > start_s]
+        for each in open_rows:
+            shorter_s = min(stop_s - start_s, float(stops_s[each] - starts_s[each]))
+            if min(stop_s, float(stops_s[each])) - start_s >= _SHARE_IN_COMMON * shorter_s:
+                yield row, each
+        open_rows.append(row)
 
 
 def choose_held_out(groups: Sequence[Sequence[int]], share: float, seed: int) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -32,8 +33,28 @@ MAX_SKIPPED_SHARE = 0.01
 """Share of the steps of an epoch that may be skipped for non-finite gradients; more than that is divergence."""
 MAX_SCALER_SKIPS = 16
 """More steps per epoch that float16 may skip: torch's gradient scaler starts at 2**16 and halves until they fit."""
+_PROCESSES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+"""Environment variables by which accelerate sees that it is one of several processes."""
 _METRICS = "thano_metrics"
 """The key of an epoch's metrics in the log of Trainer's state, which is saved in every checkpoint."""
+
+
+def check_single_process() -> None:
+    """Refuse to train in one of several processes that train together.
+
+    Trainer would wrap the network in DistributedDataParallel and wait for the others, which build nothing: only one
+    process gets the lock of the model's name.
+
+    Raises:
+        ThanoError: the environment is that of torchrun, `accelerate launch` or mpirun.
+    """
+    n_processes = max(int(value) if (value := os.environ.get(name, "")).isdigit() else 1 for name in _PROCESSES)
+    if n_processes > 1 or os.environ.get("LOCAL_RANK", "-1") != "-1":
+        raise ThanoError(
+            "BUILD trains in one process on one device, but this process was started as one of several that train "
+            "together (by torchrun, accelerate launch or mpirun: LOCAL_RANK or WORLD_SIZE is set); start Python "
+            "without it. docs/training-on-several-gpus.md says how to train on several GPUs"
+        )
 
 
 def training_arguments(
@@ -63,6 +84,11 @@ def training_arguments(
         disable_tqdm=True,
         log_level="critical",
     )
+    if arguments.device.type != device:
+        raise ThanoError(
+            f"Trainer would train on '{arguments.device}' instead of '{device}': does an environment variable, such as "
+            "ACCELERATE_USE_CPU, say so?"
+        )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # one device only: DataParallel would split our batches
     return arguments
 

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.errors import ThanoError, brief_location
 from thano_duckdb.option import Option, StatementKind
 from thano_duckdb.options import find_option
+
+from .spill_file import SpilledClip
 
 _HELD_OUT = "rows that are held out: add a validation_split, such as 0.1"
 
@@ -24,19 +26,28 @@ class Example:
     """A row to train on.
 
     Attributes:
-        audio: a clip, or its path, URL (str) or content (bytes); the reason why there is none; or None for NULL.
+        audio: a clip, or its path, URL (str) or content (bytes); one whose BLOB is in a file; the reason why there is
+            none; or None for NULL.
         text: its transcript as people write it, or None.
         group: the value of `split_by`, NULL being one; None without `split_by`.
     """
 
-    audio: Clip | str | bytes | AudioFailure | None
+    audio: Clip | SpilledClip | str | bytes | AudioFailure | None
     text: str | None
     group: tuple[str | None] | None = None
 
     @property
     def clip(self) -> Clip | AudioFailure | None:
-        """The clip of `audio`."""
+        """The clip of `audio`, with its BLOB in memory."""
+        if isinstance(self.audio, SpilledClip):
+            return self.audio.read()
         return Clip.of(self.audio) if isinstance(self.audio, str | bytes) else self.audio
+
+    @property
+    def location(self) -> str:
+        """The path or URL of its clip for messages; `NULL`, or empty where there is another reason for no clip."""
+        audio = self.audio.clip if isinstance(self.audio, SpilledClip) else self.clip
+        return "NULL" if audio is None else brief_location(audio.location) if isinstance(audio, Clip) else ""
 
 
 def _option(name: str) -> Option:

@@ -15,9 +15,9 @@ from thano_duckdb.speech.metrics import character_errors, error_rate, word_error
 
 from .audio_store import AudioStore
 from .comparison import Evaluation
-from .corpus import Utterance
 from .loader import Batch, BatchLoader
 from .network import CtcNetwork
+from .utterances import Utterances
 
 
 class FixedBatches:
@@ -42,7 +42,7 @@ class Validation:
 
     def __init__(
         self,
-        utterances: Sequence[Utterance],
+        utterances: Utterances,
         network: CtcNetwork,
         store: AudioStore,
         *,
@@ -54,9 +54,7 @@ class Validation:
         self.utterances = utterances
         self._network = network
         self._monitor = monitor
-        self._order = plan_batches(
-            [utterance.n_samples for utterance in utterances], max_clips=max_clips, max_batch_samples=max_batch_samples
-        )
+        self._order = plan_batches(utterances.n_samples, max_clips=max_clips, max_batch_samples=max_batch_samples)
         self._batches = BatchLoader(utterances, FixedBatches(self._order), network, store, seed=None, monitor=monitor)
 
     @torch.no_grad()
@@ -98,7 +96,7 @@ class Validation:
     def _decode(self, indices: Sequence[int], logits: torch.Tensor) -> list[str]:
         """The hypotheses of a batch, from logits (batch, frames, vocab)."""
         log_probs, ids = logits.float().log_softmax(-1).max(-1, keepdim=True)  # (batch, frames, 1)
-        n_frames = [self._network.grid.n_frames(self.utterances[index].n_samples) for index in indices]
+        n_frames = [self._network.grid.n_frames(int(self.utterances.n_samples[index])) for index in indices]
         scores = [
             FrameScores(clip_ids[:count], clip_log_probs[:count])
             for clip_ids, clip_log_probs, count in zip(

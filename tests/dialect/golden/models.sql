@@ -93,6 +93,36 @@ CREATE TABLE all_models AS LIST THANOSQL MODELS
 -- becomes
 CREATE TABLE all_models AS SELECT * FROM thano_models()
 
+-- case: one model
+DESCRIBE MODEL my-model@2
+-- becomes
+SELECT * FROM thano_describe_model('my-model@2')
+
+-- case: one model, by its folder
+desc model './it''s mine';
+-- becomes
+SELECT * FROM thano_describe_model('./it''s mine');
+
+-- case: one language model
+DESCRIBE LANGUAGE MODEL en
+-- becomes
+SELECT * FROM thano_describe_model('en', is_language_model := true)
+
+-- case: one model, within a query
+SELECT value FROM (DESCRIBE MODEL m) WHERE property = 'wer'
+-- becomes
+SELECT value FROM (SELECT * FROM thano_describe_model('m')) WHERE property = 'wer'
+
+-- case: one model, kept in a table
+CREATE TABLE facts AS DESCRIBE MODEL m ORDER BY property
+-- becomes
+CREATE TABLE facts AS SELECT * FROM thano_describe_model('m') ORDER BY property
+
+-- case: two models
+WITH a AS (DESCRIBE MODEL a), b AS (DESC MODEL b) FROM a JOIN b USING (property)
+-- becomes
+WITH a AS (SELECT * FROM thano_describe_model('a')), b AS (SELECT * FROM thano_describe_model('b')) FROM a JOIN b USING (property)
+
 -- case: drop
 DROP MODEL my-model
 -- becomes
@@ -107,3 +137,13 @@ SELECT * FROM thano_delete_model('my-model', if_exists := true);
 DELETE MODEL IF EXISTS m@2
 -- becomes
 SELECT * FROM thano_delete_model('m@2', if_exists := true)
+
+-- case: delete all that is cached
+DELETE CACHE;
+-- becomes
+SELECT * FROM thano_delete_cache();
+
+-- case: delete what is cached for a model
+delete cache for model 'hf://facebook/wav2vec2-base-960h'
+-- becomes
+SELECT * FROM thano_delete_cache('hf://facebook/wav2vec2-base-960h')

@@ -53,6 +53,11 @@ PREDICT USING Wav2Vec2En OPTIONS (include=['confidence', "words", duration, 'ERR
 -- becomes
 SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted', 'confidence', 'words', 'duration', 'error')))), system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"batch_size": 2}'), 'text') AS "predicted", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"batch_size": 2}'), 'confidence') AS "confidence", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"batch_size": 2}'), 'words') AS "words", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"batch_size": 2}'), 'duration') AS "duration", system.main.struct_extract(thano_transcribe('Wav2Vec2En', _thano_rows."audio_path", '{"batch_size": 2}'), 'error') AS "error" FROM (FROM librispeech_test) AS _thano_rows
 
+-- case: all that takes no more time
+PREDICT USING m OPTIONS (include='all') AS FROM librispeech_test
+-- becomes
+SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.list_value('predicted', 'confidence', 'words', 'duration', 'error')))), system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'text') AS "predicted", system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'confidence') AS "confidence", system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'words') AS "words", system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'duration') AS "duration", system.main.struct_extract(thano_transcribe('m', _thano_rows."audio_path"), 'error') AS "error" FROM (FROM librispeech_test) AS _thano_rows
+
 -- case: NULL is the default
 PREDICT USING Wav2Vec2En OPTIONS (audio_col=None, batch_size=NULL, include=null, result_col=NULL) AS FROM librispeech_test
 -- becomes

@@ -60,7 +60,7 @@ AS
 SELECT *
 FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text")), recursive := true) FROM (
 
 
 

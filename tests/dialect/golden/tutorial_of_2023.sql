@@ -26,7 +26,7 @@ SELECT COLUMNS(system.main.list_filter(*, lambda c: thano_keeps(c, system.main.l
 -- case: building
 BUILD MODEL my_speech_recognition_model USING Wav2Vec2En OPTIONS (audio_col='audio_path', text_col='text', max_epochs=1, batch_size=4, overwrite= True) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
+SELECT unnest(thano_build('my_speech_recognition_model', 'Wav2Vec2En', '{"batch_size": 4, "epochs": 1, "overwrite": true}', system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text")), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
 
 -- case: predicting with the built model
 PREDICT USING my_speech_recognition_model OPTIONS (audio_col='audio_path', result_col='predict_result') AS SELECT * FROM librispeech_test
@@ -40,7 +40,7 @@ PREDICT USING tutorial_whisper_small OPTIONS (audio_col='audio_path', language='
 -- case: continuing
 FIT MODEL mymodel USING my_speech_recognition_model OPTIONS (max_epochs=1) AS SELECT * FROM librispeech_train
 -- becomes
-SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', system.main.list(system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text"))), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
+SELECT unnest(thano_build('mymodel', 'my_speech_recognition_model', '{"epochs": 1}', system.main.struct_pack(audio := _thano_rows."audio_path", text := _thano_rows."text")), recursive := true) FROM (SELECT * FROM librispeech_train) AS _thano_rows
 
 -- case: evaluating
 EVALUATE USING my_speech_recognition_model OPTIONS (text_col='text') AS SELECT * FROM librispeech_test

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from thano_duckdb.dialect.lexer import Tokens
 
-from . import build_and_fit, catalog, copy_from, language_model_statements, refused, transcription
+from . import (
+    build_and_fit,
+    cache_statements,
+    catalog,
+    copy_from,
+    language_model_statements,
+    refused,
+    set_setting,
+    transcription,
+)
 from .syntax import Syntax
 
 SYNTAXES = (
@@ -17,6 +26,8 @@ SYNTAXES = (
     *language_model_statements.SYNTAXES,
     *copy_from.SYNTAXES,
     *catalog.SYNTAXES,
+    *cache_statements.SYNTAXES,
+    *set_setting.SYNTAXES,
     *refused.SYNTAXES,
 )
 

@@ -32,14 +32,14 @@ class TrainingNode(QueryNode):
 
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of one row per epoch."""
-        # One list of structs, so that audio and text cannot drift apart.
+        # One struct for each row, so that audio and text cannot drift apart.
         fields = [f"audio := {self.audio()}", f"text := {self.column('text_col')}"]
         if self.options["split_by"] is not None:
             fields.append(f'"group" := CAST({self.column("split_by")} AS VARCHAR)')
         row = f"system.main.struct_pack({', '.join(fields)})"
         options = json_literal(self.options.for_function)
         names = f"{literal(self.name.text)}, {literal(self.model.text)}, {options}"
-        return f"SELECT unnest(thano_build({names}, system.main.list({row})), recursive := true) FROM (", f") AS {ROWS}"
+        return f"SELECT unnest(thano_build({names}, {row}), recursive := true) FROM (", f") AS {ROWS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""LIST shows models, data sets and tables; GET, UPLOAD and DELETE change the models and data sets on this machine."""
+"""LIST shows models, data sets and tables, DESCRIBE one model; GET, UPLOAD and DELETE change what exists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from thano_duckdb.dialect.given_options import GivenOptions
+from thano_duckdb.dialect.lexer import Tokens
 from thano_duckdb.dialect.nodes import Name, Node
 from thano_duckdb.dialect.option_reader import read_options
 from thano_duckdb.dialect.quoting import json_literal, literal
@@ -63,6 +64,39 @@ class ListAll(Node):
     def sql_around(self) -> tuple[str, str]:
         """A SELECT of the list."""
         return _LISTS[self.what], ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe(Node):
+    """`DESCRIBE MODEL name`, or DESC; of LANGUAGE MODEL no other is described.
+
+    Attributes:
+        model: as after USING.
+        is_language_model: whether the statement says LANGUAGE MODEL.
+    """
+
+    kind = StatementKind.DESCRIBE
+    model: Name
+    is_language_model: bool = False
+
+    @classmethod
+    def read(cls, reader: TokenReader, keyword: Span) -> Self:
+        """Read `name`."""
+        is_language_model = reader.tokens.word(reader.index - 2) == "language"
+        what = "LANGUAGE MODEL" if is_language_model else "MODEL"
+        model = reader.model(f"DESCRIBE {what}")
+        if not reader.at_end and reader.word not in AFTER_A_QUERY:
+            raise reader.error(
+                f"Unexpected {reader.shown} after DESCRIBE {what} {model.text};"
+                f" to select from it write SELECT .. FROM (DESCRIBE {what} {model.text}) .."
+            )
+        options = GivenOptions(cls.kind)
+        return cls(model=model, is_language_model=is_language_model, options=options, **written_at(reader, keyword))
+
+    def sql_around(self) -> tuple[str, str]:
+        """A SELECT of what is known of the model."""
+        more = ", is_language_model := true" if self.is_language_model else ""
+        return f"SELECT * FROM thano_describe_model({literal(self.model.text)}{more})", ""
 
 
 # These become table macros (sql/macros.sql): SELECT unnest(f(..)) of a struct would call f once for each of its fields.
@@ -209,6 +243,11 @@ def _list_cannot_be_names(beginning: Beginning) -> bool:
     return second == "table" or not beginning.is_first or third in AFTER_A_QUERY
 
 
+def _names_a_model(tokens: Tokens, index: int) -> bool:
+    """Whether a name follows DESCRIBE MODEL, which alone describes a table called `model`."""
+    return tokens.word(index + 2) not in ("", ";", ".", ",", *AFTER_A_QUERY)
+
+
 def _get_cannot_be_names(beginning: Beginning) -> bool:
     return beginning.words[2] in ("model", "dataset")
 
@@ -225,6 +264,14 @@ SYNTAXES = (
     *(
         Syntax(keywords=f"LIST {what}", read=ListAll.read, stands_as_query=True, cannot_be_names=_list_cannot_be_names)
         for what in ("MODEL", "MODELS", "LANGUAGE MODEL", "LANGUAGE MODELS", "TABLE", "TABLES", "THANOSQL")
+    ),
+    *(
+        Syntax(keywords=f"{verb} MODEL", read=Describe.read, stands_as_query=True, also_requires=_names_a_model)
+        for verb in ("DESCRIBE", "DESC")
+    ),
+    *(
+        Syntax(keywords=f"{verb} LANGUAGE MODEL", read=Describe.read, stands_as_query=True)
+        for verb in ("DESCRIBE", "DESC")
     ),
     Syntax(keywords="GET THANOSQL", read=_read_get, cannot_be_names=_get_cannot_be_names),
     Syntax(keywords="UPLOAD MODEL", read=Upload.read, cannot_be_names=_upload_cannot_be_names),

@@ -15,6 +15,8 @@ from thano_duckdb.text_options import SCORING_OPTIONS
 
 from .syntax import Syntax, over_a_query
 
+ALWAYS_THERE = ("confidence", "words", "duration", "error")
+"""The columns of `include` that every transcript has; `alternatives` need a beam search, which may change the text."""
 N_ALTERNATIVES = 5
 """Where `include` asks for alternatives, and `n_best` does not say how many."""
 AUDIO_INFO_COLUMNS = ("duration", "sample_rate", "channels", "frames", "format", "subtype", "error")
@@ -119,6 +121,22 @@ class TranscribingNode(QueryNode):
         given = self.options.for_function
         return {name: value for name, value in given.items() if (name, value) != ("channel", "each")}
 
+    def _with_alternatives(self, options: dict[str, Value]) -> dict[str, Value]:
+        return {"n_best": N_ALTERNATIVES} | options if "alternatives" in self.included() else options
+
+    def plan_around(self) -> tuple[str, str]:
+        """The SQL before its query and after it that gives what it will take, an item a row, instead of its rows."""
+        own = [name for name in ("hotwords", "language") if self.options.text(f"{name}_col") is not None]
+        arguments = (
+            literal(self.model.text),
+            self.audio(),
+            self.column("audio_col"),
+            json_literal(self._with_alternatives(self.options.for_function)),
+            literal(str(self.kind)),
+            literal(" ".join(own)),
+        )
+        return f"SELECT unnest(thano_planned({', '.join(arguments)}), recursive := true) FROM (", f") AS {ROWS}"
+
     def clips_sql(self) -> str:
         """A query of what the call that transcribes a row is given of it: the audio, the hotwords and the language."""
         hotwords, language = (
@@ -131,10 +149,7 @@ class TranscribingNode(QueryNode):
     def transcript(self) -> str:
         """The call that transcribes a row."""
         arguments = [literal(self.model.text), self.audio()]
-        options = self.function_options()
-        if "alternatives" in self.included():
-            options = {"n_best": N_ALTERNATIVES} | options
-        if options:
+        if options := self._with_alternatives(self.function_options()):
             arguments.append(json_literal(options))
         if self.options.text("hotwords_col") is not None:
             arguments.append(f"hotwords := {self.column('hotwords_col')}")
@@ -153,8 +168,16 @@ class Predict(AddingNode, TranscribingNode):
     reads = ("audio_col", "relative_to", "hotwords_col", "language_col")
 
     def included(self) -> tuple[str, ...]:
-        """What `include` asks for."""
-        return self.options.texts("include")
+        """What `include` asks for; of 'all', what costs nothing beside the other options of the statement."""
+        asked = self.options.texts("include")
+        if "all" not in asked:
+            return asked
+        fields = [*ALWAYS_THERE]
+        if self.options["n_best"] is not None or "alternatives" in asked:
+            fields.append("alternatives")
+        if self.options["hotwords"] or self.options["hotwords_col"] is not None or "hotwords" in asked:
+            fields.append("hotwords")
+        return tuple(fields)
 
     def sql_around(self) -> tuple[str, str]:
         """As `AddingNode`; the rows for each channel are made below it: LIMIT and filters act before the model."""

@@ -40,6 +40,7 @@ from .language_adapter import HEAD, LanguageModules, install, language_modules, 
 from .level import Level
 from .log_mel import LogMelFeatures
 from .network_config import encoder_config
+from .network_cost import values_per_s
 from .padded_attention import attending, use_padded_flash_attention
 from .padded_rows import PaddedRows
 from .padding_invariance import PaddingInvariance
@@ -103,7 +104,7 @@ class AcousticModel:
         self.row_samples = self._log_mel.row_samples if self._log_mel else 1
         self.vocabulary = checkpoint.vocabulary
         self.device = device
-        self.fingerprint = _fingerprint(checkpoint, device)
+        self.fingerprint = network_fingerprint(checkpoint, device)
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
         _fold_weight_norms(network)
@@ -125,10 +126,12 @@ class AcousticModel:
             use_block_convolutions(network)
         self._uses_flash_attention = use_padded_flash_attention(network, self.device)
         self._invariance = PaddingInvariance(network)
-        self._encoder = FeatureEncoder(network.base_model.feature_extractor, self.grid)
-        network.base_model.feature_extractor = self._encoder
+        # Not `base_model`: that of SEW-D is the whole network in some releases of transformers.
+        (encoder,) = (child for child in network.children() if hasattr(child, "feature_extractor"))
+        self._encoder = FeatureEncoder(encoder.feature_extractor, self.grid)
+        encoder.feature_extractor = self._encoder
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
-        network.base_model._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
+        encoder._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
 
     @classmethod
     def load(
@@ -166,21 +169,18 @@ class AcousticModel:
         self._passes.watch(modules.values())
         other = copy.copy(self)  # shares the network and its passes
         other.vocabulary = checkpoint.vocabulary
-        other.fingerprint = _fingerprint(checkpoint, self.device)
+        other.fingerprint = network_fingerprint(checkpoint, self.device)
         other._language_modules = modules
         return other
 
     @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
-        config = encoder_config(self.network.config)
-        # A transformer layer holds its input, queries, keys, values, results, and both sides of the activation.
-        values_per_frame = 8 * config.hidden_size + 2 * config.intermediate_size
-        values_per_s = values_per_frame / self.grid.frame_s
-        if self._log_mel:  # the first of the convolutions over time and frequency, if there are any
-            channels = getattr(config, "subsampling_conv_channels", 0)
-            values_per_s += channels * self._log_mel.n_mels * SAMPLE_RATE_HZ / self.row_samples
-        bytes_per_s = values_per_s * self.device.dtype.itemsize
+        log_mel_values = self._log_mel.n_mels * SAMPLE_RATE_HZ / self.row_samples if self._log_mel else 0.0
+        n_values = values_per_s(
+            encoder_config(self.network.config), self.grid.frame_s, log_mel_values_per_s=log_mel_values
+        )
+        bytes_per_s = n_values * self.device.dtype.itemsize
         return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
     def features(self, samples: NDArray[np.float32], *, level: Level = "robust") -> ClipFeatures:
@@ -270,7 +270,8 @@ class AcousticModel:
             return self.network(input_features=rows, attention_mask=mask, return_dict=True)
 
 
-def _fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+def network_fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
+    """See `AcousticModel.fingerprint`; nothing is loaded."""
     return f"{fingerprint(checkpoint.folder, checkpoint.language)} in {device.precision}"
 
 

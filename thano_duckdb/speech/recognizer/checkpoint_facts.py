@@ -103,6 +103,15 @@ class CheckpointFacts:
         )
 
 
+def read_alphabet(folder: Path, n_outputs: int | None) -> tuple[str, ...] | None:
+    """The labels that write text, without the delimiter of words; None without a vocabulary that can be read."""
+    vocabulary = _readable(lambda: _vocabulary(folder, n_outputs))
+    if vocabulary is None:
+        return None
+    ids = vocabulary.is_written.nonzero()[0]
+    return tuple(token for label in ids if (token := vocabulary.tokens[label]) is not None)
+
+
 @dataclass(frozen=True)
 class _StoredWeights:
     """What the headers of the weights say."""

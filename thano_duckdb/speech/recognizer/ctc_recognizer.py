@@ -57,6 +57,16 @@ class CtcRecognizer:
         return self.model.device
 
     @property
+    def precision(self) -> str:
+        """See `Recognizer`."""
+        return self.model.device.precision
+
+    @property
+    def hardware(self) -> str:
+        """See `Recognizer`."""
+        return self.model.device.described
+
+    @property
     def max_clips(self) -> int | None:
         """See `Recognizer`."""
         return self.model.max_clips

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ from thano_duckdb.errors import ModelError, brief
 from thano_duckdb.models.checkpoint import weight_files
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, SINGLE_PASS_MAX_S
 
+from .network_cost import multiplications_per_s, n_weights, samples_per_frame
+
 MAX_CONVOLUTIONS = 32
 MIN_STRIDE = 40
 """Samples from one frame to the next; those of real models are 160 to 640. Attention takes time that grows with the
 square of the number of frames."""
-LOG_MEL_STRIDE = 160
-"""Samples from one frame of log-mel features to the next."""
 MAX_ATTENTION_SCORES = 2**30
 """Of one layer, over the longest clip that goes through the network as a whole; a large real model has 2^26."""
 MAX_MULTIPLICATIONS_PER_S = 10**12
@@ -80,7 +79,7 @@ def check_network_size(folder: Path, config: Any) -> None:
     _check_work(folder, encoder)
     if not weight_files(folder):  # then it is not loaded either
         return
-    described = _n_described(encoder)
+    described = n_weights(encoder)
     if described > _MIN_PARAMETERS and described > _TOLERANCE * (stored := n_stored(folder)):
         raise ModelError(
             f"{folder} cannot be loaded: its config.json describes {described:,} weights, and its files hold {stored:,}"
@@ -135,13 +134,6 @@ def _check_subsampling(folder: Path, config: Any) -> None:
         raise _refusal(folder, "num_mel_bins", config.num_mel_bins)
 
 
-def _stride(config: Any) -> int:
-    """Samples from one frame to the next."""
-    if hasattr(config, "conv_stride"):
-        return math.prod(config.conv_stride)
-    return LOG_MEL_STRIDE * int(getattr(config, "subsampling_factor", 2))
-
-
 def _check_other_values(folder: Path, config: Any) -> None:
     from transformers.activations import ACT2FN
 
@@ -159,17 +151,13 @@ def _check_other_values(folder: Path, config: Any) -> None:
 
 def _check_work(folder: Path, config: Any) -> None:
     """Check the time and memory that clips would take, which grow with other numbers than the weights."""
-    n_frames = SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ / _stride(config)
+    n_frames = SINGLE_PASS_MAX_S * SAMPLE_RATE_HZ / samples_per_frame(config)
     if config.num_attention_heads * n_frames**2 > MAX_ATTENTION_SCORES:
         raise ModelError(
             f"{folder} cannot be loaded: num_attention_heads in its config.json ({config.num_attention_heads}) would "
             f"take far too much memory with so many frames a second"
         )
-    rate_hz, n_per_s = float(SAMPLE_RATE_HZ), 0.0
-    for weights, stride in zip(_convolution_weights(config), getattr(config, "conv_stride", ()), strict=True):
-        rate_hz /= stride
-        n_per_s += weights * rate_hz
-    n_per_s += (_n_described(config) - sum(_convolution_weights(config))) * SAMPLE_RATE_HZ / _stride(config)
+    n_per_s = multiplications_per_s(config)
     if n_per_s > MAX_MULTIPLICATIONS_PER_S:
         raise ModelError(
             f"{folder} cannot be loaded: the network in its config.json would take {n_per_s:.1e} multiplications for a "
@@ -189,25 +177,6 @@ def n_stored(folder: Path) -> int:
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged or was cut short ({error}); copy it again") from error
     return total
-
-
-def _n_described(config: Any) -> int:
-    """Weights of the network at least: those of its transformer's layers and of its convolutions."""
-
-    def number(name: str) -> int:
-        return int(getattr(config, name, None) or 0)
-
-    hidden = number("hidden_size")
-    layers = number("num_hidden_layers") * hidden * (4 * hidden + 2 * number("intermediate_size"))
-    positions = hidden * hidden // (number("num_conv_pos_embedding_groups") or 1) * number("num_conv_pos_embeddings")
-    return layers + sum(_convolution_weights(config)) + positions + hidden * number("vocab_size")
-
-
-def _convolution_weights(config: Any) -> list[int]:
-    if not hasattr(config, "conv_dim"):
-        return []
-    channels = pairwise((1, *config.conv_dim))
-    return [before * after * kernel for (before, after), kernel in zip(channels, config.conv_kernel, strict=True)]
 
 
 def _is_count(value: object, largest: int) -> bool:

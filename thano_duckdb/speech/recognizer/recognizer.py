@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,38 @@ class PreparedClip(Generic[Window]):
     n_samples: int
 
 
-class Recognizer(Protocol[Window, Output, Decoder]):
+class ModelDescription(Protocol):
+    """What is known of a model wherever it is loaded."""
+
+    @property
+    def default_decoder(self) -> Any:
+        """The decoder of a statement that does not choose one."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What its labels mean."""
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the network computes: texts may depend on it, and not on the device."""
+
+    @property
+    def hardware(self) -> str:
+        """The device and the processor, or the devices, that compute: speeds depend on them."""
+
+    def fingerprint(self, decoder: Any) -> str:
+        """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
+
+
+class Recognizer(ModelDescription, Protocol[Window, Output, Decoder]):
     """A loaded model. Any thread may call it.
 
     `CtcRecognizer` is the only one so far; a sequence-to-sequence model would be another.
     """
+
+    @property
+    def default_decoder(self) -> Decoder:
+        """See `ModelDescription`."""
 
     @property
     def device(self) -> Device:
@@ -67,17 +94,6 @@ class Recognizer(Protocol[Window, Output, Decoder]):
     @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
-
-    @property
-    def default_decoder(self) -> Decoder:
-        """The decoder of a statement that does not choose one."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What its labels mean."""
-
-    def fingerprint(self, decoder: Decoder) -> str:
-        """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
     def prepare(
         self, samples: NDArray[np.float32], *, skip_silence: bool = True, level: Level = "robust"

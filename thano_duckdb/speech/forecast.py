@@ -1,0 +1,163 @@
+"""How fast a model will be on a device, and how much memory it takes, before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
+
+from .calibration import matrix_products_per_s
+from .decoding.decoder import Decoder
+from .decoding.greedy import GreedyDecoder
+from .decoding.vocabulary import Vocabulary
+from .device import Device, choose_device
+from .estimate import Estimate
+from .local_runner import Limits
+from .recognizer.acoustic_model import network_fingerprint
+from .recognizer.ctc_checkpoint import CtcCheckpoint
+from .recognizer.network_config import encoder_config
+from .recognizer.network_cost import multiplications_per_s, values_per_s
+from .recognizer.network_size import n_stored
+from .speeds import SpeedMeter, speed_key
+from .windows import SAMPLE_RATE_HZ
+
+SpeedSource = Literal["measured", "remembered", "calibrated"]
+
+# By how much a run may be faster or slower than each kind of estimate (docs/plan.md has what was compared).
+_FACTORS: dict[SpeedSource, float] = {"measured": 1.3, "remembered": 1.5, "calibrated": 3.0}
+
+_EFFICIENCY, _EFFICIENCY_OF_BFLOAT16_ON_CPU = 0.45, 0.2
+"""Share of the rate of matrix products that networks reach: 0.3 (small) to 0.7 (base) on a CPU, 0.4 on a GPU."""
+_HOST_S = 2.5e-4
+"""For a second of audio: reading and writing, beside the network."""
+_LIBRARY_BYTES = 850e6
+"""torch, transformers and DuckDB, loaded."""
+_CUDA_CONTEXT_BYTES = 500e6
+_INT8_BYTES = 1.5
+"""For a weight: the layers that are not linear stay in float32."""
+
+
+@dataclass(frozen=True)
+class SpeedForecast:
+    """Seconds of audio that will be transcribed per second.
+
+    Attributes:
+        per_s: the speed.
+        source: how it is known: measured in this process, remembered from an earlier one, or calculated from the size
+            of the network and the time of a matrix product.
+    """
+
+    per_s: Estimate
+    source: SpeedSource
+
+
+@dataclass(frozen=True)
+class MemoryForecast:
+    """Bytes that the process holds at most, and those of the GPU; None without a GPU."""
+
+    host_bytes: float
+    device_bytes: float | None
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What is known of a model on a device before its weights are read.
+
+    Attributes:
+        fingerprint: that of the loaded model, see `AcousticModel`.
+        vocabulary: the meaning of its labels.
+        device: where it runs.
+        n_parameters: numbers that its weights hold.
+        multiplications: for a second of audio.
+        batch_s: padded seconds of audio in a batch, at most.
+        batch_bytes: memory of such a batch.
+        max_clips: the most clips in a batch; None for any number.
+    """
+
+    fingerprint: str
+    vocabulary: Vocabulary
+    device: Device
+    n_parameters: int
+    multiplications: float
+    batch_s: float
+    batch_bytes: float
+    max_clips: int | None
+
+    @classmethod
+    def read(cls, folder: Path, *, device: str, precision: str, language: str | None) -> NetworkFacts:
+        """Read the files of a checkpoint, of its weights only the headers.
+
+        Args:
+            folder: a checkpoint in Hugging Face format.
+            device, precision: see `choose_device`.
+            language: which of the languages of the checkpoint; None for its default.
+
+        Raises:
+            ModelError: it cannot be loaded, or the device or precision is not available.
+        """
+        with reading_model(folder):
+            check_checkpoint(folder)
+            checkpoint = CtcCheckpoint.read(folder, language=language)
+            n_parameters = n_stored(folder)
+        chosen = choose_device(device, precision)
+        config = encoder_config(checkpoint.config)
+        log_mel = checkpoint.log_mel
+        log_mel_values = log_mel.n_mels * SAMPLE_RATE_HZ / log_mel.row_samples if log_mel else 0.0
+        bytes_per_s = (
+            values_per_s(config, checkpoint.grid.frame_s, log_mel_values_per_s=log_mel_values) * chosen.dtype.itemsize
+        )
+        batch_s = chosen.batch_s(bytes_per_s)
+        return cls(
+            network_fingerprint(checkpoint, chosen),
+            checkpoint.vocabulary,
+            chosen,
+            n_parameters,
+            multiplications_per_s(config),
+            batch_s,
+            batch_s * bytes_per_s,
+            None if checkpoint.is_padding_invariant else 1,
+        )
+
+    def fingerprint_with(self, decoder: Decoder) -> str:
+        """That of the loaded model with a decoder, see `Recognizer.fingerprint`."""
+        return f"{self.fingerprint}, {decoder.fingerprint}"
+
+    def speed(self, decoder: Any, speeds: SpeedMeter, home: Path | None) -> SpeedForecast:
+        """How fast it will be: as it was, where that is known, else by the time of a matrix product.
+
+        Args:
+            decoder: that writes the texts.
+            speeds: measured in this process.
+            home: of the models, where earlier processes remember theirs; None where it may not be read.
+        """
+        measured = speeds.speed(
+            speed_key(self.fingerprint_with(default_decoder()), self.device.described, decoder), home
+        )
+        if measured is not None:
+            return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
+        is_slow = self.device.torch_device.type == "cpu" and self.device.precision == "bfloat16"
+        efficiency = _EFFICIENCY_OF_BFLOAT16_ON_CPU if is_slow else _EFFICIENCY
+        network_s = self.multiplications / (efficiency * matrix_products_per_s(self.device))
+        return _forecast(1 / (network_s + _HOST_S), "calibrated")
+
+    def memory(self, audio_s: float, *, language_model_bytes: int) -> MemoryForecast:
+        """How much memory it takes to transcribe `audio_s` seconds of audio."""
+        itemsize = _INT8_BYTES if self.device.precision == "int8" else self.device.dtype.itemsize
+        network_bytes = self.n_parameters * itemsize + min(1.0, audio_s / self.batch_s) * self.batch_bytes
+        decoded_bytes = min(2 * Limits().pool_bytes, 4 * SAMPLE_RATE_HZ * audio_s)
+        host_bytes = _LIBRARY_BYTES + decoded_bytes + language_model_bytes
+        if self.device.torch_device.type == "cpu":
+            return MemoryForecast(host_bytes + network_bytes, None)
+        return MemoryForecast(host_bytes, network_bytes + (_CUDA_CONTEXT_BYTES if self.device.is_cuda else 0))
+
+
+def default_decoder() -> Decoder:
+    """That of a network whose options ask for no other, see `Recognizer.default_decoder`."""
+    return GreedyDecoder()
+
+
+def _forecast(per_s: float, source: SpeedSource) -> SpeedForecast:
+    factor = _FACTORS[source]
+    return SpeedForecast(Estimate(per_s, per_s / factor, per_s * factor), source)
