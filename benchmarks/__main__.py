@@ -21,6 +21,7 @@ ALL = (
     "cached_rows",
     "language_model",
     "host",
+    "wide",
     "silence",
     "media",
     "remote",
