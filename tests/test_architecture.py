@@ -43,7 +43,7 @@ LAYERS = (
 
 ONLY_UNDER = {
     "torch": ("speech/", "training/", "cluster/"),
-    "torchaudio": ("speech/", "training/"),
+    "torchaudio": (),
     "transformers": ("speech/", "training/"),
     "ray": ("cluster/",),
     "IPython": ("notebook/",),

@@ -99,7 +99,17 @@ def connect(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(
-        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers, cluster
+        home,
+        device,
+        precision,
+        progress,
+        max_bytes,
+        max_duration,
+        timeout,
+        cache,
+        cache_max_bytes,
+        workers,
+        cluster,
     )
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
     with delayed_interrupts():

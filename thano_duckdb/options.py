@@ -352,7 +352,11 @@ _ELSEWHERE = {
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }
 
-_ARGUMENTS = {"thano_predict": ("audio_col",), "thano_evaluate": ("audio_col", "text_col")}
+_ARGUMENTS = {
+    "thano_predict": ("audio_col",),
+    "thano_evaluate": ("audio_col", "text_col"),
+    "thano_plan": ("audio_col",),
+}
 """What the table macros take as arguments, beside their options."""
 
 

@@ -9,8 +9,16 @@ from .options import find_option
 PREFIX = "thano_"
 
 SETTINGS = (
-    "cache", "cache_max_bytes", "cluster", "device", "max_bytes", "max_duration", "precision", "timeout", "workers",
-)  # fmt: skip
+    "cache",
+    "cache_max_bytes",
+    "cluster",
+    "device",
+    "max_bytes",
+    "max_duration",
+    "precision",
+    "timeout",
+    "workers",
+)
 """Without the prefix; each is a field of `connection.session.Settings`."""
 
 

@@ -86,7 +86,17 @@ def load(
         raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
     settings = Settings(
-        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers, cluster
+        home,
+        device,
+        precision,
+        progress,
+        max_bytes,
+        max_duration,
+        timeout,
+        cache,
+        cache_max_bytes,
+        workers,
+        cluster,
     )
     try:
         with delayed_interrupts():
