@@ -24,7 +24,7 @@ from thano_duckdb.speech.job_runner import Job
 from .messages import portable
 from .node_files import FolderContent, NodeFiles
 from .software import Software
-from .worker import Progress, load
+from .worker import Progress, die_for_tests, load
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.job_runner import CallOptions, JobRunner
@@ -228,6 +228,7 @@ class RayWorker:
             Job(clip if blob is None else dataclasses.replace(clip, data=blob), None, decoders[number], rows=[row])
             for row, (clip, blob, number) in enumerate(zip(batch.clips, blobs, batch.which, strict=True))
         ]
+        die_for_tests(jobs)
         options = dataclasses.replace(batch.options, decoder=decoders[0])
         transcripts: dict[int, Transcript] = {}
         for job, transcript in self._runner.run(jobs, options, self._progress):
