@@ -78,7 +78,7 @@ def make_ahead() -> Iterator[Callable[..., JobsAhead]]:
     made: list[JobsAhead] = []
 
     def make(monitor: Monitor | None = None, **limits: int) -> JobsAhead:
-        made.append(JobsAhead(NoCache(), monitor or SilentMonitor(), **limits))
+        made.append(JobsAhead(monitor or SilentMonitor(), **limits))
         return made[-1]
 
     yield make
@@ -89,7 +89,7 @@ def make_ahead() -> Iterator[Callable[..., JobsAhead]]:
 def read_in_thread(ahead: JobsAhead, engine: Engine, vectors: Sequence[Sequence[str | None]]) -> threading.Thread:
     def read() -> None:
         for names in vectors:
-            if not ahead.read("group", engine, OPTIONS, engine.jobs(clips(names), OPTIONS)):
+            if not ahead.read("group", engine, OPTIONS, NoCache(), engine.jobs(clips(names), OPTIONS)):
                 return
         ahead.end_of_rows()
 
@@ -109,7 +109,7 @@ def test_each_row_gets_its_own_transcript_whatever_was_read(
     runner = FakeRunner()
     engine = engine_of(runner)
     asked = read if same else asked
-    ahead = JobsAhead(NoCache(), SilentMonitor(), max_rows=10, max_jobs=4, min_jobs=2)
+    ahead = JobsAhead(SilentMonitor(), max_rows=10, max_jobs=4, min_jobs=2)
     try:
         thread = read_in_thread(ahead, engine, read)
         assert [ask(ahead, engine, names) for names in asked] == asked
