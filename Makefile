@@ -10,7 +10,7 @@ HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test test-nightly test-httpfs lint bench clean
+.PHONY: demo test test-nightly test-httpfs lint bench dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
@@ -34,8 +34,16 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
+# What would go to PyPI: the wheel and the source distribution, checked.
+dist: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
+	$(BIN)/python -m hatchling build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thano_duckdb needs Python 3.11 or newer")'

@@ -46,6 +46,18 @@ COMMENT ON MACRO TABLE temp.main.thano_evaluate IS
 'EVALUATE as a function: metric and score of the transcripts of a table, against the references in text_col.
 Example: FROM thano_evaluate(''Wav2Vec2TinyEn'', ''clips'', text_col := ''text'')';
 
+COMMENT ON MACRO TABLE temp.main.thano_plan IS
+'What PREDICT would take, as EXPLAIN PREDICT says it, without running it: an item a row (rows, clips, audio_hours, seconds, memory_bytes, model, ..), with low and high where it was sampled.
+Example: SELECT item, text FROM thano_plan(''Wav2Vec2TinyEn'', ''clips'')';
+
+COMMENT ON MACRO TABLE temp.main.thano_cache IS
+'What the lasting cache of transcripts in the model home holds, by model.
+Example: SELECT count(*) FROM thano_cache()';
+
+COMMENT ON MACRO TABLE temp.main.thano_workers IS
+'The processes that transcribe beside this one: device, state, and what they have done.
+Example: SELECT count(*) FROM thano_workers()';
+
 COMMENT ON MACRO temp.main.thano_perplexity IS
 'How odd a language model finds a text, its unknown words and its end included; lower is likelier.
 Example: SELECT thano_perplexity(''she said yes'', ''en'')';
@@ -61,6 +73,10 @@ Example: SELECT name, version, description FROM thano_models()';
 COMMENT ON MACRO TABLE temp.main.thano_describe_model IS
 'What is known of a model, a row for each fact: where it is, its network and alphabet, and how it was built; what DESCRIBE MODEL shows.
 Example: SELECT property, value FROM thano_describe_model(''Wav2Vec2TinyEn'')';
+
+COMMENT ON MACRO TABLE temp.main.thano_cache IS
+'What the lasting cache of transcripts in the model home holds, a row for each model and decoder; DELETE CACHE clears it.
+Example: SELECT model, clips, hours, bytes FROM thano_cache()';
 
 COMMENT ON MACRO TABLE temp.main.thano_check IS
 'One row that says whether PREDICT and BUILD can use a model, by its name, folder or hf:// address, and if not, why.

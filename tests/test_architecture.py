@@ -22,7 +22,7 @@ LAYERS = (
     ("errors",),
     ("option", "caller", "model_name"),
     ("alphabet_options", "audio_options", "cache_options", "channel_options", "cluster_options", "language_options"),
-    ("level_options", "text_options"),
+    ("level_options", "ray_options", "text_options"),
     ("decoding_options",),
     ("options",),
     ("settings",),
@@ -43,7 +43,7 @@ LAYERS = (
 
 ONLY_UNDER = {
     "torch": ("speech/", "training/", "cluster/"),
-    "torchaudio": ("speech/", "training/"),
+    "torchaudio": (),
     "transformers": ("speech/", "training/"),
     "ray": ("cluster/",),
     "IPython": ("notebook/",),
@@ -61,6 +61,7 @@ STANDARD_LIBRARY_AND_DUCKDB_ALONE = (
     "decoding_options.py",
     "language_options.py",
     "level_options.py",
+    "ray_options.py",
     "text_options.py",
     "options.py",
     "settings.py",

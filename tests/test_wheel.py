@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.test_architecture import SOURCES, imports_of
 from thano_duckdb.models import bundled
 
 
@@ -62,6 +66,48 @@ def test_the_recipes_of_the_bundled_model_are_not_in_the_wheel(wheel: zipfile.Pa
     recipes.remove("__init__.py")
     assert len(recipes) >= 9
     assert not recipes & {name.rpartition("/")[2] for name in wheel.root.namelist()}
+
+
+def test_the_wheel_is_small(wheel: zipfile.Path) -> None:
+    assert wheel.root.filename is not None
+    assert Path(wheel.root.filename).stat().st_size < 30e6  # the documents say 27 MB
+
+
+def test_the_source_distribution_builds_the_same_wheel(wheel: zipfile.Path, tmp_path: Path) -> None:
+    def build(target: str, source: Path) -> Path:
+        folder = tmp_path / target
+        command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)]
+        subprocess.run(command, cwd=source, check=True, capture_output=True)
+        (path,) = folder.iterdir()
+        return path
+
+    with tarfile.open(build("sdist", REPOSITORY)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("thano_duckdb-*")
+    assert {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "Makefile"} <= {
+        each.name for each in source.iterdir()
+    }
+    with zipfile.ZipFile(build("wheel", source)) as again:
+        files = [name for name in wheel.root.namelist() if not name.endswith("/")]  # zipfile.Path adds folders
+        assert sorted(again.namelist()) == sorted(files)
+
+
+NEEDED_BY_OTHERS = {
+    "accelerate": "transformers' Trainer, which BUILD uses",
+    "ipywidgets": "the progress bars of tqdm in a notebook",
+    "prettytable": "the tables of JupySQL, which fails with older ones",
+    "pytz": "DuckDB, for values with a time zone",
+}
+NAMES = {"IPython": "ipython", "sql": "jupysql"}
+
+
+def test_only_what_the_package_uses_is_installed_with_it() -> None:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    required = {re.split(r"[^\w-]", each)[0] for each in dependencies}
+    imported = {name.split(".")[0] for source in SOURCES for name in imports_of(source)}
+    used = {NAMES.get(name, name.replace("_", "-")) for name in imported}
+    assert required - used == NEEDED_BY_OTHERS.keys()
 
 
 def test_an_unpacked_wheel_works(unpacked: Path, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def connect(
     cache: bool | str = False,
     cache_max_bytes: int | None = DEFAULT_CACHE_BYTES,
     workers: int | None = None,
+    cluster: str = "off",
 ) -> Connection:
     """Open a DuckDB database on which `PREDICT USING ...` and our other statements work.
 
@@ -79,6 +80,7 @@ def connect(
             in a table of the database.
         cache_max_bytes: size of that cache in the model home at most; None for any.
         workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
+        cluster: 'off', 'auto' (the Ray cluster that runs, else this machine), 'ray' (or a new one), or its address.
 
     Returns:
         A connection to use and close like DuckDB's own, or as a context manager.
@@ -97,7 +99,17 @@ def connect(
     """
     home = Path(model_home) if model_home is not None else None
     settings = Settings(
-        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers
+        home,
+        device,
+        precision,
+        progress,
+        max_bytes,
+        max_duration,
+        timeout,
+        cache,
+        cache_max_bytes,
+        workers,
+        cluster,
     )
     location = os.fspath(database) if isinstance(database, os.PathLike) else database  # DuckDB says what it refuses
     with delayed_interrupts():

@@ -49,8 +49,10 @@ class ValueKind(Enum):
     CHOICE = "one of"
     CHOICES = "one or a list of"
     CHOICE_OR_INTEGER = "a name or a whole number"
+    CLUSTER = "'auto', 'ray', 'off' or the address of a Ray cluster such as 'ray://head:10001' or 'head:6379'"
 
 
+_CLUSTER = re.compile(r"(?i:auto|ray|off)|ray://[^\s/:]+(?::[0-9]+)?|[^\s/:]+:[0-9]+")
 _NUMBERS = (ValueKind.NUMBER, ValueKind.SECONDS)
 _SWITCHES = ("true", "false", "on", "off", "yes", "no")
 """Texts that mean True or False, and no schema."""
@@ -158,6 +160,10 @@ class Option:
                 return None if None in chosen or len(set(chosen)) < len(chosen) else list[Scalar](chosen)
             case ValueKind.INTEGER | ValueKind.NUMBER | ValueKind.SECONDS:
                 return self._number(value)
+            case ValueKind.CLUSTER:
+                if not isinstance(value, str) or not _CLUSTER.fullmatch(value):
+                    return None
+                return value if ":" in value else value.lower()
             case ValueKind.CHOICE_OR_INTEGER:
                 return self._choice(value) or self._number(value)
 

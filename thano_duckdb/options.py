@@ -22,6 +22,7 @@ from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
+from .ray_options import RAY_OPTIONS
 from .text_options import TEXT_OPTIONS
 
 MAX_INT32 = 2**31 - 1
@@ -277,6 +278,7 @@ OPTIONS = (
         used_by=_TRAIN,
     ),
     *CLUSTER_OPTIONS,
+    *RAY_OPTIONS,
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
     *CACHE_OPTIONS,
@@ -350,7 +352,11 @@ _ELSEWHERE = {
     "table_name": "to keep the rows write CREATE TABLE name AS in front of the statement",
 }
 
-_ARGUMENTS = {"thano_predict": ("audio_col",), "thano_evaluate": ("audio_col", "text_col")}
+_ARGUMENTS = {
+    "thano_predict": ("audio_col",),
+    "thano_evaluate": ("audio_col", "text_col"),
+    "thano_plan": ("audio_col",),
+}
 """What the table macros take as arguments, beside their options."""
 
 

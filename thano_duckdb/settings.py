@@ -8,7 +8,17 @@ from .options import find_option
 
 PREFIX = "thano_"
 
-SETTINGS = ("cache", "cache_max_bytes", "device", "max_bytes", "max_duration", "precision", "timeout", "workers")
+SETTINGS = (
+    "cache",
+    "cache_max_bytes",
+    "cluster",
+    "device",
+    "max_bytes",
+    "max_duration",
+    "precision",
+    "timeout",
+    "workers",
+)
 """Without the prefix; each is a field of `connection.session.Settings`."""
 
 

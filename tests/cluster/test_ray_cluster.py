@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from thano_duckdb.cluster import ray_cluster
-from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError, check_address, join_cluster
+from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError, join_cluster
 from thano_duckdb.errors import ThanoError
+from thano_duckdb.option import StatementKind
+from thano_duckdb.options import find_option
 
 
 @dataclass
@@ -136,13 +138,13 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("value", ["auto", "ray", "off", "ray://head:10001", "ray://head", "10.0.0.1:6379"])
 def test_values_of_the_option(value: str) -> None:
-    check_address(value)
+    assert find_option(StatementKind.PREDICT, "cluster").accept(value) == value
 
 
-@pytest.mark.parametrize("value", ["", "on", "rays", "head", "http://head:1", "ray://", "a b:1", "head:port"])
+@pytest.mark.parametrize("value", ["", "on", "rays", "head", "http://head:1", "ray://", "a b:1", "head:port", 1])
 def test_other_values_are_refused(value: str) -> None:
     with pytest.raises(ThanoError, match="'ray://head:10001'"):
-        check_address(value)
+        find_option(StatementKind.PREDICT, "cluster").accept(value)
 
 
 def test_ray_is_imported_only_when_it_is_needed() -> None:

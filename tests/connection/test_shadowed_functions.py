@@ -76,6 +76,7 @@ def results(database: Path, files: Path, home: Path) -> dict[str, object]:
         "SELECT * EXCLUDE created FROM (LIST MODEL)", "LIST THANOSQL DATASET", "LIST TABLE",
         "FROM thano_predict('m', 'clips')",
         "SELECT * FROM thano_evaluate('m', 'clips') WHERE metric <> 'speed'",
+        "SELECT text FROM thano_plan('m', 'clips') WHERE item IN ('rows', 'clips', 'audio_hours')",
         f"FROM thano_audio('{files}/clips')",
         "SELECT thano_audio_info(audio_path), thano_transcribe('m', audio_path) FROM clips",
         "SELECT thano_wer(text, 'no'), thano_cer(text, 'no') FROM clips",

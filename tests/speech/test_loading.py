@@ -64,11 +64,38 @@ def test_a_missing_model_folder_is_reported(tmp_path: Path) -> None:
 def test_incompatible_libraries_are_reported_with_compatible_versions(
     folders: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torchaudio", None)  # as if its import failed
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as if its import failed
     with pytest.raises(
-        ModelError, match=r"importing torchaudio fails with .*These versions work together: .*torchaudio==2\.11"
+        ModelError, match=r"importing transformers fails with .*These versions work together: .*torch>=2\.11"
     ):
         load_engine(folders[0])
+
+
+def test_a_torchaudio_for_another_torch_is_reported_as_needless(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "torchaudio"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise OSError('libc10_cuda.so: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
+    with pytest.raises(ModelError, match=r"importing torchaudio fails with .*libc10_cuda.*pip uninstall torchaudio"):
+        load_engine(folders[0])
+
+
+def test_torchaudio_is_not_needed(folders: list[Path]) -> None:
+    hide = (
+        "import importlib.machinery as m, sys\n"
+        "find = m.PathFinder.find_spec\n"
+        "m.PathFinder.find_spec = lambda name, *more: None if name == 'torchaudio' else find(name, *more)\n"
+        "import pathlib\n"
+        "from thano_duckdb.speech.loading import load_engine\n"
+        "load_engine(pathlib.Path(sys.argv[1]))\n"
+        "import thano_duckdb.training.trainer\n"
+        "print('torch' in sys.modules, 'torchaudio' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", hide, str(folders[0])], capture_output=True, text=True, check=True)
+    assert run.stdout == "True False\n"
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ class ContentKey(NamedTuple):
     selection: Selection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """The audio that one transcript is made of: a file, or one channel or a part of it. It is not read yet.
 

@@ -40,8 +40,21 @@ MAX_CLOCK_STEP_S = 1.0
 class Dispatcher:
     """Runs jobs on a pool of workers, which is started when it is first needed. See `JobRunner`."""
 
-    def __init__(self, open_pool: Callable[[], WorkerPool], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Run jobs on the pool that `open_pool` gives, not started yet; `clock` gives seconds."""
+    def __init__(
+        self,
+        open_pool: Callable[[], WorkerPool],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        closes_on_interrupt: bool = False,
+    ) -> None:
+        """Run jobs on a pool.
+
+        Args:
+            open_pool: gives it, not started yet.
+            clock: gives seconds.
+            closes_on_interrupt: a call that ends early stops all workers: others may wait for their devices.
+        """
+        self._closes_on_interrupt = closes_on_interrupt
         self._open_pool = open_pool
         self._clock = clock
         self._changed = threading.Condition()
@@ -121,13 +134,17 @@ class Dispatcher:
         """A call for the time that it runs; what is left of it at the end is stopped."""
         with self._serving():
             self._calls.append(call)
+        is_complete = False
         try:
             yield call
+            is_complete = True
         finally:
             with self._serving():
                 self._calls.remove(call)
                 self._drop(call)
                 self.used_at_s = self._clock()
+                if self._closes_on_interrupt and not is_complete and not self._calls:
+                    self._fail(ModelError("the workers were stopped"))
 
     def _drop(self, call: Call) -> None:
         """Stop the batches of a call. Where other calls have batches too, the workers finish them for nobody."""

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from thano_duckdb.speech.threads import Cancellable
 
 from .dispatcher import Dispatcher
 from .processes import ProcessPool
-from .worker_pool import ModelFacts, ModelSource, WorkerInfo
+from .ray_cluster import RayCluster, join_cluster
+from .ray_pool import RayPool
+from .worker_pool import ModelFacts, ModelSource, WorkerInfo, WorkerPool
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 MAX_POOLS = 2
 IDLE_S = 600.0
 """After which the workers of a pool that nobody uses are stopped: their models take memory."""
+SHARED_IDLE_S = 60.0
+"""The same for machines that are shared with others."""
 CHECKED_EVERY_S = 15.0
 
 
@@ -75,14 +79,18 @@ class _Pool:
 
     Attributes:
         dispatcher: of its workers.
+        idle_s: after which its workers are stopped if nobody uses them.
         engine: of its model, once the first worker has answered.
     """
 
     dispatcher: Dispatcher
+    idle_s: float
     engine: Engine | None = None
 
 
-def load_engine(source: ModelSource, *, model: str, workers: int | None, monitor: Cancellable) -> Engine:
+def load_engine(
+    source: ModelSource, *, model: str, workers: int | None, monitor: Cancellable, cluster: str = "off"
+) -> Engine:
     """The engine of a model: in this process, or, where there are several devices, with a worker for each.
 
     Args:
@@ -90,16 +98,20 @@ def load_engine(source: ModelSource, *, model: str, workers: int | None, monitor
         model: its name, for `thano_workers()`.
         workers: how many processes; None: one for each GPU, and only this one on a CPU.
         monitor: says whether to go on waiting for the first worker.
+        cluster: the value of the option.
 
     Raises:
         Cancelled: `monitor` was cancelled.
         ModelError: see `speech.loading.load_engine`; or no worker could be started.
+        ClusterUnavailableError: there is no such cluster.
     """
-    devices = devices_of(source.device, workers)
-    if len(devices) == 1:
-        return loading.load_engine(source.folder, devices[0], source.precision, source.language)
-    source, key = _check(source, devices)
-    pool = _pool(source, devices, key, model)
+    if cluster != "off":
+        pool = _ray_pool(source, workers, model, join_cluster(cluster))
+    else:
+        devices = devices_of(source.device, workers)
+        if len(devices) == 1:
+            return loading.load_engine(source.folder, devices[0], source.precision, source.language)
+        pool = _process_pool(source, devices, model)
     if pool.engine is None:
         from thano_duckdb.speech.engine import Engine
 
@@ -109,8 +121,10 @@ def load_engine(source: ModelSource, *, model: str, workers: int | None, monitor
     return pool.engine
 
 
-def loaded_engine(source: ModelSource, *, workers: int | None) -> Engine | None:
+def loaded_engine(source: ModelSource, *, workers: int | None, cluster: str = "off") -> Engine | None:
     """What `load_engine` returns, where it need not load or start anything; else None."""
+    if cluster != "off":
+        return None
     if "torch" not in sys.modules:  # nothing can be loaded, and importing it takes seconds
         return None
     devices = devices_of(source.device, workers)
@@ -188,15 +202,33 @@ def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Ha
         return source, (fingerprint(source.folder, source.language), tuple(devices), source.precision)
 
 
-def _pool(source: ModelSource, devices: Sequence[str], key: Hashable, model: str) -> _Pool:
-    """The pool of a model, which is not started yet if it is new."""
+def _process_pool(source: ModelSource, devices: Sequence[str], model: str) -> _Pool:
+    """The processes of a model, which are not started yet if they are new."""
+    source, key = _check(source, devices)
     n_threads = max(1, n_processors() // len(devices))
+    return _pool(key, lambda: ProcessPool(source, devices, model=model, n_threads=n_threads))
+
+
+def _ray_pool(source: ModelSource, workers: int | None, model: str, cluster: RayCluster) -> _Pool:
+    """The actors of a model, which are not started yet if they are new."""
+    with reading_model(source.folder):
+        check_checkpoint(source.folder)
+        source = replace(
+            source, folder=source.folder.absolute(), language=chosen_language(source.folder, source.language)
+        )
+        key = (fingerprint(source.folder, source.language), source.device, source.precision, workers, cluster.address)
+    return _pool(key, lambda: RayPool(cluster, source, workers, model=model), is_shared=True)
+
+
+def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool = False) -> _Pool:
+    """The pool of a key; `is_shared` says whether others wait for what it holds."""
     with _changing:
         if key not in _pools:
-            _pools[key] = _Pool(Dispatcher(lambda: ProcessPool(source, devices, model=model, n_threads=n_threads)))
+            dispatcher = Dispatcher(open_pool, closes_on_interrupt=is_shared)
+            _pools[key] = _Pool(dispatcher, idle_s=SHARED_IDLE_S if is_shared else IDLE_S)
         _pools.move_to_end(key)
         found = _pools[key]
-        _close_unused(max_pools=MAX_POOLS, idle_s=None)
+        _close_unused(max_pools=MAX_POOLS)
         _start_watching()
     return found
 
@@ -206,11 +238,11 @@ def n_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _close_unused(*, max_pools: int, idle_s: float | None) -> None:
+def _close_unused(*, max_pools: int) -> None:
     """Stop the pools beyond a number, those used last being kept, and those unused for long; none that runs."""
     now_s = time.monotonic()
     for number, (key, pool) in enumerate(reversed(list(_pools.items()))):
-        is_old = idle_s is not None and now_s - pool.dispatcher.used_at_s > idle_s
+        is_old = now_s - pool.dispatcher.used_at_s > pool.idle_s
         if (is_old or number >= max_pools) and pool.dispatcher.close(only_if_idle=True):
             del _pools[key]
 
@@ -227,7 +259,7 @@ def _watch() -> None:
     while True:
         time.sleep(CHECKED_EVERY_S)
         with _changing:
-            _close_unused(max_pools=MAX_POOLS, idle_s=IDLE_S)
+            _close_unused(max_pools=MAX_POOLS)
             if not _pools:
                 return
 

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -31,7 +30,6 @@ DEFAULT_PORTS = {"ray://": 10001, "": 6379}
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 _MAX_REASON_CHARS = 300
-_ADDRESS = re.compile(r"ray://[^\s/:]+(?::[0-9]+)?|[^\s/:]+:[0-9]+")
 
 
 class ClusterUnavailableError(ThanoError):
@@ -57,20 +55,6 @@ class RayCluster:
             for node in self.ray.nodes()
             if node["Alive"]
         ]
-
-
-def check_address(address: str) -> None:
-    """Refuse what is no value of the option `cluster`.
-
-    Raises:
-        ThanoError: it is neither a word that it takes nor an address.
-    """
-    if address in ("auto", "ray", "off") or _ADDRESS.fullmatch(address):
-        return
-    raise ThanoError(
-        f"the option 'cluster' must be 'auto', 'ray', 'off' or the address of a Ray cluster such as "
-        f"'ray://head:10001' or 'head:6379', not {address!r}"
-    )
 
 
 def join_cluster(setting: str) -> RayCluster:

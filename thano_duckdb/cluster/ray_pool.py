@@ -11,9 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from thano_duckdb.errors import AudioError, Cancelled, ModelError, brief_location
@@ -22,11 +20,12 @@ from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 
 from .node_files import FolderContent
 from .ray_cluster import RayCluster
-from .ray_parcels import Parcel, Parcels, model_content
+from .ray_parcels import Parcels, model_content
 from .ray_plan import WorkerPlan, described, plan_workers
 from .ray_reasons import death_reason
 from .ray_worker import Description, Failure, PathNotVisibleError, RayWorker, Report, WorkerBatch
 from .software import Software
+from .worker_handle import Expected, WorkerHandle
 from .worker_pool import (
     Advanced,
     Batch,
@@ -56,62 +55,6 @@ MAX_STEP_S = 1.0
 """A longer pause between two polls is not the workers' fault."""
 
 
-@dataclass(eq=False)
-class _Worker:
-    """A worker as the pool knows it.
-
-    Attributes:
-        name: within the pool.
-        actor: Ray's handle.
-        state: see `WorkerInfo`.
-        description: its first answer.
-        files: by the digest of their content, whether it has them; False while it is asked or receives them.
-        waiting: batches that it gets as soon as it has their files, and as there is room for their bytes.
-        sent: the numbers of those that it has.
-        is_reporting: whether a report is on its way.
-        silent_s: how long it has not been heard of.
-        n_clips, audio_s: see `WorkerInfo`.
-    """
-
-    name: str
-    actor: Any
-    state: str = "starting"
-    description: Description | None = None
-    files: dict[str, bool] = field(default_factory=dict)
-    waiting: deque[Parcel] = field(default_factory=deque)
-    sent: list[int] = field(default_factory=list)
-    is_reporting: bool = False
-    silent_s: float = 0.0
-    n_clips: int = 0
-    audio_s: float = 0.0
-
-    @property
-    def node(self) -> str:
-        return self.description.node if self.description else ""
-
-    @property
-    def pid(self) -> int | None:
-        return self.description.pid if self.description else None
-
-    @property
-    def is_preparing(self) -> bool:
-        """Whether it has room in the cluster, and is not ready yet."""
-        return self.state == "starting" and self.description is not None
-
-    def control(self, method: str) -> Any:
-        """A method that it answers while it works."""
-        return getattr(self.actor, method).options(concurrency_group="control")
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """An answer that will come: what is done with it, and the number of the batch that it is about."""
-
-    worker: _Worker
-    handle: Callable[[Any], None]
-    number: int | None = None
-
-
 class RayPool:
     """See the module. `close` it at the end."""
 
@@ -134,8 +77,8 @@ class RayPool:
         self._plan = WorkerPlan(0, 0, 0, source.device)
         self._model = FolderContent(source.folder, ())
         self._parcels = Parcels(cluster.ray)
-        self._workers: list[_Worker] = []
-        self._expected: dict[Any, _Expected] = {}  # by Ray's reference to the answer
+        self._workers: list[WorkerHandle] = []
+        self._expected: dict[Any, Expected] = {}  # by Ray's reference to the answer
         self._events: list[Event] = []
         self._generation = 0
         self._polled_s = self._sign_s = time.monotonic()
@@ -235,11 +178,11 @@ class RayPool:
             max_task_retries=0,
             scheduling_strategy="SPREAD",
         )
-        worker = _Worker(f"ray-{len(self._workers) + 1}", actor_class.remote())
+        worker = WorkerHandle(f"ray-{len(self._workers) + 1}", actor_class.remote())
         self._workers.append(worker)
         self._expect(worker.actor.describe.remote(), worker, self._described)
 
-    def _described(self, worker: _Worker, description: Description) -> None:
+    def _described(self, worker: WorkerHandle, description: Description) -> None:
         worker.description = description
         if difference := Software.current().difference(description.software):
             raise ModelError(
@@ -248,13 +191,13 @@ class RayPool:
             )
         self._need(worker, self._model)
 
-    def _need(self, worker: _Worker, content: FolderContent) -> None:
+    def _need(self, worker: WorkerHandle, content: FolderContent) -> None:
         """Let a worker have some files, if it does not have them yet."""
         if content.digest not in worker.files:
             worker.files[content.digest] = False
             self._expect(worker.actor.find.remote(content), worker, functools.partial(self._found, content=content))
 
-    def _found(self, worker: _Worker, is_found: bool, content: FolderContent) -> None:
+    def _found(self, worker: WorkerHandle, is_found: bool, content: FolderContent) -> None:
         if not is_found:
             received = worker.actor.receive.remote(content, self._parcels.chunks(content))
             self._expect(received, worker, functools.partial(self._found, content=content))
@@ -266,7 +209,7 @@ class RayPool:
             n_threads = None if self._plan.n_gpus else self._plan.n_cpus
             self._expect(worker.actor.load.remote(content, source, identity, n_threads), worker, self._loaded)
 
-    def _loaded(self, worker: _Worker, facts: ModelFacts) -> None:
+    def _loaded(self, worker: WorkerHandle, facts: ModelFacts) -> None:
         worker.state = "ready"
         self._events.append(Ready(worker.name, facts))
         if not any(each.is_preparing for each in self._workers):
@@ -274,7 +217,7 @@ class RayPool:
 
     # Batches
 
-    def _send(self, worker: _Worker) -> None:
+    def _send(self, worker: WorkerHandle) -> None:
         """Send the batches of a worker for which it has all files, and for whose BLOBs there is room."""
         while worker.state == "busy" and worker.waiting:
             parcel = worker.waiting[0]
@@ -290,7 +233,7 @@ class RayPool:
             answer = functools.partial(self._transcribed, number=number, batch=batch)
             self._expect(worker.actor.transcribe.remote(batch, blobs), worker, answer, number)
 
-    def _transcribed(self, worker: _Worker, answer: Any, number: int, batch: WorkerBatch) -> None:
+    def _transcribed(self, worker: WorkerHandle, answer: Any, number: int, batch: WorkerBatch) -> None:
         worker.sent.remove(number)
         self._parcels.arrived(number)
         if not worker.sent and not worker.waiting:
@@ -309,22 +252,22 @@ class RayPool:
         elif not isinstance(answer.error, Cancelled):
             self._events.append(Failed(worker.name, number, answer.error))
 
-    def _ask_for_report(self, worker: _Worker) -> None:
+    def _ask_for_report(self, worker: WorkerHandle) -> None:
         """Always: so the end of a worker is noticed before it gets its next batch."""
         if worker.state in ("ready", "busy") and not worker.is_reporting:
             worker.is_reporting = True
             self._expect(worker.control("report").remote(), worker, self._reported)
 
-    def _reported(self, worker: _Worker, report: Report) -> None:
+    def _reported(self, worker: WorkerHandle, report: Report) -> None:
         worker.is_reporting = False
         if worker.state == "busy" and (report.n_clips or report.audio_s):
             self._events.append(Advanced(worker.name, report.n_clips, report.audio_s))
 
     # Answers
 
-    def _expect(self, ref: Any, worker: _Worker, handle: Callable[..., None], number: int | None = None) -> None:
+    def _expect(self, ref: Any, worker: WorkerHandle, handle: Callable[..., None], number: int | None = None) -> None:
         worker.silent_s = 0.0
-        self._expected[ref] = _Expected(worker, functools.partial(handle, worker), number)
+        self._expected[ref] = Expected(worker, functools.partial(handle, worker), number)
 
     def _take_answers(self, timeout_s: float) -> None:
         """Handle all answers that have come; wait for the first one."""
@@ -340,7 +283,7 @@ class RayPool:
             if expected is not None:  # else its worker died with another answer
                 self._take(ref, expected)
 
-    def _take(self, ref: Any, expected: _Expected) -> None:
+    def _take(self, ref: Any, expected: Expected) -> None:
         worker = expected.worker
         try:
             answer = self._ray.get(ref, timeout=RESULT_S)
@@ -353,7 +296,7 @@ class RayPool:
         else:
             expected.handle(answer)
 
-    def _died(self, worker: _Worker, reason: str) -> None:
+    def _died(self, worker: WorkerHandle, reason: str) -> None:
         self._kill(worker)
         worker.state = "dead"
         self._expected = {ref: each for ref, each in self._expected.items() if each.worker is not worker}
@@ -363,7 +306,7 @@ class RayPool:
         worker.sent.clear()
         self._events.append(Died(worker.name, reason))
 
-    def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: WorkerHandle) -> None:
         with contextlib.suppress(Exception):  # it, or the cluster, is gone already
             self._ray.kill(worker.actor, no_restart=True)
 

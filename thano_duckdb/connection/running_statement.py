@@ -243,8 +243,8 @@ class RunningStatement:
         """What `pinned` returned for `key`; None where it was not called."""
         return self._pinned.get(key)
 
-    def at_end(self, act: Callable[[], None]) -> None:
-        """Call `act` when it ends, however it ends, and before its warnings are issued."""
+    def before_warnings(self, act: Callable[[], None]) -> None:
+        """Call `act` when all of it has ended, in whichever way, and before its warnings are issued."""
         self._endings.append(act)
 
     def finish(self) -> None:

@@ -19,6 +19,8 @@ from .access import in_transaction
 from .row_count import builtin_functions, called_functions
 
 _SCANS = frozenset({"seq_scan", "range", "generate_series", "glob", "unnest"})
+_REFUSED = ("LOGICAL_SAMPLE", "VALUE_PARAMETER")
+"""In the text of a plan: a sample, and a parameter."""
 _SEARCH_PATH = "SELECT system.main.current_setting('search_path')"
 
 
@@ -71,7 +73,7 @@ def _plan(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
     serialize = f"SELECT system.main.json_serialize_plan({literal(query)}, optimize := false)"
     ((plan,),) = connection.sql(serialize).fetchall()
     parsed = json.loads(plan)
-    if parsed["error"] or "LOGICAL_SAMPLE" in plan:
+    if parsed["error"] or any(refused in plan for refused in _REFUSED):
         return None
     is_harmless = set(called_functions(parsed)) <= _SCANS | builtin_functions("CONSISTENT", "CONSISTENT_WITHIN_QUERY")
     return plan if is_harmless else None

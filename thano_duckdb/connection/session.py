@@ -58,6 +58,7 @@ class Settings:
         device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         workers: how many processes transcribe; None for one for each GPU; likewise.
+        cluster: 'off', 'auto', 'ray' or the address of a Ray cluster; likewise.
         progress: a bar on statements that take over two seconds: 'auto' (on a terminal or in a notebook), True, False.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds a URL may take),
             None for none; options of a statement override them.
@@ -75,6 +76,7 @@ class Settings:
     cache: bool | str = False
     cache_max_bytes: int | None = DEFAULT_CACHE_BYTES
     workers: int | None = None
+    cluster: str = "off"
 
     def __post_init__(self) -> None:
         """Check what options of statements override.

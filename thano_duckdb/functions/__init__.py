@@ -41,6 +41,7 @@ def load(
     cache: bool | str = False,
     cache_max_bytes: int | None = DEFAULT_CACHE_BYTES,
     workers: int | None = None,
+    cluster: str = "off",
 ) -> duckdb.DuckDBPyConnection:
     """Install the functions and table macros on a plain DuckDB connection.
 
@@ -59,6 +60,7 @@ def load(
             in a table of the database.
         cache_max_bytes: size of that cache in the model home at most; None for any.
         workers: how many processes transcribe; None for one for each GPU, on a CPU this one.
+        cluster: 'off', 'auto', 'ray' or the address of a Ray cluster, whose machines transcribe.
 
     Returns:
         The same connection.
@@ -84,7 +86,17 @@ def load(
         raise TypeError(f"load takes a DuckDB connection, duckdb.connect(..), not {type(connection).__name__}")
     home = Path(model_home) if model_home is not None else None
     settings = Settings(
-        home, device, precision, progress, max_bytes, max_duration, timeout, cache, cache_max_bytes, workers
+        home,
+        device,
+        precision,
+        progress,
+        max_bytes,
+        max_duration,
+        timeout,
+        cache,
+        cache_max_bytes,
+        workers,
+        cluster,
     )
     try:
         with delayed_interrupts():

@@ -122,13 +122,13 @@ class CacheChoice:
             if isinstance(wanted, str):
                 store = open_schema_store(self.session, self.access, wanted)
                 opened = _Opened(store, StoreWriter(store))
-                self.statement.at_end(lambda: self._close(opened))
+                self.statement.before_warnings(lambda: self._close(opened))
             else:
                 self.session.check_changes_allowed(self.access, WHAT)
                 found = open_store(self.session.registry.home / FILE_NAME, max_bytes)
                 opened = _Opened(found.store, found.writer)
                 n_problems = opened.writer.n_problems
-                self.statement.at_end(lambda: self._flush(opened, n_problems))
+                self.statement.before_warnings(lambda: self._flush(opened, n_problems))
         except (RegistryError, StoreError) as error:
             self._report(str(error))
             return None

@@ -13,23 +13,20 @@ import pyarrow as pa
 from thano_duckdb.audio.formats import AUDIO_SUFFIXES
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
-from thano_duckdb.cluster import engines
-from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ModelError, ThanoError, brief
-from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import TranscriptCache, process_cache
-from thano_duckdb.speech.threads import run_aside
 
 from .arrow import option_texts, parse_options
 from .cache_choice import CacheChoice
 from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
+from .engine_choice import choose_engine
 from .row_languages import RowLanguages, problem_of, row_languages
 
 if TYPE_CHECKING:
@@ -112,7 +109,7 @@ def engine_calls(
             continue
         own_language = language or chosen.get("language")
         caches.see(resolved.folder, chosen)
-        engine = _engine(session, statement, model, resolved, chosen, language)
+        engine = choose_engine(session, statement, access, model, resolved, chosen, language)
         statement.used(engine.recognizer.vocabulary)
         for row in rows:
             if isinstance(refused := values[row], RefusedClip):
@@ -181,38 +178,6 @@ def _resolved(session: Session, access: Access, model: str, function: str) -> Re
     if PurePath(model).suffix.lower() in AUDIO_SUFFIXES:
         raise swapped(brief(model), function)
     return session.resolve(model, access, checks_folder=False)
-
-
-def _engine(
-    session: Session,
-    statement: RunningStatement,
-    model: str,
-    resolved: ResolvedModel,
-    options: dict[str, Any],
-    row_language: str | None,
-) -> Engine:
-    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile.
-
-    The languages of rows share a network in this process; workers have one language each.
-    """
-    settings = session.settings
-    language = row_language or options.get("language")
-    workers = 1 if row_language else options.get("workers", settings.workers)
-    source = ModelSource(
-        resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
-    )
-
-    def obtain() -> Engine:
-        fetch_language(model, resolved.folder, language)
-        return engines.load_engine(source, model=model, workers=workers, monitor=statement)
-
-    def load() -> Engine:
-        if engine := engines.loaded_engine(source, workers=workers):
-            return engine
-        with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
-            return run_aside(obtain, statement, show)
-
-    return statement.pinned((resolved, source, workers), load)
 
 
 def swapped(shown: str, function: str = "thano_transcribe") -> ModelError:

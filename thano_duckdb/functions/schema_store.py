@@ -63,7 +63,7 @@ class SchemaStore:
         query = f"SELECT version, content FROM {self._files} SEMI JOIN {_ROWS} USING (version)"
         return dict(self._rows(query, pa.table({"version": pa.array(versions, pa.binary())})))
 
-    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> dict[bytes, Known]:
+    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> Known:
         """See `TranscriptStore`."""
         query = (
             "SELECT clip, text, confidence, duration, words_utf8, words, more "
@@ -75,7 +75,7 @@ class SchemaStore:
                 "clip": pa.array(keys, pa.binary()),
             }
         )
-        return {clip: Known(from_row(*columns), False) for clip, *columns in self._rows(query, wanted)}
+        return Known({clip: from_row(*columns) for clip, *columns in self._rows(query, wanted)}, [])
 
     def write(self, batch: Batch) -> None:
         """See `TranscriptStore`."""

@@ -125,6 +125,7 @@ def running_statement(session: Session) -> Iterator[RunningStatement]:
     try:
         yield statement
     finally:
+        statement.end_work()
         statement.finish()
     statement.issue_warnings()
 

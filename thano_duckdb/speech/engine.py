@@ -15,6 +15,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .cache import TranscriptCache
+from .collector_pause import collector_paused
 from .job_runner import CallOptions, Job, JobKey, JobRunner
 from .local_runner import Limits, LocalRunner, ReadClip
 from .recognizer.recognizer import ModelDescription, Recognizer
@@ -126,15 +127,17 @@ class Engine:
         found: dict[Hashable, Job] = {}
         fingerprints: dict[int, str] = {}
         each_decoder = itertools.repeat(options.decoder) if decoders is None else decoders
-        for row, (clip, decoder) in enumerate(zip(clips, each_decoder, strict=False)):
-            if clip is None:
-                continue
-            if id(decoder) not in fingerprints:
-                fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
-            fingerprint = fingerprints[id(decoder)]
-            content = clip.content_key()
-            key = None if content is None else JobKey(fingerprint, options.preparation, content)
-            found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
+        preparation = options.preparation
+        with collector_paused():
+            for row, (clip, decoder) in enumerate(zip(clips, each_decoder, strict=False)):
+                if clip is None:
+                    continue
+                if id(decoder) not in fingerprints:
+                    fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
+                fingerprint = fingerprints[id(decoder)]
+                content = clip.content_key()
+                key = None if content is None else JobKey(fingerprint, preparation, content)
+                found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
         return list(found.values())
 
     @contextlib.contextmanager

@@ -32,7 +32,7 @@ _EFFICIENCY, _EFFICIENCY_OF_BFLOAT16_ON_CPU = 0.45, 0.2
 """Share of the rate of matrix products that networks reach: 0.3 (small) to 0.7 (base) on a CPU, 0.4 on a GPU."""
 _HOST_S = 2.5e-4
 """For a second of audio: reading and writing, beside the network."""
-_LIBRARY_BYTES = 850e6
+_LIBRARY_BYTES = 950e6
 """torch, transformers and DuckDB, loaded."""
 _CUDA_CONTEXT_BYTES = 500e6
 _INT8_BYTES = 1.5

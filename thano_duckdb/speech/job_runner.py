@@ -28,7 +28,7 @@ class JobKey(NamedTuple):
     content: ContentKey
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """A distinct clip of a call, and the rows that contain it.
 

@@ -47,6 +47,7 @@ class _Entry:
         transcript: None until it is known.
         is_cached: the transcript was in the cache already.
         is_given_up: it will not be computed here.
+        waits: of the calls that wait for one of these two.
     """
 
     job: Job
@@ -54,6 +55,28 @@ class _Entry:
     transcript: Transcript | None = None
     is_cached: bool = False
     is_given_up: bool = False
+    waits: list[_Wait] = field(default_factory=list)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody needs to wait for it."""
+        return self.transcript is not None or self.is_given_up
+
+    def settle(self, transcript: Transcript | None) -> None:
+        """Its transcript, or None where it is given up; wakes those who wait."""
+        self.transcript, self.is_given_up = transcript, transcript is None
+        for wait in self.waits:
+            wait.settled.append(self)
+            wait.changed.set()
+        self.waits.clear()
+
+
+@dataclass(eq=False)
+class _Wait:
+    """A call that waits for clips: `settled` holds those for which it need not wait any more."""
+
+    settled: deque[_Entry] = field(default_factory=deque)
+    changed: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(eq=False)
@@ -198,21 +221,28 @@ class JobsAhead:
         Raises:
             Cancelled: `monitor` was cancelled.
         """
-        entries = dict(entries)
-        while entries:
-            with self._changed:
-                self._n_waiting += 1
-                self._changed.notify_all()
-                try:
-                    while not (ready := [each for each in entries if each.transcript or each.is_given_up]):
-                        self._changed.wait(POLL_S)
-                        monitor.raise_if_cancelled()
-                finally:
-                    self._n_waiting -= 1
-            for entry in ready:
-                job = entries.pop(entry)
+        wait = _Wait()
+        with self._changed:
+            for entry in entries:
+                if entry.is_settled:
+                    wait.settled.append(entry)
+                else:
+                    entry.waits.append(wait)
+            self._n_waiting += 1
+            self._changed.notify_all()
+        try:
+            for _ in entries:
+                while not wait.settled:
+                    monitor.raise_if_cancelled()
+                    wait.changed.wait(POLL_S)
+                    wait.changed.clear()
+                entry = wait.settled.popleft()
+                job = entries[entry]
                 job.reported_share = entry.job.reported_share
                 yield job, entry.transcript
+        finally:
+            with self._changed:
+                self._n_waiting -= 1
 
     # The threads
 
@@ -226,8 +256,7 @@ class JobsAhead:
                 ):
                     queue.cache.put(job, transcript)
                     with self._changed:
-                        by_job.pop(id(job)).transcript = transcript
-                        self._changed.notify_all()
+                        by_job.pop(id(job)).settle(transcript)
             except Exception:  # noqa: BLE001 - DuckDB's own call meets it too, and reports it
                 self._stop(by_job.values())
 
@@ -268,10 +297,10 @@ class JobsAhead:
             self.is_open = False
             self._stop_reading()
             for entry in unfinished:
-                entry.is_given_up = True
+                entry.settle(None)
             for queue in self._queues.values():
                 for entry in queue.entries:
-                    entry.is_given_up = True
+                    entry.settle(None)
                 queue.entries.clear()
             self._changed.notify_all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from importlib import metadata
 from logging import CRITICAL
@@ -12,28 +13,31 @@ from typing import Any
 from thano_duckdb.errors import ModelError
 
 PACKAGES = ("torch", "torchaudio", "transformers")
-REMEDY = "pip install 'torch>=2.11,<2.15' 'torchaudio==2.11.*' 'transformers>=5.17,<6'"
+REMEDY = "These versions work together: pip install 'torch>=2.11,<2.15' 'transformers>=5.17,<6'"
+REMEDY_FOR_TORCHAUDIO = "Nothing here needs torchaudio: pip uninstall torchaudio"
 
 _MAX_CHARS = 300
 
 
 def require_libraries() -> None:
-    """Import torch, torchaudio and transformers.
+    """Import torch and transformers, and torchaudio if it is installed.
 
-    transformers imports torchaudio if it is installed, and importing torchaudio fails if torch was built for another
-    version of CUDA (torch 2.15 from PyPI, or a CPU build of torch beside torchaudio from PyPI).
+    We do not use torchaudio. But transformers imports it where it finds it, and that fails if torch was built for
+    another version of CUDA (torch 2.15 from PyPI, or a CPU build of torch beside torchaudio from PyPI).
 
     Raises:
         ModelError: one of them cannot be imported.
     """
     for name in PACKAGES:
+        if name == "torchaudio" and importlib.util.find_spec(name) is None:
+            continue
         try:
             importlib.import_module(name)
         except (ImportError, OSError, RuntimeError) as error:
             versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
             raise ModelError(
                 f"the speech libraries cannot be imported: importing {name} fails with {first_line(error)!r} "
-                f"({versions}). These versions work together: {REMEDY}"
+                f"({versions}). {REMEDY_FOR_TORCHAUDIO if name == 'torchaudio' else REMEDY}"
             ) from error
 
 

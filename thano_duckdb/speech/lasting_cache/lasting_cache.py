@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.cache import TranscriptCache
+from thano_duckdb.speech.collector_pause import collector_paused
 from thano_duckdb.speech.job_runner import Job
 from thano_duckdb.speech.transcript import Transcript
 
 from .content_hashes import ContentHashes
-from .store import Known, Recognition, StoreError, TranscriptStore, clip_key
+from .store import Recognition, StoreError, TranscriptStore, clip_key
 from .store_writer import StoreWriter
 
 
@@ -75,14 +76,8 @@ class LastingCache:
         missing = [(index, jobs[index]) for index, transcript in enumerate(found) if transcript is None]
         try:
             self._add_hashes([job for _, job in missing], monitor)
-            groups: dict[bytes, tuple[Recognition, list[tuple[int, bytes]]]] = {}
-            for index, job in missing:
-                if job.content_hash is not None and job.key is not None:
-                    recognition = self._recognition(job)
-                    _, members = groups.setdefault(recognition.fingerprint, (recognition, []))
-                    members.append((index, clip_key(job.content_hash, job.key.content.selection)))
-            for recognition, members in groups.values():
-                self._find(recognition, members, found)
+            with collector_paused():
+                self._find(missing, found)
         except StoreError as error:
             self._report(str(error))
         return found
@@ -112,18 +107,19 @@ class LastingCache:
             for job, content in zip(files, self._hashes.of(versions, monitor), strict=True):
                 job.content_hash = content
 
-    def _find(
-        self, recognition: Recognition, members: Sequence[tuple[int, bytes]], found: list[Transcript | None]
-    ) -> None:
-        """Add what the store has to `found`; `members` are positions there, and keys of clips."""
-        known: dict[bytes, Known] = self._store.find(recognition, [key for _, key in members])
-        stale = []
-        for index, key in members:
-            if (stored := known.get(key)) is not None:
-                found[index] = stored.transcript
-                if stored.is_stale:
-                    stale.append(key)
-        self._writer.used(recognition, stale)
+    def _find(self, missing: Sequence[tuple[int, Job]], found: list[Transcript | None]) -> None:
+        """Add what the store has to `found`; `missing` are positions there, and what is missing."""
+        groups: dict[bytes, tuple[Recognition, list[tuple[int, bytes]]]] = {}
+        for index, job in missing:
+            if job.content_hash is not None and job.key is not None:
+                recognition = self._recognition(job)
+                _, members = groups.setdefault(recognition.fingerprint, (recognition, []))
+                members.append((index, clip_key(job.content_hash, job.key.content.selection)))
+        for recognition, members in groups.values():
+            known = self._store.find(recognition, [key for _, key in members])
+            for index, key in members:
+                found[index] = known.transcripts.get(key)
+            self._writer.used(recognition, known.stale)
 
     def _recognition(self, job: Job) -> Recognition:
         assert job.key is not None

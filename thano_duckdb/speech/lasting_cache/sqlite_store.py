@@ -83,6 +83,8 @@ CREATE TRIGGER dropped AFTER DELETE ON transcripts BEGIN
     WHERE id = old.recognition;
 END;
 """
+_GIVE_BACK = "PRAGMA incremental_vacuum"
+"""Free pages go back to the file system; by `execute` it would be one page only."""
 _INSERT = (
     "INSERT OR IGNORE INTO transcripts "
     "(recognition, clip, used, text, confidence, duration_s, words_utf8, words, more) "
@@ -124,6 +126,7 @@ class SqliteStore:
             stack.pop_all()
 
     def _prepare(self) -> None:
+        self._has_tables()  # before anything of another file is changed
         if not self._pragma("page_count"):
             self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         deadline_s = time.monotonic() + BUSY_S
@@ -138,17 +141,25 @@ class SqliteStore:
         with self._transaction():
             self._create_tables()
 
-    def _create_tables(self) -> None:
+    def _has_tables(self) -> bool:
+        """Whether the file has our tables; False for a new one.
+
+        Raises:
+            StoreError: it has others.
+        """
         version = self._pragma("user_version")
         if version > FORMAT:
             raise UnusableStoreError(
                 f"the transcript cache {self.path} was made by a newer version of thano_duckdb: upgrade, or DELETE "
                 "CACHE moves it aside and begins a new one"
             )
-        if version == FORMAT:
-            return
-        if self._writer.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+        if version == 0 and self._writer.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             raise StoreError(f"{self.path} is another SQLite database, and not a transcript cache: move it elsewhere")
+        return version == FORMAT
+
+    def _create_tables(self) -> None:
+        if self._has_tables():
+            return
         for statement in _statements(_TABLES):
             self._writer.execute(statement)
         self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -165,9 +176,9 @@ class SqliteStore:
                 found.update(self._reader.execute(query, keys).fetchall())
         return found
 
-    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> dict[bytes, Known]:
+    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> Known:
         """See `TranscriptStore`."""
-        found: dict[bytes, Known] = {}
+        found = Known({}, [])
         stale_before = int(time.time()) - STALE_S
         with self._errors(), self._reading:
             for part, marks in _in_parts(keys):
@@ -177,7 +188,9 @@ class SqliteStore:
                     f"WHERE fingerprint = ? AND clip IN ({marks})"
                 )
                 for clip, used, *columns in self._reader.execute(query, (recognition.fingerprint, *part)):
-                    found[clip] = Known(from_row(*columns), used < stale_before)
+                    found.transcripts[clip] = from_row(*columns)
+                    if used < stale_before:
+                        found.stale.append(clip)
         return found
 
     # Writing
@@ -233,7 +246,7 @@ class SqliteStore:
             if not deleted:
                 break
         if self._pragma("freelist_count") * self._pragma("page_size") > self.max_bytes / 4:
-            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self._writer.executescript(_GIVE_BACK)
 
     def _used_bytes(self) -> int:
         return (self._pragma("page_count") - self._pragma("freelist_count")) * self._pragma("page_size")
@@ -276,7 +289,7 @@ class SqliteStore:
                 if model is None:
                     self._writer.execute("DELETE FROM files")
             self._writer.execute("PRAGMA secure_delete = OFF")
-            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self._writer.executescript(_GIVE_BACK)
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return rows
 

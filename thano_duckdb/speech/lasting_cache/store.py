@@ -79,10 +79,15 @@ def version_key(version: FileVersion) -> bytes:
 
 
 class Known(NamedTuple):
-    """A transcript of a store, and whether the store should be told that it was used."""
+    """What a store has of some clips.
 
-    transcript: Transcript
-    is_stale: bool
+    Attributes:
+        transcripts: by the key of the clip.
+        stale: the keys of those that were not used for a day, so that the store should be told of their use.
+    """
+
+    transcripts: dict[bytes, Transcript]
+    stale: list[bytes]
 
 
 @dataclass
@@ -109,8 +114,8 @@ class TranscriptStore(Protocol):
     def find_files(self, versions: Sequence[bytes]) -> dict[bytes, bytes]:
         """The content hashes of files, by those of the keys of their versions that are known."""
 
-    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> dict[bytes, Known]:
-        """The transcripts of a recognition, by those of the keys of clips that are known."""
+    def find(self, recognition: Recognition, keys: Sequence[bytes]) -> Known:
+        """The transcripts of a recognition that are known, of the clips of these keys."""
 
     def write(self, batch: Batch) -> None:
         """Keep a batch, all of it or nothing."""

@@ -13,7 +13,9 @@ BATCH_SIZE = 256
 BATCH_S = 2.0
 """A batch is written when it has so many transcripts, or is so old: what `kill -9` may lose."""
 MAX_WAITING = 16_384
-"""Where the store takes nothing, because it is locked for instance: what comes beyond is not kept."""
+"""With more, the store is slow, or locked: the statement waits, once and for some seconds; if that does not help, what
+comes is not kept."""
+WAIT_S = 10.0
 FLUSH_TIMEOUT_S = 15.0
 
 
@@ -36,6 +38,7 @@ class StoreWriter:
         self._n_flushes = 0
         self._n_flushed = 0
         self._is_closed = False
+        self._is_stuck = False
         self._thread: threading.Thread | None = None
 
     def keep(self, recognition: Recognition, key: bytes, transcript: Transcript) -> None:
@@ -79,8 +82,12 @@ class StoreWriter:
             self._thread.join(FLUSH_TIMEOUT_S)
 
     def _has_room(self) -> bool:
+        """Whether more can wait; where the store is slow, this waits for it."""
         if len(self._waiting) < MAX_WAITING:
             return True
+        if not self._is_stuck and self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING, WAIT_S):
+            return True
+        self._is_stuck = True
         self._fail("the transcript cache takes too long to write")
         return False
 
@@ -117,11 +124,13 @@ class StoreWriter:
                     self._changed.wait(due_in_s)
                 batch, self._waiting, self._waits_since_s = self._waiting, Batch(), 0.0
                 flushed, is_closed = self._n_flushes, self._is_closed
+                self._changed.notify_all()  # there is room again
             problem = self._write(batch)
             with self._changed:
                 if problem:
                     self._fail(problem)
                 self._n_flushed = flushed
+                self._is_stuck = False
                 self._changed.notify_all()
             if is_closed:
                 return

@@ -1,0 +1,80 @@
+"""Which engine a call uses: this process, worker processes, or a Ray cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from thano_duckdb.cluster import engines
+from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError
+from thano_duckdb.cluster.worker_pool import ModelSource
+from thano_duckdb.connection.access import Access
+from thano_duckdb.connection.running_statement import RunningStatement
+from thano_duckdb.connection.session import Session
+from thano_duckdb.errors import ThanoError
+from thano_duckdb.models.hub import fetch_language
+from thano_duckdb.models.resolve import ResolvedModel
+from thano_duckdb.speech.threads import run_aside
+
+if TYPE_CHECKING:
+    from thano_duckdb.speech.engine import Engine
+
+
+def choose_engine(
+    session: Session,
+    statement: RunningStatement,
+    access: Access,
+    model: str,
+    resolved: ResolvedModel,
+    options: dict[str, Any],
+    row_language: str | None,
+) -> Engine:
+    """The engine of a model: the same throughout a statement, whatever happens to the model's folder meanwhile.
+
+    The languages of rows share a network in this process; workers have one language each.
+
+    Raises:
+        ThanoError: the model cannot be loaded, or there is no such device or cluster.
+    """
+    settings = session.settings
+    language = row_language or options.get("language")
+    workers = 1 if row_language else options.get("workers", settings.workers)
+    cluster = "off" if row_language else _cluster(session, access, options)
+    source = ModelSource(
+        resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
+    )
+
+    def obtain(cluster: str) -> Engine:
+        fetch_language(model, resolved.folder, language)
+        return engines.load_engine(source, model=model, workers=workers, monitor=statement, cluster=cluster)
+
+    def load(cluster: str = cluster) -> Engine:
+        if engine := engines.loaded_engine(source, workers=workers, cluster=cluster):
+            return engine
+        try:
+            with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
+                return run_aside(lambda: obtain(cluster), statement, show)
+        except ClusterUnavailableError as error:
+            if cluster != "auto":
+                raise
+            session.notice(f"This machine transcribes, without a cluster: {error}.")
+            return load("off")
+
+    return statement.pinned((resolved, source, workers, cluster), load)
+
+
+def _cluster(session: Session, access: Access, options: dict[str, Any]) -> str:
+    """The Ray cluster that a call uses, as the option says it.
+
+    Raises:
+        ThanoError: the database may not reach any.
+    """
+    cluster: str = options.get("cluster", session.settings.cluster)
+    if cluster == "off" or access.is_unrestricted:
+        return cluster
+    sentence = (
+        "this database may not use a cluster (enable_external_access=false, or one of its file systems is disabled)"
+    )
+    if cluster != "auto":
+        raise ThanoError(f"{sentence}: write cluster='off'")
+    session.notice(f"This machine transcribes: {sentence}.")
+    return "off"
