@@ -149,7 +149,8 @@ def transcribed_here(folder: Path) -> list[tuple[Any, ...]]:
     with thano_duckdb.connect(model_home=folder / "own home") as con, pytest.warns(thano_duckdb.ThanoWarning):
         return con.execute(
             f"SELECT id, audio_path, predicted, error FROM (PREDICT USING '{folder / 'model'}' "
-            f"OPTIONS (device='cpu', language_model=NULL, include='error') AS FROM '{folder / 'rows.parquet'}') ORDER BY id"
+            f"OPTIONS (device='cpu', language_model=NULL, include='error') AS FROM '{folder / 'rows.parquet'}') "
+            "ORDER BY id"
         ).fetchall()
 
 
