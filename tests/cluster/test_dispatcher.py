@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -240,6 +241,32 @@ def test_calls_of_several_threads_share_the_workers() -> None:
         thread.join(30)
     assert found == [300] * 4
     assert pool.most_in_flight <= MAX_BATCHES
+
+
+def test_a_call_that_runs_keeps_nobody_else_from_the_pool() -> None:
+    clock = Clock()
+    pool = FakePool(1, clock, start_s=(10**9,), loads=True, look_s=0.05)
+    dispatcher = Dispatcher(lambda: pool, clock=clock)
+    stopped = threading.Event()
+
+    class Stopping(SilentMonitor):
+        def raise_if_cancelled(self) -> None:
+            if stopped.is_set():
+                raise Cancelled("stop")
+
+    def call() -> None:
+        with contextlib.suppress(Cancelled):
+            list(dispatcher.run(jobs_of(10), OPTIONS, Stopping()))
+
+    running = threading.Thread(target=call)
+    running.start()
+    begun_s = time.monotonic()
+    for _ in range(20):
+        dispatcher.workers()
+    elapsed_s = time.monotonic() - begun_s
+    stopped.set()
+    running.join(10)
+    assert elapsed_s < 5
 
 
 def test_a_worker_that_died_between_two_calls_is_replaced() -> None:

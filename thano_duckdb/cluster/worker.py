@@ -6,6 +6,7 @@ other end is gone: a worker never outlives whoever started it.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -233,6 +234,8 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
     # The same as the model's own, so that a transcript is found in the cache wherever it was computed.
     own = f"{fingerprint(source.folder, chosen_language(source.folder, source.language))} in {model.precision}"
     facts = ModelFacts(own, model.vocabulary, model.default_decoder, model.precision, model.hardware)
+    gc.collect()
+    gc.freeze()  # torch's half a million objects stay: the collector need not walk over them, under the GIL
     return LocalRunner(cast("Recognizer[Any, Any, Any]", model), None, limits), facts
 
 
