@@ -106,7 +106,10 @@ def load_engine(
         ClusterUnavailableError: there is no such cluster.
     """
     if cluster != "off":
-        pool = _ray_pool(source, workers, model, join_cluster(cluster))
+        joined = join_cluster(cluster)
+        atexit.unregister(close_all)
+        atexit.register(close_all)  # what was registered last runs first: before Ray's own end
+        pool = _ray_pool(source, workers, model, joined)
     else:
         devices = devices_of(source.device, workers)
         if len(devices) == 1:
