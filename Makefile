@@ -10,7 +10,7 @@ HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test test-nightly test-httpfs lint bench dist clean
+.PHONY: demo test test-nightly test-httpfs lint docs docs-serve bench dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
@@ -30,6 +30,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/python -m docs_build
+	$(BIN)/zensical build --strict
+
+docs-serve: $(INSTALLED)
+	$(BIN)/zensical serve
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks

@@ -1,51 +1,32 @@
-"""The README documents every option and every function, and says the same as the code."""
+"""The documentation has every option and every function, and its generated pages are those of the code."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from docs_build.pages import pages
 from tests.conftest import REPOSITORY
-from thano_duckdb.option import Option, StatementKind
+from thano_duckdb.option import Option
 from thano_duckdb.options import OPTIONS
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+OPTIONS_PAGE = (REPOSITORY / "docs" / "reference" / "options.md").read_text(encoding="utf-8")
+FUNCTIONS_PAGE = (REPOSITORY / "docs" / "reference" / "functions.md").read_text(encoding="utf-8")
 
 
-def table_under(heading: str) -> list[str]:
-    """The rows of the README's table whose first column is called `heading`."""
-    _, _, text = README.partition(f"| {heading} | default | |\n|---|---|---|\n")
-    return text.partition("\n\n")[0].splitlines()
-
-
-def row(option: Option) -> str:
-    names = f"`{option.name}`" + "".join(f" (`{spelling}`)" for spelling in option.spellings)
-    default = option.default_in_words or f"`{option.default_text}`"
-    return f"| {names} | {default} | {option.description} |"
-
-
-@pytest.mark.parametrize(
-    ("heading", "statements"),
-    [
-        ("option of PREDICT", {StatementKind.PREDICT}),
-        ("option of BUILD and FIT", {StatementKind.BUILD, StatementKind.FIT}),
-    ],
-)
-def test_the_tables_of_options_are_those_of_the_code(heading: str, statements: set[StatementKind]) -> None:
-    assert table_under(heading) == [row(option) for option in OPTIONS if statements <= option.used_by]
-
-
-def test_the_options_of_evaluate_are_listed() -> None:
-    sentence = re.search(r"`EVALUATE` takes (.*?)\. ", README, re.DOTALL)
-    assert sentence is not None
-    names = [option.name for option in OPTIONS if StatementKind.EVALUATE in option.used_by]
-    assert re.findall(r"`(\w+)`", sentence[1]) == names
+@pytest.mark.parametrize(("path", "text"), pages().items(), ids=lambda value: getattr(value, "name", ""))
+def test_generated_pages_are_up_to_date(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "run `make docs`"
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_option_is_documented(option: Option) -> None:
-    assert re.search(rf"[`(]{option.name}\b", README)
+    sections = OPTIONS_PAGE.split("\n## ")[1:]
+    documented = [section.partition("\n")[0] for section in sections if f"\n| `{option.name}`" in section]
+    for statement in option.used_by:
+        assert any(statement.value in name or statement.name in name for name in documented), statement
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -78,7 +59,7 @@ BEHIND_STATEMENTS = {
 def test_every_macro_is_documented() -> None:
     macros = (REPOSITORY / "sql" / "macros.sql").read_text(encoding="utf-8")
     names = set(re.findall(r"TEMP MACRO (thano_\w+)", macros)) - {"thano_char_errors"}  # beside `thano_word_errors`
-    assert {name for name in names if f"`{name}(" not in README} == BEHIND_STATEMENTS
+    assert {name for name in names if f"`{name}(" not in FUNCTIONS_PAGE} == BEHIND_STATEMENTS
 
 
 def test_every_macro_that_is_for_users_has_a_comment() -> None:

@@ -39,7 +39,7 @@ CHANNEL_OPTIONS = (
         "mix",
         "each",
         used_by=frozenset({StatementKind.PREDICT}),
-        meaning=", or `'each'`, a row per channel: see [Channels](#channels)",
+        meaning=", or `'each'`, a row per channel: see [Channels](docs/channels.md)",
         instead_of_each="'each' gives a row per channel",
     ),
     _channel(

@@ -37,7 +37,7 @@ DEVICE_OPTIONS = (
     ),
     Option(
         "precision",
-        "`'auto'`, `'float32'`, `'bfloat16'`, `'float16'` or `'int8'`: see [Speed](#speed)",
+        "`'auto'`, `'float32'`, `'bfloat16'`, `'float16'` or `'int8'`: see [Speed](docs/speed.md#precision)",
         ValueKind.CHOICE,
         choices=("auto", "float32", "bfloat16", "float16", "int8"),
         default="auto",

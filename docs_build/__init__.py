@@ -1,0 +1,1 @@
+"""Makes what the documentation site takes from the code: pages of the reference, and pictures of the product."""
