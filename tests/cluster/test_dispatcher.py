@@ -199,6 +199,20 @@ def test_a_call_that_is_closed_early_stops_the_workers() -> None:
     assert pool.n_cancelled == 1
 
 
+@pytest.mark.parametrize("looks_left", [0, 30])  # while the workers start, and while they transcribe
+def test_a_cancelled_call_ends_workers_whose_devices_others_may_wait_for(looks_left: int) -> None:
+    clock = Clock()
+    pools = [FakePool(2, clock), FakePool(2, clock)]
+    unused = iter(pools)
+    dispatcher = Dispatcher(lambda: next(unused), clock=clock, closes_on_interrupt=True)
+    with pytest.raises(Cancelled):
+        list(dispatcher.run(jobs_of(1_000), OPTIONS, Counting(looks_left=looks_left)))
+    if looks_left:
+        assert pools[0].is_closed
+    assert len(list(dispatcher.run(jobs_of(20), OPTIONS, SilentMonitor()))) == 20
+    assert not pools[1].is_closed
+
+
 def test_a_cancelled_call_leaves_another_alone() -> None:
     clock = Clock()
     pool = FakePool(2, clock, clip_s=1.0)

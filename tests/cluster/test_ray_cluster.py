@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from thano_duckdb.cluster import ray_cluster
-from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError, join_cluster
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.cluster.ray_cluster import join_cluster
+from thano_duckdb.errors import ClusterUnavailableError, ThanoError
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 

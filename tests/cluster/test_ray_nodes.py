@@ -148,9 +148,8 @@ def local(given: Path) -> list[tuple[Any, ...]]:
 def transcribed_here(folder: Path) -> list[tuple[Any, ...]]:
     with thano_duckdb.connect(model_home=folder / "own home") as con, pytest.warns(thano_duckdb.ThanoWarning):
         return con.execute(
-            f"SELECT id, audio_path, predicted, error FROM (PREDICT USING '{folder / 'model'}' "
-            f"OPTIONS (device='cpu', language_model=NULL, include='error') AS FROM '{folder / 'rows.parquet'}') "
-            "ORDER BY id"
+            f"SELECT id, audio_path, predicted, error FROM (PREDICT USING '{folder / 'model'}' OPTIONS (device='cpu', "
+            f"language_model=NULL, include='error') AS FROM '{folder / 'rows.parquet'}') ORDER BY id"
         ).fetchall()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thano_duckdb.errors import ThanoError, on_one_line
+from thano_duckdb.errors import ClusterUnavailableError, on_one_line
 
 from .ray_plan import ClusterNode
 
@@ -29,10 +29,6 @@ DEFAULT_PORTS = {"ray://": 10001, "": 6379}
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 _MAX_REASON_CHARS = 300
-
-
-class ClusterUnavailableError(ThanoError):
-    """There is no cluster, or it cannot be used."""
 
 
 @dataclass(frozen=True)
