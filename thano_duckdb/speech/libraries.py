@@ -16,8 +16,9 @@ from thano_duckdb.errors import ModelError
 PACKAGES = ("torch", "torchaudio", "transformers")
 REMEDY = "pip install 'torch>=2.11,<2.15' 'torchaudio==2.11.*' 'transformers>=5.17,<6'"
 
-WAIT_POLICY = "OMP_WAIT_POLICY"
-_SPIN_SETTINGS = (WAIT_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's setting for threads that sleep while they wait for each other."""
+_SPIN_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 _MAX_CHARS = 300
 
@@ -54,11 +55,12 @@ def sleeping_threads() -> Iterator[None]:
     if "torch" in sys.modules or any(name in os.environ for name in _SPIN_SETTINGS):
         yield
         return
-    os.environ[WAIT_POLICY] = "PASSIVE"
+    os.environ.update(SLEEPING_THREADS)
     try:
         yield
     finally:
-        os.environ.pop(WAIT_POLICY, None)  # not for the processes that this one starts
+        for name in SLEEPING_THREADS:  # not for the processes that this one starts
+            os.environ.pop(name, None)
 
 
 def first_line(error: BaseException) -> str:
