@@ -10,5 +10,5 @@ def has_bfloat16() -> bool:
     """
     import torch
 
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not say
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older ones lack it
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

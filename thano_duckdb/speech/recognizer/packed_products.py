@@ -61,7 +61,8 @@ class PackedLinear(nn.Module):
 def packs_products(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether the products of a network can be computed so on a device and in a precision."""
     is_x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return device.type == "cpu" and is_x86 and dtype in _PRECISIONS and torch.backends.mkldnn.is_available()
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return device.type == "cpu" and is_x86 and dtype in _PRECISIONS and has_onednn
 
 
 def pack_products(network: nn.Module) -> None:
