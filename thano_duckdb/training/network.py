@@ -23,7 +23,6 @@ from thano_duckdb.speech.recognizer.features import Features, features
 from thano_duckdb.speech.recognizer.language_adapter import LanguageModules, language_modules, write_adapter
 from thano_duckdb.speech.recognizer.level import Level
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance
-from thano_duckdb.speech.recognizer.positional_convolution import train_in_blocks
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .new_alphabet import NewAlphabet
@@ -62,7 +61,6 @@ class CtcNetwork:
         self._normalize = checkpoint.normalize
         self._level: Level = level
         self._invariance = PaddingInvariance(module)
-        train_in_blocks(module)
         self._mask_time_prob = module.config.mask_time_prob
         for layer in module.modules():
             if isinstance(layer, (nn.Conv1d, nn.Linear)):

@@ -8,8 +8,6 @@ one batched product over overlapping rows. The zeros in the matrix cost a ninth 
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,7 +20,7 @@ class BlockConvolution(nn.Conv1d):
     """A convolution along time, computed in blocks; for inference only.
 
     Attributes:
-        matrices: see `banded_matrices`.
+        matrices: (groups, inputs of a block, outputs of a block).
     """
 
     matrices: Tensor
@@ -38,76 +36,34 @@ class BlockConvolution(nn.Conv1d):
             device="meta",
         )
         self.weight, self.bias = conv.weight, conv.bias
-        self.matrices = banded_matrices(self.weight.detach(), self.groups)
+        n_taps = self.kernel_size[0]
+        n_inputs, n_outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        taps = self.weight.detach().view(self.groups, n_outputs, n_inputs, n_taps).permute(0, 3, 2, 1)
+        matrices = taps.new_zeros(self.groups, BLOCK_FRAMES + n_taps - 1, n_inputs, BLOCK_FRAMES, n_outputs)
+        for frame in range(BLOCK_FRAMES):
+            matrices[:, frame : frame + n_taps, :, frame] = taps
+        self.matrices = matrices.flatten(3, 4).flatten(1, 2)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, frames) to (batch, channels, frames); fastest if the channels are contiguous in memory."""
-        return block_convolution(hidden, self.matrices, self.bias, self.kernel_size[0], int(self.padding[0]))
-
-
-def banded_matrices(weight: Tensor, n_groups: int) -> Tensor:
-    """What a block of outputs is, given its inputs: (groups, inputs of a block, outputs of a block).
-
-    Args:
-        weight: of the convolution, (channels, inputs of a group, taps); gradients reach it.
-        n_groups: of the convolution.
-    """
-    n_inputs, n_taps = weight.shape[1:]
-    taps = weight.view(n_groups, -1, n_inputs, n_taps).permute(0, 3, 2, 1)  # (groups, taps, inputs, outputs)
-    shifted = [functional.pad(taps, (0, 0, 0, 0, frame, BLOCK_FRAMES - 1 - frame)) for frame in range(BLOCK_FRAMES)]
-    matrices = torch.stack(shifted, dim=3)  # (groups, frames of inputs, inputs, frames of outputs, outputs)
-    assert matrices.shape[1] == BLOCK_FRAMES + n_taps - 1
-    return matrices.flatten(3, 4).flatten(1, 2)
-
-
-def block_convolution(hidden: Tensor, matrices: Tensor, bias: Tensor | None, n_taps: int, padding: int) -> Tensor:
-    """The convolution whose `banded_matrices` are given: (batch, channels, frames) to (batch, channels, frames)."""
-    n_groups, n_clips, n_frames = len(matrices), hidden.shape[0], hidden.shape[2]
-    n_outputs = n_frames + 2 * padding - n_taps + 1
-    n_blocks = -(-n_outputs // BLOCK_FRAMES)
-    n_padded = n_blocks * BLOCK_FRAMES + n_taps - 1
-    frames = functional.pad(hidden.transpose(1, 2), (0, 0, padding, n_padded - padding - n_frames))
-    grouped = frames.reshape(n_clips, n_padded, n_groups, -1).permute(2, 0, 1, 3).contiguous()
-    # (groups, batch, frames, inputs) to (groups, blocks of all clips, inputs of a block)
-    blocks = grouped.unfold(2, BLOCK_FRAMES + n_taps - 1, BLOCK_FRAMES).transpose(3, 4).flatten(3, 4).flatten(1, 2)
-    products = torch.bmm(blocks, matrices).view(n_groups, n_clips, n_blocks * BLOCK_FRAMES, -1)
-    outputs = products.permute(1, 2, 0, 3).flatten(2, 3)[:, :n_outputs]
-    return (outputs if bias is None else outputs + bias).transpose(1, 2)
-
-
-def is_positional(name: str, module: nn.Module) -> bool:
-    """Whether the module of that name in a Hugging Face network is a convolution that can be computed in blocks."""
-    return (
-        "pos_conv_embed" in name
-        and isinstance(module, nn.Conv1d)
-        and (module.stride, module.dilation, module.padding_mode) == ((1,), (1,), "zeros")
-    )
-
-
-def train_in_blocks(network: nn.Module) -> None:
-    """Let the positional convolutions of a Hugging Face network compute in blocks on a GPU, gradients included.
-
-    Its weights, whatever parametrises them, and their names stay as they are. In BUILD of wav2vec2-base on an H200 they
-    took half of the GPU's time with cuDNN.
-    """
-    for name, module in network.named_modules():
-        if is_positional(name, module):
-            module.forward = functools.partial(_forward_in_blocks, module)
-
-
-def _forward_in_blocks(conv: nn.Conv1d, hidden: Tensor) -> Tensor:
-    if not hidden.is_cuda:
-        return nn.Conv1d.forward(conv, hidden)
-    weight = conv.weight
-    if torch.is_autocast_enabled("cuda"):  # the matrices are 16 times as large as the weights
-        weight = weight.to(torch.get_autocast_dtype("cuda"))
-    matrices = banded_matrices(weight, conv.groups)
-    return block_convolution(hidden, matrices, conv.bias, conv.kernel_size[0], int(conv.padding[0]))
+        n_taps, padding = self.kernel_size[0], int(self.padding[0])
+        n_clips, _, n_frames = hidden.shape
+        n_outputs = n_frames + 2 * padding - n_taps + 1
+        n_blocks = -(-n_outputs // BLOCK_FRAMES)
+        n_padded = n_blocks * BLOCK_FRAMES + n_taps - 1
+        frames = functional.pad(hidden.transpose(1, 2), (0, 0, padding, n_padded - padding - n_frames))
+        grouped = frames.view(n_clips, n_padded, self.groups, -1).permute(2, 0, 1, 3).contiguous()
+        # (groups, batch, frames, inputs) to (groups, blocks of all clips, inputs of a block)
+        blocks = grouped.unfold(2, BLOCK_FRAMES + n_taps - 1, BLOCK_FRAMES).transpose(3, 4).flatten(3, 4).flatten(1, 2)
+        products = torch.bmm(blocks, self.matrices).view(self.groups, n_clips, n_blocks * BLOCK_FRAMES, -1)
+        outputs = products.permute(1, 2, 0, 3).flatten(2, 3)[:, :n_outputs]
+        return (outputs if self.bias is None else outputs + self.bias).transpose(1, 2)
 
 
 def use_block_convolutions(network: nn.Module) -> None:
     """Replace the positional convolutions of a Hugging Face network, on its device and in its precision."""
     for name, module in list(network.named_modules()):
         for child_name, child in list(module.named_children()):
-            if is_positional(f"{name}.{child_name}", child):
+            is_positional = "pos_conv_embed" in f"{name}.{child_name}" and isinstance(child, nn.Conv1d)
+            if is_positional and (child.stride, child.dilation, child.padding_mode) == ((1,), (1,), "zeros"):
                 setattr(module, child_name, BlockConvolution(child))
