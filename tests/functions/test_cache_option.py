@@ -78,6 +78,10 @@ def thano_warnings(act: Callable[[], object]) -> list[str]:
     return [str(each.message) for each in caught if issubclass(each.category, ThanoWarning)]
 
 
+def _same(rows: object, expected: object) -> None:
+    assert rows == expected
+
+
 def test_nothing_is_kept_unless_it_is_asked_for(
     tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int]
 ) -> None:
@@ -372,6 +376,21 @@ def test_transcripts_in_a_schema_stay_where_the_statement_is_rolled_back(
         ]
         con.execute(f"CREATE TABLE texts AS {query}")
         assert n_computed() == 0
+
+
+@pytest.mark.parametrize("change", ["text = NULL", "words = 'ab'::BLOB", "more = '{'", "words_utf8 = 'X'::BLOB"])
+def test_rows_that_are_no_transcripts_cost_one_warning(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int], change: str
+) -> None:
+    with connect(tmp_path, cache="main") as con:
+        first = con.sql(predict(small_model, folder, "include='words'")).fetchall()
+        con.execute(f"UPDATE thano_transcripts SET {change}")
+        n_computed()
+        [warning] = thano_warnings(
+            lambda: _same(con.sql(predict(small_model, folder, "include='words'")).fetchall(), first)
+        )
+        assert '"main".thano_transcripts holds rows that are not transcripts: DELETE them' in warning
+        assert n_computed() == N_CLIPS
 
 
 @pytest.mark.parametrize("cache", [True, False])
