@@ -209,7 +209,7 @@ def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Ha
 def _process_pool(source: ModelSource, devices: Sequence[str], model: str) -> _Pool:
     """The processes of a model, which are not started yet if they are new."""
     source, key = _check(source, devices)
-    n_threads = max(1, n_processors() // len(devices))
+    n_threads = threads_of_each(len(devices))
     return _pool(key, lambda: ProcessPool(source, devices, model=model, n_threads=n_threads))
 
 
@@ -235,6 +235,11 @@ def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool
         _close_unused(max_pools=MAX_POOLS)
         _start_watching()
     return found
+
+
+def threads_of_each(n_workers: int) -> int:
+    """How many threads each of some workers uses, which share the processors."""
+    return max(1, n_processors() // n_workers)
 
 
 def n_processors() -> int:
