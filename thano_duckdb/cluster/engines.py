@@ -189,15 +189,19 @@ def close_all() -> None:
 
 
 def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Hashable]:
-    """The source with its language, and what identifies its pool; what a worker would refuse is refused here.
+    """The source with its language and precision, and what identifies its pool.
+
+    What a worker would refuse is refused here.
 
     Raises:
         ModelError: see `speech.loading.load_engine`.
     """
     from thano_duckdb.speech.device import choose_device
 
-    for device in dict.fromkeys(devices):
-        choose_device(device, source.precision)
+    precisions = {choose_device(device, source.precision).precision for device in dict.fromkeys(devices)}
+    if len(precisions) == 1:  # else the workers ask for one; what 'auto' means is decided once, here
+        [precision] = precisions
+        source = replace(source, precision=precision)
     with reading_model(source.folder):
         check_checkpoint(source.folder)
         source = replace(
