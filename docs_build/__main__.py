@@ -1,6 +1,7 @@
 """`python -m docs_build`: write the generated pages of `docs/reference/`; `make docs` does this before it builds.
 
-`python -m docs_build pictures` makes the pictures of `docs/assets/` anew, which needs Chromium.
+`python -m docs_build pictures` makes the pictures of `docs/assets/` anew, and `python -m docs_build notebook` runs the
+notebook and stores it with its outputs; both need Chromium.
 """
 
 from __future__ import annotations
@@ -16,5 +17,9 @@ match sys.argv[1:]:
         from docs_build.pictures import write_pictures  # needs more than `make docs` does
 
         write_pictures()
+    case ["notebook"]:
+        from docs_build.stored_notebook import write_notebook
+
+        write_notebook()
     case _:
-        sys.exit("usage: python -m docs_build [pictures]")
+        sys.exit("usage: python -m docs_build [pictures | notebook]")

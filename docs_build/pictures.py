@@ -51,19 +51,24 @@ CREATE TABLE calls AS SELECT * FROM (VALUES
 def write_pictures() -> None:
     """Write all of them to `docs/assets`."""
     ASSETS.mkdir(exist_ok=True)
-    with _empty_folder(), chromium() as browser:
+    with in_empty_folder(), chromium() as browser:
         (ASSETS / "show.png").write_bytes(_show(browser))
         (ASSETS / "notebook.png").write_bytes(_notebook(browser))
 
 
+def document_of(page: str) -> str:
+    """A document whose element `main` is a card with a page of ours."""
+    return f'<!DOCTYPE html><meta charset="utf-8"><style>{_STYLE}</style><main>{page}</main>'
+
+
 @contextmanager
-def _empty_folder() -> Iterator[None]:
+def in_empty_folder() -> Iterator[Path]:
     """A working folder and a model home of their own, without the hub."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         root = str(Path(__file__).parent.parent)
         changes = {"THANO_HOME": f"{folder}/models", "HF_HUB_OFFLINE": "1", "PYTHONPATH": root}
         with patch.dict(os.environ, changes):
-            yield
+            yield Path(folder)
 
 
 def _show(browser: Chromium) -> bytes:
@@ -72,8 +77,7 @@ def _show(browser: Chromium) -> bytes:
         con.sql("GET THANOSQL DATASET librispeech_data OPTIONS (overwrite=True)")
         con.sql("COPY clips OPTIONS (overwrite=True) FROM 'tutorial_data/librispeech_data/librispeech_test.csv'")
         page = thano_duckdb.show(con.sql(_SHOWN))
-    document = f'<!DOCTYPE html><meta charset="utf-8"><style>{_STYLE}</style><main>{page.html}</main>'
-    return browser.picture(document, "main", width_px=960)
+    return browser.picture(document_of(page.html), "main", width_px=960)
 
 
 def _notebook(browser: Chromium) -> bytes:
