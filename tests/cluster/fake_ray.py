@@ -115,6 +115,9 @@ class FakeRay:
         """A cluster of machines with so many CPUs each."""
         return cls([node(f"node{number}", CPU=float(n)) for number, n in enumerate(n_cpus)])
 
+    def is_initialized(self) -> bool:
+        return True
+
     def nodes(self) -> list[dict[str, Any]]:
         return self.nodes_
 

@@ -116,8 +116,9 @@ def load_engine(
         from thano_duckdb.speech.engine import Engine
 
         facts = pool.dispatcher.facts(monitor)
+        n_alive = sum(info.state != "dead" for info in pool.dispatcher.workers())
         with _changing:
-            pool.engine = pool.engine or Engine(WorkerModel(facts, len(devices)), runner=pool.dispatcher)
+            pool.engine = pool.engine or Engine(WorkerModel(facts, n_alive), runner=pool.dispatcher)
     return pool.engine
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
 import socket
 import threading
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thano_duckdb.errors import ThanoError, on_one_line
+from thano_duckdb.errors import ClusterUnavailableError, on_one_line
 
 from .ray_plan import ClusterNode
 
@@ -28,12 +27,8 @@ N_STARTS = 2
 """How often starting a cluster is tried: on a busy machine Ray's own processes give each other up too soon."""
 DEFAULT_PORTS = {"ray://": 10001, "": 6379}
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+_QUIET: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 _MAX_REASON_CHARS = 300
-
-
-class ClusterUnavailableError(ThanoError):
-    """There is no cluster, or it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +135,7 @@ def _join(ray: Any, address: str) -> RayCluster:
 def _start(ray: Any) -> RayCluster:
     """Start a cluster of this machine alone."""
     global _own_address
-    # Nothing is reported to the makers of Ray, and only who has the token of this user may use the cluster.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to the makers of Ray
     for attempt in range(1, N_STARTS + 1):
         try:
             _within(CONNECT_S, functools.partial(_init, ray, address="local", include_dashboard=False))

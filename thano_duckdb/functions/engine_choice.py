@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.cluster import engines
-from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError
 from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.errors import ClusterUnavailableError, ThanoError
 from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.threads import run_aside
