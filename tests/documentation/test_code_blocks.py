@@ -89,7 +89,7 @@ def _parameters() -> list[Any]:
     for block in BLOCKS:
         if "BUILD MODEL" in block.text and bundled.MODEL in block.text:
             slow_pages.add(block.page)
-        marks = [pytest.mark.nightly] if block.page in slow_pages else []
+        marks = [pytest.mark.nightly, pytest.mark.timeout(1800)] if block.page in slow_pages else []
         parameters.append(pytest.param(block.page, block, marks=marks, id=str(block)))
     return parameters
 
