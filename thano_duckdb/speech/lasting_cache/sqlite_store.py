@@ -197,7 +197,7 @@ class SqliteStore:
                     row = TranscriptRow(*columns)
                     if checksum(row, recognition.fingerprint, clip) != expected:  # SQLite has none
                         raise ValueError("the checksum of a transcript is wrong")
-                    found.transcripts[clip] = from_row(row)
+                    found.transcripts[clip] = from_row(row, is_trusted=True)
                     if used < stale_before:
                         found.stale.append(clip)
         return found
