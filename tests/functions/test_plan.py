@@ -153,6 +153,27 @@ def test_the_estimate_is_that_of_the_measured_speed(con: thano_duckdb.Connection
     assert items["seconds"][0] == pytest.approx(30 / per_s)
 
 
+@pytest.mark.usefixtures("_no_model")
+def test_a_plan_counts_the_workers(con: thano_duckdb.Connection) -> None:
+    def planned(options: dict[str, Any]) -> Items:
+        return plan(con, f"'clips', options := { ({'device': 'cpu'} | options)!r}")
+
+    one, four = planned({}), planned({"workers": 4})
+    assert four["device"][3] == "4 worker processes: 4 on cpu"
+    assert four["memory_bytes"][0] > 4 * 950e6 > one["memory_bytes"][0]
+    assert four["memory_bytes"][3].endswith("at most, in this process and 4 workers")
+    assert four["speed"][0] == pytest.approx(one["speed"][0], rel=0.5)  # they share the processors
+    assert four["seconds"][3].endswith("plus starting the workers")
+    con.execute("SET thano_workers = 4")
+    assert planned({})["device"] == four["device"]
+    assert planned({"workers": 1})["device"] == one["device"]
+    con.execute("RESET thano_workers")
+    cluster = planned({"cluster": "ray", "workers": 4})
+    for item in ("speed", "seconds", "memory_bytes"):
+        assert cluster[item] == (None, None, None, "unknown: it depends on the workers of the cluster 'ray'"), item
+    assert cluster["device"][3].startswith("those of the cluster")
+
+
 def test_a_later_process_remembers_the_speed(con: thano_duckdb.Connection, clips: list[str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     options = "options := '{\"language_model\": null}'"

@@ -21,6 +21,7 @@ from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 from thano_duckdb.speech import loading
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
+from thano_duckdb.speech.speeds import workers_hardware
 from thano_duckdb.speech.threads import Cancellable
 
 from .dispatcher import Dispatcher
@@ -56,7 +57,7 @@ class WorkerModel:
     @property
     def hardware(self) -> str:
         """See `ModelDescription`."""
-        return f"{self.n_workers} workers, {self.facts.hardware}"
+        return workers_hardware(self.n_workers, self.facts.hardware)
 
     @property
     def default_decoder(self) -> Any:

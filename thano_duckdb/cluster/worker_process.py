@@ -58,7 +58,7 @@ class WorkerProcess:
         self.kill_reason = ""
         self._connection: Connection[Any, Any]
         self._connection, other = Pipe()
-        paths = [path or os.getcwd() for path in sys.path]
+        paths = _absolute_paths()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, str(other.fileno()), *paths],
@@ -66,6 +66,7 @@ class WorkerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **environment},
+                cwd=os.path.abspath(os.sep),  # all paths are absolute, and the user may delete the working folder
                 pass_fds=(other.fileno(),),
                 start_new_session=True,  # Ctrl-C of the terminal is for this process only
                 text=True,
@@ -157,6 +158,15 @@ class WorkerProcess:
             name = f"signal {-code}"
         memory = ", as the system does where memory runs out" if -code == signal.SIGKILL else ""
         return f"its process {self.pid} was killed by {name}{memory}{said}"
+
+
+def _absolute_paths() -> list[str]:
+    """Where Python looks for modules; without those in a working folder that was deleted."""
+    paths = []
+    for path in sys.path:
+        with contextlib.suppress(OSError):
+            paths.append(os.path.abspath(path))
+    return paths
 
 
 def _shut_down(connection: Connection[Any, Any]) -> None:

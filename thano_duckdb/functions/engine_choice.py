@@ -36,8 +36,7 @@ def choose_engine(
     """
     settings = session.settings
     language = row_language or options.get("language")
-    workers = 1 if row_language else options.get("workers", settings.workers)
-    cluster = "off" if row_language else _cluster(session, access, options)
+    workers, cluster = chosen_workers(session, access, options, has_row_languages=bool(row_language))
     source = ModelSource(
         resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
     )
@@ -59,6 +58,19 @@ def choose_engine(
             return load("off")
 
     return statement.pinned((resolved, source, workers, cluster), load)
+
+
+def chosen_workers(
+    session: Session, access: Access, options: dict[str, Any], *, has_row_languages: bool
+) -> tuple[int | None, str]:
+    """How many workers a call uses, None for one on each GPU, and the Ray cluster that has them, or `off`.
+
+    Raises:
+        ThanoError: the database may not reach any cluster.
+    """
+    if has_row_languages:
+        return 1, "off"
+    return options.get("workers", session.settings.workers), _cluster(session, access, options)
 
 
 def _cluster(session: Session, access: Access, options: dict[str, Any]) -> str:

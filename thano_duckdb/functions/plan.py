@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.cluster.engines import devices_of
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
@@ -25,6 +27,7 @@ from .audio_column import audio as audio_argument
 from .cache_choice import CacheChoice
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice
+from .engine_choice import chosen_workers
 from .plan_rows import PlanRow, clip_rows
 from .planned_model import PlannedModel
 from .survey import survey
@@ -152,21 +155,27 @@ class _Planner:
             return f"{model}, which is not on this machine: the statement will first try to download it"
         CacheChoice(self.session, self.statement, self.access).see(resolved.folder, chosen)
 
-        def read() -> tuple[NetworkFacts, BeamDecoder | None]:
+        workers, cluster = chosen_workers(
+            self.session, self.access, chosen, has_row_languages="language" in self.own_columns
+        )
+        device = chosen.get("device", self.session.settings.device)
+
+        def read() -> tuple[Sequence[str], NetworkFacts, BeamDecoder | None]:
             from thano_duckdb.speech.forecast import NetworkFacts
 
+            devices = devices_of(device, workers)
             facts = NetworkFacts.read(
                 resolved.folder,
-                device=chosen.get("device", self.session.settings.device),
+                device=devices[0],
                 precision=chosen.get("precision", self.session.settings.precision),
                 language=self._language(resolved, chosen),
             )
             choice = DecoderChoice(self.session, self.statement, self.access)
             has_own = "hotwords" in self.own_columns
-            return facts, choice.not_loaded(facts.vocabulary, resolved, chosen, for_row_hotwords=has_own)
+            return devices, facts, choice.not_loaded(facts.vocabulary, resolved, chosen, for_row_hotwords=has_own)
 
-        facts, beam = run_aside(read, self.statement)  # importing torch takes seconds
-        return PlannedModel(resolved, facts, beam)
+        devices, facts, beam = run_aside(read, self.statement)  # importing torch takes seconds
+        return PlannedModel(resolved, facts, beam, devices, cluster)
 
     def _language(self, resolved: ResolvedModel, chosen: dict[str, Any]) -> str | None:
         """That of the statement, or, where each row has its own, any that the model has."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +39,15 @@ class PlannedModel:
         resolved: what its name means.
         facts: what its files say.
         beam: the beam search; None for greedy decoding.
+        devices: that of each worker; a single one: this process has the model.
+        cluster: the Ray cluster whose workers have it, or `off`.
     """
 
     resolved: ResolvedModel
     facts: NetworkFacts
     beam: BeamDecoder | None
+    devices: Sequence[str] = ("auto",)
+    cluster: str = "off"
 
     @property
     def decoder(self) -> Any:
@@ -75,34 +81,64 @@ class PlannedModel:
             max_clips: the option `batch_size`.
         """
         facts = self.facts
-        speed = facts.speed(self.decoder, process_speeds(), home)
-        seconds = _seconds(found.new_audio_s, speed)
-        language_model = None if self.beam is None else self.beam.language_model
-        n_bytes = 0 if language_model is None else language_model.path.stat().st_size
-        memory = facts.memory(found.new_audio_s.value or 0.0, language_model_bytes=n_bytes)
-        name = self.resolved.name if self.resolved.version is None else f"{self.resolved.name}@{self.resolved.version}"
-        shown = name if name == str(self.resolved.folder) else f"{name}, in {self.resolved.folder}"
-        rows = [
-            PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),
-            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus loading the model"),
-            PlanRow.of("memory_bytes", exactly(memory.host_bytes), f"about {bytes_text(memory.host_bytes)} at most"),
-        ]
-        if memory.device_bytes is not None:
-            text = f"about {bytes_text(memory.device_bytes)} of the GPU"
-            rows.append(PlanRow.of("device_memory_bytes", exactly(memory.device_bytes), text))
+        rows = self._cluster_rows() if self.cluster != "off" else self._own_rows(found, home)
         limit = min((n for n in (max_clips, facts.max_clips) if n is not None), default=None)
         batch = f"{facts.batch_s:,.0f} s of audio at most, padding included"
         if limit is not None:
             batch += f", and {counted(limit, 'clip')}"
         return [
             *rows,
-            PlanRow.of_text("model", shown),
+            PlanRow.of_text("model", self._shown_name),
             PlanRow.of("parameters", exactly(facts.n_parameters), f"{facts.n_parameters:,}"),
-            PlanRow.of_text("device", f"{facts.device.torch_device} ({facts.device.hardware})"),
+            PlanRow.of_text("device", self._shown_device),
             PlanRow.of_text("precision", facts.device.precision),
             PlanRow.of("batch_s", exactly(facts.batch_s), batch),
             PlanRow.of_text("decoder", _decoder_text(self.beam)),
         ]
+
+    @property
+    def _shown_name(self) -> str:
+        resolved = self.resolved
+        name = resolved.name if resolved.version is None else f"{resolved.name}@{resolved.version}"
+        return name if name == str(resolved.folder) else f"{name}, in {resolved.folder}"
+
+    @property
+    def _shown_device(self) -> str:
+        if self.cluster != "off":
+            return "those of the cluster; what follows is for this machine"
+        if len(self.devices) == 1:
+            return f"{self.facts.device.torch_device} ({self.facts.device.hardware})"
+        counts = Counter(self.devices)
+        return f"{len(self.devices)} worker processes: " + ", ".join(f"{n} on {name}" for name, n in counts.items())
+
+    def _cluster_rows(self) -> list[PlanRow]:
+        """Nothing is known of its workers before they are asked for."""
+        why = f"unknown: it depends on the workers of the cluster '{self.cluster}'"
+        return [PlanRow.of(item, Estimate(), why) for item in ("speed", "seconds", "memory_bytes")]
+
+    def _own_rows(self, found: Survey, home: Path | None) -> list[PlanRow]:
+        """What is known of this process and its workers."""
+        from thano_duckdb.speech.forecast import with_workers
+
+        n_workers, n_devices = len(self.devices), len(set(self.devices))
+        speed = self.facts.workers_speed(self.devices, self.decoder, process_speeds(), home)
+        seconds = _seconds(found.new_audio_s, speed)
+        language_model = None if self.beam is None else self.beam.language_model
+        n_bytes = 0 if language_model is None else language_model.path.stat().st_size
+        one = self.facts.memory((found.new_audio_s.value or 0.0) / n_workers, language_model_bytes=n_bytes)
+        memory = with_workers(one, self.devices)
+        loading = "loading the model" if n_workers == 1 else "starting the workers"
+        holders = "" if n_workers == 1 else f", in this process and {n_workers} workers"
+        text = f"about {bytes_text(memory.host_bytes)} at most{holders}"
+        rows = [
+            PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),
+            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus {loading}"),
+            PlanRow.of("memory_bytes", exactly(memory.host_bytes), text),
+        ]
+        if memory.device_bytes is not None:
+            text = f"about {bytes_text(memory.device_bytes)} of {'the' if n_devices == 1 else 'each'} GPU"
+            rows.append(PlanRow.of("device_memory_bytes", exactly(memory.device_bytes), text))
+        return rows
 
 
 def _seconds(audio_s: Estimate, speed: SpeedForecast) -> Estimate:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
 
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
@@ -20,7 +24,7 @@ from .recognizer.ctc_checkpoint import CtcCheckpoint
 from .recognizer.network_config import encoder_config
 from .recognizer.network_cost import multiplications_per_s, values_per_s
 from .recognizer.network_size import n_stored
-from .speeds import SpeedMeter, speed_key
+from .speeds import SpeedMeter, speed_key, workers_hardware
 from .windows import SAMPLE_RATE_HZ
 
 SpeedSource = Literal["measured", "remembered", "calibrated"]
@@ -132,15 +136,37 @@ class NetworkFacts:
             speeds: measured in this process.
             home: of the models, where earlier processes remember theirs; None where it may not be read.
         """
-        measured = speeds.speed(
-            speed_key(self.fingerprint_with(default_decoder()), self.device.described, decoder), home
-        )
-        if measured is not None:
-            return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
+        if (known := self._known_speed(self.device.described, decoder, speeds, home)) is not None:
+            return known
         is_slow = self.device.torch_device.type == "cpu" and self.device.precision == "bfloat16"
         efficiency = _EFFICIENCY_OF_BFLOAT16_ON_CPU if is_slow else _EFFICIENCY
         network_s = self.multiplications / (efficiency * matrix_products_per_s(self.device))
         return _forecast(1 / (network_s + _HOST_S), "calibrated")
+
+    def workers_speed(
+        self, devices: Sequence[str], decoder: Any, speeds: SpeedMeter, home: Path | None
+    ) -> SpeedForecast:
+        """How fast workers will be together: as they were, else as many times the speed of one as they have devices.
+
+        Args:
+            devices: of each worker; a single one is that of this process.
+            decoder, speeds, home: see `speed`.
+        """
+        if len(devices) == 1:
+            return self.speed(decoder, speeds, home)
+        for each in dict.fromkeys(devices):
+            described = replace(self.device, torch_device=torch.device(each)).described
+            known = self._known_speed(workers_hardware(len(devices), described), decoder, speeds, home)
+            if known is not None:
+                return known
+        one = self.speed(decoder, speeds, home)
+        return replace(one, per_s=one.per_s.times(len(set(devices))))  # those of a CPU share its processors
+
+    def _known_speed(self, hardware: str, decoder: Any, speeds: SpeedMeter, home: Path | None) -> SpeedForecast | None:
+        measured = speeds.speed(speed_key(self.fingerprint_with(default_decoder()), hardware, decoder), home)
+        if measured is None:
+            return None
+        return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
 
     def memory(self, audio_s: float, *, language_model_bytes: int) -> MemoryForecast:
         """How much memory it takes to transcribe `audio_s` seconds of audio."""
@@ -151,6 +177,19 @@ class NetworkFacts:
         if self.device.torch_device.type == "cpu":
             return MemoryForecast(host_bytes + network_bytes, None)
         return MemoryForecast(host_bytes, network_bytes + (_CUDA_CONTEXT_BYTES if self.device.is_cuda else 0))
+
+
+def with_workers(one: MemoryForecast, devices: Sequence[str]) -> MemoryForecast:
+    """The memory of several workers, each of which takes as much as `one`, and of the process that starts them.
+
+    On a GPU it is that of the GPU that has most of them.
+    """
+    if len(devices) == 1:
+        return one
+    most = max(Counter(devices).values())
+    return MemoryForecast(
+        len(devices) * one.host_bytes + _LIBRARY_BYTES, None if one.device_bytes is None else most * one.device_bytes
+    )
 
 
 def default_decoder() -> Decoder:

@@ -169,6 +169,15 @@ def speed_key(network: str, hardware: str, decoder: Any) -> str:
     return hashlib.blake2b(repr((network, hardware, search)).encode(), digest_size=16).hexdigest()
 
 
+def workers_hardware(n_workers: int, hardware: str) -> str:
+    """What several workers are together; each has so many of the threads that one process would have.
+
+    >>> workers_hardware(2, "cpu in float32 (8 threads)")
+    '2 workers, cpu in float32'
+    """
+    return f"{n_workers} workers, {hardware.rpartition(' (')[0] if hardware.startswith('cpu') else hardware}"
+
+
 def _read(home: Path) -> dict[str, Speed]:
     try:
         entries = json.loads((home / SPEEDS_FILE).read_text(encoding="utf-8"))
