@@ -5,6 +5,7 @@ Each start of a worker imports torch, so the tests share a pool where they can.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -233,6 +234,41 @@ def test_a_model_that_no_worker_can_load_is_an_error(tmp_path: Path) -> None:
     dispatcher = Dispatcher(lambda: ProcessPool(source, ["cpu"], model="m", n_threads=1))
     with pytest.raises(thano_duckdb.ModelError, match="no worker could be started: there is no model folder"):
         dispatcher.facts(SilentMonitor())
+
+
+def test_a_process_that_the_system_does_not_start_is_an_error(
+    bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    source = ModelSource(bundled_model, "cpu", "float32")
+    pool = ProcessPool(source, ["cpu"] * 3, model=MODEL, n_threads=1)
+    with pytest.raises(
+        thano_duckdb.ModelError, match="worker process 1 of 3 cannot be started: Resource temporarily unavailable"
+    ):
+        Dispatcher(lambda: pool).facts(SilentMonitor())
+    assert not pool.start_worker()  # where one has died, the others go on
+
+
+WITHOUT_STREAMS = """
+import os, queue, sys
+os.closerange(0, 3)
+from thano_duckdb.cluster.worker_process import WorkerProcess
+received = queue.Queue()
+process = WorkerProcess("worker", {}, lambda _, message: received.put(message), lambda _, reason: received.put(reason))
+open(sys.argv[1], "w").write(type(received.get(timeout=100)).__name__)
+process.begin_close()
+process.close(5)
+"""
+
+
+def test_a_program_without_stdin_stdout_and_stderr_has_workers(clips: Path, tmp_path: Path) -> None:
+    """A pipe gets the lowest free numbers, which would be theirs."""
+    process = start(WITHOUT_STREAMS, clips, "-c", WITHOUT_STREAMS, str(tmp_path / "received"))
+    process.communicate(timeout=PATIENCE_S)
+    assert (tmp_path / "received").read_text() == "Alive"
 
 
 SCRIPT = """

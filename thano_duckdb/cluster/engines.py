@@ -210,8 +210,11 @@ def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Ha
 
 def _process_pool(source: ModelSource, devices: Sequence[str], model: str) -> _Pool:
     """The processes of a model, which are not started yet if they are new."""
+    import torch
+
     source, key = _check(source, devices)
-    n_threads = max(1, n_processors() // len(devices))
+    # Those that this process would use alone: OMP_NUM_THREADS is the user's to set.
+    n_threads = max(1, min(n_processors(), torch.get_num_threads()) // len(devices))
     return _pool(key, lambda: ProcessPool(source, devices, model=model, n_threads=n_threads))
 
 
