@@ -149,7 +149,7 @@ def test_without_a_working_folder_relative_paths_lead_nowhere(
 
 @pytest.mark.filterwarnings("error")
 def test_the_warning_of_failed_clips_does_not_depend_on_their_order(con: thano_duckdb.Connection) -> None:
-    messages = set()
+    messages: set[str] = set()
     for workers in (1, N_WORKERS):
         query = "SELECT unnest(['00.wav', 'missing.wav', 'broken.wav', 'other.wav']) AS audio_path"
         with pytest.warns(thano_duckdb.ThanoWarning, match=r"3 clips could not .* \(broken.wav: ") as caught:
