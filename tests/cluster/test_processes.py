@@ -30,6 +30,7 @@ from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.functions import engine_calls
 from thano_duckdb.models.bundled import dataset_folder
 from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech import processor
 from thano_duckdb.speech.cache import NoCache
 
 MODEL = "Wav2Vec2TinyEn"
@@ -260,3 +261,18 @@ def test_workers_end_with_the_process_that_started_them(bundled_model: Path, cli
     process.kill()
     process.communicate(timeout=10)
     wait_for(lambda: not any(is_alive(worker.pid) for worker in workers), 5)
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_all_workers_compute_in_the_precision_that_this_process_chooses(
+    bundled_model: Path, monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    """Whatever each of them would take for 'auto': the environment of a process may change what torch says."""
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: has_bfloat16)
+    precision = "bfloat16" if has_bfloat16 else "float32"
+    for asked in ("auto", precision):
+        source = ModelSource(bundled_model, "cpu", asked)
+        engine = engines.load_engine(source, model=MODEL, workers=N_WORKERS, monitor=SilentMonitor())
+        assert engine.recognizer.precision == precision
+    assert sum(info.state != "dead" for info in engines.all_workers()) == N_WORKERS  # both are one pool
+    engines.close_all()
