@@ -5,12 +5,14 @@ INSTALLED := .venv/.installed
 # PyPI has DuckDB's httpfs for this version, and not for the one that the package needs.
 HTTPFS_DUCKDB := 1.5.5
 HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
+# An extra that the tests of every change do without: 90 MB to download. constraints.txt has the versions.
+RAY := .venv/ray
 
 # Audio and a model of your own for the demo: without them it plays the tutorial, which needs neither.
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test test-nightly test-httpfs lint docs docs-serve bench dist clean
+.PHONY: demo test test-nightly test-ray test-httpfs lint docs docs-serve bench dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
@@ -18,8 +20,11 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q
 
-test-nightly: $(INSTALLED)
-	$(BIN)/python -m pytest -q -m nightly
+test-nightly: $(INSTALLED) $(RAY)
+	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -m nightly
+
+test-ray: $(INSTALLED) $(RAY)
+	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -s -m nightly tests/cluster/test_ray_nodes.py
 
 test-httpfs: $(INSTALLED)
 	test -d $(HTTPFS) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(HTTPFS) \
@@ -51,6 +56,12 @@ dist: $(INSTALLED)
 
 clean:
 	rm -rf dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(RAY): pyproject.toml constraints.txt | $(INSTALLED)
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --target $@ \
+		ray msgpack protobuf grpcio
+	touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "thano_duckdb needs Python 3.11 or newer")'

@@ -18,6 +18,7 @@ ALL = (
     "decoding",
     "level",
     "scale",
+    "scaling",
     "cached_rows",
     "language_model",
     "host",

@@ -7,10 +7,12 @@ with what the others left behind. So each has its own process; all are alive at 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import torch
 
@@ -26,8 +28,8 @@ class OwnProcess:
         dtype: the system's dtype.
     """
 
-    def __init__(self, make: Callable[..., System], *args: Any) -> None:
-        """Start the process and create the system in it.
+    def __init__(self, make: Callable[..., System], *args: Any, environment: Mapping[str, str] | None = None) -> None:
+        """Start the process, with these variables in its environment, and create the system in it.
 
         Raises:
             SkippedError: the system cannot run on this machine.
@@ -35,7 +37,8 @@ class OwnProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, args), daemon=True)
-        self._process.start()
+        with mock.patch.dict(os.environ, environment or {}):
+            self._process.start()
         theirs.close()
         about = self._connection.recv()
         if isinstance(about, Exception):

@@ -12,20 +12,23 @@ from typing import Any
 import torch
 
 import thano_duckdb
-from benchmarks import systems
-from benchmarks.clip_sets import MODEL, ClipSet, an4, write_random_model
+from benchmarks import inference_engines, systems
+from benchmarks.clip_sets import LARGE, MODEL, ClipSet, an4, write_random_model
 from benchmarks.flops import corpus_flops, matmul_flops_per_s
 from benchmarks.mix import make_mix
 from benchmarks.own_process import OwnProcess
 from benchmarks.passes import Pass, run_rounds
 from benchmarks.report import progress, report
 from benchmarks.systems import SkippedError, System
+from thano_duckdb.speech.libraries import SLEEPING_THREADS
 from thano_duckdb.speech.metrics import error_rate, word_errors
 
 N_MIX = 64
 N_BASE = 32
 LONGEST_FOR_BASE_S = 16.0
 """With a model of base size, two cores transcribe six seconds of audio per second."""
+LONGEST_FOR_LARGE_S = 8.0
+N_LARGE = 12
 N_FOR_OTHER_ENGINES = 8
 """They take a minute for what the others do in a second."""
 
@@ -35,28 +38,30 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Compare on an4, on a mix of durations, and (speed only) with random weights of base size."""
+    """Compare on an4, on a mix of durations, and (speed only) with random weights of base and large size."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = an4()
         mix = make_mix(clips, folder / "mix", N_MIX)
         base = write_random_model(folder / "base-size")
+        large = write_random_model(folder / "large-size", **LARGE)
         report(
             "peers",
             [
                 *compare(clips, MODEL, n_rounds=5),
                 *compare(mix, MODEL, n_rounds=3),
-                *compare(subset(mix), base, n_rounds=3, n_warm_up=8),
+                *compare(subset(mix, N_BASE, LONGEST_FOR_BASE_S), base, n_rounds=3, n_warm_up=8),
+                *compare(subset(mix, N_LARGE, LONGEST_FOR_LARGE_S), large, n_rounds=2, n_warm_up=4),
             ],
         )
 
 
-def subset(mix: ClipSet) -> ClipSet:
-    """Clips of `mix` of all durations but the longest, without their texts."""
+def subset(mix: ClipSet, n_clips: int, longest_s: float) -> ClipSet:
+    """Clips of `mix` of all durations up to `longest_s`, without their texts."""
     by_length = sorted(range(len(mix.paths)), key=lambda row: mix.durations_s[row])
-    short = [row for row in by_length if mix.durations_s[row] <= LONGEST_FOR_BASE_S]
-    rows = sorted(short[index * len(short) // N_BASE] for index in range(N_BASE))
-    return ClipSet("mix of 1 to 16 s", [mix.paths[row] for row in rows], None)
+    short = [row for row in by_length if mix.durations_s[row] <= longest_s]
+    rows = sorted(short[index * len(short) // n_clips] for index in range(n_clips))
+    return ClipSet(f"mix of 1 to {longest_s:g} s", [mix.paths[row] for row in rows], None)
 
 
 def compare(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
@@ -73,6 +78,12 @@ def compare(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None
             (systems.hugging_face_pipeline, model, 1),
             (systems.hugging_face_pipeline, model, systems.BATCH_SIZE),
             (systems.hugging_face_loop, model),
+            (inference_engines.onnx_runtime, model, "float32"),
+            (inference_engines.onnx_runtime, model, "int8"),
+            (inference_engines.openvino, model, "float32"),
+            (inference_engines.openvino, model, "bfloat16"),
+            (inference_engines.openvino, model, "int8"),
+            (inference_engines.ctranslate2, model),
         )
         rows = compare_all(running, clips, model, n_rounds, n_warm_up, label)
         if clips.texts is not None:
@@ -124,8 +135,10 @@ def prepare(
     running: list[OwnProcess] = []
     skipped: list[Row] = []
     for make, *args in makers:
+        # What loading our package does, had this process not imported torch first.
+        environment = SLEEPING_THREADS if make in (predict, systems.engine) else None
         try:
-            running.append(processes.enter_context(OwnProcess(make, *args)))
+            running.append(processes.enter_context(OwnProcess(make, *args, environment=environment)))
         except SkippedError as error:
             progress(f"peers: skipped: {error}")
             skipped.append({"system": "skipped", "note": str(error)})

@@ -107,7 +107,7 @@ def hugging_face_pipeline(
         recognize: Any = transformers.pipeline("automatic-speech-recognition", str(model), dtype=dtype, device=device)
 
     def transcribe(paths: Sequence[str]) -> list[str]:
-        clips = ({"raw": samples, "sampling_rate": rate_hz} for samples, rate_hz in map(_read, paths))
+        clips = ({"raw": samples, "sampling_rate": rate_hz} for samples, rate_hz in map(read_clip, paths))
         with quiet_transformers():
             return [found["text"] for found in recognize(clips, batch_size=batch_size)]
 
@@ -122,7 +122,7 @@ def hugging_face_loop(model: Path) -> System:
 
     @torch.inference_mode()
     def transcribe(paths: Sequence[str]) -> list[str]:
-        clips = [_read(path)[0] for path in paths]
+        clips = [read_clip(path)[0] for path in paths]
         order = sorted(range(len(clips)), key=lambda row: -len(clips[row]))
         texts = [""] * len(clips)
         for start in range(0, len(order), BATCH_SIZE):
@@ -188,7 +188,8 @@ def faster_whisper() -> System:
     return System("faster-whisper, tiny.en", transcribe)
 
 
-def _read(path: str) -> tuple[np.ndarray, int]:
+def read_clip(path: str) -> tuple[np.ndarray, int]:
+    """The samples of a file and their rate."""
     samples, rate_hz = sf.read(path, dtype="float32")
     return samples, rate_hz
 

@@ -61,7 +61,7 @@ def _is_kept(output: Any) -> bool:
 
 
 def _stored(output: Any, browser: Chromium, folder: Path) -> Any:
-    """An output without paths and timings, and with a picture of each page: GitHub shows neither style nor player."""
+    """An output without paths and timings; a page becomes a picture, since GitHub shows no style and no player."""
     data = output.get("data", {})
     html = data.get("text/html", "")
     if "thano-page" in html and ("<audio" in html or "<svg" in html):

@@ -50,10 +50,6 @@ COMMENT ON MACRO TABLE temp.main.thano_plan IS
 'What PREDICT would take, as EXPLAIN PREDICT says it, without running it: an item a row (rows, clips, audio_hours, seconds, memory_bytes, model, ..), with low and high where it was sampled.
 Example: SELECT item, text FROM thano_plan(''Wav2Vec2TinyEn'', ''clips'')';
 
-COMMENT ON MACRO TABLE temp.main.thano_cache IS
-'What the lasting cache of transcripts in the model home holds, by model.
-Example: SELECT count(*) FROM thano_cache()';
-
 COMMENT ON MACRO TABLE temp.main.thano_workers IS
 'The processes that transcribe beside this one: device, state, and what they have done.
 Example: SELECT count(*) FROM thano_workers()';
@@ -76,7 +72,7 @@ Example: SELECT property, value FROM thano_describe_model(''Wav2Vec2TinyEn'')';
 
 COMMENT ON MACRO TABLE temp.main.thano_cache IS
 'What the lasting cache of transcripts in the model home holds, a row for each model and decoder; DELETE CACHE clears it.
-Example: SELECT model, clips, hours, bytes FROM thano_cache()';
+Example: SELECT count(*) FROM thano_cache()';
 
 COMMENT ON MACRO TABLE temp.main.thano_check IS
 'One row that says whether PREDICT and BUILD can use a model, by its name, folder or hf:// address, and if not, why.

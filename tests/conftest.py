@@ -18,6 +18,7 @@ import pytest
 
 import thano_duckdb
 from thano_duckdb.models import bundled, resolve
+from thano_duckdb.speech import processor
 
 # Set before torch is first imported: the suite runs beside others on small machines.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -132,6 +133,14 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     resolve.forget_outages()
     return tmp_path / "hub"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def float32_on_every_processor() -> Iterator[None]:
+    """`precision='auto'` is float32 in tests, which compare texts with those of other programs, on any machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processor, "has_bfloat16", lambda: False)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from thano_duckdb.dialect import split_statements
 
 RUN_ELSEWHERE = {
     "macros.sql": "not an example: every connection runs it",
+    "function_comments.sql": "likewise; its examples run in functions/test_function_comments.py",
     "tutorial.sql": "test_demo.py",
     "any_language.sql": "functions/test_any_language.py",
     "asterisk_prompts.sql": "test_human_speech.py",

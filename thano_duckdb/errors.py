@@ -140,6 +140,10 @@ class AudioError(ThanoError):
     """
 
 
+class ClusterUnavailableError(ThanoError):
+    """There is no Ray cluster, or it cannot be used."""
+
+
 class Cancelled(ThanoError):  # noqa: N818 - not a failure: the user asked to stop
     """The statement was interrupted while the engine was at work."""
 

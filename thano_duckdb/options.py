@@ -18,6 +18,7 @@ from .cache_options import CACHE_OPTIONS
 from .channel_options import CHANNEL_OPTIONS
 from .cluster_options import CLUSTER_OPTIONS
 from .decoding_options import DECODING_OPTIONS
+from .device_options import DEVICE_OPTIONS
 from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
@@ -234,49 +235,7 @@ OPTIONS = (
         default=True,
         used_by=_TRANSCRIBE,
     ),
-    Option(
-        "device",
-        "`'auto'` (all GPUs, if there are any), `'cpu'`, `'cuda'` (all), `'cuda:N'` (one of them) or `'mps'`",
-        ValueKind.CHOICE,
-        choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
-        default="auto",
-        advice=(("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),),
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "device",
-        "`'auto'` (a GPU if there is one), `'cpu'`, `'cuda'`, `'cuda:0'` or `'mps'`",
-        ValueKind.CHOICE,
-        choices=("auto", "cpu", "cuda", "cuda:0", "mps"),
-        default="auto",
-        advice=(
-            ("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),
-            (
-                "cuda:N",
-                "training takes the first GPU; the environment variable CUDA_VISIBLE_DEVICES makes another the first",
-            ),
-        ),
-        used_by=_TRAIN,
-    ),
-    Option(
-        "precision",
-        "`'auto'`, `'float32'`, `'bfloat16'`, `'float16'` or `'int8'`: see [Speed](docs/speed.md#precision)",
-        ValueKind.CHOICE,
-        choices=("auto", "float32", "bfloat16", "float16", "int8"),
-        default="auto",
-        used_by=_TRANSCRIBE,
-    ),
-    Option(
-        "precision",
-        "`'auto'`, `'float32'`, `'bfloat16'` or `'float16'`",
-        ValueKind.CHOICE,
-        choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
-        advice=(
-            ("int8", "training needs floating point; where the connection has int8, write OPTIONS (precision='auto')"),
-        ),
-        used_by=_TRAIN,
-    ),
+    *DEVICE_OPTIONS,
     *CLUSTER_OPTIONS,
     *RAY_OPTIONS,
     *LANGUAGE_OPTIONS,

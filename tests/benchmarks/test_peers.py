@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import thano_duckdb
-from benchmarks import gpu, mix, passes, peers, systems
+from benchmarks import gpu, inference_engines, mix, passes, peers, systems
 from benchmarks.clip_sets import ClipSet, write_random_model
 from benchmarks.flops import corpus_flops
 from benchmarks.own_process import OwnProcess
@@ -68,6 +70,35 @@ def test_a_system_that_cannot_run_becomes_a_row_with_the_reason(an4_model: Path)
         running, skipped = peers.prepare(processes, (systems.engine, an4_model, "float16"))
     assert running == []
     assert "needs a GPU" in str(skipped[0]["note"])
+
+
+@pytest.mark.parametrize(
+    ("make", "package"),
+    [
+        (inference_engines.onnx_runtime, "onnxruntime"),
+        (inference_engines.openvino, "openvino"),
+        (inference_engines.ctranslate2, "ctranslate2"),
+    ],
+)
+def test_an_engine_that_is_not_installed_is_skipped_with_what_installs_it(
+    an4_model: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], systems.System], package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(systems.SkippedError, match=r"pip install 'thano_duckdb\[benchmarks\]'"):
+        make(an4_model)
+
+
+@pytest.mark.parametrize("make", [inference_engines.onnx_runtime, inference_engines.openvino])
+def test_other_engines_give_our_texts_where_nothing_is_padded(
+    an4_model: Path, clips: ClipSet, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], systems.System]
+) -> None:
+    monkeypatch.setattr(inference_engines, "BATCH_SIZES", (1,))
+    try:
+        system = make(an4_model)
+    except systems.SkippedError as error:
+        pytest.skip(str(error))
+    texts = [" ".join(text.split()) for text in system.transcribe(clips.paths)]
+    assert texts == systems.engine(an4_model).transcribe(clips.paths)
 
 
 def test_operations_agree_with_a_count_by_hand(tmp_path: Path) -> None:

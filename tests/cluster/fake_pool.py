@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class FakePool:
         facts: Sequence[ModelFacts] = (FACTS,),
         loads: bool = False,
         fails: BaseException | None = None,
+        look_s: float = 0.0,
     ) -> None:
         self._n_workers = n_workers
         self._clock = clock
@@ -87,6 +89,7 @@ class FakePool:
         self._facts = itertools.cycle(facts)
         self._loads = loads
         self._fails = fails
+        self._look_s = look_s  # real seconds that `poll` takes
         self._workers: dict[str, FakeWorker] = {}
         self._events: deque[Event] = deque()
         self.most_in_flight = 0
@@ -122,6 +125,7 @@ class FakePool:
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """See `WorkerPool`."""
+        time.sleep(self._look_s)
         if not self._events:
             self._work()
         if not self._events:

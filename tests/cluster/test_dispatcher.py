@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -198,6 +199,20 @@ def test_a_call_that_is_closed_early_stops_the_workers() -> None:
     assert pool.n_cancelled == 1
 
 
+@pytest.mark.parametrize("looks_left", [0, 30])  # while the workers start, and while they transcribe
+def test_a_cancelled_call_ends_workers_whose_devices_others_may_wait_for(looks_left: int) -> None:
+    clock = Clock()
+    pools = [FakePool(2, clock), FakePool(2, clock)]
+    unused = iter(pools)
+    dispatcher = Dispatcher(lambda: next(unused), clock=clock, closes_on_interrupt=True)
+    with pytest.raises(Cancelled):
+        list(dispatcher.run(jobs_of(1_000), OPTIONS, Counting(looks_left=looks_left)))
+    if looks_left:
+        assert pools[0].is_closed
+    assert len(list(dispatcher.run(jobs_of(20), OPTIONS, SilentMonitor()))) == 20
+    assert not pools[1].is_closed
+
+
 def test_a_cancelled_call_leaves_another_alone() -> None:
     clock = Clock()
     pool = FakePool(2, clock, clip_s=1.0)
@@ -226,6 +241,32 @@ def test_calls_of_several_threads_share_the_workers() -> None:
         thread.join(30)
     assert found == [300] * 4
     assert pool.most_in_flight <= MAX_BATCHES
+
+
+def test_a_call_that_runs_keeps_nobody_else_from_the_pool() -> None:
+    clock = Clock()
+    pool = FakePool(1, clock, start_s=(10**9,), loads=True, look_s=0.05)
+    dispatcher = Dispatcher(lambda: pool, clock=clock)
+    stopped = threading.Event()
+
+    class Stopping(SilentMonitor):
+        def raise_if_cancelled(self) -> None:
+            if stopped.is_set():
+                raise Cancelled("stop")
+
+    def call() -> None:
+        with contextlib.suppress(Cancelled):
+            list(dispatcher.run(jobs_of(10), OPTIONS, Stopping()))
+
+    running = threading.Thread(target=call)
+    running.start()
+    begun_s = time.monotonic()
+    for _ in range(20):
+        dispatcher.workers()
+    elapsed_s = time.monotonic() - begun_s
+    stopped.set()
+    running.join(10)
+    assert elapsed_s < 5
 
 
 def test_a_worker_that_died_between_two_calls_is_replaced() -> None:

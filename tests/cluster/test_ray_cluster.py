@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from thano_duckdb.cluster import ray_cluster
-from thano_duckdb.cluster.ray_cluster import ClusterUnavailableError, join_cluster
-from thano_duckdb.errors import ThanoError
+from thano_duckdb.cluster.ray_cluster import join_cluster
+from thano_duckdb.errors import ClusterUnavailableError, ThanoError
 from thano_duckdb.option import StatementKind
 from thano_duckdb.options import find_option
 
@@ -46,7 +46,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubRay:
     found = StubRay()
     monkeypatch.setitem(sys.modules, "ray", found)
     monkeypatch.setattr(ray_cluster, "_own_address", None)
-    for name in ("RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE"):
+    for name in ("RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED"):
         monkeypatch.setenv(name, "")  # so that what is set in the test is undone
         monkeypatch.delenv(name)
     return found

@@ -118,6 +118,15 @@ def test_bars_show_the_progress_of_statements(environment: Path, table: str) -> 
     assert [text_of(cell, "stderr") for cell in client.nb.cells] == [""] * len(client.nb.cells)
 
 
+def test_workers_transcribe_for_a_notebook(environment: Path, table: str) -> None:
+    predict = "%%sql\nPREDICT USING m OPTIONS (device='cpu', workers=2) AS SELECT * FROM clips"
+    client = client_of(["%load_ext thano_duckdb", table, predict, "%%sql\nFROM thano_workers()"], environment)
+    client.execute()
+    cells = client.nb.cells
+    assert "predicted" in html_of(cells[2])
+    assert html_of(cells[3]).count("process") == 2
+
+
 def test_the_stop_button_stops_and_leaves_the_connection(environment: Path, table: str) -> None:
     predict, after = "%%sql\nPREDICT USING m AS SELECT * FROM clips", "%%sql\nSELECT count(*) AS n FROM clips"
     client = client_of(["%load_ext thano_duckdb", table, SLOW_MODEL, predict, after, "print(n_done)"], environment)

@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.speech import processor
 from thano_duckdb.speech.device import choose_device
+
+asked_of_torch = processor.has_bfloat16
+"""Taken before the tests replace it."""
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: tuple[int, int] | None = None, mps: bool = False) -> None:
@@ -40,6 +44,35 @@ def test_the_best_device_and_precision_are_chosen(
 ) -> None:
     pretend(monkeypatch, cuda=cuda, mps=mps)
     assert str(choose_device(device, precision)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "precision", "for_training", "chosen"),
+    [
+        (True, "auto", False, "bfloat16"),
+        (False, "auto", False, "float32"),
+        (True, "auto", True, "float32"),
+        (True, "float32", False, "float32"),
+    ],
+)
+def test_a_cpu_with_bfloat16_uses_it_except_in_training(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, precision: str, for_training: bool, chosen: str
+) -> None:
+    pretend(monkeypatch, mps=True)
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: has_bfloat16)
+    assert choose_device("cpu", precision, for_training=for_training).precision == chosen
+    assert choose_device("mps", "auto").precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({"avx512_bf16": True, "amx_bf16": False}, True), ({"avx512_bf16": False, "amx_bf16": True}, True), ({}, False)],
+)
+def test_a_processor_has_bfloat16_if_torch_says_so(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert asked_of_torch() is expected
 
 
 def test_a_gpu_gets_larger_batches_within_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,26 @@ def test_torchaudio_is_not_needed(folders: list[Path]) -> None:
     )
     run = subprocess.run([sys.executable, "-c", hide, str(folders[0])], capture_output=True, text=True, check=True)
     assert run.stdout == "True False\n"
+
+
+SPINS = re.compile(r"GOMP_SPINCOUNT = '(\d+)'")
+
+
+@pytest.mark.parametrize(("set_by_user", "spins"), [({}, 0), ({"GOMP_SPINCOUNT": "123"}, 123)])
+def test_threads_that_wait_for_each_other_sleep_unless_the_user_has_set_otherwise(
+    set_by_user: dict[str, str], spins: int
+) -> None:
+    code = (
+        "import os; from thano_duckdb.speech.libraries import require_libraries; before = dict(os.environ); "
+        "require_libraries(); assert dict(os.environ) == before, 'not for the processes that this one starts'"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE"} | set_by_user
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    found = SPINS.findall(run.stderr)
+    if not found:
+        pytest.skip("torch does not use GNU's OpenMP here")
+    assert int(found[0]) == spins
 
 
 @pytest.mark.parametrize(

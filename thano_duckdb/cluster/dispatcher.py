@@ -59,6 +59,7 @@ class Dispatcher:
         self._clock = clock
         self._changed = threading.Condition()
         self._is_served = False  # whether a thread uses what follows, see `_serving`
+        self._n_waiting = 0  # threads that want to
         self._pool: WorkerPool | None = None
         self._queues: dict[str, deque[int]] = {}  # of each worker that is ready: the numbers of its batches
         self._batches: dict[int, SentBatch] = {}
@@ -160,9 +161,13 @@ class Dispatcher:
     def _serving(self) -> Iterator[None]:
         """Be the only thread that uses the pool; another one's look at it takes `POLL_S` at most."""
         with self._changed:
-            while self._is_served:
-                self._changed.wait()
-            self._is_served = True
+            self._n_waiting += 1
+            try:
+                while self._is_served:
+                    self._changed.wait()
+                self._is_served = True
+            finally:
+                self._n_waiting -= 1
         try:
             yield
         finally:
@@ -173,7 +178,7 @@ class Dispatcher:
     def _serve(self) -> None:
         """Let all calls go on, or wait for as long as another thread does it."""
         with self._changed:
-            if self._is_served:
+            if self._is_served or self._n_waiting:  # who waits for a moment comes before who will look again
                 self._changed.wait(POLL_S)
                 return
         with self._serving():
@@ -258,7 +263,7 @@ class Dispatcher:
             self._fail(
                 ModelError(
                     "the workers do not compute alike, so that a text would depend on where it is written: with "
-                    "precision='auto' CPUs and old GPUs compute in float32, and others in bfloat16. Give a precision, "
+                    "precision='auto' old processors and GPUs compute in float32, others in bfloat16. Give one, "
                     "OPTIONS (precision='float32'), or use devices of one kind; if the model was changed meanwhile, "
                     "run the statement again"
                 )

@@ -106,7 +106,10 @@ def load_engine(
         ClusterUnavailableError: there is no such cluster.
     """
     if cluster != "off":
-        pool = _ray_pool(source, workers, model, join_cluster(cluster))
+        joined = join_cluster(cluster)
+        atexit.unregister(close_all)
+        atexit.register(close_all)  # what was registered last runs first: before Ray's own end
+        pool = _ray_pool(source, workers, model, joined)
     else:
         devices = devices_of(source.device, workers)
         if len(devices) == 1:
@@ -116,8 +119,9 @@ def load_engine(
         from thano_duckdb.speech.engine import Engine
 
         facts = pool.dispatcher.facts(monitor)
+        n_alive = sum(info.state != "dead" for info in pool.dispatcher.workers())
         with _changing:
-            pool.engine = pool.engine or Engine(WorkerModel(facts, len(devices)), runner=pool.dispatcher)
+            pool.engine = pool.engine or Engine(WorkerModel(facts, n_alive), runner=pool.dispatcher)
     return pool.engine
 
 
@@ -185,15 +189,19 @@ def close_all() -> None:
 
 
 def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Hashable]:
-    """The source with its language, and what identifies its pool; what a worker would refuse is refused here.
+    """The source with its language and precision, and what identifies its pool.
+
+    What a worker would refuse is refused here.
 
     Raises:
         ModelError: see `speech.loading.load_engine`.
     """
     from thano_duckdb.speech.device import choose_device
 
-    for device in dict.fromkeys(devices):
-        choose_device(device, source.precision)
+    precisions = {choose_device(device, source.precision).precision for device in dict.fromkeys(devices)}
+    if len(precisions) == 1:  # else the workers ask for one; what 'auto' means is decided once, here
+        [precision] = precisions
+        source = replace(source, precision=precision)
     with reading_model(source.folder):
         check_checkpoint(source.folder)
         source = replace(
@@ -205,7 +213,7 @@ def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Ha
 def _process_pool(source: ModelSource, devices: Sequence[str], model: str) -> _Pool:
     """The processes of a model, which are not started yet if they are new."""
     source, key = _check(source, devices)
-    n_threads = max(1, n_processors() // len(devices))
+    n_threads = threads_of_each(len(devices))
     return _pool(key, lambda: ProcessPool(source, devices, model=model, n_threads=n_threads))
 
 
@@ -231,6 +239,11 @@ def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool
         _close_unused(max_pools=MAX_POOLS)
         _start_watching()
     return found
+
+
+def threads_of_each(n_workers: int) -> int:
+    """How many threads each of some workers uses, which share the processors."""
+    return max(1, n_processors() // n_workers)
 
 
 def n_processors() -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thano_duckdb.errors import ThanoError, on_one_line
+from thano_duckdb.errors import ClusterUnavailableError, on_one_line
 
 from .ray_plan import ClusterNode
 
@@ -28,12 +28,7 @@ N_STARTS = 2
 """How often starting a cluster is tried: on a busy machine Ray's own processes give each other up too soon."""
 DEFAULT_PORTS = {"ray://": 10001, "": 6379}
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 _MAX_REASON_CHARS = 300
-
-
-class ClusterUnavailableError(ThanoError):
-    """There is no cluster, or it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +135,7 @@ def _join(ray: Any, address: str) -> RayCluster:
 def _start(ray: Any) -> RayCluster:
     """Start a cluster of this machine alone."""
     global _own_address
-    # Nothing is reported to the makers of Ray, and only who has the token of this user may use the cluster.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to the makers of Ray
     for attempt in range(1, N_STARTS + 1):
         try:
             _within(CONNECT_S, functools.partial(_init, ray, address="local", include_dashboard=False))
@@ -161,7 +154,13 @@ def _start(ray: Any) -> RayCluster:
 
 
 def _init(ray: Any, **arguments: Any) -> None:
-    ray.init(**arguments, **_QUIET)
+    logger = logging.getLogger("ray._private.worker")  # it warns that this is not the main thread
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        ray.init(**arguments, log_to_driver=False, configure_logging=False)
+    finally:
+        logger.setLevel(level)
 
 
 def _within(limit_s: float, work: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ from thano_duckdb.speech.job_runner import Job
 from .messages import portable
 from .node_files import FolderContent, NodeFiles
 from .software import Software
-from .worker import Progress, load
+from .worker import Progress, die_for_tests, load
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.job_runner import CallOptions, JobRunner
@@ -207,12 +207,9 @@ class RayWorker:
         """
 
         def load_model() -> ModelFacts:
-            from thano_duckdb.speech.device import choose_device
-
             own = dataclasses.replace(source, folder=self._folders[content.digest])
             self._runner, facts = load(own, n_threads)
-            precision = choose_device(source.device, source.precision).precision
-            return dataclasses.replace(facts, fingerprint=f"{identity} in {precision}")
+            return dataclasses.replace(facts, fingerprint=f"{identity} in {facts.precision}")
 
         return _caught(load_model)
 
@@ -231,6 +228,7 @@ class RayWorker:
             Job(clip if blob is None else dataclasses.replace(clip, data=blob), None, decoders[number], rows=[row])
             for row, (clip, blob, number) in enumerate(zip(batch.clips, blobs, batch.which, strict=True))
         ]
+        die_for_tests(jobs)
         options = dataclasses.replace(batch.options, decoder=decoders[0])
         transcripts: dict[int, Transcript] = {}
         for job, transcript in self._runner.run(jobs, options, self._progress):

@@ -6,6 +6,7 @@ other end is gone: a worker never outlives whoever started it.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -92,7 +93,7 @@ class Worker:
                 Job(clip, None, decoders[number], rows=[row])
                 for row, (clip, number) in enumerate(zip(message.clips, message.decoders, strict=True))
             ]
-            _die_for_tests(jobs)
+            die_for_tests(jobs)
             options = replace(message.options, decoder=decoders[message.decoder])
             for job, transcript in runner.run(jobs, options, self._progress):
                 transcripts[job.rows[0]] = transcript
@@ -233,9 +234,12 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
     # The same as the model's own, so that a transcript is found in the cache wherever it was computed.
     own = f"{fingerprint(source.folder, chosen_language(source.folder, source.language))} in {model.precision}"
     facts = ModelFacts(own, model.vocabulary, model.default_decoder, model.precision, model.hardware)
+    gc.collect()
+    gc.freeze()  # torch's half a million objects stay: the collector need not walk over them, under the GIL
     return LocalRunner(cast("Recognizer[Any, Any, Any]", model), None, limits), facts
 
 
-def _die_for_tests(jobs: list[Job]) -> None:
+def die_for_tests(jobs: list[Job]) -> None:
+    """See `DEATH_HOOK`."""
     if (text := os.environ.get(DEATH_HOOK)) and any(text in job.clip.location for job in jobs):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -18,7 +18,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.dialect.quoting import identifier, literal
 from thano_duckdb.errors import ThanoError, brief, did_you_mean
 from thano_duckdb.speech.lasting_cache.store import Batch, Known, Recognition, StoreError
-from thano_duckdb.speech.lasting_cache.transcript_codec import from_row, to_row
+from thano_duckdb.speech.lasting_cache.transcript_codec import TranscriptRow, from_row, to_row
 
 TRANSCRIPTS = "thano_transcripts"
 FILES = "thano_files"
@@ -75,7 +75,11 @@ class SchemaStore:
                 "clip": pa.array(keys, pa.binary()),
             }
         )
-        return Known({clip: from_row(*columns) for clip, *columns in self._rows(query, wanted)}, [])
+        rows = self._rows(query, wanted)
+        try:
+            return Known({clip: from_row(TranscriptRow(*columns)) for clip, *columns in rows}, [])
+        except ValueError as error:
+            raise StoreError(f"{self._transcripts} holds rows that are not transcripts: DELETE them") from error
 
     def write(self, batch: Batch) -> None:
         """See `TranscriptStore`."""

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from thano_duckdb.errors import ModelError
 
+from . import processor
+
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -73,8 +75,7 @@ class Device:
             return torch.cuda.get_device_name(self.torch_device)
         if self.torch_device.type == "mps":
             return "Apple GPU"
-        n_threads = torch.get_num_threads()
-        return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
+        return threads_text(torch.get_num_threads())
 
     @property
     def described(self) -> str:
@@ -118,26 +119,35 @@ class HostCopy:
         return tuple(tensor.numpy() for tensor in self.tensors)
 
 
+def threads_text(n_threads: int) -> str:
+    """What `Device.hardware` says of a processor, of which a process uses `n_threads` threads."""
+    return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
+
+
 def copy_to(device: torch.device, values: NDArray[Any]) -> Tensor:
     """`values` on a device; on a GPU the host does not wait until earlier work there is done."""
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def choose_device(device: str, precision: str) -> Device:
+def choose_device(device: str, precision: str, *, for_training: bool = False) -> Device:
     """The device and precision that the user asked for.
 
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
-        precision: `auto` (bfloat16 on a GPU that supports it, else float32), `float32`, `bfloat16`, `float16`, or
-            `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
+        precision: `auto` (bfloat16 on a GPU or CPU that has instructions for it, else float32), `float32`, `bfloat16`,
+            `float16`, or `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
+        for_training: whether the network is trained; then `auto` is float32 on every CPU.
 
     Raises:
         ModelError: the device or the precision is not supported, not available, or they do not go together.
     """
     chosen = _torch_device(device)
     if precision == "auto":
-        return Device(chosen, "bfloat16" if _has_native_bfloat16(chosen) else "float32")
+        is_faster = _has_native_bfloat16(chosen) or (
+            chosen.type == "cpu" and not for_training and processor.has_bfloat16()
+        )
+        return Device(chosen, "bfloat16" if is_faster else "float32")
     if precision not in PRECISIONS:
         raise ModelError(f"precision {precision!r} is not supported: use 'auto', {', '.join(map(repr, PRECISIONS))}")
     if precision == "float16" and chosen.type == "cpu":

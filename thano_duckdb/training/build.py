@@ -333,7 +333,7 @@ def _describe_unwritten(folder: Path, network: CtcNetwork) -> str | None:
 def _resolve_device(options: TrainingOptions) -> TrainingOptions:
     from thano_duckdb.speech.device import choose_device
 
-    device = choose_device(options.device, options.precision)
+    device = choose_device(options.device, options.precision, for_training=True)
     return dataclasses.replace(
         options, device=device.torch_device.type, precision=str(device.dtype).removeprefix("torch.")
     )

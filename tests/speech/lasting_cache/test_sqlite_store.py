@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -202,6 +203,24 @@ def test_damage_within_the_file_is_an_error_and_no_wrong_text(tmp_path: Path) ->
             file.write(os.urandom(2000))
     with pytest.raises(UnusableStoreError, match="is damaged"):
         texts(SqliteStore(path), range(5000))
+
+
+def test_no_changed_byte_gives_a_wrong_text(tmp_path: Path) -> None:
+    path, damaged = tmp_path / FILE_NAME, tmp_path / "damaged.sqlite"
+    store = SqliteStore(path)
+    store.write(Batch([(RECOGNITION, key(number), RICH) for number in range(10)]))
+    store.close()
+    content = path.read_bytes()
+    records = content.index(RICH.words.records) if RICH.words else 0
+    random = Random(0)
+    for position in [records, *(random.randrange(len(content)) for _ in range(400))]:
+        changed = bytearray(content)
+        changed[position] ^= random.randrange(1, 256)
+        damaged.write_bytes(changed)
+        with contextlib.suppress(StoreError), contextlib.closing(SqliteStore(damaged)) as opened:
+            found = opened.find(RECOGNITION, [key(number) for number in range(10)]).transcripts
+            assert all(transcript == RICH for transcript in found.values()), position
+            assert position != records, "the times of a word were changed"
 
 
 def test_another_database_is_not_touched(tmp_path: Path) -> None:

@@ -1,12 +1,21 @@
-"""Transcripts as the rows of a table."""
+"""Transcripts as the rows of a table.
+
+A row may be damaged, or written by somebody else: whatever is read is checked before it becomes a transcript.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from thano_duckdb.audio.mixed_clips import MixProblem
-from thano_duckdb.speech.transcript import Alternative, FoundHotword, Transcript, Words
+from thano_duckdb.speech.transcript import WORD_RECORD, Alternative, FoundHotword, Transcript, Words
+
+_Each = TypeVar("_Each")
 
 
 class TranscriptRow(NamedTuple):
@@ -46,31 +55,81 @@ def to_row(transcript: Transcript) -> TranscriptRow:
     )
 
 
-def from_row(
-    text: str,
-    confidence: float | None,
-    duration_s: float | None,
-    words_utf8: bytes | None,
-    words: bytes | None,
-    more: str | None,
-) -> Transcript:
+def checksum(row: TranscriptRow, *keys: bytes) -> int:
+    """A number that differs if a byte of a row, or of the keys that it is found by, has changed; 32 bits."""
+    numbers = [None if value is None else float(value) + 0.0 for value in (row.confidence, row.duration_s)]  # -0.0: 0.0
+    found = zlib.crc32(repr((row.text, numbers, row.more, row.words is None)).encode("utf-8", "surrogatepass"))
+    for part in (*keys, row.words_utf8, row.words):
+        if part is not None:
+            found = zlib.crc32(part, found)
+    return found
+
+
+def from_row(row: TranscriptRow) -> Transcript:
     """The transcript of some columns.
 
     Raises:
-        ValueError, KeyError, TypeError: they are not those of a transcript.
+        ValueError: they are not those of a transcript.
     """
-    packed = None if words is None or words_utf8 is None else Words(words_utf8, words)
+    try:
+        return _transcript(row)
+    except (KeyError, TypeError, AttributeError) as error:  # of JSON with another content
+        raise ValueError(f"a row is not a transcript: {error}") from error
+
+
+def _transcript(row: TranscriptRow) -> Transcript:
+    text, confidence, duration_s, words_utf8, words, more = row
+    _check(isinstance(text, str) and _is_number(confidence) and _is_number(duration_s))
+    packed = None if words is None else _words(words_utf8, words)
     if more is None:
         return Transcript(text, confidence, duration_s, packed, None)
     extra = json.loads(more)
-    alternatives, hotwords, problem = extra.get("alternatives"), extra.get("hotwords"), extra.get("mix_problem")
+    problem = extra.get("mix_problem")
     return Transcript(
         text,
         confidence,
         duration_s,
         packed,
         None,
-        None if alternatives is None else tuple(Alternative(*each) for each in alternatives),
-        None if hotwords is None else tuple(FoundHotword(*each) for each in hotwords),
+        _tuple(extra.get("alternatives"), _alternative),
+        _tuple(extra.get("hotwords"), _hotword),
         None if problem is None else MixProblem[problem],
     )
+
+
+def _words(utf8: bytes | None, records: bytes) -> Words:
+    """Words, whose lengths and letters Arrow takes for granted."""
+    _check(isinstance(utf8, bytes) and isinstance(records, bytes))
+    assert utf8 is not None, "it is bytes"
+    n_bytes = np.frombuffer(records, WORD_RECORD)["n_bytes"]
+    ends = np.cumsum(n_bytes, dtype=np.int64)
+    _check(len(utf8) == (ends[-1] if len(ends) else 0) and (not len(ends) or n_bytes.min() >= 0))
+    if not utf8.isascii():
+        utf8.decode()
+        starts = ends[ends < len(utf8)]
+        _check(not np.any(np.frombuffer(utf8, np.uint8)[starts] >> 6 == 0b10))  # within a letter
+    return Words(utf8, records)
+
+
+def _alternative(text: Any, score: Any) -> Alternative:
+    _check(isinstance(text, str) and isinstance(score, float))
+    return Alternative(text, score)
+
+
+def _hotword(hotword: Any, start_s: Any, end_s: Any, problem: Any) -> FoundHotword:
+    _check(isinstance(hotword, str) and _is_number(start_s) and _is_number(end_s))
+    _check(problem is None or isinstance(problem, str))
+    return FoundHotword(hotword, start_s, end_s, problem)
+
+
+def _tuple(values: Any, make: Callable[..., _Each]) -> tuple[_Each, ...] | None:
+    return None if values is None else tuple(make(*each) for each in values)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, float)
+
+
+def _check(is_right: object) -> None:
+    if not is_right:
+        raise ValueError("a row is not a transcript")

@@ -41,6 +41,7 @@ from .level import Level
 from .log_mel import LogMelFeatures
 from .network_config import encoder_config
 from .network_cost import values_per_s
+from .packed_products import PackedLinear, PackedProduct, pack_products, packs_products
 from .padded_attention import attending, use_padded_flash_attention
 from .padded_rows import PaddedRows
 from .padding_invariance import PaddingInvariance
@@ -49,6 +50,10 @@ from .positional_convolution import use_block_convolutions
 ClipFeatures = Any
 """The input of a network for one clip, or for one window of it: `Features`, or `LogMelFeatures` for a network
 that reads these."""
+
+
+_LARGE_LAYERS = (Convolution, Int8Product, PackedLinear, PackedProduct, nn.Conv1d, nn.Conv2d, nn.Linear)
+"""Before each of these a pass can stop."""
 
 
 @dataclass
@@ -74,7 +79,7 @@ class _Passes:
         """Ask between these layers whether to stop."""
         for layer in layers:
             for module in layer.modules():
-                if isinstance(module, (Convolution, Int8Product, nn.Conv1d, nn.Conv2d, nn.Linear)):
+                if isinstance(module, _LARGE_LAYERS):
                     module.register_forward_pre_hook(self.raise_if_cancelled)
 
 
@@ -116,6 +121,8 @@ class AcousticModel:
             self._prepare_for_waveforms(network)
         if device.precision == "int8":
             quantize(network)
+        elif packs_products(device.torch_device, device.dtype):
+            pack_products(network)
         self._language_modules = language_modules(network)
         self._passes = _Passes(self._language_modules)
         self._passes.watch([network])

@@ -104,6 +104,7 @@ class Product(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         """`weight` is (inputs, outputs)."""
         super().__init__()
+        self.n_inputs = len(weight)
         self.weight = weight
 
     def forward(self, rows: Tensor, onto: Tensor | None) -> Tensor:
@@ -153,8 +154,7 @@ class Convolution(nn.Module):
             hidden = functional.pad(hidden, (0, 0, 0, self.n_zero_taps))
         for offset, module in zip(self.offsets, self.products, strict=True):
             product = cast(Product, module)
-            n_values = len(product.weight)
-            rows = hidden[offset:].as_strided((n_rows, n_values), (self.stride * self.n_inputs, 1))
+            rows = hidden[offset:].as_strided((n_rows, product.n_inputs), (self.stride * self.n_inputs, 1))
             yield rows.contiguous() if self.n_zero_taps else rows, product
 
     def _products(self, hidden: Tensor) -> Tensor:
