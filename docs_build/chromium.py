@@ -12,8 +12,6 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_TRANSPARENT = 255
-"""The last colour of the palette."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Chromium:
     browser: Browser
 
     def picture(self, html: str, selector: str, *, width_px: int, scale: float = 2) -> bytes:
-        """The first element that matches `selector`, as a PNG of 256 colours, transparent where nothing is drawn.
+        """The first element that matches `selector`, as a PNG of 256 colours.
 
         Args:
             html: a document.
@@ -41,7 +39,7 @@ class Chromium:
                 "Promise.all([...document.querySelectorAll('audio')].map(each => new Promise(done => {"
                 " each.onloadedmetadata = each.onerror = done; each.preload = 'metadata'; each.load(); })))"
             )
-            drawn = page.locator(selector).first.screenshot(omit_background=True)
+            drawn = page.locator(selector).first.screenshot()
         finally:
             context.close()
         return _with_few_colours(drawn)
@@ -67,13 +65,9 @@ def chromium() -> Iterator[Chromium]:
 
 def _with_few_colours(png: bytes) -> bytes:
     """The same picture in a third of the bytes: no colour is off by more than a few steps of 256."""
-    drawn = Image.open(io.BytesIO(png)).convert("RGBA")
-    opaque = Image.new("RGBA", drawn.size, "white")
-    opaque.alpha_composite(drawn)
-    few = opaque.convert("RGB").quantize(
-        _TRANSPARENT, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE, kmeans=3
-    )
-    few.paste(_TRANSPARENT, mask=drawn.getchannel("A").point([255] * 128 + [0] * 128))
     content = io.BytesIO()
-    few.save(content, "PNG", optimize=True, transparency=_TRANSPARENT)
+    drawn = Image.open(io.BytesIO(png)).convert("RGB")
+    drawn.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE, kmeans=3).save(
+        content, "PNG", optimize=True
+    )
     return content.getvalue()

@@ -24,8 +24,8 @@ _STYLE = """
   --jp-ui-font-family: Inter, system-ui, sans-serif;
   --jp-content-font-family: Inter, system-ui, sans-serif;
 }
-html body { margin: 0; padding: 0; background: none; }
-main { display: inline-block; background: #fff; border: 1px solid #d0d7de; border-radius: 10px; }
+html body { margin: 0; padding: 0; background: #fff; }
+main { display: inline-block; background: #fff; border: 1px solid #d0d7de; }
 main:has(.thano-page) { padding: 20px 24px 6px; }
 main:has(.jp-Cell) { padding: 12px 24px 8px 8px; }
 main tbody tr:last-child td { border-bottom: 0 !important; }
