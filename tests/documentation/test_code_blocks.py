@@ -28,7 +28,7 @@ EXPECTED_WARNINGS = {
         r"The channels of 1 clip \(recordings/3.wav\) differ",
     ],
 }
-"""What the page says that is warned of."""
+"""Warnings that a page announces."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,8 @@ _build_model = build.build_model
 def _tokens(output: str) -> list[Any]:
     """The words and numbers of a table; processors differ in the last digits."""
     tokens = output.translate(dict.fromkeys(range(0x2500, 0x2580), " ")).split()  # the lines of tables
-    return [pytest.approx(float(token), rel=0.02, abs=0.01) if token[:1].isdigit() else token for token in tokens]
+    is_number = re.compile(r"-?\d+(\.\d+)?").fullmatch
+    return [pytest.approx(float(token), rel=0.02, abs=0.01) if is_number(token) else token for token in tokens]
 
 
 def _parameters() -> list[Any]:

@@ -1,4 +1,4 @@
-"""The tables, files and models that the pages speak of: short clips, so that a page runs in seconds."""
+"""The tables, files and models that the code of the pages uses, with short clips, so that a page runs in seconds."""
 
 from __future__ import annotations
 

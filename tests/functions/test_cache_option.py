@@ -402,7 +402,7 @@ def test_a_schema_that_is_missing_or_read_only_is_refused(tmp_path: Path, folder
     database = tmp_path / "a.duckdb"
     with connect(tmp_path, database) as con:
         con.execute("CREATE SCHEMA kept")
-        with pytest.raises(ThanoError, match=r"there is no schema 'kepd' .*Did you mean 'kept'\?"):
+        with pytest.raises(ThanoError, match=r"there is no schema 'kepd' in the database 'a' .*Did you mean 'kept'\?"):
             con.sql(predict(small_model, folder, "cache='kepd'")).fetchall()
     with (
         connect(tmp_path, database, read_only=True) as con,
@@ -428,6 +428,20 @@ def test_transcripts_in_a_schema_stay_where_the_statement_is_rolled_back(
         assert n_computed() == 0
 
 
+def test_the_schema_is_one_of_the_database_of_the_connection(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int]
+) -> None:
+    query = predict(small_model, folder, "cache='kept'")
+    with connect(tmp_path) as con:
+        con.execute("CREATE SCHEMA kept; ATTACH ':memory:' AS kept; CREATE SCHEMA kept.other; USE kept")
+        for expected in (N_CLIPS, 0):
+            con.sql(query).fetchall()
+            assert n_computed() == expected
+        assert con.sql("SELECT count(*) FROM memory.kept.thano_transcripts").fetchall() == [(N_CLIPS,)]
+        with pytest.raises(ThanoError, match="there is no schema 'other' in the database 'memory' to keep"):
+            con.sql(predict(small_model, folder, "cache='other'")).fetchall()
+
+
 @pytest.mark.parametrize("change", ["text = NULL", "words = 'ab'::BLOB", "more = '{'", "words_utf8 = 'X'::BLOB"])
 def test_rows_that_are_no_transcripts_cost_one_warning(
     tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int], change: str
@@ -439,7 +453,7 @@ def test_rows_that_are_no_transcripts_cost_one_warning(
         [warning] = thano_warnings(
             lambda: _same(con.sql(predict(small_model, folder, "include='words'")).fetchall(), first)
         )
-        assert '"main".thano_transcripts holds rows that are not transcripts: DELETE them' in warning
+        assert '"memory"."main".thano_transcripts holds rows that are not transcripts: DELETE them' in warning
         assert n_computed() == N_CLIPS
 
 

@@ -242,8 +242,13 @@ def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool
 
 
 def threads_of_each(n_workers: int) -> int:
-    """How many threads each of some workers uses, which share the processors."""
-    return max(1, n_processors() // n_workers)
+    """How many threads each of some workers uses: they share those that this process would use alone.
+
+    OMP_NUM_THREADS, which the user sets, holds for all of them together.
+    """
+    import torch
+
+    return max(1, min(n_processors(), torch.get_num_threads()) // n_workers)
 
 
 def n_processors() -> int:

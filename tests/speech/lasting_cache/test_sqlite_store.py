@@ -257,6 +257,18 @@ def test_a_full_disk_keeps_what_was_there(store: SqliteStore) -> None:
     assert texts(store, range(11)) == [f"TEXT {n}" for n in range(11)]
 
 
+def test_opening_does_not_wait_for_a_process_that_writes(store: SqliteStore) -> None:
+    keep(store, range(3))
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun_s = time.monotonic()
+    with contextlib.closing(SqliteStore(store.path)) as opened:
+        assert texts(opened, range(3)) == ["TEXT 0", "TEXT 1", "TEXT 2"]
+    assert time.monotonic() - begun_s < 5 < sqlite_store.BUSY_S
+    other.execute("ROLLBACK")
+    other.close()
+
+
 def test_readers_do_not_wait_for_a_process_that_writes(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_store, "BUSY_S", 0.2)
     hurried = SqliteStore(store.path)

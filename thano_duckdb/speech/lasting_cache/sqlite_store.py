@@ -127,7 +127,8 @@ class SqliteStore:
             stack.pop_all()
 
     def _prepare(self) -> None:
-        self._has_tables()  # before anything of another file is changed
+        if self._has_tables() and self._is_logged():
+            return  # without waiting for a process that writes
         if not self._pragma("page_count"):
             self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         deadline_s = time.monotonic() + BUSY_S
@@ -141,6 +142,10 @@ class SqliteStore:
                 time.sleep(0.02)
         with self._transaction():
             self._create_tables()
+
+    def _is_logged(self) -> bool:
+        """Whether it has a write-ahead log already."""
+        return bool(self._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
 
     def _has_tables(self) -> bool:
         """Whether the file has our tables; False for a new one.
@@ -192,7 +197,7 @@ class SqliteStore:
                     row = TranscriptRow(*columns)
                     if checksum(row, recognition.fingerprint, clip) != expected:  # SQLite has none
                         raise ValueError("the checksum of a transcript is wrong")
-                    found.transcripts[clip] = from_row(row)
+                    found.transcripts[clip] = from_row(row, is_trusted=True)
                     if used < stale_before:
                         found.stale.append(clip)
         return found

@@ -6,6 +6,7 @@ A row may be damaged, or written by somebody else: whatever is read is checked b
 from __future__ import annotations
 
 import json
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +17,8 @@ from thano_duckdb.audio.mixed_clips import MixProblem
 from thano_duckdb.speech.transcript import WORD_RECORD, Alternative, FoundHotword, Transcript, Words
 
 _Each = TypeVar("_Each")
+_NAN = float("nan")
+_HEAD = struct.Struct("<dd?4i")
 
 
 class TranscriptRow(NamedTuple):
@@ -56,31 +59,40 @@ def to_row(transcript: Transcript) -> TranscriptRow:
 
 
 def checksum(row: TranscriptRow, *keys: bytes) -> int:
-    """A number that differs if a byte of a row, or of the keys that it is found by, has changed; 32 bits."""
-    numbers = [None if value is None else float(value) + 0.0 for value in (row.confidence, row.duration_s)]  # -0.0: 0.0
-    found = zlib.crc32(repr((row.text, numbers, row.more, row.words is None)).encode("utf-8", "surrogatepass"))
-    for part in (*keys, row.words_utf8, row.words):
-        if part is not None:
+    """A number that differs if a byte of a row, or of the keys that it is found by, has changed; 32 bits.
+
+    Raises:
+        ValueError: a column has another type than a transcript's.
+    """
+    text, confidence, duration_s, words_utf8, words, more = row
+    try:
+        parts = (*keys, text.encode("utf-8", "surrogatepass"), words_utf8 or b"", words or b"", (more or "").encode())
+        # Zero: -0.0 is read as 0.0. Lengths: a byte does not move from one part to the next unseen.
+        numbers = (_NAN if value is None else value + 0.0 for value in (confidence, duration_s))
+        found = zlib.crc32(_HEAD.pack(*numbers, words is None, *map(len, parts[-4:])))
+        for part in parts:
             found = zlib.crc32(part, found)
+    except (AttributeError, TypeError, struct.error) as error:
+        raise ValueError(f"a row is not a transcript: {error}") from error
     return found
 
 
-def from_row(row: TranscriptRow) -> Transcript:
-    """The transcript of some columns.
+def from_row(row: TranscriptRow, *, is_trusted: bool = False) -> Transcript:
+    """The transcript of some columns. Where the row `is_trusted`, by its checksum, it is not checked again.
 
     Raises:
         ValueError: they are not those of a transcript.
     """
     try:
-        return _transcript(row)
+        return _transcript(row, _trusted_words if is_trusted else _words)
     except (KeyError, TypeError, AttributeError) as error:  # of JSON with another content
         raise ValueError(f"a row is not a transcript: {error}") from error
 
 
-def _transcript(row: TranscriptRow) -> Transcript:
+def _transcript(row: TranscriptRow, make_words: Callable[[bytes | None, bytes], Words]) -> Transcript:
     text, confidence, duration_s, words_utf8, words, more = row
     _check(isinstance(text, str) and _is_number(confidence) and _is_number(duration_s))
-    packed = None if words is None else _words(words_utf8, words)
+    packed = None if words is None else make_words(words_utf8, words)
     if more is None:
         return Transcript(text, confidence, duration_s, packed, None)
     extra = json.loads(more)
@@ -95,6 +107,10 @@ def _transcript(row: TranscriptRow) -> Transcript:
         _tuple(extra.get("hotwords"), _hotword),
         None if problem is None else MixProblem[problem],
     )
+
+
+def _trusted_words(utf8: bytes | None, records: bytes) -> Words:
+    return Words(utf8 or b"", records)
 
 
 def _words(utf8: bytes | None, records: bytes) -> Words:
