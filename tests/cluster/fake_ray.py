@@ -95,6 +95,7 @@ class FakeRay:
 
     nodes_: list[dict[str, Any]] = field(default_factory=list)
     has_room: bool = True
+    is_connected: bool = True
     actors: list[Actor] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     n_put_bytes: int = 0
@@ -116,7 +117,13 @@ class FakeRay:
         return cls([node(f"node{number}", CPU=float(n)) for number, n in enumerate(n_cpus)])
 
     def is_initialized(self) -> bool:
-        return True
+        return self.is_connected
+
+    def shutdown(self) -> None:
+        self.is_connected = False
+        for actor in self.actors:
+            if not actor.is_dead:
+                actor.die(ActorDiedError("The driver left."))
 
     def nodes(self) -> list[dict[str, Any]]:
         return self.nodes_
@@ -142,10 +149,14 @@ class FakeRay:
         return decorate
 
     def put(self, value: Any) -> Future[Any]:
+        self.check()
         ref: Future[Any] = Future()
         ref.set_result(value)
         self.n_put_bytes += sum(len(each or b"") for each in value) if isinstance(value, list) else len(value)
         return ref
+
+    def check(self) -> None:
+        assert self.is_connected, "Ray would start a cluster"
 
     def get(self, ref: Future[Any], timeout: float) -> Any:
         return ref.result(timeout)
@@ -153,6 +164,7 @@ class FakeRay:
     def wait(
         self, refs: Sequence[Future[Any]], *, num_returns: int, timeout: float
     ) -> tuple[list[Future[Any]], list[Future[Any]]]:
+        self.check()
         until_s = time.monotonic() + timeout
         while sum(ref.done() for ref in refs) < num_returns and (left_s := until_s - time.monotonic()) > 0:
             wait([ref for ref in refs if not ref.done()], left_s, return_when=FIRST_COMPLETED)
@@ -161,6 +173,7 @@ class FakeRay:
 
     def kill(self, actor: Actor, *, no_restart: bool) -> None:
         assert no_restart
+        self.check()
         if not actor.is_dead:
             actor.die(ActorDiedError("The actor was killed."))
 

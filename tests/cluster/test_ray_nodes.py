@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,7 +49,12 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster  # here, since Ray reads the environment when it is imported
 
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.client_port = server.getsockname()[1]
+        self.cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": self.client_port},
+        )
         self.second = self.cluster.add_node(num_cpus=1)
 
     @property
@@ -161,6 +167,7 @@ class Driver:
         (folder / "found.parquet").unlink(missing_ok=True)
         (folder / "workers.json").unlink(missing_ok=True)
         self.started_s = time.monotonic()
+        self.sessions = ray_sessions()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.cluster.ray_driver", folder, options],
             cwd=REPOSITORY,
@@ -200,12 +207,18 @@ class Driver:
         output, _ = self.process.communicate(timeout=SLOW_S)
         print(f"\n{time.monotonic() - self.started_s:.0f} s in all: {output.strip()[-700:]}")
         assert self.process.returncode == 0, output
+        assert ray_sessions() == self.sessions  # it has started no cluster of its own
         return read(self.folder / "found.parquet")
 
 
 def options(nodes: Nodes) -> str:
     """Greedy decoding, which is fast."""
     return f"cluster='{nodes.address}', language_model=NULL"
+
+
+def ray_sessions() -> set[str]:
+    """The clusters that were ever started on this machine."""
+    return {path.name for path in Path("/tmp/ray").glob("session_2*")}
 
 
 def gone(pid: int) -> bool:
@@ -225,7 +238,7 @@ def test_texts_are_those_of_this_machine(nodes: Nodes, given: Path, local: list[
 
 def test_a_killed_worker_costs_no_row(nodes: Nodes, given: Path, local: list[tuple[Any, ...]]) -> None:
     with Driver(given, options(nodes)) as driver:
-        pid = next(pid for pid, state, _ in driver.wait_for_clips(3000) if state == "busy")
+        pid, _, _ = driver.wait_for_clips(3000)[0]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         found = driver.result()
@@ -242,6 +255,16 @@ def test_a_killed_node_costs_no_row(nodes: Nodes, given: Path, local: list[tuple
     finally:
         nodes.add_second()
     assert found == local
+
+
+def test_a_machine_outside_of_the_cluster_uses_it_through_rays_client(
+    nodes: Nodes, tmp_path: Path, speech: np.ndarray[Any, Any]
+) -> None:
+    prepare(tmp_path, speech, 300)
+    expected = transcribed_here(tmp_path)
+    with Driver(tmp_path, f"cluster='ray://127.0.0.1:{nodes.client_port}', language_model=NULL") as driver:
+        found = driver.result()
+    assert found == expected
 
 
 def test_a_clip_that_kills_workers_is_null_with_that_reason(

@@ -20,7 +20,7 @@ from thano_duckdb.cluster.ray_pool import RayPool
 from thano_duckdb.cluster.ray_worker import RayWorker
 from thano_duckdb.cluster.software import Software
 from thano_duckdb.cluster.worker_pool import Advanced, Batch, Died, Event, Failed, Finished, ModelSource, Ready
-from thano_duckdb.errors import AudioError, ModelError
+from thano_duckdb.errors import AudioError, ClusterUnavailableError, ModelError
 from thano_duckdb.models import bundled
 from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.cache import NoCache
@@ -312,6 +312,15 @@ def test_the_end_leaves_no_worker(fake: FakeRay, open_pool: Open) -> None:
     ready(pool, 1)  # the other one may be starting
     pool.close()
     assert list(alive(fake)) == []
+
+
+def test_after_ray_was_shut_down_nothing_starts_it_again(fake: FakeRay, open_pool: Open) -> None:
+    pool = open_pool()
+    ready(pool)
+    fake.shutdown()
+    with pytest.raises(ClusterUnavailableError, match="has left the Ray cluster"):
+        pool.poll(0.05)
+    pool.close()
 
 
 def test_a_new_worker_takes_the_place_of_one_that_died(fake: FakeRay, open_pool: Open) -> None:

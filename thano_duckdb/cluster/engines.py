@@ -106,7 +106,10 @@ def load_engine(
         ClusterUnavailableError: there is no such cluster.
     """
     if cluster != "off":
-        pool = _ray_pool(source, workers, model, join_cluster(cluster))
+        joined = join_cluster(cluster)
+        atexit.unregister(close_all)
+        atexit.register(close_all)  # what was registered last runs first: before Ray's own end
+        pool = _ray_pool(source, workers, model, joined)
     else:
         devices = devices_of(source.device, workers)
         if len(devices) == 1:
@@ -186,15 +189,19 @@ def close_all() -> None:
 
 
 def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Hashable]:
-    """The source with its language, and what identifies its pool; what a worker would refuse is refused here.
+    """The source with its language and precision, and what identifies its pool.
+
+    What a worker would refuse is refused here.
 
     Raises:
         ModelError: see `speech.loading.load_engine`.
     """
     from thano_duckdb.speech.device import choose_device
 
-    for device in dict.fromkeys(devices):
-        choose_device(device, source.precision)
+    precisions = {choose_device(device, source.precision).precision for device in dict.fromkeys(devices)}
+    if len(precisions) == 1:  # else the workers ask for one; what 'auto' means is decided once, here
+        [precision] = precisions
+        source = replace(source, precision=precision)
     with reading_model(source.folder):
         check_checkpoint(source.folder)
         source = replace(
@@ -235,8 +242,13 @@ def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool
 
 
 def threads_of_each(n_workers: int) -> int:
-    """How many threads each of some workers uses, which share the processors."""
-    return max(1, n_processors() // n_workers)
+    """How many threads each of some workers uses: they share those that this process would use alone.
+
+    OMP_NUM_THREADS, which the user sets, holds for all of them together.
+    """
+    import torch
+
+    return max(1, min(n_processors(), torch.get_num_threads()) // n_workers)
 
 
 def n_processors() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import socket
 import threading
@@ -27,7 +28,6 @@ N_STARTS = 2
 """How often starting a cluster is tried: on a busy machine Ray's own processes give each other up too soon."""
 DEFAULT_PORTS = {"ray://": 10001, "": 6379}
 
-_QUIET: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
 _MAX_REASON_CHARS = 300
 
 
@@ -154,7 +154,13 @@ def _start(ray: Any) -> RayCluster:
 
 
 def _init(ray: Any, **arguments: Any) -> None:
-    ray.init(**arguments, **_QUIET)
+    logger = logging.getLogger("ray._private.worker")  # it warns that this is not the main thread
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        ray.init(**arguments, log_to_driver=False, configure_logging=False)
+    finally:
+        logger.setLevel(level)
 
 
 def _within(limit_s: float, work: Callable[[], None]) -> None:

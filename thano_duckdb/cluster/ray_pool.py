@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from thano_duckdb.errors import AudioError, Cancelled, ModelError, brief_location
+from thano_duckdb.errors import AudioError, Cancelled, ClusterUnavailableError, ModelError, brief_location
 from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 
@@ -115,8 +115,10 @@ class RayPool:
 
         Raises:
             ModelError: the cluster has no room for any worker, or a machine of it has other software.
+            ClusterUnavailableError: this process is in no cluster any more.
             AudioError: a machine does not see the audio.
         """
+        self._check_connected()
         self._check_time()
         self._take_answers(0.0 if self._events else timeout_s)
         for worker in self._workers:
@@ -160,6 +162,8 @@ class RayPool:
         self._expected.clear()
         self._events.clear()
         self._parcels = Parcels(self._ray)
+        if not self._ray.is_initialized():  # the workers have ended with the connection
+            return
         alive = [worker for worker in self._workers if worker.state != "dead"]
         for worker in alive:
             self._kill(worker)
@@ -309,6 +313,15 @@ class RayPool:
     def _kill(self, worker: WorkerHandle) -> None:
         with contextlib.suppress(Exception):  # it, or the cluster, is gone already
             self._ray.kill(worker.actor, no_restart=True)
+
+    def _check_connected(self) -> None:
+        """Ask Ray for nothing after `ray.shutdown()`: it would start a cluster of its own.
+
+        Raises:
+            ClusterUnavailableError: this process is in no cluster.
+        """
+        if not self._ray.is_initialized():
+            raise ClusterUnavailableError("this process has left the Ray cluster (ray.shutdown() was called)")
 
     def _check_time(self) -> None:
         """Give up workers that do not answer, and a cluster that has no room for any.

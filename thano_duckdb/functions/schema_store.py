@@ -143,8 +143,9 @@ def open_schema_store(session: Session, access: Access, schema: str) -> SchemaSt
         if not found:
             near = did_you_mean(schema, names)
             raise ThanoError(
-                f"there is no schema {brief(schema)} in the database {brief(database)} to keep transcripts in: CREATE "
-                f"SCHEMA it first, outside of the transaction, or write cache=True for the model home.{near}"
+                f"there is no schema {brief(schema)} in the database {brief(database)} to keep transcripts in: "
+                f"run CREATE SCHEMA {identifier(schema)} first, not within a transaction, or write cache=True to keep "
+                f"them in the model home.{near}"
             )
         return SchemaStore(cursor, database, found[0])
     except duckdb.Error as error:
