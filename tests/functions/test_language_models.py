@@ -110,7 +110,7 @@ def test_a_query_that_fails_leaves_nothing_for_the_next_build(con: thano_duckdb.
     con.execute("CREATE TABLE many AS SELECT i, 'wrong ' || i AS text FROM range(10_000) AS t (i)")
     failing = "SELECT CASE WHEN i = 9999 THEN error('stop') ELSE text END AS text FROM many"
     for plain in (False, True):
-        target: Any = thano_duckdb.load(con.raw.cursor(), model_home=con._settings.model_home) if plain else con
+        target: Any = thano_duckdb.load(con.raw.cursor(), model_home=con._session.settings.model_home) if plain else con
         run = (
             "SELECT unnest(thano_build_language_model('m{}', '{{}}', text), recursive := true) FROM ({})"
             if plain
@@ -143,7 +143,7 @@ def test_a_call_that_would_mix_texts_publishes_nothing(
     con: thano_duckdb.Connection, query: str, is_plain: bool
 ) -> None:
     con.execute("CREATE TABLE calls AS SELECT 'word ' || i AS t, i % 2 AS g FROM range(5000) AS s (i)")
-    target: Any = thano_duckdb.load(con.raw.cursor(), model_home=con._settings.model_home) if is_plain else con
+    target: Any = thano_duckdb.load(con.raw.cursor(), model_home=con._session.settings.model_home) if is_plain else con
     with pytest.raises((duckdb.Error, ThanoError), match=r"would be mixed|more often than|exactly one aggregate"):
         target.execute(query).fetchall()
     assert registered(con) == []

@@ -45,17 +45,20 @@ def choose_engine(
         fetch_language(model, resolved.folder, language)
         return engines.load_engine(source, model=model, workers=workers, monitor=statement, cluster=cluster)
 
-    def load(cluster: str = cluster) -> Engine:
+    def loaded(cluster: str) -> Engine:
         if engine := engines.loaded_engine(source, workers=workers, cluster=cluster):
             return engine
+        with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
+            return run_aside(lambda: obtain(cluster), statement, show)
+
+    def load() -> Engine:
         try:
-            with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
-                return run_aside(lambda: obtain(cluster), statement, show)
+            return loaded(cluster)
         except ClusterUnavailableError as error:
             if cluster != "auto":
                 raise
             session.notice(f"This machine transcribes, without a cluster: {error}.")
-            return load("off")
+            return loaded("off")
 
     return statement.pinned((resolved, source, workers, cluster), load)
 
