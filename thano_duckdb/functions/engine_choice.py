@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from thano_duckdb.cluster import engines
@@ -41,9 +42,12 @@ def choose_engine(
         resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
     )
 
+    # What fails and is caught while torch is imported keeps the frames of the import, and all that they refer to.
+    monitor = weakref.proxy(statement)
+
     def obtain(cluster: str) -> Engine:
         fetch_language(model, resolved.folder, language)
-        return engines.load_engine(source, model=model, workers=workers, monitor=statement, cluster=cluster)
+        return engines.load_engine(source, model=model, workers=workers, monitor=monitor, cluster=cluster)
 
     def loaded(cluster: str) -> Engine:
         if engine := engines.loaded_engine(source, workers=workers, cluster=cluster):
