@@ -32,6 +32,7 @@ from thano_duckdb.models import bundled
 pytestmark = [
     pytest.mark.nightly,
     pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray leaves its log files open
     pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is not installed: pip install '.[ray]'"),
 ]
 
