@@ -5,6 +5,7 @@ Each start of a worker imports torch, so the tests share a pool where they can.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -30,6 +31,7 @@ from thano_duckdb.cluster.worker_pool import ModelSource
 from thano_duckdb.functions import engine_calls
 from thano_duckdb.models.bundled import dataset_folder
 from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech import processor
 from thano_duckdb.speech.cache import NoCache
 
 MODEL = "Wav2Vec2TinyEn"
@@ -127,6 +129,35 @@ def test_texts_are_those_of_the_process_itself(con: thano_duckdb.Connection) -> 
     assert scores[0]["wer"] == scores[1]["wer"]
 
 
+@pytest.mark.filterwarnings("ignore:.*:thano_duckdb.ThanoWarning")
+def test_without_a_working_folder_relative_paths_lead_nowhere(
+    con: thano_duckdb.Connection, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = f"SELECT unnest(['00.wav', '', '~nobody/00.wav', '{clips}/01.wav']) AS audio_path"
+    assert rows(con, query, N_WORKERS)[0][1]  # by workers that were started in the folder of the clips
+    (tmp_path / "deleted").mkdir()
+    monkeypatch.chdir(tmp_path / "deleted")
+    (tmp_path / "deleted").rmdir()
+    found = rows(con, query, N_WORKERS)
+    engines.close_all()
+    by_new_workers = rows(con, query, N_WORKERS)
+    monkeypatch.chdir(clips)  # or nothing can be undone at the end
+    assert [row[1] is not None for row in found] == [False, False, False, True]
+    assert found[0][5] == "No such file: '00.wav'."
+    assert are_same(found, by_new_workers)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_warning_of_failed_clips_does_not_depend_on_their_order(con: thano_duckdb.Connection) -> None:
+    messages: set[str] = set()
+    for workers in (1, N_WORKERS):
+        query = "SELECT unnest(['00.wav', 'missing.wav', 'broken.wav', 'other.wav']) AS audio_path"
+        with pytest.warns(thano_duckdb.ThanoWarning, match=r"3 clips could not .* \(broken.wav: ") as caught:
+            rows(con, query, workers)
+        messages.update(str(warning.message) for warning in caught)
+    assert len(messages) == 1
+
+
 def test_the_network_is_not_loaded_here(con: thano_duckdb.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 
@@ -136,6 +167,16 @@ def test_the_network_is_not_loaded_here(con: thano_duckdb.Connection, monkeypatc
     monkeypatch.setattr(AcousticModel, "load", refuse)
     [row] = rows(con, "SELECT '00.wav' AS audio_path", N_WORKERS, ", precision='float32'")
     assert row[1]
+
+
+def test_a_plan_uses_the_measured_speed_of_the_workers(con: thano_duckdb.Connection) -> None:
+    rows(con, PARTS, N_WORKERS, ", audio_col='audio', language_model=NULL")
+    plan = (
+        f"SELECT text FROM thano_plan('{MODEL}', 'parts', audio_col := 'audio', options := {{}}) WHERE item = 'speed'"
+    )
+    con.execute(f"CREATE TABLE parts AS {PARTS}")
+    [(text,)] = con.sql(plan.format(f'\'{{"language_model": null, "workers": {N_WORKERS}}}\'')).fetchall()
+    assert "as measured in this process" in text
 
 
 def test_a_worker_that_is_killed_in_a_statement_costs_nothing(con: thano_duckdb.Connection) -> None:
@@ -193,6 +234,41 @@ def test_a_model_that_no_worker_can_load_is_an_error(tmp_path: Path) -> None:
     dispatcher = Dispatcher(lambda: ProcessPool(source, ["cpu"], model="m", n_threads=1))
     with pytest.raises(thano_duckdb.ModelError, match="no worker could be started: there is no model folder"):
         dispatcher.facts(SilentMonitor())
+
+
+def test_a_process_that_the_system_does_not_start_is_an_error(
+    bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    source = ModelSource(bundled_model, "cpu", "float32")
+    pool = ProcessPool(source, ["cpu"] * 3, model=MODEL, n_threads=1)
+    with pytest.raises(
+        thano_duckdb.ModelError, match="worker process 1 of 3 cannot be started: Resource temporarily unavailable"
+    ):
+        Dispatcher(lambda: pool).facts(SilentMonitor())
+    assert not pool.start_worker()  # where one has died, the others go on
+
+
+WITHOUT_STREAMS = """
+import os, queue, sys
+os.closerange(0, 3)
+from thano_duckdb.cluster.worker_process import WorkerProcess
+received = queue.Queue()
+process = WorkerProcess("worker", {}, lambda _, message: received.put(message), lambda _, reason: received.put(reason))
+open(sys.argv[1], "w").write(type(received.get(timeout=100)).__name__)
+process.begin_close()
+process.close(5)
+"""
+
+
+def test_a_program_without_stdin_stdout_and_stderr_has_workers(clips: Path, tmp_path: Path) -> None:
+    """A pipe gets the lowest free numbers, which would be theirs."""
+    process = start(WITHOUT_STREAMS, clips, "-c", WITHOUT_STREAMS, str(tmp_path / "received"))
+    process.communicate(timeout=PATIENCE_S)
+    assert (tmp_path / "received").read_text() == "Alive"
 
 
 SCRIPT = """
@@ -260,3 +336,18 @@ def test_workers_end_with_the_process_that_started_them(bundled_model: Path, cli
     process.kill()
     process.communicate(timeout=10)
     wait_for(lambda: not any(is_alive(worker.pid) for worker in workers), 5)
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_all_workers_compute_in_the_precision_that_this_process_chooses(
+    bundled_model: Path, monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    """Whatever each of them would take for 'auto': the environment of a process may change what torch says."""
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: has_bfloat16)
+    precision = "bfloat16" if has_bfloat16 else "float32"
+    for asked in ("auto", precision):
+        source = ModelSource(bundled_model, "cpu", asked)
+        engine = engines.load_engine(source, model=MODEL, workers=N_WORKERS, monitor=SilentMonitor())
+        assert engine.recognizer.precision == precision
+    assert sum(info.state != "dead" for info in engines.all_workers()) == N_WORKERS  # both are one pool
+    engines.close_all()

@@ -93,7 +93,7 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (batch_size=1 @@device='cpu') AS SELECT 1", "a comma or )"),
     (
         "PREDICT USING m OPTIONS (audio_col=src@@.path) AS SELECT 1",
-        "put a value in quotes unless it is one number or one word",
+        "put a value in quotes unless it is one number or one word, and double a quote within it ('O''Brien')",
     ),
     (
         "PREDICT USING m OPTIONS (batch_size=1, @@BATCH_SIZE=2) AS SELECT 1",

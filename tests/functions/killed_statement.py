@@ -31,7 +31,7 @@ def run(model_home: str, log: str, seconds_per_clip: str, statement: str) -> Non
             time.sleep(float(seconds_per_clip))
 
     LocalRunner.run = slowly  # type: ignore[assignment,method-assign]
-    with thano_duckdb.connect(model_home=model_home, progress=False, cache=True) as con:
+    with thano_duckdb.connect(model_home=model_home, progress=False, cache=True, precision="float32") as con:
         con.execute(statement).fetchall()
     lines.write("end\n")
 

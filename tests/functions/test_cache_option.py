@@ -18,6 +18,7 @@ import soundfile
 import thano_duckdb
 from tests.training.kit import write_clips
 from thano_duckdb import RegistryError, ThanoError, ThanoWarning
+from thano_duckdb.audio.source import FileVersion
 from thano_duckdb.connection import running_statement
 from thano_duckdb.speech.cache import process_cache
 from thano_duckdb.speech.lasting_cache import content_hashes, sqlite_store
@@ -76,6 +77,10 @@ def thano_warnings(act: Callable[[], object]) -> list[str]:
         warnings.simplefilter("always")
         act()
     return [str(each.message) for each in caught if issubclass(each.category, ThanoWarning)]
+
+
+def _same(rows: object, expected: object) -> None:
+    assert rows == expected
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(
@@ -194,6 +199,55 @@ def test_a_file_that_changes_while_it_is_transcribed_is_not_kept(
             con.sql(predict(small_model, folder)).fetchall()
         assert con.sql("SELECT clips FROM thano_cache()").fetchall() == [(N_CLIPS - 1,)]
     n_computed()
+
+
+def test_a_change_that_the_clock_of_the_file_system_does_not_show_gives_no_wrong_text(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = min(folder.glob("*.wav"))
+    for other in folder.glob("*.wav"):
+        if other != clip:
+            other.unlink()
+    samples, rate_hz = soundfile.read(clip)
+    version_of, compute = FileVersion.of, LocalRunner.run
+
+    def without_times(path: str, status: os.stat_result) -> FileVersion:
+        return version_of(path, status)._replace(mtime_ns=1, ctime_ns=1)
+
+    def changing(self: LocalRunner, *arguments: Any) -> Any:
+        soundfile.write(clip, samples[::-1], rate_hz)
+        yield from compute(self, *arguments)
+
+    def text(con: thano_duckdb.Connection) -> object:
+        n_computed()
+        return con.sql(predict(small_model, folder)).fetchall()
+
+    with connect(tmp_path) as con:
+        expected = text(con)
+    monkeypatch.setattr(content_hashes, "SETTLED_NS", 10**20)
+    monkeypatch.setattr(FileVersion, "of", without_times)
+    with connect(tmp_path, cache=True) as con:
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalRunner, "run", changing)
+            assert text(con) != expected
+        soundfile.write(clip, samples, rate_hz)
+        assert text(con) == expected
+
+
+def test_what_the_process_knew_before_is_kept_too(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int]
+) -> None:
+    blobs = f"PREDICT USING '{small_model}' AS SELECT content AS audio_path FROM read_blob('{folder}/*.wav')"
+    with connect(tmp_path) as con:
+        con.sql(blobs).fetchall()
+        con.sql(predict(small_model, folder)).fetchall()
+        con.execute("SET thano_cache = True")
+        con.sql(blobs).fetchall()
+        con.sql(predict(small_model, folder)).fetchall()
+        assert con.sql("SELECT clips FROM thano_cache()").fetchall() == [(N_CLIPS,)]
+        n_computed()
+        con.sql(predict(small_model, folder)).fetchall()
+        assert n_computed() == 0
 
 
 def test_a_file_is_hashed_once_and_again_after_a_change_of_the_moment(
@@ -348,7 +402,7 @@ def test_a_schema_that_is_missing_or_read_only_is_refused(tmp_path: Path, folder
     database = tmp_path / "a.duckdb"
     with connect(tmp_path, database) as con:
         con.execute("CREATE SCHEMA kept")
-        with pytest.raises(ThanoError, match=r"there is no schema 'kepd' .*Did you mean 'kept'\?"):
+        with pytest.raises(ThanoError, match=r"there is no schema 'kepd' in the database 'a' .*Did you mean 'kept'\?"):
             con.sql(predict(small_model, folder, "cache='kepd'")).fetchall()
     with (
         connect(tmp_path, database, read_only=True) as con,
@@ -372,6 +426,35 @@ def test_transcripts_in_a_schema_stay_where_the_statement_is_rolled_back(
         ]
         con.execute(f"CREATE TABLE texts AS {query}")
         assert n_computed() == 0
+
+
+def test_the_schema_is_one_of_the_database_of_the_connection(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int]
+) -> None:
+    query = predict(small_model, folder, "cache='kept'")
+    with connect(tmp_path) as con:
+        con.execute("CREATE SCHEMA kept; ATTACH ':memory:' AS kept; CREATE SCHEMA kept.other; USE kept")
+        for expected in (N_CLIPS, 0):
+            con.sql(query).fetchall()
+            assert n_computed() == expected
+        assert con.sql("SELECT count(*) FROM memory.kept.thano_transcripts").fetchall() == [(N_CLIPS,)]
+        with pytest.raises(ThanoError, match="there is no schema 'other' in the database 'memory' to keep"):
+            con.sql(predict(small_model, folder, "cache='other'")).fetchall()
+
+
+@pytest.mark.parametrize("change", ["text = NULL", "words = 'ab'::BLOB", "more = '{'", "words_utf8 = 'X'::BLOB"])
+def test_rows_that_are_no_transcripts_cost_one_warning(
+    tmp_path: Path, folder: Path, small_model: Path, n_computed: Callable[[], int], change: str
+) -> None:
+    with connect(tmp_path, cache="main") as con:
+        first = con.sql(predict(small_model, folder, "include='words'")).fetchall()
+        con.execute(f"UPDATE thano_transcripts SET {change}")
+        n_computed()
+        [warning] = thano_warnings(
+            lambda: _same(con.sql(predict(small_model, folder, "include='words'")).fetchall(), first)
+        )
+        assert '"memory"."main".thano_transcripts holds rows that are not transcripts: DELETE them' in warning
+        assert n_computed() == N_CLIPS
 
 
 @pytest.mark.parametrize("cache", [True, False])

@@ -18,8 +18,10 @@ import thano_duckdb
 from thano_duckdb.audio.failure import AudioFailure
 from thano_duckdb.audio.info import AudioInfo
 from thano_duckdb.functions import survey
+from thano_duckdb.functions.schema_store import SchemaStore
 from thano_duckdb.speech.batch_runner import BatchRunner
 from thano_duckdb.speech.cache import process_cache
+from thano_duckdb.speech.lasting_cache.sqlite_store import SqliteStore
 from thano_duckdb.speech.speeds import SPEEDS_FILE, process_speeds
 
 MODEL = "Wav2Vec2TinyEn"
@@ -383,7 +385,7 @@ def test_a_registered_model_is_named_with_its_version(
 
 @pytest.mark.parametrize("cache", ["TRUE", "'kept'"])
 def test_transcripts_of_an_earlier_process_are_known(
-    con: thano_duckdb.Connection, clips: list[str], tmp_path: Path, cache: str
+    con: thano_duckdb.Connection, clips: list[str], tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     con.execute("CREATE SCHEMA kept")
     kept = f"PREDICT USING {MODEL} OPTIONS (language_model=NULL, cache={cache})"
@@ -396,7 +398,37 @@ def test_transcripts_of_an_earlier_process_are_known(
     moved = tmp_path / "moved"
     shutil.copytree(Path(clips[0]).parent, moved)
     con.execute("CREATE TABLE moved AS SELECT replace(audio_path, '/clips/', '/moved/') AS audio_path FROM clips")
-    for table in ("clips", "moved"):
-        text = explain(con, f"{kept} AS FROM {table}")
-        assert line(text, "cached").startswith("6 of the clips"), table
+    with monkeypatch.context() as patch:
+        for store in (SqliteStore, SchemaStore):
+            patch.setattr(store, "write", lambda _store, batch: pytest.fail(f"a plan writes {batch}"))
+        for table in ("clips", "moved"):
+            text = explain(con, f"{kept} AS FROM {table}")
+            assert line(text, "cached").startswith("6 of the clips"), table
     assert line(explain(con, f"{PREDICT} AS FROM clips"), "cached").startswith("0 of the clips")
+
+
+def test_workers_count_in_the_plan(con: thano_duckdb.Connection) -> None:
+    def planned(options: str) -> dict[str, Any]:
+        found = con.sql(f"SELECT item, value, text FROM thano_plan('{MODEL}', 'clips', options := '{options}')")
+        return {item: (value, text) for item, value, text in found.fetchall()}
+
+    alone, two = planned('{"language_model": null}'), planned('{"language_model": null, "workers": 2}')
+    assert two["device"][1] == "cpu (2 workers)"
+    assert two["memory_bytes"][0] > 2 * alone["memory_bytes"][0]
+    assert two["memory_bytes"][1].endswith("in 3 processes")
+    assert two["speed"][0] == pytest.approx(alone["speed"][0], rel=0.5)  # they share the processor
+    con.execute("SET thano_workers = 2")
+    assert planned('{"language_model": null}')["device"] == two["device"]
+
+
+@pytest.mark.parametrize("cluster", ["ray", "auto", "ray://head:10001"])
+def test_a_plan_says_that_it_does_not_know_a_cluster(con: thano_duckdb.Connection, cluster: str) -> None:
+    text = explain(
+        con, f"PREDICT USING {MODEL} OPTIONS (cluster='{cluster}', workers=4, device='cuda', cache=TRUE) AS FROM clips"
+    )
+    for label in ("speed", "time", "memory"):
+        assert line(text, label).startswith("unknown: a plan does not ask the cluster"), label
+    assert line(text, "device") == f"those of the cluster '{cluster}'"
+    assert line(text, "cached").startswith("not looked up")
+    assert line(text, "audio") == "30 s"
+    assert "precision" not in text.replace("which precision", "")

@@ -87,6 +87,7 @@ def bare_notebook(shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.M
     ConnectionManager.current = None
     for name in list(store):
         del store[name]
+    shell.config.pop("SqlMagic", None)  # what a test set with %config
     shell.reset(new_session=False)
 
 

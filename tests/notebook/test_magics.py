@@ -211,14 +211,22 @@ def test_a_saved_query_can_be_transcribed(speech: Notebook, expected: list[str])
     assert metrics["clips"] == 2
 
 
-def test_displaylimit_limits_the_rows_shown(notebook: Notebook) -> None:
-    notebook.run("%config SqlMagic.displaylimit = 3")
-    try:
-        html = notebook.html(notebook.run("%sql SELECT 'r' || range AS i FROM range(20)"))
-    finally:
-        notebook.run("%config SqlMagic.displaylimit = 10")
-    assert [f"r{i}" for i in range(20) if f">r{i}<" in html] == ["r0", "r1", "r2"]
-    assert "20" in html
+@pytest.mark.parametrize("limit", [3, 10])
+def test_a_displaylimit_that_the_user_sets_is_kept(notebook: Notebook, limit: int) -> None:
+    notebook.run(f"%config SqlMagic.displaylimit = {limit}")
+    html = notebook.html(notebook.run("%sql SELECT 'r' || range AS i FROM range(20)"))
+    assert [i for i in range(20) if f">r{i}<" in html] == list(range(limit))
+    assert f"{limit} rows of 20" in html
+
+
+def test_short_results_are_shown_whole(notebook: Notebook) -> None:
+    result = notebook.run("%sql SELECT 'r' || range AS i FROM range(40)")
+    assert [i for i in range(40) if f">r{i}<" in notebook.html(result)] == list(range(40))
+    assert len(result) == 40
+    assert len(result.dict()["i"]) == 40
+    html = notebook.html(notebook.run("%sql SELECT 'r' || range AS i FROM range(41)"))
+    assert [i for i in range(41) if f">r{i}<" in html] == list(range(10))
+    assert "10 rows of 41" in html
 
 
 def test_interact_sets_a_parameter(speech: Notebook, expected: list[str]) -> None:

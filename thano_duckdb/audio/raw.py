@@ -132,6 +132,7 @@ def _open_regular_file(clip: Clip) -> int:
     """Open the file at the path of a clip. Only regular files are opened: reading a pipe would hang."""
     if not clip.location:
         raise UnreadableAudioError("The path is empty.")
+    shown = brief_location(clip.location)  # where the working folder was deleted, a relative path leads nowhere
     try:
         path = clip.path
         shown = brief_location(str(path))

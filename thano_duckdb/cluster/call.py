@@ -11,7 +11,7 @@ from thano_duckdb.speech.job_runner import CallOptions, Job
 from thano_duckdb.speech.transcript import Transcript
 
 from .batch_cutter import BatchCutter, Group, Task
-from .driver_reads import DriverReads, is_read_here
+from .driver_reads import DriverReads, has_working_folder, is_read_here
 
 MAX_DEATHS = 2
 """Workers that may die of the same clips: the group is split then, and a single clip gives NULL."""
@@ -48,7 +48,8 @@ class Call:
     def __init__(self, jobs: Sequence[Job], options: CallOptions) -> None:
         """Begin with all `jobs`."""
         limits = options.read_limits
-        read_here = {id(job) for job in jobs if is_read_here(job.clip, limits)}
+        reads_relative = not has_working_folder()
+        read_here = {id(job) for job in jobs if is_read_here(job.clip, limits, reads_relative=reads_relative)}
         self.options = replace(options, read_limits=replace(limits, database=None))
         self.reads = DriverReads([job for job in jobs if id(job) in read_here], limits)
         self.cutter = BatchCutter(Task.of(job) for job in jobs if id(job) not in read_here)

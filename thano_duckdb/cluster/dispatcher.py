@@ -263,7 +263,7 @@ class Dispatcher:
             self._fail(
                 ModelError(
                     "the workers do not compute alike, so that a text would depend on where it is written: with "
-                    "precision='auto' CPUs and old GPUs compute in float32, and others in bfloat16. Give a precision, "
+                    "precision='auto' old processors and GPUs compute in float32, others in bfloat16. Give one, "
                     "OPTIONS (precision='float32'), or use devices of one kind; if the model was changed meanwhile, "
                     "run the statement again"
                 )

@@ -1,10 +1,11 @@
-"""Clips that only this process can read: URLs that DuckDB opens itself, with its secrets and settings.
+"""Clips that only this process can read, such as URLs that DuckDB opens itself, with its secrets and settings.
 
 Threads read them ahead of the workers, and they are sent as BLOBs.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -75,11 +76,28 @@ class DriverReads:
             return error.failure.reason
 
 
-def is_read_here(clip: Clip, limits: ReadLimits) -> bool:
-    """Whether only this process can read a clip."""
-    if limits.database is None or not clip.is_url:
+def is_read_here(clip: Clip, limits: ReadLimits, *, reads_relative: bool = False) -> bool:
+    """Whether only this process can read a clip, or say why it cannot.
+
+    Args:
+        clip: which.
+        limits: on reading it.
+        reads_relative: relative paths too: a worker would look for them in a working folder of its own.
+    """
+    if not clip.is_url:
+        return reads_relative and clip.data is None and not os.path.isabs(clip.written_path)
+    if limits.database is None:
         return False
     try:
         return limits.database.reads(clip.location, protocol_of(clip.location))
     except UnreadableAudioError:  # the worker says so
         return False
+
+
+def has_working_folder() -> bool:
+    """Whether relative paths have a meaning: the working folder of a process may be deleted while it runs."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True

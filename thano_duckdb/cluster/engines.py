@@ -189,15 +189,19 @@ def close_all() -> None:
 
 
 def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Hashable]:
-    """The source with its language, and what identifies its pool; what a worker would refuse is refused here.
+    """The source with its language and precision, and what identifies its pool.
+
+    What a worker would refuse is refused here.
 
     Raises:
         ModelError: see `speech.loading.load_engine`.
     """
     from thano_duckdb.speech.device import choose_device
 
-    for device in dict.fromkeys(devices):
-        choose_device(device, source.precision)
+    precisions = {choose_device(device, source.precision).precision for device in dict.fromkeys(devices)}
+    if len(precisions) == 1:  # else the workers ask for one; what 'auto' means is decided once, here
+        [precision] = precisions
+        source = replace(source, precision=precision)
     with reading_model(source.folder):
         check_checkpoint(source.folder)
         source = replace(
@@ -209,7 +213,7 @@ def _check(source: ModelSource, devices: Sequence[str]) -> tuple[ModelSource, Ha
 def _process_pool(source: ModelSource, devices: Sequence[str], model: str) -> _Pool:
     """The processes of a model, which are not started yet if they are new."""
     source, key = _check(source, devices)
-    n_threads = max(1, n_processors() // len(devices))
+    n_threads = threads_of_each(len(devices))
     return _pool(key, lambda: ProcessPool(source, devices, model=model, n_threads=n_threads))
 
 
@@ -235,6 +239,16 @@ def _pool(key: Hashable, open_pool: Callable[[], WorkerPool], *, is_shared: bool
         _close_unused(max_pools=MAX_POOLS)
         _start_watching()
     return found
+
+
+def threads_of_each(n_workers: int) -> int:
+    """How many threads each of some workers uses: they share those that this process would use alone.
+
+    OMP_NUM_THREADS, which the user sets, holds for all of them together.
+    """
+    import torch
+
+    return max(1, min(n_processors(), torch.get_num_threads()) // n_workers)
 
 
 def n_processors() -> int:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from thano_duckdb.errors import ModelError
+
 from .messages import Alive, Broken, Cancel, Decoders, Load, Loaded, Transcribe, Transcribed
 from .worker_pool import Advanced, Batch, Died, Event, Failed, Finished, ModelSource, Ready, WorkerInfo
 from .worker_process import EXIT_S, WorkerProcess
@@ -63,8 +65,15 @@ class ProcessPool:
 
     def start(self) -> None:
         """See `WorkerPool`."""
-        for device in self._devices:
-            self._start(device)
+        for number, device in enumerate(self._devices, 1):
+            try:
+                self._start(device)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise ModelError(
+                    f"worker process {number} of {len(self._devices)} cannot be started: {why}. The option 'workers' "
+                    "says how many there are"
+                ) from error
 
     def start_worker(self) -> bool:
         """See `WorkerPool`. It gets the device that has fewer workers than it should."""
@@ -72,9 +81,13 @@ class ProcessPool:
         for worker in self._workers.values():
             if worker.state != "dead":
                 missing.remove(worker.device)
-        if missing:
+        if not missing:
+            return False
+        try:
             self._start(missing[0])
-        return bool(missing)
+        except OSError:  # the system has no room for it now; the others go on
+            return False
+        return True
 
     def _start(self, device: str) -> None:
         name = f"worker {next(self._numbers)}"

@@ -49,6 +49,9 @@ class WorkerProcess:
             environment: variables that it gets beside those of this process.
             on_message: is called with each message, on a thread.
             on_end: is called once, with the reason, when the process has ended, on the same thread.
+
+        Raises:
+            OSError: the system does not start it, for a lack of memory, processes or open files.
         """
         self.name = name
         self._on_message, self._on_end = on_message, on_end
@@ -57,8 +60,8 @@ class WorkerProcess:
         self._is_closing = False
         self.kill_reason = ""
         self._connection: Connection[Any, Any]
-        self._connection, other = Pipe()
-        paths = [path or os.getcwd() for path in sys.path]
+        self._connection, other = _pipe()
+        paths = _absolute_paths()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, str(other.fileno()), *paths],
@@ -66,6 +69,7 @@ class WorkerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **environment},
+                cwd=os.path.abspath(os.sep),  # all paths are absolute, and the user may delete the working folder
                 pass_fds=(other.fileno(),),
                 start_new_session=True,  # Ctrl-C of the terminal is for this process only
                 text=True,
@@ -157,6 +161,30 @@ class WorkerProcess:
             name = f"signal {-code}"
         memory = ", as the system does where memory runs out" if -code == signal.SIGKILL else ""
         return f"its process {self.pid} was killed by {name}{memory}{said}"
+
+
+def _pipe() -> tuple[Connection[Any, Any], Connection[Any, Any]]:
+    """Both ends of a pipe; neither is stdin, stdout or stderr, which this process may have closed."""
+    one, other = Pipe()
+    return _above_stderr(one), _above_stderr(other)
+
+
+def _above_stderr(connection: Connection[Any, Any]) -> Connection[Any, Any]:
+    if connection.fileno() > 2:
+        return connection
+    import fcntl
+
+    with connection:
+        return Connection(fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, 3))
+
+
+def _absolute_paths() -> list[str]:
+    """Where Python looks for modules; without those in a working folder that was deleted."""
+    paths = []
+    for path in sys.path:
+        with contextlib.suppress(OSError):
+            paths.append(os.path.abspath(path))
+    return paths
 
 
 def _shut_down(connection: Connection[Any, Any]) -> None:

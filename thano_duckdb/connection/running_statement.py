@@ -93,7 +93,7 @@ class RunningStatement:
         self._started_s = time.monotonic()
         self._stop_reason: StopReason | None = None
         self._lock = threading.Lock()
-        self._first_failure: Failure | None = None
+        self._example: Failure | None = None
         self._failed: set[int] = set()
         self._several_rows_failed = False
         self._n_warned_of = 0
@@ -206,7 +206,8 @@ class RunningStatement:
     def clip_failed(self, location: str, reason: str) -> None:
         """See `Monitor`. A clip that DuckDB asks for twice counts once."""
         with self._lock:
-            self._first_failure = self._first_failure or Failure(location, reason)
+            new = Failure(location, reason)  # clips come in any order: the warning is the same each time
+            self._example = min(self._example or new, new, key=lambda failure: (failure.location, failure.reason))
             self._failed.add(hash(location))
 
     def rows_failed(self, locations: Sequence[str]) -> None:
@@ -327,10 +328,10 @@ class RunningStatement:
         if replaced:
             warn(replaced_columns_warning(replaced))
         n_failed = len(self._failed)
-        if n_failed == self._n_warned_of or self._first_failure is None:
+        if n_failed == self._n_warned_of or self._example is None:
             return
         self._n_warned_of = n_failed
-        example = located(self._first_failure.location, self._first_failure.reason)
+        example = located(self._example.location, self._example.reason)
         if n_failed > 1:
             example = f"{example.removesuffix('.')}; ..."
         rows = ""

@@ -72,7 +72,7 @@ def _separator(reader: TokenReader, opened_at: int, closing: str, name: str) -> 
         _not_at_end(reader, opened_at)
         raise reader.error(
             f"After the value of '{name}' comes a comma or {closing}, not {reader.shown};"
-            " put a value in quotes unless it is one number or one word"
+            " put a value in quotes unless it is one number or one word, and double a quote within it ('O''Brien')"
         )
 
 

@@ -88,7 +88,7 @@ class CacheChoice:
         if not wanted or (self.only_looks and not self._exists(wanted)):
             return memory
         max_bytes = options.get("cache_max_bytes", self.session.settings.cache_max_bytes)
-        opened = self.statement.pinned(("cache", wanted), lambda: self._open(wanted, max_bytes))
+        opened = self.statement.pinned(("cache", wanted, self.only_looks), lambda: self._open(wanted, max_bytes))
         if opened is None:
             return memory
         code = chosen_language(model.folder, language)
@@ -121,11 +121,13 @@ class CacheChoice:
         try:
             if isinstance(wanted, str):
                 store = open_schema_store(self.session, self.access, wanted)
-                opened = _Opened(store, StoreWriter(store))
+                opened = _Opened(store, StoreWriter(store, is_idle=self.only_looks))
                 self.statement.before_warnings(lambda: self._close(opened))
             else:
                 self.session.check_changes_allowed(self.access, WHAT)
                 found = open_store(self.session.registry.home / FILE_NAME, max_bytes)
+                if self.only_looks:
+                    return _Opened(found.store, StoreWriter(found.store, is_idle=True))
                 opened = _Opened(found.store, found.writer)
                 n_problems = opened.writer.n_problems
                 self.statement.before_warnings(lambda: self._flush(opened, n_problems))

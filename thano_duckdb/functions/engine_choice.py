@@ -36,8 +36,7 @@ def choose_engine(
     """
     settings = session.settings
     language = row_language or options.get("language")
-    workers = 1 if row_language else options.get("workers", settings.workers)
-    cluster = "off" if row_language else _cluster(session, access, options)
+    cluster, workers = where_to_run(session, access, options, has_row_languages=bool(row_language))
     source = ModelSource(
         resolved.folder, options.get("device", settings.device), options.get("precision", settings.precision), language
     )
@@ -59,6 +58,19 @@ def choose_engine(
             return load("off")
 
     return statement.pinned((resolved, source, workers, cluster), load)
+
+
+def where_to_run(
+    session: Session, access: Access, options: dict[str, Any], *, has_row_languages: bool
+) -> tuple[str, int | None]:
+    """The Ray cluster that a call uses, 'off' for none, and how many workers, as the options say it.
+
+    Raises:
+        ThanoError: the database may not reach any cluster.
+    """
+    if has_row_languages:
+        return "off", 1
+    return _cluster(session, access, options), options.get("workers", session.settings.workers)
 
 
 def _cluster(session: Session, access: Access, options: dict[str, Any]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from thano_duckdb.audio.limits import ReadLimits
 from thano_duckdb.audio.source import Clip
+from thano_duckdb.cluster.engines import devices_of, threads_of_each
 from thano_duckdb.connection.access import Access
 from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.session import Session
@@ -25,14 +26,11 @@ from .audio_column import audio as audio_argument
 from .cache_choice import CacheChoice
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice
+from .engine_choice import where_to_run
 from .plan_rows import PlanRow, clip_rows
 from .planned_model import PlannedModel
 from .survey import survey
 from .transcribe import running_statement
-
-if TYPE_CHECKING:
-    from thano_duckdb.speech.decoding.beam import BeamDecoder
-    from thano_duckdb.speech.forecast import NetworkFacts
 
 PLAN = pa.list_(
     pa.struct(
@@ -112,6 +110,8 @@ class _Planner:
         known, not_looked_up = None, ""
         if self.own_columns:
             not_looked_up = f"each row may have {' and '.join(sorted(self.own_columns))} of its own"
+        elif isinstance(found_model, PlannedModel) and found_model.cluster != "off":
+            not_looked_up = "a plan does not ask the cluster in which precision it computes"
         elif isinstance(found_model, PlannedModel):
             known = found_model.known(self._cache(found_model, chosen, limits), chosen, self.statement)
         else:
@@ -152,26 +152,38 @@ class _Planner:
             return f"{model}, which is not on this machine: the statement will first try to download it"
         CacheChoice(self.session, self.statement, self.access).see(resolved.folder, chosen)
 
-        def read() -> tuple[NetworkFacts, BeamDecoder | None]:
-            from thano_duckdb.speech.forecast import NetworkFacts
+        def read() -> PlannedModel:
+            from thano_duckdb.speech.forecast import NetworkFacts, Processes
 
+            cluster, n_workers = where_to_run(self.session, self.access, chosen, has_row_languages=self._has_languages)
+            device = chosen.get("device", self.session.settings.device)
+            precision = chosen.get("precision", self.session.settings.precision)
+            if cluster != "off":  # whose devices this machine need not have
+                device, precision, n_workers = "auto", "auto", 1
+            devices = devices_of(device, n_workers)
             facts = NetworkFacts.read(
                 resolved.folder,
-                device=chosen.get("device", self.session.settings.device),
-                precision=chosen.get("precision", self.session.settings.precision),
+                device=devices[0],
+                precision=precision,
                 language=self._language(resolved, chosen),
             )
             choice = DecoderChoice(self.session, self.statement, self.access)
             has_own = "hotwords" in self.own_columns
-            return facts, choice.not_loaded(facts.vocabulary, resolved, chosen, for_row_hotwords=has_own)
+            beam = choice.not_loaded(facts.vocabulary, resolved, chosen, for_row_hotwords=has_own)
+            processes = Processes(tuple(devices), threads_of_each(len(devices)))
+            return PlannedModel(resolved, facts, beam, processes, cluster)
 
-        facts, beam = run_aside(read, self.statement)  # importing torch takes seconds
-        return PlannedModel(resolved, facts, beam)
+        return run_aside(read, self.statement)  # importing torch takes seconds
+
+    @property
+    def _has_languages(self) -> bool:
+        """Whether each row may have a language of its own."""
+        return "language" in self.own_columns
 
     def _language(self, resolved: ResolvedModel, chosen: dict[str, Any]) -> str | None:
         """That of the statement, or, where each row has its own, any that the model has."""
         language: str | None = chosen.get("language")
-        if language is None and "language" in self.own_columns:
+        if language is None and self._has_languages:
             languages = read_languages(resolved.folder)
             if languages is not None and languages.default is None:
                 return next(iter(usable_languages(resolved.folder, languages)), None)

@@ -20,11 +20,12 @@ from .survey import Known, Survey
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.beam import BeamDecoder
-    from thano_duckdb.speech.forecast import NetworkFacts, SpeedForecast
+    from thano_duckdb.speech.forecast import NetworkFacts, Processes, SpeedForecast
 
 MEASURED_BY = {
     "measured": "as measured in this process",
     "remembered": "as remembered from an earlier process",
+    "scaled": "roughly: calculated from the speed of one process",
     "calibrated": "roughly: calculated from the size of the network and the time of a matrix product",
 }
 
@@ -37,11 +38,15 @@ class PlannedModel:
         resolved: what its name means.
         facts: what its files say.
         beam: the beam search; None for greedy decoding.
+        processes: of this machine that would compute.
+        cluster: the option; what a cluster will do is not known.
     """
 
     resolved: ResolvedModel
     facts: NetworkFacts
     beam: BeamDecoder | None
+    processes: Processes
+    cluster: str
 
     @property
     def decoder(self) -> Any:
@@ -75,34 +80,63 @@ class PlannedModel:
             max_clips: the option `batch_size`.
         """
         facts = self.facts
-        speed = facts.speed(self.decoder, process_speeds(), home)
-        seconds = _seconds(found.new_audio_s, speed)
-        language_model = None if self.beam is None else self.beam.language_model
-        n_bytes = 0 if language_model is None else language_model.path.stat().st_size
-        memory = facts.memory(found.new_audio_s.value or 0.0, language_model_bytes=n_bytes)
         name = self.resolved.name if self.resolved.version is None else f"{self.resolved.name}@{self.resolved.version}"
         shown = name if name == str(self.resolved.folder) else f"{name}, in {self.resolved.folder}"
-        rows = [
-            PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),
-            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus loading the model"),
-            PlanRow.of("memory_bytes", exactly(memory.host_bytes), f"about {bytes_text(memory.host_bytes)} at most"),
-        ]
-        if memory.device_bytes is not None:
-            text = f"about {bytes_text(memory.device_bytes)} of the GPU"
-            rows.append(PlanRow.of("device_memory_bytes", exactly(memory.device_bytes), text))
+        rows = self._here(found, home) if self.cluster == "off" else _elsewhere(self.cluster)
         limit = min((n for n in (max_clips, facts.max_clips) if n is not None), default=None)
         batch = f"{facts.batch_s:,.0f} s of audio at most, padding included"
         if limit is not None:
             batch += f", and {counted(limit, 'clip')}"
-        return [
-            *rows,
-            PlanRow.of_text("model", shown),
-            PlanRow.of("parameters", exactly(facts.n_parameters), f"{facts.n_parameters:,}"),
-            PlanRow.of_text("device", f"{facts.device.torch_device} ({facts.device.hardware})"),
-            PlanRow.of_text("precision", facts.device.precision),
-            PlanRow.of("batch_s", exactly(facts.batch_s), batch),
-            PlanRow.of_text("decoder", _decoder_text(self.beam)),
+        rows.append(PlanRow.of_text("model", shown))
+        rows.append(PlanRow.of("parameters", exactly(facts.n_parameters), f"{facts.n_parameters:,}"))
+        if self.cluster == "off":
+            rows.append(PlanRow.of_text("device", self._device_text()))
+            rows.append(PlanRow.of_text("precision", facts.device.precision))
+            rows.append(PlanRow.of("batch_s", exactly(facts.batch_s), batch))
+        else:
+            rows.append(PlanRow.of_text("device", f"those of the cluster '{self.cluster}'"))
+        return [*rows, PlanRow.of_text("decoder", _decoder_text(self.beam))]
+
+    def _here(self, found: Survey, home: Path | None) -> list[PlanRow]:
+        """Time and memory on this machine."""
+        speed = self.facts.speed(self.decoder, process_speeds(), home, self.processes)
+        seconds = _seconds(found.new_audio_s, speed)
+        language_model = None if self.beam is None else self.beam.language_model
+        n_bytes = 0 if language_model is None else language_model.path.stat().st_size
+        memory = self.facts.memory(
+            found.new_audio_s.value or 0.0, language_model_bytes=n_bytes, processes=self.processes
+        )
+        n_workers = self.processes.n_workers
+        held = f"about {bytes_text(memory.host_bytes)} at most{f', in {n_workers + 1} processes' if n_workers else ''}"
+        rows = [
+            PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),
+            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus loading the model"),
+            PlanRow.of("memory_bytes", exactly(memory.host_bytes), held),
         ]
+        if memory.device_bytes is not None:
+            whose = "each GPU" if self.processes.n_gpus > 1 else "the GPU"
+            text = f"about {bytes_text(memory.device_bytes)} of {whose}"
+            rows.append(PlanRow.of("device_memory_bytes", exactly(memory.device_bytes), text))
+        return rows
+
+    def _device_text(self) -> str:
+        device = self.facts.device
+        if self.cluster != "off":
+            return (
+                f"those of the cluster '{self.cluster}'; the other lines are of {device.torch_device} on this machine"
+            )
+        if not self.processes.n_workers:
+            return f"{device.torch_device} ({device.hardware})"
+        devices = ", ".join(dict.fromkeys(self.processes.devices))
+        return f"{devices} ({self.processes.n_workers} workers)"
+
+
+def _elsewhere(cluster: str) -> list[PlanRow]:
+    """What is said of a cluster, which a plan does not ask."""
+    reason = "unknown: a plan does not ask the cluster"
+    if cluster == "auto":
+        reason += ", nor whether there is one"
+    return [PlanRow.of_text(item, reason) for item in ("speed", "seconds", "memory_bytes")]
 
 
 def _seconds(audio_s: Estimate, speed: SpeedForecast) -> Estimate:

@@ -18,7 +18,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.dialect.quoting import identifier, literal
 from thano_duckdb.errors import ThanoError, brief, did_you_mean
 from thano_duckdb.speech.lasting_cache.store import Batch, Known, Recognition, StoreError
-from thano_duckdb.speech.lasting_cache.transcript_codec import from_row, to_row
+from thano_duckdb.speech.lasting_cache.transcript_codec import TranscriptRow, from_row, to_row
 
 TRANSCRIPTS = "thano_transcripts"
 FILES = "thano_files"
@@ -44,16 +44,16 @@ _ROWS = "_thano_batch"
 class SchemaStore:
     """Implements `TranscriptStore` in a schema of a DuckDB database."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, schema: str) -> None:
-        """Keep transcripts in `schema`; the store closes `cursor`.
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, database: str, schema: str) -> None:
+        """Keep transcripts in a schema of a database, which DuckDB calls a catalog; the store closes `cursor`.
 
         Raises:
             duckdb.Error: the tables do not exist and cannot be created.
         """
         self._cursor = cursor
         self._lock = threading.Lock()
-        self._transcripts = f"{identifier(schema)}.{TRANSCRIPTS}"
-        self._files = f"{identifier(schema)}.{FILES}"
+        within = f"{identifier(database)}.{identifier(schema)}"  # an attached database may have the name of the schema
+        self._transcripts, self._files = f"{within}.{TRANSCRIPTS}", f"{within}.{FILES}"
         for table, columns in ((self._transcripts, _TRANSCRIPT_COLUMNS), (self._files, _FILE_COLUMNS)):
             described = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in columns.items())
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} ({described})")
@@ -75,7 +75,11 @@ class SchemaStore:
                 "clip": pa.array(keys, pa.binary()),
             }
         )
-        return Known({clip: from_row(*columns) for clip, *columns in self._rows(query, wanted)}, [])
+        rows = self._rows(query, wanted)
+        try:
+            return Known({clip: from_row(TranscriptRow(*columns)) for clip, *columns in rows}, [])
+        except ValueError as error:
+            raise StoreError(f"{self._transcripts} holds rows that are not transcripts: DELETE them") from error
 
     def write(self, batch: Batch) -> None:
         """See `TranscriptStore`."""
@@ -130,19 +134,20 @@ def open_schema_store(session: Session, access: Access, schema: str) -> SchemaSt
         raise ThanoError(f"the database is open read-only, so transcripts cannot be kept in its schema {brief(schema)}")
     cursor = session.cursor()
     try:
+        ((database,),) = cursor.execute("SELECT system.main.current_database()").fetchall()
         rows = cursor.execute(
-            "SELECT schema_name FROM system.main.duckdb_schemas() "
-            "WHERE database_name = system.main.current_database() AND NOT internal"
+            "SELECT schema_name FROM system.main.duckdb_schemas() WHERE database_name = ? AND NOT internal", [database]
         ).fetchall()
         names = [name for (name,) in rows] + ["main"]
         found = [name for name in names if name.casefold() == schema.casefold()]
         if not found:
             near = did_you_mean(schema, names)
             raise ThanoError(
-                f"there is no schema {brief(schema)} to keep transcripts in: CREATE SCHEMA it first, outside of the "
-                f"transaction, or write cache=True for the model home.{near}"
+                f"there is no schema {brief(schema)} in the database {brief(database)} to keep transcripts in: "
+                f"run CREATE SCHEMA {identifier(schema)} first, not within a transaction, or write cache=True to keep "
+                f"them in the model home.{near}"
             )
-        return SchemaStore(cursor, found[0])
+        return SchemaStore(cursor, database, found[0])
     except duckdb.Error as error:
         cursor.close()
         problem = str(error).splitlines()[0]

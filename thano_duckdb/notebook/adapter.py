@@ -167,8 +167,15 @@ class Cursor:
                 self._cell.pages.append(curve(relation))
 
     def _rewind(self) -> None:
+        self._rows = iter(self._new_rows())
+
+    def _new_rows(self) -> Any:
         # DuckDB's own method: ours would keep a run open between two rows.
-        self._rows = iter(duckdb.DuckDBPyRelation.iter_rows(self._relation))
+        return duckdb.DuckDBPyRelation.iter_rows(self._relation)
+
+    def all_rows(self) -> list[tuple[Any, ...]]:
+        """Every row from the first, which takes none away from `fetchone`."""
+        return list(self._new_rows())
 
     @property
     def n_rows(self) -> int:

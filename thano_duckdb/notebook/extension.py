@@ -32,8 +32,7 @@ def load(shell: InteractiveShell) -> None:
     else:
         magics.on_unload, magics.opened = loaded.on_unload, loaded.opened
     shell.register_magics(magics)
-    settings = magics.config_of_jupysql
-    shell.display_formatter.formatters[_HTML].for_type(ResultSet, html_of(lambda: settings.displaylimit))
+    shell.display_formatter.formatters[_HTML].for_type(ResultSet, html_of(magics.config_of_jupysql))
     while _unlisted:
         magics.opened = _unlisted.pop().list_again(magics.connections)
     forget_closed()

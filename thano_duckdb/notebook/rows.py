@@ -22,6 +22,9 @@ from .adapter import Cursor
 _MAX_BYTES = 64
 """A longer BLOB is audio rather than something to read."""
 
+_SHORT = 40
+"""A result of so many rows is shown whole."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,8 +34,12 @@ class Column:
     style: Markup
 
 
-def html_of(displaylimit: Callable[[], int]) -> Callable[[ResultSet], str]:
-    """A formatter of results for IPython: at most `displaylimit` rows, 0 for all."""
+def html_of(settings: Any) -> Callable[[ResultSet], str]:
+    """A formatter of results for IPython: as many rows as JupySQL's `settings` say, and short results whole.
+
+    Unless the user set `displaylimit`, a result of up to 40 rows is shown whole: JupySQL's own limit of 10 hides
+    the last row of EVALUATE.
+    """
 
     def to_html(result: ResultSet) -> str:
         cursor = result.sqlaproxy
@@ -41,14 +48,23 @@ def html_of(displaylimit: Callable[[], int]) -> Callable[[ResultSet], str]:
             return html
         if cursor.page is not None:
             return cursor.page.html
-        limit = displaylimit()
-        result.fetch_for_repr_if_needed()
-        rows = result[:limit] if limit else result[:]
+        if cursor.n_rows <= _SHORT and not _is_limited(settings):
+            rows = cursor.all_rows()
+        else:
+            limit = settings.displaylimit
+            result.fetch_for_repr_if_needed()
+            rows = result[:limit] if limit else result[:]
         columns = [_column(name, rows, at) for at, name in enumerate(result.field_names)]
         shown = [[_shown(value) for value in row] for row in rows]
         return render("rows.html", "", columns=columns, rows=shown, n_rows=cursor.n_rows).html
 
     return to_html
+
+
+def _is_limited(settings: Any) -> bool:
+    """Whether the user set how many rows are shown."""
+    is_default = settings.displaylimit == settings.traits()["displaylimit"].default_value
+    return not is_default or "displaylimit" in settings.config.SqlMagic
 
 
 def _column(name: str, rows: Sequence[Sequence[Any]], at: int) -> Column:

@@ -75,8 +75,7 @@ class Device:
             return torch.cuda.get_device_name(self.torch_device)
         if self.torch_device.type == "mps":
             return "Apple GPU"
-        n_threads = torch.get_num_threads()
-        return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
+        return threads_text(torch.get_num_threads())
 
     @property
     def described(self) -> str:
@@ -118,6 +117,11 @@ class HostCopy:
         if self._event is not None:
             self._event.synchronize()
         return tuple(tensor.numpy() for tensor in self.tensors)
+
+
+def threads_text(n_threads: int) -> str:
+    """What `Device.hardware` says of a processor, of which a process uses `n_threads` threads."""
+    return f"{n_threads} thread{'' if n_threads == 1 else 's'}"
 
 
 def copy_to(device: torch.device, values: NDArray[Any]) -> Tensor:

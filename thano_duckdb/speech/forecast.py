@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from .calibration import matrix_products_per_s
 from .decoding.decoder import Decoder
 from .decoding.greedy import GreedyDecoder
 from .decoding.vocabulary import Vocabulary
-from .device import Device, choose_device
+from .device import Device, choose_device, threads_text
 from .estimate import Estimate
 from .local_runner import Limits
 from .recognizer.acoustic_model import network_fingerprint
@@ -23,10 +24,10 @@ from .recognizer.network_size import n_stored
 from .speeds import SpeedMeter, speed_key
 from .windows import SAMPLE_RATE_HZ
 
-SpeedSource = Literal["measured", "remembered", "calibrated"]
+SpeedSource = Literal["measured", "remembered", "scaled", "calibrated"]
 
 # By how much a run may be faster or slower than each kind of estimate (docs/plan.md has what was compared).
-_FACTORS: dict[SpeedSource, float] = {"measured": 1.3, "remembered": 1.5, "calibrated": 3.0}
+_FACTORS: dict[SpeedSource, float] = {"measured": 1.3, "remembered": 1.5, "scaled": 3.0, "calibrated": 3.0}
 
 _EFFICIENCY, _EFFICIENCY_OF_BFLOAT16_ON_CPU = 0.45, 0.2
 """Share of the rate of matrix products that networks reach: 0.3 (small) to 0.7 (base) on a CPU, 0.4 on a GPU."""
@@ -45,8 +46,8 @@ class SpeedForecast:
 
     Attributes:
         per_s: the speed.
-        source: how it is known: measured in this process, remembered from an earlier one, or calculated from the size
-            of the network and the time of a matrix product.
+        source: how it is known: measured in this process, remembered from an earlier one, calculated for several
+            workers from the speed of one process, or from the size of the network and the time of a matrix product.
     """
 
     per_s: Estimate
@@ -55,10 +56,38 @@ class SpeedForecast:
 
 @dataclass(frozen=True)
 class MemoryForecast:
-    """Bytes that the process holds at most, and those of the GPU; None without a GPU."""
+    """Bytes that this process and its workers hold at most, and those of each GPU; None without a GPU."""
 
     host_bytes: float
     device_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of this machine that compute.
+
+    Attributes:
+        devices: of each worker; a single one is that of this process, which then computes itself.
+        n_threads: of each worker that computes on the processor.
+    """
+
+    devices: tuple[str, ...]
+    n_threads: int
+
+    @property
+    def n_workers(self) -> int:
+        """How many there are beside this process."""
+        return len(self.devices) if len(self.devices) > 1 else 0
+
+    @property
+    def n_gpus(self) -> int:
+        """Distinct GPUs that they compute on."""
+        return len({device for device in self.devices if device.startswith("cuda")})
+
+    @property
+    def n_on_each_device(self) -> int:
+        """Processes that share a GPU, at most."""
+        return max(Counter(self.devices).values())
 
 
 @dataclass(frozen=True)
@@ -124,33 +153,54 @@ class NetworkFacts:
         """That of the loaded model with a decoder, see `Recognizer.fingerprint`."""
         return f"{self.fingerprint}, {decoder.fingerprint}"
 
-    def speed(self, decoder: Any, speeds: SpeedMeter, home: Path | None) -> SpeedForecast:
+    def speed(self, decoder: Any, speeds: SpeedMeter, home: Path | None, processes: Processes) -> SpeedForecast:
         """How fast it will be: as it was, where that is known, else by the time of a matrix product.
 
         Args:
             decoder: that writes the texts.
             speeds: measured in this process.
             home: of the models, where earlier processes remember theirs; None where it may not be read.
+            processes: that compute. Those on one processor share it, so that more of them are not taken to be faster.
         """
-        measured = speeds.speed(
-            speed_key(self.fingerprint_with(default_decoder()), self.device.described, decoder), home
-        )
-        if measured is not None:
-            return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
+        known_as = default_decoder()
+        for hardware in self._hardware(processes):
+            key = speed_key(self.fingerprint_with(known_as), hardware, decoder)
+            if (measured := speeds.speed(key, home)) is not None:
+                return _forecast(measured.per_s, "remembered" if measured.is_remembered else "measured")
+        if processes.n_workers:
+            one = self.speed(decoder, speeds, home, Processes(processes.devices[:1], processes.n_threads))
+            source: SpeedSource = "calibrated" if one.source == "calibrated" else "scaled"
+            return _forecast((one.per_s.value or 0.0) * max(1, processes.n_gpus), source)
         is_slow = self.device.torch_device.type == "cpu" and self.device.precision == "bfloat16"
         efficiency = _EFFICIENCY_OF_BFLOAT16_ON_CPU if is_slow else _EFFICIENCY
         network_s = self.multiplications / (efficiency * matrix_products_per_s(self.device))
         return _forecast(1 / (network_s + _HOST_S), "calibrated")
 
-    def memory(self, audio_s: float, *, language_model_bytes: int) -> MemoryForecast:
-        """How much memory it takes to transcribe `audio_s` seconds of audio."""
-        itemsize = _INT8_BYTES if self.device.precision == "int8" else self.device.dtype.itemsize
-        network_bytes = self.n_parameters * itemsize + min(1.0, audio_s / self.batch_s) * self.batch_bytes
-        decoded_bytes = min(2 * Limits().pool_bytes, 4 * SAMPLE_RATE_HZ * audio_s)
-        host_bytes = _LIBRARY_BYTES + decoded_bytes + language_model_bytes
+    def _hardware(self, processes: Processes) -> list[str]:
+        """How `ModelDescription.hardware` may name what computes: that of workers is of the first that answers."""
+        if not processes.n_workers:
+            return [self.device.described]
         if self.device.torch_device.type == "cpu":
-            return MemoryForecast(host_bytes + network_bytes, None)
-        return MemoryForecast(host_bytes, network_bytes + (_CUDA_CONTEXT_BYTES if self.device.is_cuda else 0))
+            described = [f"{self.device} ({threads_text(processes.n_threads)})"]
+        else:
+            devices = dict.fromkeys(processes.devices)
+            described = [choose_device(device, self.device.precision).described for device in devices]
+        return [f"{processes.n_workers} workers, {each}" for each in described]
+
+    def memory(self, audio_s: float, *, language_model_bytes: int, processes: Processes) -> MemoryForecast:
+        """How much memory it takes to transcribe `audio_s` seconds of audio with some `processes`."""
+        n_computing = len(processes.devices)
+        itemsize = _INT8_BYTES if self.device.precision == "int8" else self.device.dtype.itemsize
+        share_s = audio_s / n_computing
+        network_bytes = self.n_parameters * itemsize + min(1.0, share_s / self.batch_s) * self.batch_bytes
+        decoded_bytes = min(2 * Limits().pool_bytes, 4 * SAMPLE_RATE_HZ * share_s)
+        host_bytes = n_computing * (_LIBRARY_BYTES + decoded_bytes + language_model_bytes)
+        if processes.n_workers:
+            host_bytes += _LIBRARY_BYTES  # of this process, which hands out the clips
+        if self.device.torch_device.type == "cpu":
+            return MemoryForecast(host_bytes + n_computing * network_bytes, None)
+        of_each_bytes = network_bytes + (_CUDA_CONTEXT_BYTES if self.device.is_cuda else 0)
+        return MemoryForecast(host_bytes, processes.n_on_each_device * of_each_bytes)
 
 
 def default_decoder() -> Decoder:

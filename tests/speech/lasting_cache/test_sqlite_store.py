@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -204,6 +205,24 @@ def test_damage_within_the_file_is_an_error_and_no_wrong_text(tmp_path: Path) ->
         texts(SqliteStore(path), range(5000))
 
 
+def test_no_changed_byte_gives_a_wrong_text(tmp_path: Path) -> None:
+    path, damaged = tmp_path / FILE_NAME, tmp_path / "damaged.sqlite"
+    store = SqliteStore(path)
+    store.write(Batch([(RECOGNITION, key(number), RICH) for number in range(10)]))
+    store.close()
+    content = path.read_bytes()
+    records = content.index(RICH.words.records) if RICH.words else 0
+    random = Random(0)
+    for position in [records, *(random.randrange(len(content)) for _ in range(400))]:
+        changed = bytearray(content)
+        changed[position] ^= random.randrange(1, 256)
+        damaged.write_bytes(changed)
+        with contextlib.suppress(StoreError), contextlib.closing(SqliteStore(damaged)) as opened:
+            found = opened.find(RECOGNITION, [key(number) for number in range(10)]).transcripts
+            assert all(transcript == RICH for transcript in found.values()), position
+            assert position != records, "the times of a word were changed"
+
+
 def test_another_database_is_not_touched(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("CREATE TABLE mine (x)")
@@ -236,6 +255,18 @@ def test_a_full_disk_keeps_what_was_there(store: SqliteStore) -> None:
     assert texts(store, range(11)) == [f"TEXT {n}" for n in range(10)] + [None]
     keep(store, range(10, 11))
     assert texts(store, range(11)) == [f"TEXT {n}" for n in range(11)]
+
+
+def test_opening_does_not_wait_for_a_process_that_writes(store: SqliteStore) -> None:
+    keep(store, range(3))
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun_s = time.monotonic()
+    with contextlib.closing(SqliteStore(store.path)) as opened:
+        assert texts(opened, range(3)) == ["TEXT 0", "TEXT 1", "TEXT 2"]
+    assert time.monotonic() - begun_s < 5 < sqlite_store.BUSY_S
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def test_readers_do_not_wait_for_a_process_that_writes(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,14 +43,14 @@ class ContentHashes:
         if not unknown:
             return found
         new: dict[bytes, bytes] = {}
-        settled_ns = time.time_ns() - SETTLED_NS
+        now_ns = time.time_ns()
         with CallThreads(min(HASH_THREADS, len(unknown)), "thano-hash") as threads:
             futures = [threads.submit(hash_of, versions[index]) for index in unknown]
             try:
                 for index, future in zip(unknown, futures, strict=True):
                     content = found[index] = result_of(future, monitor)
                     version = versions[index]
-                    if content is not None and max(version.mtime_ns, version.ctime_ns) < settled_ns:
+                    if content is not None and not may_change_unseen(version, now_ns):
                         new[keys[index]] = content
             finally:
                 self._writer.keep_files(new)
@@ -58,6 +58,11 @@ class ContentHashes:
 
     def _may_read(self, version: FileVersion) -> bool:
         return self._max_bytes is None or version.n_bytes <= self._max_bytes
+
+
+def may_change_unseen(version: FileVersion, hashed_at_ns: int) -> bool:
+    """Whether a file that was hashed at a time may have other content and the same version afterwards."""
+    return max(version.mtime_ns, version.ctime_ns) >= hashed_at_ns - SETTLED_NS
 
 
 def hash_of(version: FileVersion) -> bytes | None:

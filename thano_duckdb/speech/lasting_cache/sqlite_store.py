@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .store import Batch, Known, Recognition, StoreError, UnusableStoreError
-from .transcript_codec import from_row, to_row
+from .transcript_codec import TranscriptRow, checksum, from_row, to_row
 
 FILE_NAME = "transcripts.sqlite"
 FORMAT = 1
@@ -67,6 +67,7 @@ CREATE TABLE transcripts (
     words_utf8 BLOB,
     words BLOB,
     more TEXT,
+    checksum INTEGER NOT NULL,
     UNIQUE (recognition, clip)
 );
 CREATE INDEX transcripts_used ON transcripts (used);
@@ -87,8 +88,8 @@ _GIVE_BACK = "PRAGMA incremental_vacuum"
 """Free pages go back to the file system; by `execute` it would be one page only."""
 _INSERT = (
     "INSERT OR IGNORE INTO transcripts "
-    "(recognition, clip, used, text, confidence, duration_s, words_utf8, words, more) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(recognition, clip, used, text, confidence, duration_s, words_utf8, words, more, checksum) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -126,7 +127,8 @@ class SqliteStore:
             stack.pop_all()
 
     def _prepare(self) -> None:
-        self._has_tables()  # before anything of another file is changed
+        if self._has_tables() and self._is_logged():
+            return  # without waiting for a process that writes
         if not self._pragma("page_count"):
             self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         deadline_s = time.monotonic() + BUSY_S
@@ -140,6 +142,10 @@ class SqliteStore:
                 time.sleep(0.02)
         with self._transaction():
             self._create_tables()
+
+    def _is_logged(self) -> bool:
+        """Whether it has a write-ahead log already."""
+        return bool(self._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal")
 
     def _has_tables(self) -> bool:
         """Whether the file has our tables; False for a new one.
@@ -183,12 +189,15 @@ class SqliteStore:
         with self._errors(), self._reading:
             for part, marks in _in_parts(keys):
                 query = (
-                    "SELECT clip, used, text, confidence, duration_s, words_utf8, words, more "
+                    "SELECT clip, used, checksum, text, confidence, duration_s, words_utf8, words, more "
                     "FROM recognitions CROSS JOIN transcripts ON recognition = recognitions.id "  # in this order
                     f"WHERE fingerprint = ? AND clip IN ({marks})"
                 )
-                for clip, used, *columns in self._reader.execute(query, (recognition.fingerprint, *part)):
-                    found.transcripts[clip] = from_row(*columns)
+                for clip, used, expected, *columns in self._reader.execute(query, (recognition.fingerprint, *part)):
+                    row = TranscriptRow(*columns)
+                    if checksum(row, recognition.fingerprint, clip) != expected:  # SQLite has none
+                        raise ValueError("the checksum of a transcript is wrong")
+                    found.transcripts[clip] = from_row(row, is_trusted=True)
                     if used < stale_before:
                         found.stale.append(clip)
         return found
@@ -206,7 +215,10 @@ class SqliteStore:
                         numbers[recognition.fingerprint] = self._kept_number(recognition, now)
                 self._writer.executemany(
                     _INSERT,
-                    [(numbers[each.fingerprint], key, now, *to_row(text)) for each, key, text in batch.transcripts],
+                    [
+                        (numbers[each.fingerprint], key, now, *row, checksum(row, each.fingerprint, key))
+                        for each, key, row in ((each, key, to_row(text)) for each, key, text in batch.transcripts)
+                    ],
                 )
                 self._writer.executemany(
                     "INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used",

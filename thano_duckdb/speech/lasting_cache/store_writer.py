@@ -27,11 +27,12 @@ class StoreWriter:
         problem: why, the last time; a sentence without its full stop.
     """
 
-    def __init__(self, store: TranscriptStore) -> None:
-        """Write to `store`; the thread starts with the first transcript."""
+    def __init__(self, store: TranscriptStore, *, is_idle: bool = False) -> None:
+        """Write to `store`; the thread starts with the first transcript. An idle writer keeps nothing."""
         self.n_problems = 0
         self.problem = ""
         self._store = store
+        self._is_idle = is_idle
         self._changed = threading.Condition()
         self._waiting = Batch()
         self._waits_since_s = 0.0
@@ -83,6 +84,8 @@ class StoreWriter:
 
     def _has_room(self) -> bool:
         """Whether more can wait; where the store is slow, this waits for it."""
+        if self._is_idle:
+            return False
         if len(self._waiting) < MAX_WAITING:
             return True
         if not self._is_stuck and self._changed.wait_for(lambda: len(self._waiting) < MAX_WAITING, WAIT_S):

@@ -1,12 +1,24 @@
-"""Transcripts as the rows of a table."""
+"""Transcripts as the rows of a table.
+
+A row may be damaged, or written by somebody else: whatever is read is checked before it becomes a transcript.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from thano_duckdb.audio.mixed_clips import MixProblem
-from thano_duckdb.speech.transcript import Alternative, FoundHotword, Transcript, Words
+from thano_duckdb.speech.transcript import WORD_RECORD, Alternative, FoundHotword, Transcript, Words
+
+_Each = TypeVar("_Each")
+_NAN = float("nan")
+_HEAD = struct.Struct("<dd?4i")
 
 
 class TranscriptRow(NamedTuple):
@@ -46,31 +58,94 @@ def to_row(transcript: Transcript) -> TranscriptRow:
     )
 
 
-def from_row(
-    text: str,
-    confidence: float | None,
-    duration_s: float | None,
-    words_utf8: bytes | None,
-    words: bytes | None,
-    more: str | None,
-) -> Transcript:
-    """The transcript of some columns.
+def checksum(row: TranscriptRow, *keys: bytes) -> int:
+    """A number that differs if a byte of a row, or of the keys that it is found by, has changed; 32 bits.
 
     Raises:
-        ValueError, KeyError, TypeError: they are not those of a transcript.
+        ValueError: a column has another type than a transcript's.
     """
-    packed = None if words is None or words_utf8 is None else Words(words_utf8, words)
+    text, confidence, duration_s, words_utf8, words, more = row
+    try:
+        parts = (*keys, text.encode("utf-8", "surrogatepass"), words_utf8 or b"", words or b"", (more or "").encode())
+        # Zero: -0.0 is read as 0.0. Lengths: a byte does not move from one part to the next unseen.
+        numbers = (_NAN if value is None else value + 0.0 for value in (confidence, duration_s))
+        found = zlib.crc32(_HEAD.pack(*numbers, words is None, *map(len, parts[-4:])))
+        for part in parts:
+            found = zlib.crc32(part, found)
+    except (AttributeError, TypeError, struct.error) as error:
+        raise ValueError(f"a row is not a transcript: {error}") from error
+    return found
+
+
+def from_row(row: TranscriptRow, *, is_trusted: bool = False) -> Transcript:
+    """The transcript of some columns. Where the row `is_trusted`, by its checksum, it is not checked again.
+
+    Raises:
+        ValueError: they are not those of a transcript.
+    """
+    try:
+        return _transcript(row, _trusted_words if is_trusted else _words)
+    except (KeyError, TypeError, AttributeError) as error:  # of JSON with another content
+        raise ValueError(f"a row is not a transcript: {error}") from error
+
+
+def _transcript(row: TranscriptRow, make_words: Callable[[bytes | None, bytes], Words]) -> Transcript:
+    text, confidence, duration_s, words_utf8, words, more = row
+    _check(isinstance(text, str) and _is_number(confidence) and _is_number(duration_s))
+    packed = None if words is None else make_words(words_utf8, words)
     if more is None:
         return Transcript(text, confidence, duration_s, packed, None)
     extra = json.loads(more)
-    alternatives, hotwords, problem = extra.get("alternatives"), extra.get("hotwords"), extra.get("mix_problem")
+    problem = extra.get("mix_problem")
     return Transcript(
         text,
         confidence,
         duration_s,
         packed,
         None,
-        None if alternatives is None else tuple(Alternative(*each) for each in alternatives),
-        None if hotwords is None else tuple(FoundHotword(*each) for each in hotwords),
+        _tuple(extra.get("alternatives"), _alternative),
+        _tuple(extra.get("hotwords"), _hotword),
         None if problem is None else MixProblem[problem],
     )
+
+
+def _trusted_words(utf8: bytes | None, records: bytes) -> Words:
+    return Words(utf8 or b"", records)
+
+
+def _words(utf8: bytes | None, records: bytes) -> Words:
+    """Words, whose lengths and letters Arrow takes for granted."""
+    _check(isinstance(utf8, bytes) and isinstance(records, bytes))
+    assert utf8 is not None, "it is bytes"
+    n_bytes = np.frombuffer(records, WORD_RECORD)["n_bytes"]
+    ends = np.cumsum(n_bytes, dtype=np.int64)
+    _check(len(utf8) == (ends[-1] if len(ends) else 0) and (not len(ends) or n_bytes.min() >= 0))
+    if not utf8.isascii():
+        utf8.decode()
+        starts = ends[ends < len(utf8)]
+        _check(not np.any(np.frombuffer(utf8, np.uint8)[starts] >> 6 == 0b10))  # within a letter
+    return Words(utf8, records)
+
+
+def _alternative(text: Any, score: Any) -> Alternative:
+    _check(isinstance(text, str) and isinstance(score, float))
+    return Alternative(text, score)
+
+
+def _hotword(hotword: Any, start_s: Any, end_s: Any, problem: Any) -> FoundHotword:
+    _check(isinstance(hotword, str) and _is_number(start_s) and _is_number(end_s))
+    _check(problem is None or isinstance(problem, str))
+    return FoundHotword(hotword, start_s, end_s, problem)
+
+
+def _tuple(values: Any, make: Callable[..., _Each]) -> tuple[_Each, ...] | None:
+    return None if values is None else tuple(make(*each) for each in values)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, float)
+
+
+def _check(is_right: object) -> None:
+    if not is_right:
+        raise ValueError("a row is not a transcript")

@@ -1,0 +1,1 @@
+"""The code of README.md and of the pages under docs/ does what the pages say."""
