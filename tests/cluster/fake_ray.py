@@ -79,13 +79,9 @@ class Actor:
 class Method:
     actor: Actor
     name: str
-    group: str = ""
-
-    def options(self, *, concurrency_group: str) -> Method:
-        return Method(self.actor, self.name, concurrency_group)
 
     def remote(self, *arguments: Any) -> Future[Any]:
-        threads = self.actor.control if self.group == "control" else self.actor.work
+        threads = self.actor.control if self.name in ("report", "cancel") else self.actor.work
         return self.actor.call(self.name, threads, arguments)
 
 
@@ -147,6 +143,10 @@ class FakeRay:
             return types.SimpleNamespace(options=options)
 
         return decorate
+
+    def method(self, *, concurrency_group: str) -> Callable[[Any], Any]:
+        assert concurrency_group == "control"
+        return lambda method: method
 
     def put(self, value: Any) -> Future[Any]:
         self.check()

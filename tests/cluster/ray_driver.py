@@ -17,7 +17,9 @@ import thano_duckdb
 
 def main(folder: Path, options: str) -> None:
     """Transcribe `rows.parquet` of a folder into its `found.parquet`, with these OPTIONS."""
-    threading.Thread(target=report, args=(folder / "workers.json",), daemon=True).start()
+    ended = threading.Event()
+    reporter = threading.Thread(target=report, args=(folder / "workers.json", ended), daemon=True)
+    reporter.start()
     with thano_duckdb.connect(model_home=folder / "home", progress=False) as con:
         started_s = time.monotonic()
         con.execute(
@@ -26,14 +28,15 @@ def main(folder: Path, options: str) -> None:
         )
         con.execute(f"COPY (FROM found) TO '{folder / 'found.parquet'}'")
         print(f"{time.monotonic() - started_s:.1f} s", flush=True)
-        write(folder / "workers.json")
+        ended.set()
+        reporter.join()
         print(con.execute("FROM thano_workers()").fetchall(), flush=True)
 
 
-def report(path: Path) -> None:
-    while True:
+def report(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(0.2):
         write(path)
-        time.sleep(0.2)
+    write(path)
 
 
 def write(path: Path) -> None:

@@ -32,6 +32,7 @@ from thano_duckdb.models import bundled
 pytestmark = [
     pytest.mark.nightly,
     pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray leaves its log files open
     pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is not installed: pip install '.[ray]'"),
 ]
 
@@ -41,6 +42,8 @@ CLIP_S = 0.4
 SLOW_S = 600.0
 """What no step of a test may take on a busy machine."""
 N_STARTS = 3
+ALIKE = "language_model=NULL, precision='float32'"
+"""Greedy decoding is fast; in bfloat16 the rounding depends on the number of threads."""
 
 
 class Nodes:
@@ -155,7 +158,7 @@ def transcribed_here(folder: Path) -> list[tuple[Any, ...]]:
     with thano_duckdb.connect(model_home=folder / "own home") as con, pytest.warns(thano_duckdb.ThanoWarning):
         return con.execute(
             f"SELECT id, audio_path, predicted, error FROM (PREDICT USING '{folder / 'model'}' OPTIONS (device='cpu', "
-            f"language_model=NULL, include='error') AS FROM '{folder / 'rows.parquet'}') ORDER BY id"
+            f"{ALIKE}, include='error') AS FROM '{folder / 'rows.parquet'}') ORDER BY id"
         ).fetchall()
 
 
@@ -212,8 +215,7 @@ class Driver:
 
 
 def options(nodes: Nodes) -> str:
-    """Greedy decoding, which is fast."""
-    return f"cluster='{nodes.address}', language_model=NULL"
+    return f"cluster='{nodes.address}', {ALIKE}"
 
 
 def ray_sessions() -> set[str]:
@@ -262,7 +264,7 @@ def test_a_machine_outside_of_the_cluster_uses_it_through_rays_client(
 ) -> None:
     prepare(tmp_path, speech, 300)
     expected = transcribed_here(tmp_path)
-    with Driver(tmp_path, f"cluster='ray://127.0.0.1:{nodes.client_port}', language_model=NULL") as driver:
+    with Driver(tmp_path, f"cluster='ray://127.0.0.1:{nodes.client_port}', {ALIKE}") as driver:
         found = driver.result()
     assert found == expected
 
@@ -292,7 +294,7 @@ def test_a_killed_driver_leaves_no_worker_and_its_work_is_kept(
         computed = sum(clips for _, _, clips in driver.workers())
     print(f"computed again: {computed}")
     assert found == local
-    assert computed < 10_500
+    assert 0 < computed < 10_500
 
 
 def test_ctrl_c_leaves_no_worker(nodes: Nodes, given: Path) -> None:
@@ -325,7 +327,10 @@ def test_blobs_and_language_models_reach_the_workers(nodes: Nodes, tmp_path: Pat
         "    rows = con.execute(sys.argv[1]).fetchall()\n"
         "    print([tuple(row) for row in rows])\n"
     )
-    statement = "SELECT filename, predicted FROM (PREDICT USING '{}' OPTIONS ({}, language_model='en') AS {})"
+    statement = (
+        "SELECT filename, predicted FROM "
+        "(PREDICT USING '{}' OPTIONS ({}, language_model='en', precision='float32') AS {})"
+    )
     run = subprocess.run(
         [sys.executable, "-c", script, statement.format(bundled.MODEL_FOLDER, f"cluster='{nodes.address}'", query)],
         capture_output=True,

@@ -23,7 +23,7 @@ from .ray_cluster import RayCluster
 from .ray_parcels import Parcels, model_content
 from .ray_plan import WorkerPlan, described, plan_workers
 from .ray_reasons import death_reason
-from .ray_worker import Description, Failure, PathNotVisibleError, RayWorker, Report, WorkerBatch
+from .ray_worker import Description, Failure, PathNotVisibleError, Report, WorkerBatch
 from .software import Software
 from .worker_handle import Expected, WorkerHandle
 from .worker_pool import (
@@ -138,7 +138,7 @@ class RayPool:
                 worker.state = "ready"
                 worker.waiting.clear()
                 worker.sent.clear()
-                worker.control("cancel").remote(self._generation)
+                worker.actor.cancel.remote(self._generation)
 
     def workers(self) -> Sequence[WorkerInfo]:
         """See `WorkerPool`."""
@@ -168,14 +168,16 @@ class RayPool:
         for worker in alive:
             self._kill(worker)
         with contextlib.suppress(Exception):  # the cluster itself may be gone
-            answers = [worker.control("report").remote() for worker in alive]
+            answers = [worker.actor.report.remote() for worker in alive]
             if answers:  # an error, as soon as the actor is gone
                 self._ray.wait(answers, num_returns=len(answers), timeout=CLOSE_S)
 
     # How a worker gets ready
 
     def _start_worker(self) -> None:
-        actor_class = self._ray.remote(concurrency_groups={"control": 1})(RayWorker).options(
+        from .ray_actor import GROUPS, RayActor
+
+        actor_class = self._ray.remote(concurrency_groups=GROUPS)(RayActor).options(
             num_cpus=self._plan.n_cpus,
             num_gpus=self._plan.n_gpus,
             max_restarts=0,
@@ -260,7 +262,7 @@ class RayPool:
         """Always: so the end of a worker is noticed before it gets its next batch."""
         if worker.state in ("ready", "busy") and not worker.is_reporting:
             worker.is_reporting = True
-            self._expect(worker.control("report").remote(), worker, self._reported)
+            self._expect(worker.actor.report.remote(), worker, self._reported)
 
     def _reported(self, worker: WorkerHandle, report: Report) -> None:
         worker.is_reporting = False

@@ -55,10 +55,6 @@ class WorkerHandle:
         """Whether it has room in the cluster, and is not ready yet."""
         return self.state == "starting" and self.description is not None
 
-    def control(self, method: str) -> Any:
-        """A method that it answers while it works."""
-        return getattr(self.actor, method).options(concurrency_group="control")
-
 
 @dataclass(frozen=True)
 class Expected:
