@@ -44,7 +44,7 @@ def test_an_error_is_one_line_with_its_location(notebook: Notebook, cell: str, m
         ("PREDCT USING m AS SELECT 1", "Did you mean PREDICT USING?"),
         ("EVALUATE m AS SELECT 1", "USING is missing: write EVALUATE USING model"),
         ("SHOW MODELS", "LIST MODEL shows your models"),
-        ("DESCRIBE MODEL m", "LIST MODEL shows your models"),
+        ("DESCRIBE MODEL m", "LIST THANOSQL MODEL shows all names"),
         ("LIST MODLES", "Did you mean LIST MODEL"),
         ("COPY t FROM 'rec'", "For a folder of audio write COPY t OPTIONS"),
     ],
