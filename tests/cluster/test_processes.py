@@ -129,6 +129,7 @@ def test_texts_are_those_of_the_process_itself(con: thano_duckdb.Connection) -> 
     assert scores[0]["wer"] == scores[1]["wer"]
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*:thano_duckdb.ThanoWarning")
 def test_without_a_working_folder_relative_paths_lead_nowhere(
     con: thano_duckdb.Connection, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +148,7 @@ def test_without_a_working_folder_relative_paths_lead_nowhere(
     assert are_same(found, by_new_workers)
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("error")
 def test_the_warning_of_failed_clips_does_not_depend_on_their_order(con: thano_duckdb.Connection) -> None:
     messages: set[str] = set()
@@ -236,6 +238,7 @@ def test_a_model_that_no_worker_can_load_is_an_error(tmp_path: Path) -> None:
         dispatcher.facts(SilentMonitor())
 
 
+@pytest.mark.nightly
 def test_a_process_that_the_system_does_not_start_is_an_error(
     bundled_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +267,7 @@ process.close(5)
 """
 
 
+@pytest.mark.nightly
 def test_a_program_without_stdin_stdout_and_stderr_has_workers(clips: Path, tmp_path: Path) -> None:
     """A pipe gets the lowest free numbers, which would be theirs."""
     process = start(WITHOUT_STREAMS, clips, "-c", WITHOUT_STREAMS, str(tmp_path / "received"))
@@ -300,6 +304,7 @@ def start(source: str, clips: Path, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", ["stdin", "file"])
 def test_a_script_needs_no_main_guard(bundled_model: Path, clips: Path, tmp_path: Path, how: str) -> None:
     source = SCRIPT % 2
@@ -338,6 +343,7 @@ def test_workers_end_with_the_process_that_started_them(bundled_model: Path, cli
     wait_for(lambda: not any(is_alive(worker.pid) for worker in workers), 5)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("has_bfloat16", [False, True])
 def test_all_workers_compute_in_the_precision_that_this_process_chooses(
     bundled_model: Path, monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool

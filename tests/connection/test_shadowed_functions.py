@@ -173,7 +173,7 @@ def test_a_macro_does_not_make_unreadable_audio_a_table(tmp_path: Path, macro: s
 
 
 _BARE_CALL = re.compile(r"(?<![\w.\"])([a-z_]\w*)\(", re.IGNORECASE)
-_OWN = re.compile(r"thano_\w+|unnest|COLUMNS|VALUES|FILTER|EXCLUDE|COALESCE|AS|IN|lambda", re.IGNORECASE)
+_OWN = re.compile(r"thano_\w+|unnest|COLUMNS|VALUES|FILTER|EXCLUDE|COALESCE|CAST|AS|IN|lambda", re.IGNORECASE)
 
 
 def bare_calls(sql: str) -> set[str]:

@@ -281,4 +281,5 @@ def test_what_was_transcribed_ahead_is_kept_after_ctrl_c(
     calls.before = lambda _job, _monitor: None
     calls.locations.clear()
     table(f"CREATE TABLE t AS PREDICT USING M AS FROM {files}")
-    assert calls.locations == [f"{tmp_path}/real19.wav"]
+    assert f"{tmp_path}/real19.wav" in calls.locations
+    assert len(calls.locations) < 20  # what was under way beside it was not finished
