@@ -24,7 +24,7 @@ test-nightly: $(INSTALLED) $(RAY)
 	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -m nightly
 
 test-ray: $(INSTALLED) $(RAY)
-	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -s -m nightly tests/cluster/test_ray_nodes.py
+	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -s -m nightly tests/cluster/test_ray_local.py tests/cluster/test_ray_nodes.py
 
 test-httpfs: $(INSTALLED)
 	test -d $(HTTPFS) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(HTTPFS) \

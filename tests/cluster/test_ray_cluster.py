@@ -26,9 +26,11 @@ class StubRay:
 
     answers: dict[str, list[Exception | None]] = field(default_factory=dict)
     inits: list[str] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
 
     def init(self, *, address: str, **_more: Any) -> None:
         self.inits.append(address)
+        self.threads.append(threading.current_thread())
         given = self.answers.get(address)
         answer = given.pop(0) if given else ConnectionError("Could not find any running Ray instance.")
         if answer is not None:
@@ -75,6 +77,16 @@ def test_ray_starts_one_where_none_runs(stub: StubRay) -> None:
     stub.answers["local"] = [None]
     assert join_cluster("ray").address == "local"
     assert stub.inits == ["auto", "local"]
+
+
+def test_the_thread_that_started_a_cluster_lives_on(stub: StubRay) -> None:
+    stub.answers["local"] = [None]
+    join_cluster("ray")
+    joined, started = stub.threads
+    joined.join(10)
+    started.join(0.2)
+    assert started.is_alive()  # Linux ends what a thread has started when that thread ends, if it was asked to
+    assert started.daemon
 
 
 def test_a_start_is_tried_twice(stub: StubRay) -> None:

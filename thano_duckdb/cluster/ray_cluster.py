@@ -138,7 +138,8 @@ def _start(ray: Any) -> RayCluster:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to the makers of Ray
     for attempt in range(1, N_STARTS + 1):
         try:
-            _within(CONNECT_S, functools.partial(_init, ray, address="local", include_dashboard=False))
+            start = functools.partial(_init, ray, address="local", include_dashboard=False)
+            _within(CONNECT_S, start, keeps_thread=True)
         except Exception as error:  # of many kinds
             with contextlib.suppress(Exception):
                 ray.shutdown()
@@ -163,13 +164,17 @@ def _init(ray: Any, **arguments: Any) -> None:
         logger.setLevel(level)
 
 
-def _within(limit_s: float, work: Callable[[], None]) -> None:
+def _within(limit_s: float, work: Callable[[], None], *, keeps_thread: bool = False) -> None:
     """Do some work on a thread of its own, which nobody waits for longer than `limit_s`.
+
+    With `keeps_thread` the thread lives as long as the process: Ray's processes ask Linux to be ended with whoever
+    started them, and Linux takes that for the thread.
 
     Raises:
         TimeoutError: it takes longer.
     """
     outcome: list[BaseException | None] = []
+    is_done = threading.Event()
 
     def run() -> None:
         try:
@@ -178,11 +183,12 @@ def _within(limit_s: float, work: Callable[[], None]) -> None:
             outcome.append(error)
         else:
             outcome.append(None)
+        is_done.set()
+        if keeps_thread and outcome == [None]:
+            threading.Event().wait()
 
-    thread = threading.Thread(target=run, name="thano-ray", daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if not outcome:
+    threading.Thread(target=run, name="thano-ray", daemon=True).start()
+    if not is_done.wait(limit_s):
         raise TimeoutError(f"no answer in {limit_s:.0f} s")
     if (error := outcome[0]) is not None:
         raise error if isinstance(error, Exception) else RuntimeError(str(error))
