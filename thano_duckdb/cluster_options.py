@@ -19,4 +19,13 @@ CLUSTER_OPTIONS = (
         at_most=MAX_WORKERS,
         used_by=frozenset({StatementKind.PREDICT, StatementKind.EVALUATE}),
     ),
+    Option(
+        "cluster",
+        "the Ray cluster whose machines transcribe: `'off'`; `'auto'` (the running one; without any this machine, with "
+        "a warning); `'ray'` (the running one, else a new one on this machine); or an address, `'ray://head:10001'` or "
+        "`'head:6379'`: see [Cluster](docs/cluster.md)",
+        ValueKind.CLUSTER,
+        default="off",
+        used_by=frozenset({StatementKind.PREDICT, StatementKind.EVALUATE}),
+    ),
 )

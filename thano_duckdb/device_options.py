@@ -8,6 +8,7 @@ from __future__ import annotations
 from .option import Option, StatementKind, ValueKind
 
 _TRANSCRIBE = frozenset({StatementKind.PREDICT, StatementKind.EVALUATE})
+_FOR_GPU = ("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'")
 _TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
 
 DEVICE_OPTIONS = (
@@ -17,7 +18,7 @@ DEVICE_OPTIONS = (
         ValueKind.CHOICE,
         choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
         default="auto",
-        advice=(("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),),
+        advice=(_FOR_GPU,),
         used_by=_TRANSCRIBE,
     ),
     Option(
@@ -27,7 +28,7 @@ DEVICE_OPTIONS = (
         choices=("auto", "cpu", "cuda", "cuda:0", "mps"),
         default="auto",
         advice=(
-            ("gpu", "use 'cuda' for an NVIDIA GPU, 'mps' for Apple's, or 'auto'"),
+            _FOR_GPU,
             (
                 "cuda:N",
                 "training takes the first GPU; the environment variable CUDA_VISIBLE_DEVICES makes another the first",

@@ -23,7 +23,6 @@ from .errors import ThanoError, brief, did_you_mean
 from .language_options import LANGUAGE_OPTIONS
 from .level_options import LEVEL_OPTIONS
 from .option import Option, StatementKind, ValueKind
-from .ray_options import RAY_OPTIONS
 from .text_options import TEXT_OPTIONS
 
 MAX_INT32 = 2**31 - 1
@@ -237,7 +236,6 @@ OPTIONS = (
     ),
     *DEVICE_OPTIONS,
     *CLUSTER_OPTIONS,
-    *RAY_OPTIONS,
     *LANGUAGE_OPTIONS,
     *LEVEL_OPTIONS,
     *CACHE_OPTIONS,

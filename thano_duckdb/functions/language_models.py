@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +42,7 @@ from thano_duckdb.speech.threads import run_aside
 from . import arguments
 from .arrow import Function, parse_options, per_row, session_of
 from .model_registry import MODEL, model_row
+from .statement_values import PerStatement
 
 FIGURES = pa.struct(
     [
@@ -118,13 +118,7 @@ class _Collector:
             self.bar.close()  # of a query that failed
 
 
-_without_statement: weakref.WeakKeyDictionary[Session, _Collector] = weakref.WeakKeyDictionary()
-
-
-def _collector(session: Session) -> _Collector:
-    if session.statement is None:
-        return _without_statement.setdefault(session, _Collector(session))
-    return session.statement.pinned("text of a language model", lambda: _Collector(session))
+_COLLECTORS = PerStatement("text of a language model", _Collector)
 
 
 def collect_text(
@@ -149,7 +143,7 @@ def collect_text(
     def check() -> None:
         _check(session, names[0].as_py(), options[0].as_py(), is_last=False)
 
-    number = _collector(session).add(texts.combine_chunks(), queries[0].as_py(), check)
+    number = _COLLECTORS.of(session).add(texts.combine_chunks(), queries[0].as_py(), check)
     return pa.array([number] * len(texts), pa.int64())
 
 
@@ -185,7 +179,7 @@ def build(
     chosen = _check(session, name, options, is_last=True)
     if not chunks:
         raise ThanoError("there is nothing to learn from: the query of BUILD LANGUAGE MODEL has no rows")
-    collector = _collector(session)
+    collector = _COLLECTORS.of(session)
     sql = session.statement.source.strip() if session.statement is not None else None
     try:
         with session.registry.stage() as folder, collector.take(chunks, query, n_rows) as store:

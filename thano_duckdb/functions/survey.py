@@ -16,8 +16,6 @@ from thano_duckdb.speech.threads import FETCH_THREADS, CallThreads, Cancellable
 
 from .clips import RefusedClip
 
-MAX_SAMPLED = 1000
-"""Clips whose headers are read; `thano_planned` in macros.sql has the same number."""
 ENOUGH_S = 1.0
 """After it no more headers are read."""
 PATIENCE_S = 3.0

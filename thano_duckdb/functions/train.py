@@ -23,7 +23,7 @@ from thano_duckdb.training.training_options import TrainingOptions
 from . import arguments
 from .arrow import Function, per_row
 from .training_checks import check_build
-from .training_rows import row_collector
+from .training_rows import ROW_COLLECTORS
 
 if TYPE_CHECKING:
     from thano_duckdb.models.registry import ModelEntry
@@ -70,7 +70,7 @@ def build(
     Raises:
         ThanoError: see `thano_duckdb.training.build.build_model`.
     """
-    with row_collector(session).take(query, n_rows or 0) as examples:
+    with ROW_COLLECTORS.of(session).take(query, n_rows or 0) as examples:
         chosen = check_build(session, name, base, options, is_last=True)
         assert name is not None
         assert base is not None

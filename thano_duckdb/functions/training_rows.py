@@ -8,7 +8,6 @@ row or to a file ever goes through SQL, so nothing of that kind can be forged.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -25,6 +24,7 @@ from . import arguments
 from .arrow import Function, session_of
 from .audio_column import audio as audio_argument
 from .clips import RefusedClip, check_allowed, clip_of, selected
+from .statement_values import PerStatement
 from .training_checks import check_build
 
 _AUDIO_OF_A_BUILD = "the audio of a BUILD"
@@ -85,14 +85,7 @@ class RowCollector:
         return ExampleTable(lambda: SpillFile(registry.temporary_file()))
 
 
-_without_statement: weakref.WeakKeyDictionary[Session, RowCollector] = weakref.WeakKeyDictionary()
-
-
-def row_collector(session: Session) -> RowCollector:
-    """The collector of the statement that is running, or of the session where its statements are not known."""
-    if session.statement is None:
-        return _without_statement.setdefault(session, RowCollector(session))
-    return session.statement.pinned("rows of a build", lambda: RowCollector(session))
+ROW_COLLECTORS = PerStatement("rows of a build", RowCollector)
 
 
 def collect_rows(
@@ -116,7 +109,7 @@ def collect_rows(
     if session.statement is not None:
         session.statement.raise_if_cancelled()
     name, base, of_call = names[0].as_py(), bases[0].as_py(), options[0].as_py()
-    collector = row_collector(session)
+    collector = ROW_COLLECTORS.of(session)
     table, chosen = collector.begin(
         queries[0].as_py(), lambda: check_build(session, name, base, of_call, is_last=False)
     )
