@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import csv
+import faulthandler
 import os
 import shutil
 import sys
@@ -31,6 +32,9 @@ atexit.register(shutil.rmtree, _data_home, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = _data_home
 os.environ.pop("THANO_HOME", None)
 
+EXIT_S = 120
+"""How long Python may take to end after the last test."""
+
 _FILE_EVENTS = frozenset({"open", "os.listdir", "os.mkdir", "os.rename", "os.scandir"})
 
 
@@ -47,6 +51,13 @@ sys.addaudithook(_keep_out_of_users_data)
 # A machine under load must not make a property-based test fail.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """A process that does not end is a fault: it fails the run, and shows what each thread does."""
+    faulthandler.dump_traceback_later(EXIT_S, exit=True, file=2)
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"

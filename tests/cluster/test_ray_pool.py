@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.cluster.fake_ray import ActorDiedError, FakeRay, NodeDiedError, OutOfMemoryError, RayError, alive, node
+from tests.cluster.fake_ray import (
+    Actor,
+    ActorDiedError,
+    FakeRay,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayError,
+    alive,
+    node,
+)
 from thano_duckdb.audio.source import Clip
 from thano_duckdb.cluster import ray_parcels, ray_pool, ray_worker
 from thano_duckdb.cluster.node_files import FolderContent
@@ -31,12 +40,13 @@ Open = Callable[..., RayPool]
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRay:
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeRay]:
     found = FakeRay.with_cpus(1, 1)
     monkeypatch.setitem(sys.modules, "ray", found)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(ray_worker, "REPORT_S", 0.05)
-    return found
+    yield found
+    found.shutdown()
 
 
 @pytest.fixture
@@ -219,7 +229,7 @@ def test_a_worker_that_dies_is_reported_once_with_a_reason(
 ) -> None:
     pool = open_pool()
     first, _ = ready(pool)
-    hold(fake.actors[0].worker)
+    hold(fake.actors[0])
     pool.submit(first.worker, Batch(0, tuple(clips(tmp_path, 1)), None, options(first)))
     pool.submit(first.worker, Batch(1, tuple(clips(tmp_path, 1)), None, options(first)))
     fake.actors[0].die(error)
@@ -231,15 +241,15 @@ def test_a_worker_that_dies_is_reported_once_with_a_reason(
     assert [info.state for info in pool.workers()] == ["dead", "ready"]
 
 
-def hold(worker: RayWorker) -> None:
-    """Let a worker take for ever."""
+def hold(actor: Actor) -> None:
+    """Let a worker take until it is cancelled or dies."""
 
     def transcribe(*_arguments: object) -> object:
-        while not worker._generation:
+        while not actor.worker._generation and not actor.is_dead:
             time.sleep(0.01)
         return ray_worker.Failure(ModelError("cancelled"))
 
-    worker.transcribe = transcribe  # type: ignore[method-assign,assignment]
+    actor.worker.transcribe = transcribe
 
 
 def test_the_end_of_a_worker_without_work_is_noticed(fake: FakeRay, open_pool: Open) -> None:
@@ -258,9 +268,9 @@ def test_a_worker_that_does_not_answer_is_given_up(
     pool = open_pool(1)
     [first] = ready(pool, 1)
     monkeypatch.setattr(ray_pool, "SILENT_S", 0.3)
-    stuck = fake.actors[0].worker
+    stuck = fake.actors[0]
     hold(stuck)
-    stuck.report = lambda: time.sleep(2)
+    stuck.worker.report = lambda: time.sleep(2)
     pool.submit(first.worker, Batch(0, tuple(clips(tmp_path, 1)), None, options(first)))
     [event] = events(pool, 1, Died)
     assert isinstance(event, Died)
