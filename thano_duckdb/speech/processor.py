@@ -8,7 +8,17 @@ def has_bfloat16() -> bool:
 
     There the network takes less time than in float32; elsewhere torch emulates bfloat16, slowly.
     """
+    capabilities = _capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def has_amx() -> bool:
+    """Whether the processor has units for products of whole tiles of bfloat16 (Intel's AMX)."""
+    return bool(_capabilities().get("amx_bf16"))
+
+
+def _capabilities() -> dict[str, object]:
     import torch
 
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older ones lack it
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return capabilities
