@@ -53,7 +53,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     ) -> Generator[tuple[Job, Transcript], None, None]:
         thread = threading.current_thread().name
         calls.threads.append(thread)
-        time.sleep(0.02 if thread == "thano-ahead" else 0.4)  # so that reading gets ahead, on a busy machine too
+        if thread == "thano-ahead":
+            time.sleep(0.02)
+        elif ahead_threads():
+            time.sleep(0.4)  # so that reading gets ahead, on a busy machine too
         for job in jobs:
             monitor.raise_if_cancelled()
             calls.before(job, monitor)
