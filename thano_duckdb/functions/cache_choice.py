@@ -25,7 +25,7 @@ from thano_duckdb.speech.model_content import model_content
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 from thano_duckdb.speech.threads import run_aside
 
-from .schema_store import has_schema_store, open_schema_store
+from .schema_store import check_schema, has_schema_store, open_schema_store
 
 WHAT = "keeping transcripts in the model home"
 MAX_BYTES_OF_A_LOOK = 500_000
@@ -106,6 +106,15 @@ class CacheChoice:
             max_hashed_bytes=MAX_BYTES_OF_A_LOOK if self.only_looks else None,
             report=self._report,
         )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse a schema that transcripts cannot be kept in.
+
+        Raises:
+            ThanoError: `cache` names a schema that does not exist, or one of a read-only database.
+        """
+        if isinstance(wanted := self._wanted(options), str):
+            check_schema(self.session, self.access, wanted)
 
     def _wanted(self, options: Mapping[str, Any]) -> bool | str:
         wanted: bool | str = options.get("cache", self.session.settings.cache)
