@@ -184,3 +184,21 @@ def test_the_precision_without_torch_is_that_of_torch(monkeypatch: pytest.Monkey
     if (found := precision_without_torch("auto", precision)) is not None:
         assert found == choose_device("auto", precision).precision
     assert precision_without_torch("cuda", precision) is None
+
+
+def test_nothing_is_read_before_the_model_is_loaded(
+    con: thano_duckdb.Connection, clips: Path, any_small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = f"PREDICT USING '%s' AS SELECT file AS audio_path FROM glob('{clips}/*.wav')"
+    con.execute(statement % MODEL + " LIMIT 1").fetchall()
+    shutil.copytree(any_small_model, tmp_path / "model")
+    monkeypatch.setattr(known_rows, "has_torch", lambda: False)
+    monkeypatch.setattr(content_hashes, "hash_of", lambda version: pytest.fail(f"{version.path} is read"))
+
+    def load(*_: Any) -> Any:
+        raise thano_duckdb.ModelError("it would be loaded")
+
+    monkeypatch.setattr(engine_calls, "choose_engine", load)
+    for model in (MODEL, tmp_path / "model"):  # with unknown clips, and of an unknown model
+        with pytest.raises(thano_duckdb.ModelError, match="it would be loaded"):
+            con.execute(statement % model).fetchall()
