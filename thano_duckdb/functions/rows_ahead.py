@@ -20,13 +20,11 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
 
 from .audio_column import audio as audio_argument
-from .engine_calls import EngineCall, Vector, engine_calls
+from .engine_calls import VECTOR_ROWS, EngineCall, Vector, engine_calls
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.jobs_ahead import AskedVector
 
-VECTOR_ROWS = 2_048
-"""The rows of a full vector of DuckDB's: a first one with fewer is probably all there is."""
 CLOSE_TIMEOUT_S = 0.5
 _LIGHT = ("varchar", "enum")
 _NUMBERS = ("tinyint", "smallint", "integer", "bigint", "float", "double", "decimal")
