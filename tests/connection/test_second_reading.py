@@ -189,6 +189,51 @@ def test_tables_ctes_and_macros_with_the_names_of_files_and_readers_are_what_the
     assert files.execute("SELECT nextval('s')").fetchall() == [(1,)]
 
 
+def test_views_of_files_are_read_twice(files: thano_duckdb.Connection) -> None:
+    files.execute("CREATE VIEW \"calls AS\" AS SELECT t.a, b FROM 't.parquet' AS t WHERE a >= 0")
+    files.execute(
+        'CREATE VIEW over AS WITH c AS (FROM "calls AS" AS t ORDER BY t.a) SELECT c.a FROM c JOIN t USING (a)'
+    )
+    assert read(files, "SELECT over.a FROM over ORDER BY a") == list(range(10))
+    assert read(files, 'SELECT o.a FROM over AS o(a) WHERE a IN (SELECT a FROM "Calls as") ORDER BY a') == list(
+        range(10)
+    )
+
+
+@pytest.mark.parametrize(
+    ("view", "query"),
+    [
+        ("numbered_files AS SELECT nextval('s') AS a FROM 't.parquet'", "FROM numbered_files"),
+        ("named (a) AS SELECT a FROM 't.parquet'", "FROM named"),
+        ("remote AS FROM glob('file:///*')", "FROM main.remote"),
+        (
+            "files_and_t AS SELECT a FROM 't.parquet' SEMI JOIN t AS u USING (a)",
+            "WITH t AS (FROM numbering) FROM files_and_t",
+        ),
+        ("\"a\"\" AS SELECT 1 AS a --\" AS SELECT nextval('s') AS a FROM 't.csv'", 'FROM "a"" AS SELECT 1 AS a --"'),
+    ],
+)
+def test_views_of_files_that_may_differ_are_not(files: thano_duckdb.Connection, view: str, query: str) -> None:
+    files.execute(f"CREATE VIEW {view}")
+    assert found(files, query) is None
+    assert files.execute("SELECT nextval('s')").fetchall() == [(1,)]
+
+
+def test_views_of_another_schema_and_temporary_ones_are_not_taken_for_those_in_use(
+    files: thano_duckdb.Connection,
+) -> None:
+    files.execute("CREATE VIEW v AS FROM 't.parquet'")
+    files.execute("CREATE SCHEMA other")
+    files.execute("CREATE VIEW other.v AS SELECT nextval('s') AS a FROM 't.parquet'")
+    assert found(files, "FROM other.v") is None
+    assert read(files, "FROM v") == list(range(10))
+    files.execute("CREATE TEMP VIEW v AS SELECT nextval('s') AS a FROM 't.parquet'")
+    assert found(files, "FROM v") is None
+    files.execute("USE other")
+    assert found(files, "FROM v") is None
+    assert files.execute("SELECT nextval('main.s')").fetchall() == [(1,)]
+
+
 def test_folders_of_audio_are_read_twice(files: thano_duckdb.Connection, tmp_path: Path) -> None:
     reading = found(files, f"SELECT audio_path AS a FROM thano_audio('{tmp_path}') WHERE error IS NULL")
     assert reading is not None

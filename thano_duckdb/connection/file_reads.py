@@ -20,6 +20,7 @@ import duckdb
 from thano_duckdb.dialect.quoting import identifier, literal
 
 from .query_plan import Tree, builtin_functions, nodes, parse, to_sql
+from .view_expansion import cte_names, expand_views
 
 _READERS = frozenset(
     {
@@ -54,13 +55,14 @@ def stand_ins(connection: duckdb.DuckDBPyConnection, query: str) -> StandIns | N
     """The query without its reads of files, which are not begun; None where it must not be planned, or read again.
 
     It must not be planned where that alone would change something: DuckDB then opens the files, and calls the functions
-    in the arguments of table functions. That covers the text of the query: what views and macros read is not replaced.
+    in the arguments of table functions. That covers the query and its views; what a macro reads is not replaced.
 
     Raises:
         duckdb.Error: a file cannot be read.
     """
     if (tree := parse(connection, query)) is None:
         return None
+    expand_views(connection, tree)
     functions = [node for node in nodes(tree) if node.get("type") == "TABLE_FUNCTION"]
     if not all(map(_may_be_bound, functions)):
         return None
@@ -95,8 +97,7 @@ def _replaced_names(connection: duckdb.DuckDBPyConnection, tree: Tree) -> list[T
     tables = """
         SELECT table_name FROM system.main.duckdb_tables() UNION ALL SELECT view_name FROM system.main.duckdb_views()
     """
-    taken = {entry["key"].lower() for node in nodes(tree) for entry in node.get("cte_map", {}).get("map", ())}
-    taken |= {name.lower() for (name,) in connection.sql(tables).fetchall()}
+    taken = cte_names(tree) | {name.lower() for (name,) in connection.sql(tables).fetchall()}
     return [
         node for node in named if len(node["qualified_name"]["path"]) == 1 and node["table_name"].lower() not in taken
     ]
