@@ -19,6 +19,7 @@ from thano_duckdb.speech.batch_runner import BatchRunner
 from thano_duckdb.speech.compute import ComputeThreads
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.recognizer import PreparedClip
@@ -157,3 +158,29 @@ def test_the_recognizer_of_a_network_of_several_batches_gives_the_texts_of_one_t
     several = ids()
     torch.set_num_threads(1)
     assert several == ids()
+
+
+def test_a_thread_that_begins_while_others_compute_may_use_all_threads() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+    described = []
+
+    def compute() -> None:
+        has_begun.set()
+        assert may_end.wait(WAIT_S)
+
+    def begin_later() -> tuple[int, int]:
+        described.append(choose_device("cpu", "float32").hardware)
+        with ComputeThreads() as later:
+            last = later.submit(later.n_threads, torch.get_num_threads)
+            may_end.set()
+            return later.n_threads, last.result(WAIT_S)
+
+    with ComputeThreads() as threads:
+        first = threads.submit(1, compute)
+        assert has_begun.wait(WAIT_S)
+        with ThreadPoolExecutor(1) as new:
+            assert new.submit(begin_later).result(WAIT_S) == (N_THREADS, N_THREADS)
+        first.result(WAIT_S)
+    assert described == [f"{N_THREADS} threads"]
+    with ThreadPoolExecutor(1) as new:
+        assert new.submit(torch.get_num_threads).result() == N_THREADS
