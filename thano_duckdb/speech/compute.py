@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
@@ -17,7 +18,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from .cores import cores, n_torch_threads
 from .device import Device
-from .threads import SHUTDOWN_GRACE_S
+from .threads import SHUTDOWN_GRACE_S, is_exiting
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -76,5 +77,14 @@ def _forget() -> None:
     _executor.cache_clear()
 
 
+def _stop_at_exit() -> None:
+    is_exiting.set()
+    if _executor.cache_info().currsize:
+        _executor().shutdown(wait=False, cancel_futures=True)
+
+
+if hasattr(threading, "_register_atexit"):
+    # Before Python waits for the threads of all executors, which `atexit` comes after.
+    threading._register_atexit(_stop_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)  # a forked child does not have the threads
