@@ -82,13 +82,9 @@ def transcribe(
 
 
 def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> list[Transcript | None]:
-    if ahead is None:
-        return asked.engine.transcribe(
-            asked.clips, asked.options, decoders=asked.decoders, cache=asked.cache, monitor=monitor
-        )
-    vector = ahead.asked(asked)
+    cache, compute = (asked.cache, None) if ahead is None else ahead.asked(asked)
     return asked.engine.transcribe(
-        asked.clips, asked.options, decoders=asked.decoders, cache=vector, compute=vector.compute, monitor=monitor
+        asked.clips, asked.options, decoders=asked.decoders, cache=cache, compute=compute, monitor=monitor
     )
 
 
