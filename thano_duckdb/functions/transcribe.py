@@ -13,6 +13,7 @@ from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.speech.collector_pause import collector_paused
 from thano_duckdb.speech.speeds import process_speeds, speed_key
 from thano_duckdb.speech.transcript import Transcript
 
@@ -56,29 +57,34 @@ def transcribe(
     session = session_of(sessions)
     session.check_not_planning()
     vector = Vector(models, audio, options, hotwords, channels, languages, str(functions[0]))
-    transcripts: list[Transcript | None] = [None] * len(audio)
+    with running_statement(session) as statement, session.access() as access, collector_paused():
+        return to_arrow(_found(vector, session, statement, access))
+
+
+def _found(vector: Vector, session: Session, statement: RunningStatement, access: Access) -> list[Transcript | None]:
+    """The transcript of each row of a vector; None where its audio or its model is NULL."""
+    transcripts: list[Transcript | None] = [None] * len(vector.audio)
     failed: list[str] = []
-    with running_statement(session) as statement, session.access() as access:
-        ahead = rows_ahead(session, statement, vector)
-        for asked in engine_calls(vector, session, statement, access):
-            monitor = _monitor(statement, asked.chosen)
-            if isinstance(asked, RefusedRow):
-                transcripts[asked.row] = _refused(asked, monitor)
-                failed.append(asked.location)
+    ahead = rows_ahead(session, statement, vector)
+    for asked in engine_calls(vector, session, statement, access):
+        monitor = _monitor(statement, asked.chosen)
+        if isinstance(asked, RefusedRow):
+            transcripts[asked.row] = _refused(asked, monitor)
+            failed.append(asked.location)
+            continue
+        with process_speeds().call(_speed_key(asked), monitor) as watched:
+            found = _transcripts(asked, watched, ahead)
+        for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
+            transcripts[row] = transcript
+            if clip is None or transcript is None:
                 continue
-            with process_speeds().call(_speed_key(asked), monitor) as watched:
-                found = _transcripts(asked, watched, ahead)
-            for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
-                transcripts[row] = transcript
-                if clip is None or transcript is None:
-                    continue
-                if transcript.error is not None:
-                    failed.append(clip.location)
-                if transcript.mix_problem and "channel" not in asked.chosen:  # else the user chose it
-                    statement.mixed_clips.add(clip.location, transcript.mix_problem)
-        _remember_speeds(session, access)
-        statement.rows_failed(failed)
-        return to_arrow(transcripts)
+            if transcript.error is not None:
+                failed.append(clip.location)
+            if transcript.mix_problem and "channel" not in asked.chosen:  # else the user chose it
+                statement.mixed_clips.add(clip.location, transcript.mix_problem)
+    _remember_speeds(session, access)
+    statement.rows_failed(failed)
+    return transcripts
 
 
 def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> list[Transcript | None]:

@@ -15,7 +15,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .cache import TranscriptCache
-from .collector_pause import collector_paused
+from .collector_pause import collector_paused, collector_running
 from .job_runner import CallOptions, Job, JobKey, JobRunner
 from .local_runner import Limits, LocalRunner, ReadClip
 from .recognizer.recognizer import ModelDescription, Recognizer
@@ -105,7 +105,8 @@ class Engine:
         if not new_jobs:
             return transcripts
         # Closed at once if the monitor raises, so that what runs for the call ends with it.
-        with contextlib.closing((compute or self.compute)(new_jobs, options, monitor)) as finished:
+        computing = contextlib.closing((compute or self.compute)(new_jobs, options, monitor))
+        with collector_running(), computing as finished:
             for job, transcript in finished:
                 cache.put(job, transcript)
                 for row in job.rows:
