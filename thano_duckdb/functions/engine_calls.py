@@ -24,7 +24,7 @@ from thano_duckdb.speech.cache import TranscriptCache, process_cache
 from .arrow import option_texts, parse_options
 from .cache_choice import CacheChoice
 from .channels import row_channels
-from .clips import RefusedClip, clips, selected
+from .clips import RefusedClip, clips, selection
 from .decoder_choice import DecoderChoice, row_hotwords
 from .engine_choice import choose_engine
 from .row_languages import RowLanguages, problem_of, row_languages
@@ -111,16 +111,17 @@ def engine_calls(
         caches.see(resolved.folder, chosen)
         engine = choose_engine(session, statement, access, model, resolved, chosen, language)
         statement.used(engine.recognizer.vocabulary)
+        select = selection(chosen)
+        allowed: list[int] = []
+        selected: list[Clip | None] = []
         for row in rows:
-            if isinstance(refused := values[row], RefusedClip):
-                yield RefusedRow(row, refused.location, refused.failure.reason, chosen)
-        allowed = [
-            (row, clip and selected(clip, chosen).with_channel(own_channels[row]))
-            for row in rows
-            if not isinstance(clip := values[row], RefusedClip)
-        ]
+            if isinstance(clip := values[row], RefusedClip):
+                yield RefusedRow(row, clip.location, clip.failure.reason, chosen)
+                continue
+            allowed.append(row)
+            selected.append(clip and select(clip).with_channel(own_channels[row]))
         decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
-        decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
+        decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row in allowed])
         limits = access.limited(session.settings.read_limits.changed(chosen))
         yield EngineCall(
             group,
@@ -128,8 +129,8 @@ def engine_calls(
             engine,
             _call_options(decoder, chosen, limits),
             caches.choose(process_cache(), engine.recognizer.precision, resolved, own_language, chosen, limits),
-            [row for row, _ in allowed],
-            [clip for _, clip in allowed],
+            allowed,
+            selected,
             decoders,
         )
 

@@ -133,12 +133,15 @@ class Engine:
             for row, (clip, decoder) in enumerate(zip(clips, each_decoder, strict=False)):
                 if clip is None:
                     continue
-                if id(decoder) not in fingerprints:
-                    fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
-                fingerprint = fingerprints[id(decoder)]
+                fingerprint = fingerprints.get(id(decoder))
+                if fingerprint is None:
+                    fingerprint = fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
                 content = clip.content_key()
                 key = None if content is None else JobKey(fingerprint, preparation, content)
-                found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
+                identity = key or (fingerprint, clip)
+                if (job := found.get(identity)) is None:
+                    job = found[identity] = Job(clip, key, decoder)
+                job.rows.append(row)
         return list(found.values())
 
     @contextlib.contextmanager
