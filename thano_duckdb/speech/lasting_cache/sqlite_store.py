@@ -23,6 +23,9 @@ from .transcript_codec import TranscriptRow, checksum, from_trusted_row, to_row
 FILE_NAME = "transcripts.sqlite"
 BUSY_S = 10.0
 """How long one process waits for another that writes; each transaction takes milliseconds."""
+WRITER_CACHE_KIB = 32_768
+READER_CACHE_KIB = 4_096
+"""Pages are in the memory of the system anyway: what also fits into the cache of the processor is read faster."""
 MAX_KEYS = 512
 """In one query."""
 STALE_S = 24 * 3600
@@ -62,10 +65,10 @@ class SqliteStore:
                 self.inode = os.fstat(file).st_ino
             finally:
                 os.close(file)
-            self._writer = _connect(self.path)
+            self._writer = _connect(self.path, WRITER_CACHE_KIB)
             stack.callback(self._writer.close)
             self._prepare()
-            self._reader = _connect(self.path)
+            self._reader = _connect(self.path, READER_CACHE_KIB)
             stack.pop_all()
 
     def _prepare(self) -> None:
@@ -274,10 +277,10 @@ def _means(model: str, name: str) -> bool:
     return model.casefold() in (name.casefold(), name.casefold().rpartition("@")[0])
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -32768")  # in KiB
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     return connection
 
 
