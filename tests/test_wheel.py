@@ -1,4 +1,7 @@
-"""The wheel contains the package, its SQL, the bundled model and data, and nothing else; it works when unpacked."""
+"""The wheel contains the package, its SQL, the bundled model and data, and nothing else; it works when unpacked.
+
+`tests/cli/test_demo.py` runs the tutorial from it.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import REPOSITORY
 from tests.test_architecture import SOURCES, imports_of
-from thano_duckdb.models import bundled
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
-    return zipfile.Path(path)
-
-
-@pytest.fixture(scope="module")
-def unpacked(wheel: zipfile.Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, unpacked as an installer would."""
-    folder = tmp_path_factory.mktemp("unpacked")
-    wheel.root.extractall(folder)
-    return folder
 
 
 def run(unpacked: Path, working_folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -122,11 +104,3 @@ def test_an_unpacked_wheel_works(unpacked: Path, tmp_path: Path) -> None:
     get = run(unpacked, tmp_path, "-m", "thano_duckdb", "-c", "GET THANOSQL DATASET librispeech_data")
     assert str(tmp_path)[:20] in get.stdout
     assert len(list((tmp_path / "tutorial_data" / "librispeech_data").iterdir())) == 102
-
-
-@pytest.mark.timeout(600)
-def test_the_demo_runs_from_the_wheel_alone(unpacked: Path, tmp_path: Path, bundled_model: Path) -> None:
-    nothing = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
-    demo = run(unpacked, tmp_path, "-m", "thano_duckdb", "demo", "--folder", "demo", **nothing)
-    assert "Where to go next" in demo.stdout
-    assert bundled.MODEL in demo.stderr

@@ -34,7 +34,7 @@ def card_rows() -> dict[str, list[float]]:
 
 
 @pytest.mark.skipif(not CORPORA.exists(), reason="the shared folder ../shared/data is not on this machine")
-@pytest.mark.parametrize(("language_model", "first"), [("NULL", 1), ("'en'", 3)])
+@pytest.mark.parametrize(("language_model", "first"), [pytest.param("NULL", 1, marks=pytest.mark.nightly), ("'en'", 3)])
 def test_the_card_gives_the_error_rates_of_the_weights(tmp_path: Path, language_model: str, first: int) -> None:
     """On all sets that are on this machine; other processors round differently."""
     with connect(CORPORA, tmp_path) as con:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,18 +15,26 @@ import thano_duckdb
 from tests.conftest import REPOSITORY, Utterance
 from thano_duckdb.cli import shell
 from thano_duckdb.dialect import split_statements
+from thano_duckdb.models import bundled
 
 TUTORIAL = split_statements((REPOSITORY / "sql" / "tutorial.sql").read_text(encoding="utf-8"))
 
 
 @pytest.mark.timeout(600)
-def test_the_tutorial_runs_in_a_folder_of_its_own(
-    any_small_model: Path, no_hub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_tutorial_runs_from_the_wheel_alone_in_a_folder_of_its_own(
+    unpacked: Path, bundled_model: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a demo"
-    assert shell.main(["demo", "--folder", str(folder)]) == 0
-    output, errors = capsys.readouterr()
-    position = 0
+    nothing = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+
+    def demo() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "thano_duckdb", "demo", "--folder", str(folder)]
+        environment = {**os.environ, "PYTHONPATH": str(unpacked), **nothing}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    run = demo()
+    assert run.returncode == 0, run.stderr
+    output, position = run.stdout, 0
     for statement in TUTORIAL:
         position = output.index(f"\n{statement};\n", position)
     assert "The last page of the book was missing" in output
@@ -39,15 +48,18 @@ def test_the_tutorial_runs_in_a_folder_of_its_own(
         "README.md",
     ):
         assert next_step in output[position:]
-    assert errors.count("stands in") == 1
-    assert errors.startswith("Warning: 'tutorial_audio_recognition' is facebook/wav2vec2-base-960h")
+    (warning,) = run.stderr.splitlines()
+    assert warning.startswith("Warning: 'tutorial_audio_recognition' is facebook/wav2vec2-base-960h")
+    assert bundled.MODEL in warning
+    assert "stands in" in warning
     with thano_duckdb.connect(folder / "tutorial.duckdb") as con:
         assert con.sql("SELECT name, version FROM (LIST MODEL)").fetchall() == [("my_speech_recognition_model", 1)]
         assert con.sql("SELECT count(*) FROM librispeech_train").fetchall() == [(80,)]
 
     before = (folder / "tutorial.duckdb").read_bytes()
-    assert shell.main(["demo", "--folder", str(folder)]) == 1
-    assert "already has a tutorial.duckdb" in capsys.readouterr().err
+    again = demo()
+    assert again.returncode == 1
+    assert "already has a tutorial.duckdb" in again.stderr
     assert (folder / "tutorial.duckdb").read_bytes() == before
 
 

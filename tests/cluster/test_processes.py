@@ -37,10 +37,21 @@ from thano_duckdb.speech.cache import NoCache
 MODEL = "Wav2Vec2TinyEn"
 N_WORKERS = 2
 PARTS = """
-    SELECT {'path': 'long.wav', 'bytes': NULL::BLOB, 'start': i / 2, 'stop': i / 2 + 40} AS audio FROM range(24) t(i)
+    SELECT {'path': 'long.wav', 'bytes': NULL::BLOB, 'start': i / 2, 'stop': i / 2 + 20} AS audio FROM range(24) t(i)
 """
 PATIENCE_S = 120.0
 """A start of a worker may take this long on a busy machine."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    """In this process as in its workers: several are many times slower where the machine has other work."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -314,33 +325,45 @@ def test_a_script_needs_no_main_guard(bundled_model: Path, clips: Path, tmp_path
     assert out.split() == ["2", "True"], err
 
 
-def started_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The workers of a script, once they transcribe."""
-    script = psutil.Process(process.pid)
-    wait_for(lambda: len(script.children()) >= N_WORKERS)
-    workers: list[psutil.Process] = script.children()
-    wait_for(lambda: all(sum(worker.cpu_times()[:2]) > 8 for worker in workers))  # imports take less
-    assert process.poll() is None
-    return workers
+REPORTING = (
+    """
+import threading, time
+from thano_duckdb.cluster import engines
+def report():
+    while not (found := engines.all_workers()) or any(worker.state != "busy" for worker in found):
+        time.sleep(0.05)
+    print(*(worker.pid for worker in found), flush=True)
+threading.Thread(target=report, daemon=True).start()
+"""
+    + SCRIPT % 2_000
+)
+"""Prints the process ids of its workers once they transcribe."""
+
+
+def start_transcribing(clips: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A script whose workers transcribe, and their process ids."""
+    process = start(REPORTING, clips, "-c", REPORTING)
+    assert process.stdout is not None
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(workers) == N_WORKERS
+    return process, workers
 
 
 def test_ctrl_c_ends_a_script_and_its_workers(bundled_model: Path, clips: Path) -> None:
-    process = start(SCRIPT % 2_000, clips, "-c", SCRIPT % 2_000)
-    workers = started_workers(process)
+    process, workers = start_transcribing(clips)
     begun_s = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     _out, err = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in err
     assert time.monotonic() - begun_s < 5
-    wait_for(lambda: not any(is_alive(worker.pid) for worker in workers), 5)
+    wait_for(lambda: not any(map(is_alive, workers)), 5)
 
 
 def test_workers_end_with_the_process_that_started_them(bundled_model: Path, clips: Path) -> None:
-    process = start(SCRIPT % 2_000, clips, "-c", SCRIPT % 2_000)
-    workers = started_workers(process)
+    process, workers = start_transcribing(clips)
     process.kill()
     process.communicate(timeout=10)
-    wait_for(lambda: not any(is_alive(worker.pid) for worker in workers), 5)
+    wait_for(lambda: not any(map(is_alive, workers)), 5)
 
 
 @pytest.mark.nightly

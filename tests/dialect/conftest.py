@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,32 @@ import pytest
 STUBS = Path(__file__).with_name("stubs.sql").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that runs rewritten SQL: `stubs.sql` holds the functions and small tables."""
+@contextlib.contextmanager
+def _new_database() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(STUBS)
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def shared_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with _new_database() as connection:
+        yield connection
+
+
+@pytest.fixture
+def database(shared_database: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that runs rewritten SQL: `stubs.sql` holds the functions and small tables; changes are undone."""
+    with shared_database.cursor() as connection:
+        connection.begin()
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def own_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same without a transaction, which the first error would end."""
+    with _new_database() as connection:
         yield connection
 
 

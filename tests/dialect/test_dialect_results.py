@@ -196,15 +196,15 @@ CSV = "'thanosql-dataset/librispeech_data/librispeech_train.csv'"
 
 
 @pytest.mark.usefixtures("data_files")
-def test_copy_refuses_replaces_or_appends(database: Database) -> None:
-    run(database, f"COPY t OPTIONS () FROM {CSV}")
+def test_copy_refuses_replaces_or_appends(own_database: Database) -> None:
+    run(own_database, f"COPY t OPTIONS () FROM {CSV}")
     for options in ("", "if_exists='fail'", "overwrite=False"):
         with pytest.raises(duckdb.CatalogException, match="already exists"):
-            run(database, f"COPY t OPTIONS ({options}) FROM {CSV}")
-    run(database, f"COPY t OPTIONS (if_exists='append') FROM {CSV}")
-    assert run(database, "FROM t") == [("a.wav", "one")] * 2
-    run(database, f"COPY t OPTIONS (overwrite=True) FROM {CSV}")
-    assert run(database, "FROM t") == [("a.wav", "one")]
+            run(own_database, f"COPY t OPTIONS ({options}) FROM {CSV}")
+    run(own_database, f"COPY t OPTIONS (if_exists='append') FROM {CSV}")
+    assert run(own_database, "FROM t") == [("a.wav", "one")] * 2
+    run(own_database, f"COPY t OPTIONS (overwrite=True) FROM {CSV}")
+    assert run(own_database, "FROM t") == [("a.wav", "one")]
 
 
 @pytest.mark.usefixtures("data_files")

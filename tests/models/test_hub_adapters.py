@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def test_a_language_that_cannot_be_downloaded_is_an_error(tmp_path: Path, remote
     (offline,) = run(predict, HF_HUB_OFFLINE="1")
     assert "the language 'kor' of the model 'hf://f/mms' is not in the local cache" in offline
     assert "HF_HUB_OFFLINE is set. With a network, `hf download f/mms adapter.kor.safetensors` gets it" in offline
+    started = time.monotonic()
     assert "Connection refused" in run(predict, HF_ENDPOINT="http://127.0.0.1:9")[0]
+    assert time.monotonic() - started < 20  # the client by itself retries for longer
     (remote / "adapter.kor.safetensors").unlink()
     missing, unknown = run(predict, PREDICT.format("language='ko'"))
     assert "f/mms has no adapter.kor.safetensors, the weights of 'kor', on the hub" in missing

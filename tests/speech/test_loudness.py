@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,16 +21,18 @@ Sound = Callable[[int], NDArray[Any]]
 
 def noise(exponent: float) -> Sound:
     """Noise whose power falls with frequency to the power of `exponent`: 0 is white, 1 pink, 2 brown; its RMS is 1."""
+    return functools.partial(_noise, exponent)
 
-    def sound(n_samples: int) -> NDArray[Any]:
-        spectrum = np.fft.rfft(np.random.default_rng(5).standard_normal(n_samples))
-        spectrum[1:] /= np.arange(1, len(spectrum)) ** (exponent / 2)
-        spectrum[0] = 0
-        samples: NDArray[Any] = np.fft.irfft(spectrum, n_samples)
-        samples /= samples.std()
-        return samples
 
-    return sound
+@functools.cache
+def _noise(exponent: float, n_samples: int) -> NDArray[Any]:
+    spectrum = np.fft.rfft(np.random.default_rng(5).standard_normal(n_samples))
+    spectrum[1:] /= np.arange(1, len(spectrum)) ** (exponent / 2)
+    spectrum[0] = 0
+    samples: NDArray[Any] = np.fft.irfft(spectrum, n_samples)
+    samples /= samples.std()
+    samples.setflags(write=False)
+    return samples
 
 
 def time_s(n_samples: int) -> NDArray[Any]:

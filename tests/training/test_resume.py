@@ -114,7 +114,7 @@ def test_a_second_build_of_the_same_name_is_refused_with_the_process_id_of_the_f
 def _build_and_die(home: Path, base: Path, clips: list[Example], options: TrainingOptions, where: str) -> None:
     # Each build runs in a process forked from a server that has imported torch but has not started any threads.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["thano_duckdb.training.run", "transformers.models.wav2vec2"])
+    context.set_forkserver_preload(["thano_duckdb.training.run", "transformers.models.wav2vec2", "pandas"])
     process = context.Process(target=run_build_and_die, args=(home, base, clips, options, where))
     process.start()
     process.join()

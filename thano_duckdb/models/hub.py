@@ -106,22 +106,20 @@ def fetch_language(spec: str, folder: Path, language: str | None) -> None:
     language = chosen_language(folder, language)
     if language is None or not needs_adapter(folder, language):
         return
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
 
     repo_id = folder.parents[1].name.removeprefix("models--").replace("--", "/")
     file = adapter_file(folder, language).name
     try:
         with _hub_errors(spec, repo_id, None):
-            try:
-                hf_hub_download(repo_id, file, revision=folder.name, etag_timeout=HUB_TIMEOUT_S)
-            except LocalEntryNotFoundError:  # there is no network, for a reason that this error does not say
-                HfApi().model_info(repo_id, revision=folder.name, timeout=HUB_TIMEOUT_S)
-                raise
+            try:  # without a network this fails at once, and the download after 23 s of retries, without the reason
+                get_hf_file_metadata(hf_hub_url(repo_id, file, revision=folder.name), timeout=HUB_TIMEOUT_S)
             except EntryNotFoundError as error:
                 raise ModelError(
                     f"'{spec}': {repo_id} has no {file}, the weights of '{language}', on the hub"
                 ) from error
+            hf_hub_download(repo_id, file, revision=folder.name, etag_timeout=HUB_TIMEOUT_S)
     except HubUnavailableError as error:
         raise HubUnavailableError(
             f"the language '{language}' of the model '{spec}' is not in the local cache, and the Hugging Face hub "
