@@ -360,7 +360,7 @@ rows = con.sql("PREDICT USING '{model}' AS SELECT '{clip}' AS audio_path").fetch
 cursor = con.cursor()
 {close}
 left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-assert left == ["thano-compute_0"], left  # shared by all connections
+assert all(name.startswith("thano-compute_") for name in left), left  # shared by all connections
 print(rows[0][1])
 """
 

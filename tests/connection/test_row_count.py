@@ -54,6 +54,8 @@ def test_what_only_reads_tables_is_counted(numbered: thano_duckdb.Connection, qu
         "FROM t ORDER BY nextval('s') LIMIT 3",
         "FROM t WHERE random() < 0.5",
         "FROM t WHERE python(a) > 0",
+        "FROM t, range(nextval('s'))",
+        "FROM t, 'none.csv'",
         "FROM t, glob('*')",
         "FROM t, query('SELECT nextval(''s'')')",
         "FROM no_table",

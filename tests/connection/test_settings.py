@@ -33,6 +33,16 @@ def test_a_setting_holds_for_the_rest_of_a_script_and_within_a_transaction() -> 
         assert timeout(con) == 9
 
 
+def test_the_name_of_a_setting_may_be_in_quotes() -> None:
+    with thano_duckdb.connect(timeout=5) as con:
+        assert con.execute('SET "thano_timeout" = 9').fetchall() == [("thano_timeout", "9.0")]
+        assert timeout(con) == 9
+        con.execute('RESET SESSION "Thano_Timeout"')
+        assert timeout(con) == 5
+        con.execute("SET 'thano_timeout' TO 7; SET thano_timeout = default")
+        assert timeout(con) == 5
+
+
 def test_later_cursors_have_the_settings_and_other_connections_do_not() -> None:
     with thano_duckdb.connect() as con, con.cursor() as earlier:
         con.execute("SET thano_timeout = 9")
@@ -51,6 +61,11 @@ def test_later_cursors_have_the_settings_and_other_connections_do_not() -> None:
         ("SET thano_timeout = -1", "The option 'timeout' must be a number of seconds above 0, not -1"),
         ("SET thano_cache = 'on'", "The option 'cache' must be True, False or the name of a schema, not 'on'"),
         ("SET GLOBAL thano_cache = True", "Each connection has its own thano settings: write SET without GLOBAL"),
+        ('SET GLOBAL "thano_cache" = True', "Each connection has its own thano settings: write SET without GLOBAL"),
+        ("RESET GLOBAL thano_cache", "Each connection has its own thano settings: write RESET without GLOBAL"),
+        ('SET "thano_timeuot" = 9', "there is no setting 'thano_timeuot'. Did you mean 'thano_timeout'? (line 1, col"),
+        ('RESET "thano_timeout', "This name is never closed"),
+        ('SET "thano_timeout" 9', "SET thano_timeout is followed by = and a value, not '9'"),
         ("SET thano_cache = True now", "Unexpected 'now' at the end of the statement"),
     ],
 )

@@ -338,3 +338,37 @@ def test_evaluate_counts_rows_without_a_reference_or_audio_in_one_warning_each(
     used.execute("DELETE FROM mixed WHERE text IS NULL OR audio_path IS NULL")
     with warnings.catch_warnings(action="error"):
         used.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "EVALUATE USING '{model}' AS FROM none",
+        "CREATE TABLE rates AS EVALUATE USING '{model}' AS FROM none",
+        "EVALUATE USING '{model}' AS SELECT * FROM (VALUES ('a.wav', 'a')) AS v(audio_path, text) WHERE text = 'b'",
+        "SELECT * FROM thano_evaluate('{model}', 'none')",
+        "(EVALUATE USING '{model}' AS FROM none) UNION ALL (EVALUATE USING '{model}' AS FROM none)",
+    ],
+)
+def test_evaluate_warns_once_that_there_are_no_rows(
+    con: thano_duckdb.Connection, small_model: Path, query: str
+) -> None:
+    con.execute("CREATE TABLE none (audio_path VARCHAR, text VARCHAR)")
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        rows = con.execute(query.format(model=small_model)).fetchall()
+    assert [str(warning.message) for warning in caught] == ["There are no rows to evaluate: all rates are NULL."]
+    if len(rows) > 1:
+        assert rows[0] == ("wer", None)
+
+
+def test_without_rows_there_are_no_groups_to_warn_of(con: thano_duckdb.Connection, small_model: Path) -> None:
+    con.execute("CREATE TABLE none (audio_path VARCHAR, text VARCHAR, g INTEGER)")
+    assert con.execute(f"EVALUATE USING '{small_model}' OPTIONS (by='g') AS FROM none").fetchall() == []
+    assert con.execute(f"PREDICT USING '{small_model}' AS FROM none").fetchall() == []
+
+
+def test_a_plain_connection_warns_of_no_rows_too(small_model: Path) -> None:
+    with duckdb.connect() as raw:
+        thano_duckdb.load(raw)
+        with pytest.warns(thano_duckdb.ThanoWarning, match="There are no rows to evaluate"):
+            raw.execute("SELECT thano_scores('a', {text: 'a', duration: 1.0, error: NULL}) WHERE false").fetchall()

@@ -407,6 +407,29 @@ def test_transcripts_of_an_earlier_process_are_known(
     assert line(explain(con, f"{PREDICT} AS FROM clips"), "cached").startswith("0 of the clips")
 
 
+@pytest.mark.parametrize("other", ["", ", cluster='ray'"])
+def test_a_schema_that_predict_refuses_is_refused(con: thano_duckdb.Connection, other: str) -> None:
+    con.execute("CREATE SCHEMA kept")
+    statement = f"PREDICT USING {MODEL} OPTIONS (cache='kepd'{other}) AS FROM clips"
+    text = explain(con, statement)
+    assert "cached" not in text
+    assert line(text, "not").startswith("planned")
+    assert "there is no schema 'kepd' in the database 'memory' to keep transcripts in" in text
+    with pytest.raises(thano_duckdb.ThanoError, match=r"there is no schema 'kepd' .*Did you mean 'kept'\?"):
+        plan(con, "'clips', options := {'cache': 'kepd'}")
+    con.execute("SET thano_cache = 'kepd'")
+    with pytest.raises(thano_duckdb.ThanoError, match="there is no schema 'kepd'"):
+        plan(con, "'clips'")
+
+
+def test_a_schema_of_a_read_only_database_is_refused(clips: list[str], tmp_path: Path) -> None:
+    with thano_duckdb.connect(tmp_path / "a.duckdb") as con:
+        con.execute("CREATE SCHEMA kept; CREATE TABLE clips AS SELECT unnest(?) AS audio_path", [clips])
+    with thano_duckdb.connect(tmp_path / "a.duckdb", read_only=True) as con:
+        text = explain(con, f"PREDICT USING {MODEL} OPTIONS (cache='kept') AS FROM clips")
+        assert "the database is open read-only, so transcripts cannot be kept in its schema 'kept'" in text
+
+
 def test_workers_count_in_the_plan(con: thano_duckdb.Connection) -> None:
     def planned(options: str) -> dict[str, Any]:
         found = con.sql(f"SELECT item, value, text FROM thano_plan('{MODEL}', 'clips', options := '{options}')")

@@ -188,14 +188,15 @@ def test_a_clip_too_long_for_the_memory_fails_alone(
     recognizer = CtcRecognizer(AcousticModel.load(random_model("wav2vec2-group"), device="cuda"))
     clips = [recognizer.prepare(np.ones(16_000 * seconds, np.float32)) for seconds in (1, 25, 2)]
     windows = [window for clip in clips if isinstance(clip, PreparedClip) for window in clip.windows]
-    forward = recognizer.model._encoder.forward
+    encoder = recognizer.model.network.base_model.feature_extractor
+    forward = encoder.forward
 
-    def full(samples: torch.Tensor) -> torch.Tensor:
+    def full(samples: torch.Tensor) -> Any:
         if samples.shape[1] > 20 * 16_000:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(samples)
 
-    monkeypatch.setattr(recognizer.model._encoder, "forward", full)
+    monkeypatch.setattr(encoder, "forward", full)
     with pytest.raises(OutOfMemory):
         recognizer.run(windows, GreedyDecoder(), SilentMonitor())
     batches = BatchRunner(recognizer).run(windows, GreedyDecoder(), max_clips=None, monitor=SilentMonitor())

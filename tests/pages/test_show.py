@@ -95,9 +95,15 @@ def test_no_word_is_lost_and_all_keep_their_order(reference: str, hypothesis: st
     references = " ".join(step.reference for step in steps if step.reference is not None)
     hypotheses = " ".join(step.hypothesis.word for step in steps if step.hypothesis is not None)
     shown, given = normalize(pa.array([references, hypotheses])), normalize(pa.array([reference, hypothesis]))
-    # Where a word of Latin letters and a Chinese character are divided, an apostrophe between them is not shown yet.
-    without = [[units(text.replace("'", "")) for text in texts.to_pylist()] for texts in (shown, given)]
-    assert without[0] == without[1]
+    assert [units(text) for text in shown.to_pylist()] == [units(text) for text in given.to_pylist()]
+
+
+def test_an_apostrophe_beside_a_chinese_letter_is_a_quotation_mark() -> None:
+    steps = align(
+        "it's\u4e2d \u2018\u4f60\u2019\u597d", [HypothesisWord(word) for word in ("it's\u4e2d'", "\u4f60\u597d")]
+    )
+    assert [step.kind for step in steps] == ["hit"] * 4
+    assert [step.reference for step in steps] == ["it's", "\u4e2d", "\u4f60", "\u597d"]
 
 
 def test_words_are_shown_as_written_and_compared_without_case_and_marks() -> None:

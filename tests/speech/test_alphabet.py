@@ -208,6 +208,12 @@ def test_an_apostrophe_that_is_not_between_letters_is_a_quotation_mark_unless_it
     assert (labels.text, labels.dropped) == ("a b", {"'": 1})
 
 
+@pytest.mark.parametrize("letters", ["\u8bf4\u4f60\u597da", "\u8bf4\u4f60\u597da'"])
+def test_an_apostrophe_beside_a_letter_of_a_script_without_spaces_is_a_quotation_mark(letters: str) -> None:
+    labels = alphabet(letters).labels("\u8bf4\u2018\u4f60\u597d\u2019a'\u4f60")
+    assert (labels.text, labels.dropped) == ("\u8bf4 \u4f60\u597d a \u4f60", {})
+
+
 def test_letters_that_lose_their_accent_are_counted() -> None:
     labels = [UPPER.labels("\u00dcber M\u00fcnchen \u00fcber"), UPPER.labels("stra\u00dfe")]
     assert [transcript.text for transcript in labels] == ["UBER MUNCHEN UBER", "STRASSE"]

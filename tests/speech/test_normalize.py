@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Utterance
 from thano_duckdb.speech.normalize import INVISIBLE, normalize
+from thano_duckdb.speech.scripts import MARKS, is_unspaced
 
 
 def one(text: str | None) -> str | None:
@@ -36,7 +37,7 @@ def reference(text: str) -> str:
         if char == "'":
             before, after = text[n - 1 : n], text[n + 1 : n + 2]
             is_inside = bool(before) and bool(after) and (letter(before) or unicodedata.category(before)[0] == "M")
-            return is_inside and letter(after)
+            return is_inside and letter(after) and not (is_unspaced(after) or is_unspaced(text[:n].rstrip(MARKS)[-1:]))
         return unicodedata.category(char)[0] in "LM" or unicodedata.category(char) == "Nd"
 
     return " ".join("".join(char if kept(n) else " " for n, char in enumerate(text)).split(" ")).strip(" ")
@@ -92,6 +93,10 @@ def test_it_is_idempotent(texts: list[str | None]) -> None:
         ("H\u0331 \u0130\u0300", "\u1e96 \u00ec"),
         ("\u4e8c\u3007\u4e8c\u56db\u5e74", "\u4e8c\u3007\u4e8c\u56db\u5e74"),
         ("\uff76\uff9e \uff21\uff22", "\u30ac ab"),
+        ("\u8bf4\u2018\u4f60\u597d\u2019\u5417", "\u8bf4 \u4f60\u597d \u5417"),
+        ("it's\u4e2d's a'\u4e2d'b", "it's\u4e2d s a \u4e2d b"),
+        ("\u0e17\u0e35\u0e48'a", "\u0e17\u0e35\u0e48 a"),
+        ("\u4e2d\u0301'a", "\u4e2d\u0301 a"),
     ],
 )
 def test_examples(text: str | None, normal: str | None) -> None:

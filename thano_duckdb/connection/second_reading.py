@@ -7,7 +7,6 @@ must change nothing (a sequence, say), and should give the same rows.
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
 
 import duckdb
@@ -16,7 +15,8 @@ from thano_duckdb.dialect import WholeReading
 from thano_duckdb.dialect.quoting import literal
 
 from .access import in_transaction
-from .row_count import builtin_functions, called_functions
+from .file_reads import stand_ins
+from .query_plan import QueryPlan, builtin_functions, plan_of, planning
 
 _SCANS = frozenset({"seq_scan", "range", "generate_series", "glob", "unnest"})
 _REFUSED = ("LOGICAL_SAMPLE", "VALUE_PARAMETER")
@@ -31,10 +31,12 @@ class SecondReading:
     Attributes:
         clips_sql: see `WholeReading`.
         search_path: where the connection looks for tables.
+        calls_macros: whether the query calls our own macros, which a cursor does not have.
     """
 
     clips_sql: str
     search_path: str
+    calls_macros: bool = False
 
     def prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Let a cursor find the same tables as the connection, and no variables of Python.
@@ -51,29 +53,30 @@ def find_second_reading(connection: duckdb.DuckDBPyConnection, whole: WholeReadi
     """How a cursor of `connection` reads the clips of a statement, or None where it must not, or cannot.
 
     It must not within a transaction, whose changes it does not see; nor where the query calls functions that are not
-    DuckDB's own or give something else each time, takes a sample, or reads what DuckDB's catalog does not hold: files,
-    and variables of Python. DuckDB's serialized plan, in which views and macros are expanded, says all of that; it also
-    says whether the cursor finds the same tables. Nothing is run.
+    DuckDB's own or give something else each time, takes a sample, or reads anything but tables of DuckDB's catalog and
+    files of this machine (see `file_reads`): variables of Python, URLs, pipes. DuckDB's serialized plan, in which views
+    and macros are expanded, says all of that; it also says whether the cursor finds the same tables. Nothing is run.
     """
-    with contextlib.suppress(duckdb.Error):
-        if in_transaction(connection) or (plan := _plan(connection, whole.query)) is None:
+    with contextlib.suppress(duckdb.Error, RecursionError):
+        if in_transaction(connection):
             return None
         ((search_path,),) = connection.sql(_SEARCH_PATH).fetchall()
-        found = SecondReading(whole.clips_sql, search_path)
+        with planning(connection):
+            if (files := stand_ins(connection, whole.query)) is None:
+                return None
+            if (plan := plan_of(connection, files.sql)) is None or not _is_harmless(plan):
+                return None
+        found = SecondReading(whole.clips_sql, search_path, files.calls_macros)
         with contextlib.closing(connection.cursor()) as cursor:
             found.prepare(cursor)
-            if _plan(cursor, whole.query) == plan:
-                return found
+            with planning(cursor):
+                if plan_of(cursor, files.sql) == plan:
+                    return found
     return None
 
 
-def _plan(connection: duckdb.DuckDBPyConnection, query: str) -> str | None:
-    """The plan of a query as JSON, if it may be run twice."""
-    # Not optimized: the optimizer calls functions of constants.
-    serialize = f"SELECT system.main.json_serialize_plan({literal(query)}, optimize := false)"
-    ((plan,),) = connection.sql(serialize).fetchall()
-    parsed = json.loads(plan)
-    if parsed["error"] or any(refused in plan for refused in _REFUSED):
-        return None
-    is_harmless = set(called_functions(parsed)) <= _SCANS | builtin_functions("CONSISTENT", "CONSISTENT_WITHIN_QUERY")
-    return plan if is_harmless else None
+def _is_harmless(plan: QueryPlan) -> bool:
+    """Whether a query of this plan may be run twice."""
+    if any(refused in plan.text for refused in _REFUSED) or ("glob" in plan.functions and "://" in plan.text):
+        return False
+    return plan.functions <= _SCANS | builtin_functions("CONSISTENT", "CONSISTENT_WITHIN_QUERY")

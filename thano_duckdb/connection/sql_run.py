@@ -158,13 +158,17 @@ class Run:
 
     def translated(self, error: duckdb.Error) -> ThanoError | duckdb.Error:
         """Our error behind one of DuckDB's, or that error itself."""
-        return translate_error(error, self.request, self._columns_of) or error
+        return translate_error(error, self.request, self._columns_of, self._may_read) or error
 
     # What it asks DuckDB
 
     def _interrupt(self) -> None:
         self._statement.cancel()
         self._raw.interrupt()
+
+    def _may_read(self, path: str) -> bool:
+        with self._session.access() as access:
+            return access.allows(path)
 
     def _columns_of(self, query: str) -> list[str]:
         """The columns of a query within the user's text; none where DuckDB cannot say (parameters, CTEs)."""

@@ -14,6 +14,7 @@ from thano_duckdb.errors import NEAR_COLUMN, DialectError, ModelError, ThanoErro
 
 from .parse_errors import EXCERPT, with_own_line
 from .request import Request
+from .unread_recordings import unread_recordings
 from .unread_table import settings_advice, unread_table
 
 # DuckDB passes on the text of what a function raises, not the exception.
@@ -36,7 +37,10 @@ _FILTERED_RATE = re.compile(r'Function "(?P<name>thano_[wc]er)" is a Macro Funct
 
 
 def translate_error(
-    error: duckdb.Error, request: Request, columns_of: Callable[[str], Sequence[str]]
+    error: duckdb.Error,
+    request: Request,
+    columns_of: Callable[[str], Sequence[str]],
+    may_read: Callable[[str], bool],
 ) -> ThanoError | duckdb.Error | None:
     """Our error behind one of DuckDB's, or None where it is DuckDB's own and there is nothing to add to it.
 
@@ -44,6 +48,7 @@ def translate_error(
         error: what DuckDB raised.
         request: what ran.
         columns_of: gives the columns of a query as the user wrote it; none where they cannot be determined.
+        may_read: whether the database may read a path.
     """
     if raised := _RAISED_BY_FUNCTION.search(str(error)):
         kind = getattr(errors, raised["kind"], None)
@@ -53,6 +58,8 @@ def translate_error(
         return _located(kind(message), request)
     if unread := unread_table(str(error), request.plan):
         return unread
+    if request.plan is not None and (recordings := unread_recordings(str(error), request.source, may_read)):
+        return recordings
     if isinstance(error, duckdb.ParserException) and (missed := near_miss(request.source)):
         return missed
     statements = request.plan.statements if request.plan is not None else ()

@@ -6,7 +6,7 @@ Nothing here opens a connection, reads a file or loads a model.
 from __future__ import annotations
 
 from .changing_calls import ChangingCall, changing_calls
-from .diagnose import missing_column, unknown_model
+from .diagnose import missing_column, quoted_tables, unknown_model
 from .explain import PlannedStatement, planned_statements
 from .given_options import GivenOptions
 from .lexer import check_is_text
@@ -55,6 +55,7 @@ __all__ = [
     "plain_copies",
     "plan",
     "planned_statements",
+    "quoted_tables",
     "rewrite",
     "rewrite_to_find_tables",
     "split_statements",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from thano_duckdb.errors import NEAR_COLUMN, DialectError, did_you_mean
 from thano_duckdb.option import StatementKind, ValueKind
 from thano_duckdb.options import OPTIONS, find_option
 
 from .lexer import Tokens, lex
-from .nodes import QueryNode
+from .nodes import Name, QueryNode
 from .rewrite import Plan
+from .span import Span
 from .statements.transcription import AUDIO_INFO_COLUMNS, GROUP_COLUMNS, Evaluate, Predict, PrintAudio
 
 
@@ -54,6 +55,15 @@ def unknown_model(plan: Plan, sql: str, model: str, problem: str) -> DialectErro
         if named is not None and named.text == model:
             return DialectError(problem, sql, named.span.start)
     return None
+
+
+def quoted_tables(sql: str) -> Iterator[Name]:
+    """What stands in quotes where a table may stand, after FROM, JOIN or a comma, such as `FROM 'calls'`."""
+    tokens = lex(sql)
+    for index, text in enumerate(tokens.texts):
+        quote = text[0]
+        if quote in "'\"" and len(text) > 2 and tokens.word(index - 1) in ("from", "join", ","):
+            yield Name(text[1:-1].replace(quote * 2, quote), Span(tokens.starts[index], tokens.end(index)))
 
 
 def _over_queries(plan: Plan) -> list[QueryNode]:

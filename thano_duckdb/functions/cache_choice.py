@@ -25,7 +25,7 @@ from thano_duckdb.speech.model_content import model_content
 from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 from thano_duckdb.speech.threads import run_aside
 
-from .schema_store import has_schema_store, open_schema_store
+from .schema_store import check_schema, has_schema_store, open_schema_store
 
 WHAT = "keeping transcripts in the model home"
 MAX_BYTES_OF_A_LOOK = 500_000
@@ -49,12 +49,14 @@ class CacheChoice:
         statement: that runs.
         access: what it may read and write.
         only_looks: nothing will be kept: no store is made, and only small clips are read to find their transcripts.
+        before_loading: the model is not loaded yet: nothing is read to find transcripts, neither clips nor the model.
     """
 
     session: Session
     statement: RunningStatement
     access: Access
     only_looks: bool = False
+    before_loading: bool = False
 
     def see(self, folder: Path, options: Mapping[str, Any]) -> None:
         """Note which files a model has before it is loaded, so that a change until they are hashed is seen."""
@@ -92,7 +94,8 @@ class CacheChoice:
         if opened is None:
             return memory
         code = chosen_language(model.folder, language)
-        key = ("content", model.folder, code)
+        # The files of a model may change until it is loaded: what they hold then is determined once more.
+        key = ("content", model.folder, code, self.before_loading)
         content = self.statement.pinned(key, lambda: self._content(model.folder, code, opened))
         if content is None:
             return memory
@@ -103,9 +106,28 @@ class CacheChoice:
             opened.writer,
             StoredModel(name, content, code, precision),
             max_clip_bytes=limits.max_bytes,
-            max_hashed_bytes=MAX_BYTES_OF_A_LOOK if self.only_looks else None,
+            max_hashed_bytes=self._max_hashed_bytes,
             report=self._report,
         )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse a schema that transcripts cannot be kept in.
+
+        Raises:
+            ThanoError: `cache` names a schema that does not exist, or one of a read-only database.
+        """
+        if isinstance(wanted := self._wanted(options), str):
+            check_schema(self.session, self.access, wanted)
+
+    def is_lasting(self, options: Mapping[str, Any]) -> bool:
+        """Whether a statement with these options keeps transcripts, if it can."""
+        return bool(self._wanted(options))
+
+    @property
+    def _max_hashed_bytes(self) -> int | None:
+        if self.before_loading:
+            return 0
+        return MAX_BYTES_OF_A_LOOK if self.only_looks else None
 
     def _wanted(self, options: Mapping[str, Any]) -> bool | str:
         wanted: bool | str = options.get("cache", self.session.settings.cache)
@@ -139,7 +161,7 @@ class CacheChoice:
 
     def _content(self, folder: Path, language: str | None, opened: _Opened) -> str | None:
         """The hash of the files that the engine was loaded from; None where that is not sure."""
-        hashes = ContentHashes(opened.store, opened.writer)
+        hashes = ContentHashes(opened.store, opened.writer, max_bytes=0 if self.before_loading else None)
 
         def compute() -> str | None:
             return model_content(folder, language, lambda versions: hashes.of(versions, self.statement))
@@ -148,6 +170,8 @@ class CacheChoice:
             content = run_aside(compute, self.statement)
         except StoreError as error:
             self._report(str(error))
+            return None
+        if content is None and self.before_loading:
             return None
         if content is None or self.statement.pinned_value(("files", folder)) != _files(folder):
             self._report(f"the files of the model in {folder} cannot be read, or are being changed")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from thano_duckdb.speech.decoding.beam import BeamDecoder
     from thano_duckdb.speech.decoding.hotwords import HotwordList
     from thano_duckdb.speech.decoding.vocabulary import Vocabulary
-    from thano_duckdb.speech.engine import Engine
 
 MAX_NAMED = 3
 """Hotwords without effect that are named in warnings of their own."""
@@ -52,25 +51,36 @@ class DecoderChoice:
     statement: RunningStatement
     access: Access
 
-    def decoder(self, engine: Engine, model: ResolvedModel, options: dict[str, Any], *, for_row_hotwords: bool) -> Any:
-        """The decoder for a model: greedy, unless something needs the beam search. It is loaded.
+    def decoder(
+        self,
+        vocabulary: Vocabulary,
+        model: ResolvedModel,
+        options: dict[str, Any],
+        *,
+        default: Any,
+        for_row_hotwords: bool,
+        is_loaded: bool = True,
+    ) -> Any:
+        """The decoder for a model: its default one, unless something needs the beam search.
 
         Args:
-            engine: of the model.
+            vocabulary: of the model.
             model: what its name means.
             options: of the call.
+            default: see `ModelDescription.default_decoder`.
             for_row_hotwords: whether rows have hotwords of their own.
+            is_loaded: whether the decoder can be used afterwards; else it only tells whose transcripts are known.
 
         Raises:
             ModelError: the language model does not exist, does not fit or cannot be loaded, or there is no beam search
                 on this machine.
         """
-        vocabulary = engine.recognizer.vocabulary
         language_model = self._language_model(vocabulary, model, options)
         decoder = self._beam_decoder(language_model, options, for_row_hotwords=for_row_hotwords)
         if decoder is None:
-            return engine.recognizer.default_decoder
-        self._load(decoder, vocabulary)
+            return default
+        if is_loaded:
+            self._load(decoder, vocabulary)
         self._warn_of_hotwords(decoder, vocabulary)
         return decoder
 
@@ -120,14 +130,13 @@ class DecoderChoice:
             )
         self._warn_of_letters(decoder, hotwords)
 
-    def with_row_hotwords(self, decoder: Any, engine: Engine, rows: RowHotwords) -> list[Any]:
+    def with_row_hotwords(self, decoder: Any, vocabulary: Vocabulary, rows: RowHotwords) -> list[Any]:
         """The decoder of each row: rows of the same hotwords share one."""
         decoders: dict[tuple[str, ...], Any] = {}
         for words in rows:
             if words not in decoders:
                 both = tuple(dict.fromkeys(decoder.hotwords + words))
                 decoders[words] = dataclasses.replace(decoder, hotwords=both) if words else decoder
-        vocabulary = engine.recognizer.vocabulary
         for words in decoders:
             self._warn_of_letters(decoders[words], decoders[words].hotwords_for(vocabulary))
         if any(decoders[words].hotwords_for(vocabulary).unspelled for words in decoders if words):

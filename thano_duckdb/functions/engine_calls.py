@@ -20,6 +20,7 @@ from thano_duckdb.errors import ModelError, ThanoError, brief
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.option import StatementKind
 from thano_duckdb.speech.cache import TranscriptCache, process_cache
+from thano_duckdb.speech.transcript import Transcript
 
 from .arrow import option_texts, parse_options
 from .cache_choice import CacheChoice
@@ -27,11 +28,16 @@ from .channels import row_channels
 from .clips import RefusedClip, clips, selected
 from .decoder_choice import DecoderChoice, row_hotwords
 from .engine_choice import choose_engine
+from .known_rows import KnownTranscripts
 from .row_languages import RowLanguages, problem_of, row_languages
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
     from thano_duckdb.speech.job_runner import CallOptions
+
+
+VECTOR_ROWS = 2_048
+"""The rows of a full vector of DuckDB's: a first one with fewer is probably all there is."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,19 @@ class EngineCall:
     decoders: Sequence[Any] | None
 
 
+@dataclass(frozen=True)
+class KnownRows:
+    """Rows whose transcripts are known, so that no engine is needed; the fields are those of `EngineCall`."""
+
+    chosen: dict[str, Any]
+    rows: Sequence[int]
+    clips: Sequence[Clip | None]
+    transcripts: Sequence[Transcript | None]
+
+
 def engine_calls(
     vector: Vector, session: Session, statement: RunningStatement, access: Access
-) -> Iterator[EngineCall | RefusedRow]:
+) -> Iterator[EngineCall | KnownRows | RefusedRow]:
     """What `vector` asks of the engine, and the rows about which it is not asked; none of those whose model is NULL.
 
     Raises:
@@ -96,6 +112,9 @@ def engine_calls(
     own_languages = row_languages(vector.languages)
     choice = DecoderChoice(session, statement, access)
     caches = CacheChoice(session, statement, access)
+    known = KnownTranscripts(session, statement, access)
+    # Where rows are read ahead, each one that DuckDB asks for must be counted there.
+    is_read_ahead = statement.second_reading is not None and len(vector.audio) >= VECTOR_ROWS
     for group, rows in _groups(vector.models, vector.options, own_languages).items():
         model, text, language = group
         if model is None:
@@ -109,8 +128,6 @@ def engine_calls(
             continue
         own_language = language or chosen.get("language")
         caches.see(resolved.folder, chosen)
-        engine = choose_engine(session, statement, access, model, resolved, chosen, language)
-        statement.used(engine.recognizer.vocabulary)
         for row in rows:
             if isinstance(refused := values[row], RefusedClip):
                 yield RefusedRow(row, refused.location, refused.failure.reason, chosen)
@@ -119,18 +136,34 @@ def engine_calls(
             for row in rows
             if not isinstance(clip := values[row], RefusedClip)
         ]
-        decoder = choice.decoder(engine, resolved, chosen, for_row_hotwords=words is not None)
-        decoders = words and choice.with_row_hotwords(decoder, engine, [words[row] for row, _ in allowed])
+        numbers, selection = [row for row, _ in allowed], [clip for _, clip in allowed]
+        own_words = words and [words[row] for row in numbers]
         limits = access.limited(session.settings.read_limits.changed(chosen))
+        if not is_read_ahead:
+            call = _call_options(None, chosen, limits)
+            found = known.find(resolved, own_language, chosen, call, selection, own_words)
+            if found is not None:
+                yield KnownRows(chosen, numbers, selection, found)
+                continue
+        engine = choose_engine(session, statement, access, model, resolved, chosen, language)
+        recognizer = engine.recognizer
+        statement.used(recognizer.vocabulary)
+        decoder = choice.decoder(
+            recognizer.vocabulary,
+            resolved,
+            chosen,
+            default=recognizer.default_decoder,
+            for_row_hotwords=own_words is not None,
+        )
         yield EngineCall(
             group,
             chosen,
             engine,
             _call_options(decoder, chosen, limits),
-            caches.choose(process_cache(), engine.recognizer.precision, resolved, own_language, chosen, limits),
-            [row for row, _ in allowed],
-            [clip for _, clip in allowed],
-            decoders,
+            caches.choose(process_cache(), recognizer.precision, resolved, own_language, chosen, limits),
+            numbers,
+            selection,
+            own_words and choice.with_row_hotwords(decoder, recognizer.vocabulary, own_words),
         )
 
 

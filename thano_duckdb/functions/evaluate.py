@@ -52,8 +52,10 @@ def _how(options: object) -> dict[str, Any]:
 
 
 def _utterances(session: Session, rows: list[dict[str, Any]] | None) -> list[ScoredUtterance]:
-    """The rows to score; the statement warns of those that hold nothing to score."""
-    rows = rows or []
+    """The rows to score; the statement warns where there are none, and of those that hold nothing to score."""
+    if not rows:
+        session.notice("There are no rows to evaluate: all rates are NULL.")
+        return []
     n_without_reference = sum(row["reference"] is None for row in rows)
     n_without_audio = sum(
         row["reference"] is not None and row["hypothesis"] is None and row["error"] is None for row in rows

@@ -37,7 +37,7 @@ from . import (
     workers,
 )
 from .arrow import Function
-from .sql_files import read_comments, read_macros
+from .macros import create_macros
 
 FUNCTIONS: tuple[Function, ...] = (
     *transcribe.FUNCTIONS,
@@ -85,13 +85,7 @@ def install(connection: duckdb.DuckDBPyConnection, session: Session) -> None:
             for function in FUNCTIONS:
                 with contextlib.suppress(duckdb.CatalogException):  # it exists: an earlier attempt did not get further
                     function.register(cursor)
-    macros = read_macros().replace("{session}", f"'{session.token}'")
-    try:  # in one transaction, which takes a quarter of the time of one for each macro
-        connection.sql(f"BEGIN; {macros}\n{read_comments()} COMMIT")
-    except BaseException:
-        with contextlib.suppress(duckdb.Error):
-            connection.rollback()
-        raise
+    create_macros(connection, session.token)
 
 
 def _is_registered(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -106,6 +106,7 @@ class _Planner:
         if each_channel:
             del chosen["channel"]
         found_model = self._model(model, chosen)
+        self._caches.check(chosen)
         limits = self.access.limited(self.session.settings.read_limits.changed(chosen))
         known, not_looked_up = None, ""
         if self.own_columns:
@@ -131,6 +132,10 @@ class _Planner:
         may_read = self.access.allows_folder(home)
         return [*rows, *found_model.rows(found, home if may_read else None, max_clips=chosen.get("batch_size"))]
 
+    @property
+    def _caches(self) -> CacheChoice:
+        return CacheChoice(self.session, self.statement, self.access, only_looks=True)
+
     def _clips(self, sample: pa.ListScalar, chosen: dict[str, Any]) -> list[Clip | RefusedClip]:
         if sample.values is None:
             return []
@@ -140,9 +145,8 @@ class _Planner:
 
     def _cache(self, model: PlannedModel, chosen: dict[str, Any], limits: ReadLimits) -> TranscriptCache:
         """Where the statement would look for transcripts."""
-        caches = CacheChoice(self.session, self.statement, self.access, only_looks=True)
         precision = model.facts.device.precision
-        return caches.choose(process_cache(), precision, model.resolved, chosen.get("language"), chosen, limits)
+        return self._caches.choose(process_cache(), precision, model.resolved, chosen.get("language"), chosen, limits)
 
     def _model(self, model: str, chosen: dict[str, Any]) -> PlannedModel | str:
         """The model, or the sentence that says why little is known about it."""
@@ -150,7 +154,7 @@ class _Planner:
             resolved = self.session.resolve(model, self.access, checks_folder=False, downloads=False)
         except HubUnavailableError:
             return f"{model}, which is not on this machine: the statement will first try to download it"
-        CacheChoice(self.session, self.statement, self.access).see(resolved.folder, chosen)
+        self._caches.see(resolved.folder, chosen)
 
         def read() -> PlannedModel:
             from thano_duckdb.speech.forecast import NetworkFacts, Processes

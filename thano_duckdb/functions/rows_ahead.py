@@ -18,15 +18,15 @@ from thano_duckdb.connection.running_statement import RunningStatement
 from thano_duckdb.connection.second_reading import SecondReading
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
+from thano_duckdb.monitoring.statement_bar import Progress
 
 from .audio_column import audio as audio_argument
-from .engine_calls import EngineCall, Vector, engine_calls
+from .engine_calls import VECTOR_ROWS, EngineCall, Vector, engine_calls
+from .macros import create_macros
 
 if TYPE_CHECKING:
     from thano_duckdb.speech.jobs_ahead import AskedVector
 
-VECTOR_ROWS = 2_048
-"""The rows of a full vector of DuckDB's: a first one with fewer is probably all there is."""
 CLOSE_TIMEOUT_S = 0.5
 _LIGHT = ("varchar", "enum")
 _NUMBERS = ("tinyint", "smallint", "integer", "bigint", "float", "double", "decimal")
@@ -41,6 +41,8 @@ class RowsAhead:
 
         self._session, self._statement, self._reading = session, statement, reading
         self._jobs = JobsAhead(statement)
+        self._unheard = RunningStatement("", Progress(shown=False))
+        """Takes what our own table functions report of the second reading: it is not part of the statement."""
         self._first: Vector | None = None
         self._thread = threading.Thread(target=self._read, name="thano-rows-ahead", daemon=True)
         self._starting = threading.Lock()
@@ -62,6 +64,7 @@ class RowsAhead:
     def close(self) -> None:
         """End the reading and the transcribing: the statement has ended."""
         self._jobs.close()
+        self._unheard.cancel()
         deadline_s = time.monotonic() + CLOSE_TIMEOUT_S
         while self._thread.is_alive() and time.monotonic() < deadline_s:
             with contextlib.suppress(duckdb.Error):
@@ -75,9 +78,15 @@ class RowsAhead:
         with expected, contextlib.closing(self._session.file_cursor()) as cursor:
             self._cursor = cursor
             self._reading.prepare(cursor)
-            relation = cursor.sql(self._reading.clips_sql)
-            if _is_light(relation.types[0]):
-                self._read_rows(relation.to_arrow_reader(VECTOR_ROWS))
+            # The cursor's own session, so that what `thano_audio` does and says is not done and said twice.
+            session = Session(cursor, self._session.settings, self._session.registry)
+            session.file_settings = self._session.file_settings
+            if self._reading.calls_macros:
+                create_macros(cursor, session.token)
+            with session.statements.running(self._unheard):
+                relation = cursor.sql(self._reading.clips_sql)
+                if _is_light(relation.types[0]):
+                    self._read_rows(relation.to_arrow_reader(VECTOR_ROWS))
         self._jobs.end_of_rows()
 
     def _read_rows(self, batches: pa.RecordBatchReader) -> None:

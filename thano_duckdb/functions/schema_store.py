@@ -124,34 +124,42 @@ def has_schema_store(session: Session, schema: str) -> bool:
         return bool(cursor.execute(query).fetchall())
 
 
-def open_schema_store(session: Session, access: Access, schema: str) -> SchemaStore:
-    """The store in a schema of the session's database.
+def check_schema(session: Session, access: Access, schema: str) -> tuple[str, str]:
+    """The database and the schema that transcripts are kept in, as DuckDB writes their names.
 
     Raises:
         ThanoError: there is no such schema, or the database is read-only.
     """
     if access.is_read_only:
         raise ThanoError(f"the database is open read-only, so transcripts cannot be kept in its schema {brief(schema)}")
-    cursor = session.cursor()
-    try:
+    with contextlib.closing(session.cursor()) as cursor:
         ((database,),) = cursor.execute("SELECT system.main.current_database()").fetchall()
         rows = cursor.execute(
             "SELECT schema_name FROM system.main.duckdb_schemas() WHERE database_name = ? AND NOT internal", [database]
         ).fetchall()
-        names = [name for (name,) in rows] + ["main"]
-        found = [name for name in names if name.casefold() == schema.casefold()]
-        if not found:
-            near = did_you_mean(schema, names)
-            raise ThanoError(
-                f"there is no schema {brief(schema)} in the database {brief(database)} to keep transcripts in: "
-                f"run CREATE SCHEMA {identifier(schema)} first, not within a transaction, or write cache=True to keep "
-                f"them in the model home.{near}"
-            )
-        return SchemaStore(cursor, database, found[0])
+    names = [name for (name,) in rows] + ["main"]
+    found = [name for name in names if name.casefold() == schema.casefold()]
+    if not found:
+        near = did_you_mean(schema, names)
+        raise ThanoError(
+            f"there is no schema {brief(schema)} in the database {brief(database)} to keep transcripts in: "
+            f"run CREATE SCHEMA {identifier(schema)} first, not within a transaction, or write cache=True to keep "
+            f"them in the model home.{near}"
+        )
+    return database, found[0]
+
+
+def open_schema_store(session: Session, access: Access, schema: str) -> SchemaStore:
+    """The store in a schema of the session's database.
+
+    Raises:
+        ThanoError: there is no such schema, or the database is read-only.
+    """
+    database, name = check_schema(session, access, schema)
+    cursor = session.cursor()
+    try:
+        return SchemaStore(cursor, database, name)
     except duckdb.Error as error:
         cursor.close()
         problem = str(error).splitlines()[0]
         raise ThanoError(f"transcripts cannot be kept in the schema {literal(schema)}: {problem}") from error
-    except ThanoError:
-        cursor.close()
-        raise

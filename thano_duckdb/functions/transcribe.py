@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from thano_duckdb.speech.transcript import Transcript
 from . import arguments
 from .arrow import Function, session_of
 from .audio_column import audio as audio_argument
-from .engine_calls import EngineCall, RefusedRow, Vector, engine_calls, swapped
+from .engine_calls import EngineCall, KnownRows, RefusedRow, Vector, engine_calls, swapped
 from .rows_ahead import RowsAhead, rows_ahead
 from .transcript_structs import TRANSCRIPT, to_arrow
 
@@ -59,15 +60,18 @@ def transcribe(
     transcripts: list[Transcript | None] = [None] * len(audio)
     failed: list[str] = []
     with running_statement(session) as statement, session.access() as access:
-        ahead = rows_ahead(session, statement, vector)
+        ahead = functools.cache(lambda: rows_ahead(session, statement, vector))  # imports torch
         for asked in engine_calls(vector, session, statement, access):
             monitor = _monitor(statement, asked.chosen)
             if isinstance(asked, RefusedRow):
                 transcripts[asked.row] = _refused(asked, monitor)
                 failed.append(asked.location)
                 continue
-            with process_speeds().call(_speed_key(asked), monitor) as watched:
-                found = _transcripts(asked, watched, ahead)
+            if isinstance(asked, KnownRows):
+                found = _known(asked, monitor)
+            else:
+                with process_speeds().call(_speed_key(asked), monitor) as watched:
+                    found = _transcripts(asked, watched, ahead())
             for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
                 transcripts[row] = transcript
                 if clip is None or transcript is None:
@@ -81,7 +85,7 @@ def transcribe(
         return to_arrow(transcripts)
 
 
-def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> list[Transcript | None]:
+def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> Sequence[Transcript | None]:
     if ahead is None:
         return asked.engine.transcribe(
             asked.clips, asked.options, decoders=asked.decoders, cache=asked.cache, monitor=monitor
@@ -90,6 +94,13 @@ def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -
     return asked.engine.transcribe(
         asked.clips, asked.options, decoders=asked.decoders, cache=vector, compute=vector.compute, monitor=monitor
     )
+
+
+def _known(asked: KnownRows, monitor: Monitor) -> Sequence[Transcript | None]:
+    found = [transcript for transcript in asked.transcripts if transcript is not None]
+    monitor.clips_received(len(found))
+    monitor.clips_cached(len(found), sum(transcript.duration_s or 0.0 for transcript in found))
+    return asked.transcripts
 
 
 def _speed_key(asked: EngineCall) -> str:

@@ -13,6 +13,7 @@ from thano_duckdb.errors import named_characters
 
 from .decoding.vocabulary import Vocabulary
 from .normalize import ACUTE, APOSTROPHES, INVISIBLE
+from .scripts import is_unspaced
 from .spelling import Spelling, spelling
 
 _APOSTROPHES = f"'\u2019\u02bc\u02bb{APOSTROPHES}{ACUTE}\uff07"
@@ -135,6 +136,7 @@ class Alphabet:
             return char
         is_letter = char in self._letters and unicodedata.category(char) == "Lm"  # some languages begin words with it
         is_inside = unicodedata.category(before)[0] in "LM" and unicodedata.category(after)[0] == "L"
+        is_inside = is_inside and not (is_unspaced(before) or is_unspaced(after))
         if not (is_letter or is_inside):
             return " "
         return char if char in self._letters else self._apostrophe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -9,8 +10,8 @@ from typing import Any
 
 from thano_duckdb.monitoring.monitor import Monitor
 
-from .batching import plan_batches
-from .compute import ComputeThread
+from .batching import evenly_shared, plan_batches
+from .compute import ComputeThreads, n_streams
 from .device import OutOfMemory
 from .libraries import first_line
 from .recognizer.recognizer import ClipFailure, Recognizer
@@ -18,10 +19,9 @@ from .threads import CallThreads, result_of
 from .windows import SAMPLE_RATE_HZ
 
 MAX_PASSES = 2
-"""Forward passes at a time: while one is computed, the next can already be prepared (on a GPU)."""
+"""Forward passes of each stream: while one is computed, the next waits, or is already prepared (on a GPU)."""
 
-Threads = CallThreads | ComputeThread
-
+Threads = CallThreads | ComputeThreads
 
 Outcome = tuple[int, Any | ClipFailure]
 """The index of a window, and the model's output for it or the reason why there is none."""
@@ -57,7 +57,7 @@ class BatchRunner:
             RuntimeError: the model fails even on silence, so no clip is to blame.
         """
         is_cuda = self._recognizer.device.is_cuda
-        with CallThreads(MAX_PASSES, "thano-forward") if is_cuda else ComputeThread() as threads:
+        with CallThreads(MAX_PASSES, "thano-forward") if is_cuda else ComputeThreads() as threads:
             yield from _Call(self, self._recognizer, decoder, max_clips, monitor, threads).run(windows)
 
 
@@ -79,13 +79,16 @@ class _Call:
         self._max_clips = min((n for n in (max_clips, recognizer.max_clips) if n is not None), default=None)
         self._monitor = monitor
         self._threads = threads
+        n_threads = threads.n_threads if isinstance(threads, ComputeThreads) else 1
+        self._n_streams = min(n_streams(recognizer.device, n_threads), recognizer.max_passes or n_threads)
+        self._n_threads = 1  # of each pass
 
     def run(self, windows: Sequence[Any]) -> Iterator[list[Outcome]]:
         waiting = self._plan(windows, range(len(windows)))
         running: deque[tuple[list[int], Future[list[Any]]]] = deque()
         while waiting or running:
             self._monitor.raise_if_cancelled()
-            while waiting and len(running) < MAX_PASSES:
+            while waiting and len(running) < MAX_PASSES * self._n_streams:
                 batch = waiting.popleft()
                 running.append((batch, self._start([windows[index] for index in batch])))
             batch, future = running.popleft()
@@ -102,15 +105,20 @@ class _Call:
                 waiting.extendleft([index] for index in batch)
 
     def _plan(self, windows: Sequence[Any], indices: Sequence[int]) -> deque[list[int]]:
-        batches = plan_batches(
-            [self._recognizer.n_samples(windows[index]) for index in indices],
-            max_clips=self._max_clips,
-            max_batch_samples=self._runner.max_batch_samples,
+        n_samples = [self._recognizer.n_samples(windows[index]) for index in indices]
+        max_batch_samples = evenly_shared(
+            n_samples, max_batch_samples=self._runner.max_batch_samples, n_streams=self._n_streams
         )
+        batches = plan_batches(n_samples, max_clips=self._max_clips, max_batch_samples=max_batch_samples)
+        if isinstance(self._threads, ComputeThreads):
+            self._n_threads = self._threads.n_threads // max(1, min(len(batches), self._n_streams))
         return deque([indices[position] for position in batch] for batch in batches)
 
     def _start(self, batch: Sequence[Any]) -> Future[list[Any]]:
-        return self._threads.submit(self._recognizer.run, batch, self._decoder, self._monitor)
+        work = functools.partial(self._recognizer.run, batch, self._decoder, self._monitor)
+        if isinstance(self._threads, ComputeThreads):
+            return self._threads.submit(self._n_threads, work)
+        return self._threads.submit(work)
 
     def _outputs(self, future: Future[list[Any]]) -> list[Any] | OutOfMemory | RuntimeError:
         """The outputs of a pass, or its error.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+MIN_STREAM_SAMPLES = 6 * 16_000
+"""With batches smaller than this, two threads are no faster than both on one batch of twice the size."""
 
 
 def plan_batches(
@@ -35,3 +39,23 @@ def plan_batches(
             batches.append([index])
             longest = int(n_samples[index])
     return batches
+
+
+def evenly_shared(n_samples: Sequence[int], *, max_batch_samples: int, n_streams: int) -> int:
+    """The highest cost of a batch with which several streams of batches end at about the same time.
+
+    Args:
+        n_samples: length of each clip.
+        max_batch_samples: see `plan_batches`.
+        n_streams: batches that are computed at a time.
+
+    Returns:
+        At most `max_batch_samples`.
+    """
+    total, longest = sum(n_samples), max(n_samples, default=0)
+    if n_streams == 1 or not total:
+        return max_batch_samples
+    n_batches = n_streams * math.ceil(total / (n_streams * max_batch_samples))
+    n_batches = min(n_batches, max(1, total // MIN_STREAM_SAMPLES))
+    # Half a clip more, because the last clip of a batch rarely fits exactly.
+    return min(max_batch_samples, math.ceil(total / n_batches) + longest // 2)

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from .compute import ComputeThread
+from .compute import ComputeThreads
 from .device import Device
 
 _CPU_SIZE, _GPU_SIZE = 1024, 4096
@@ -17,8 +17,8 @@ _N_RUNS = 3
 @functools.cache
 def matrix_products_per_s(device: Device) -> float:
     """Multiplications, each with an addition, in a second: the best of a few products of square matrices."""
-    with ComputeThread() as thread:
-        return thread.submit(_timed, device).result()
+    with ComputeThreads() as threads:
+        return threads.submit(threads.n_threads, _timed, device).result()
 
 
 @torch.inference_mode()

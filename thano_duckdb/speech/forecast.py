@@ -10,6 +10,7 @@ from typing import Any, Literal
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
 from .calibration import matrix_products_per_s
+from .compute import n_streams
 from .decoding.decoder import Decoder
 from .decoding.greedy import GreedyDecoder
 from .decoding.vocabulary import Vocabulary
@@ -192,7 +193,8 @@ class NetworkFacts:
         n_computing = len(processes.devices)
         itemsize = _INT8_BYTES if self.device.precision == "int8" else self.device.dtype.itemsize
         share_s = audio_s / n_computing
-        network_bytes = self.n_parameters * itemsize + min(1.0, share_s / self.batch_s) * self.batch_bytes
+        n_batches = min(n_streams(self.device, processes.n_threads), share_s / self.batch_s)  # at a time
+        network_bytes = self.n_parameters * itemsize + n_batches * self.batch_bytes
         decoded_bytes = min(2 * Limits().pool_bytes, 4 * SAMPLE_RATE_HZ * share_s)
         host_bytes = n_computing * (_LIBRARY_BYTES + decoded_bytes + language_model_bytes)
         if processes.n_workers:

@@ -115,12 +115,12 @@ class _LoadedModel:
         Raises:
             ModelError: its adapter cannot be loaded.
         """
-        from .compute import ComputeThread
+        from .compute import ComputeThreads
 
         with self.lock:
             if own_key not in self.engines and language is not None:
-                with ComputeThread() as thread:
-                    model = thread.submit(self.model.in_language, folder, language).result()
+                with ComputeThreads() as threads:
+                    model = threads.submit(threads.n_threads, self.model.in_language, folder, language).result()
                 self.engines[own_key] = _engine_of(model)
             return self.engines[own_key]
 
@@ -141,12 +141,12 @@ _changing = threading.Condition()
 )
 def _load(folder: Path, device: str, precision: str, language: str | None, own_key: str, key: str) -> _LoadedModel:
     """Load a model; see `_keys`."""
-    from .compute import ComputeThread
+    from .compute import ComputeThreads
     from .recognizer.acoustic_model import AcousticModel
 
-    with ComputeThread() as thread:
+    with ComputeThreads() as threads:
         load = functools.partial(AcousticModel.load, folder, device=device, precision=precision, language=language)
-        model = thread.submit(load).result()
+        model = threads.submit(threads.n_threads, load).result()
     engines: LRUCache[str, Engine] = LRUCache(MAX_LANGUAGES)
     engines[own_key] = _engine_of(model)
     return _LoadedModel(model, engines)

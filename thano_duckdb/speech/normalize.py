@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import hangul
+from .scripts import MARKS, UNSPACED
 
 # What people and word processors write for an apostrophe: the single quotation marks, the modifier letter, the prime
 # and the grave accent. (NFKC takes care of the full-width one.)
@@ -21,8 +22,8 @@ INVISIBLE = (
 
 # RE2, the engine behind Arrow, has no look-around, so the neighbour of an apostrophe is matched too and put back.
 _NOT_IN_A_WORD = r"[^\p{L}\p{M}\p{Nd}\x{3007}']+"  # U+3007 is the Chinese zero
-_APOSTROPHE_AFTER_NO_LETTER = r"(^|[^\p{L}\p{M}])'+"
-_APOSTROPHE_BEFORE_NO_LETTER = r"'+($|[^\p{L}])"
+_QUOTE_AFTER = rf"(^|[^\p{{L}}\p{{M}}]|[{UNSPACED}][{MARKS}]*)'+"
+_QUOTE_BEFORE = rf"'+($|[^\p{{L}}]|[{UNSPACED}])"
 _COMPATIBILITY_JAMO = "[\u3131-\u3163\uffa1-\uffdc]"
 
 LOCALES = ("tr", "az")
@@ -40,7 +41,8 @@ def normalize(texts: pa.Array, *, locale: str | None = None) -> pa.StringArray:
        NFKC again, because a small letter may have a composed form that the capital lacks;
     3. typographic apostrophes (U+2018, U+2019, U+201B, U+02BC, U+2032, and the grave accent) become `'`;
     4. everything except letters, marks, decimal digits, the Chinese zero and `'` becomes a space;
-    5. an apostrophe that is not between letters becomes a space: it is a quotation mark, or not part of a word;
+    5. an apostrophe that is not between letters becomes a space: it is a quotation mark, or not part of a word. Letters
+       of scripts without spaces between words (see `scripts`) do not count: each is a word, and has no apostrophe;
     6. several spaces become one, and spaces at both ends are removed.
 
     `normalize(normalize(x)) == normalize(x)`.
@@ -66,8 +68,8 @@ def normalize(texts: pa.Array, *, locale: str | None = None) -> pa.StringArray:
     texts = pc.replace_substring_regex(texts, f"[{APOSTROPHES}]", "'")
     texts = pc.replace_substring_regex(texts, _NOT_IN_A_WORD, " ")
     if pc.any(pc.match_substring(texts, "'")).as_py():
-        texts = pc.replace_substring_regex(texts, _APOSTROPHE_AFTER_NO_LETTER, r"\1 ")
-        texts = pc.replace_substring_regex(texts, _APOSTROPHE_BEFORE_NO_LETTER, r" \1")
+        texts = pc.replace_substring_regex(texts, _QUOTE_AFTER, r"\1 ")
+        texts = pc.replace_substring_regex(texts, _QUOTE_BEFORE, r" \1")
         texts = pc.replace_substring_regex(texts, " +", " ")
     return pc.utf8_trim(texts, " ")
 

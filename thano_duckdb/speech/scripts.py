@@ -23,16 +23,16 @@ _RANGES = (
 )  # fmt: skip
 _FIRST_CHINESE = 0x3400
 """From here on the ranges hold letters only, too many to look at each."""
-_MARKS = "".join(
+MARKS = "".join(
     chr(code)
     for first, last in ((0x0300, 0x036F), *_RANGES)
     if first < _FIRST_CHINESE
     for code in range(first, last + 1)
     if unicodedata.category(chr(code)).startswith("M")
 )
-_UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_UNIT = re.compile(f"(?![{_MARKS}])[{_UNSPACED}][{_MARKS}]*|(?:[{_MARKS}]|[^{_UNSPACED}])+")
+UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
+_HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_UNIT = re.compile(f"(?![{MARKS}])[{UNSPACED}][{MARKS}]*|(?:[{MARKS}]|[^{UNSPACED}])+")
 
 
 def is_unspaced(char: str) -> bool:

@@ -17,7 +17,7 @@ from thano_duckdb.errors import ModelError
 from thano_duckdb.speech.recognizer import feature_encoder
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.clip_stream import ClipStream
-from thano_duckdb.speech.recognizer.feature_encoder import FeatureEncoder
+from thano_duckdb.speech.recognizer.feature_encoder import FeatureEncoder, reading
 from thano_duckdb.speech.recognizer.features import Features
 from thano_duckdb.speech.windows import FrameGrid
 
@@ -61,7 +61,7 @@ def test_tiles_of_any_size_give_the_frames_of_each_clip_alone(
 def _frames(model: AcousticModel, clips: Sequence[Features]) -> torch.Tensor:
     stream = ClipStream.of(clips, model.grid)
     encoder: Any = model.network.base_model.feature_extractor
-    with torch.inference_mode(), model._invariance.for_batch(stream.moments, None), encoder.reading(stream):
+    with torch.inference_mode(), model._invariance.for_batch(stream.moments, None), reading(stream):
         frames: torch.Tensor = encoder(stream.samples)
     return frames
 

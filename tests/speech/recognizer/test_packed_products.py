@@ -13,13 +13,14 @@ from torch import nn
 from torch.nn import functional
 
 from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech.device import Device
 from thano_duckdb.speech.recognizer import acoustic_model, packed_products
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.feature_encoder import Product
 from thano_duckdb.speech.recognizer.packed_products import PackedLinear, PackedProduct, packs_products
 
 pytestmark = pytest.mark.skipif(
-    not packs_products(torch.device("cpu"), torch.float32), reason="torch has no oneDNN on this processor"
+    not packs_products(Device(torch.device("cpu"), "float32")), reason="torch has no oneDNN on this processor"
 )
 
 

@@ -8,28 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from thano_duckdb.speech.recognizer.positional_convolution import (
-    BLOCK_FRAMES,
-    BlockConvolution,
-    use_block_convolutions,
+from thano_duckdb.speech.device import Device
+from thano_duckdb.speech.recognizer.packed_products import PackedProduct, packs_products
+from thano_duckdb.speech.recognizer.positional_convolution import BlockConvolution, use_block_convolutions
+
+packed = pytest.param(
+    PackedProduct,
+    marks=pytest.mark.skipif(
+        not packs_products(Device(torch.device("cpu"), "float32")), reason="torch has no oneDNN on this processor"
+    ),
+    id="packed",
 )
+with_and_without_packing = pytest.mark.parametrize("product", [pytest.param(None, id="batched"), packed])
 
 
+@with_and_without_packing
 @given(
-    n_frames=st.integers(1, 3 * BLOCK_FRAMES),
+    block_frames=st.sampled_from([1, 4, 16]),
+    n_frames=st.integers(1, 50),
     n_taps=st.integers(1, 40),
     n_groups=st.sampled_from([1, 2, 4]),
     n_clips=st.integers(1, 3),
     has_bias=st.booleans(),
 )
 def test_equals_the_convolution_of_torch(
-    n_frames: int, n_taps: int, n_groups: int, n_clips: int, has_bias: bool
+    product: type[PackedProduct] | None,
+    block_frames: int,
+    n_frames: int,
+    n_taps: int,
+    n_groups: int,
+    n_clips: int,
+    has_bias: bool,
 ) -> None:
     torch.manual_seed(n_frames)
     conv = nn.Conv1d(8, 12, n_taps, padding=n_taps // 2, groups=n_groups, bias=has_bias)
     hidden = torch.randn(n_clips, n_frames, 8).transpose(1, 2)
     with torch.inference_mode():
-        torch.testing.assert_close(BlockConvolution(conv)(hidden), conv(hidden), rtol=1e-4, atol=1e-5)
+        found = BlockConvolution(conv, block_frames, product)(hidden)
+        torch.testing.assert_close(found, conv(hidden), rtol=1e-4, atol=1e-5)
 
 
 def test_only_positional_convolutions_that_it_can_compute_are_replaced() -> None:
@@ -45,8 +61,11 @@ def test_only_positional_convolutions_that_it_can_compute_are_replaced() -> None
     assert replaced == ["pos_conv_embed.conv"]
 
 
-@pytest.mark.parametrize("n_frames", [1, BLOCK_FRAMES, 100])
-def test_keeps_the_channels_contiguous_for_the_layers_that_follow(n_frames: int) -> None:
-    conv = BlockConvolution(nn.Conv1d(8, 8, 4, padding=2, groups=2))
+@with_and_without_packing
+@pytest.mark.parametrize("n_frames", [1, 16, 100])
+def test_keeps_the_channels_contiguous_for_the_layers_that_follow(
+    product: type[PackedProduct] | None, n_frames: int
+) -> None:
+    conv = BlockConvolution(nn.Conv1d(8, 8, 4, padding=2, groups=2), 16, product)
     with torch.inference_mode():
         assert conv(torch.randn(2, n_frames, 8).transpose(1, 2)).stride(1) == 1

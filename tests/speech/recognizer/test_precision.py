@@ -18,8 +18,9 @@ from thano_duckdb.monitoring.monitor import SilentMonitor
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.int8 import Int8Linear, Int8Product
 
-MAX_WER_RISE = {"bfloat16": 0.001, "int8": 0.003}
-"""One word of an4's test set is 0.0013. Near ties depend on the processor, and may go either way."""
+MAX_WER_RISE = {"bfloat16": 0.0014, "int8": 0.003}
+"""One word of an4's test set is 0.0013. Near ties depend on the processor, and may go either way: 11,000 words of other
+speech say more (docs/speed.md)."""
 
 
 @pytest.mark.parametrize("precision", MAX_WER_RISE)

@@ -14,7 +14,7 @@ from thano_duckdb.dialect.quoting import literal
 from thano_duckdb.dialect.span import Span
 from thano_duckdb.dialect.token_reader import TokenReader
 from thano_duckdb.errors import ThanoError
-from thano_duckdb.option import StatementKind, Value
+from thano_duckdb.option import Option, StatementKind, Value
 from thano_duckdb.settings import PREFIX, find_setting
 
 from .syntax import Syntax, written_at
@@ -30,7 +30,7 @@ class SetSetting(Node):
     Attributes:
         name: of the setting, without its prefix.
         value: as its option accepts it; None for NULL.
-        resets: the statement is RESET, which brings back what `connect` was given.
+        resets: the statement is RESET, or the value is DEFAULT: it brings back what `connect` was given.
     """
 
     kind = StatementKind.SET
@@ -41,30 +41,35 @@ class SetSetting(Node):
 
     @classmethod
     def read(cls, reader: TokenReader, keyword: Span) -> Self:
-        """Read `[SESSION] thano_<name> = value`, or, after RESET, the name."""
-        resets = reader.tokens.word(reader.index - 1) == "reset"
+        """Read `[SESSION] thano_<name> = value`, or, after RESET, the name; it may be in quotes."""
+        word = reader.tokens.texts[reader.index - 1].upper()
         if reader.word == "global":
-            raise reader.error("Each connection has its own thano settings: write SET without GLOBAL")
+            raise reader.error(f"Each connection has its own thano settings: write {word} without GLOBAL")
         if reader.word in _SCOPES:
             reader.skip()
+        start = reader.here
+        if reader.is_quoted():
+            name = reader.string().lower()
+        else:
+            name = reader.word
+            reader.skip()
         try:
-            option = find_setting(reader.word.removeprefix(PREFIX))
+            option = find_setting(name.removeprefix(PREFIX))
         except ThanoError as error:
-            raise reader.error(str(error)) from None
-        reader.skip()
+            raise reader.error(str(error), start) from None
         value: Value = None
+        resets = word == "RESET"
         if not resets:
             shown = PREFIX + option.name
             if reader.word == "to":
                 reader.skip()
             else:
                 reader.expect("=", f"SET {shown} is followed by = and a value")
-            start = reader.here
-            value = read_value(reader, f"The setting '{shown}'")
-            try:
-                value = option.accept(value)
-            except ThanoError as error:
-                raise reader.error(str(error), start) from None
+            if reader.word == "default":  # as DuckDB has it
+                resets = True
+                reader.skip()
+            else:
+                value = _value(reader, option)
         reader.expect_end()
         return cls(
             name=option.name, value=value, resets=resets, options=GivenOptions(cls.kind), **written_at(reader, keyword)
@@ -76,11 +81,20 @@ class SetSetting(Node):
         return f"SELECT * FROM thano_set({literal(self.name)}{value})", ""
 
 
+def _value(reader: TokenReader, option: Option) -> Value:
+    start = reader.here
+    value = read_value(reader, f"The setting '{PREFIX}{option.name}'")
+    try:
+        return option.accept(value)
+    except ThanoError as error:
+        raise reader.error(str(error), start) from None
+
+
 def _is_ours(tokens: Tokens, index: int) -> bool:
     """Whether a setting of ours follows SET or RESET."""
     first = tokens.word(index + 1)
     name = tokens.word(index + 2) if first in (*_SCOPES, "global") else first
-    return name.startswith(PREFIX)
+    return name.lstrip("'\"").startswith(PREFIX)
 
 
 SYNTAXES = tuple(

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +25,25 @@ from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.device import Device, HostCopy, OutOfMemory, choose_device, copy_to, is_out_of_memory
 from thano_duckdb.speech.libraries import require_libraries
-from thano_duckdb.speech.threads import POLL_S
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .adapter_padding import AdapterPadding
+from .clip_attention import attending_to, use_clip_attention
 from .clip_stream import ClipStream
 from .ctc_checkpoint import CtcCheckpoint, fingerprint
-from .feature_encoder import Convolution, FeatureEncoder
+from .feature_encoder import FeatureEncoder, reading
 from .features import Features, features
-from .int8 import Int8Product, quantize
-from .language_adapter import HEAD, LanguageModules, install, language_modules, new_language_modules
+from .int8 import quantize
+from .language_adapter import HEAD, language_modules, new_language_modules
 from .level import Level
 from .log_mel import LogMelFeatures
 from .network_config import encoder_config
 from .network_cost import values_per_s
-from .packed_products import PackedLinear, PackedProduct, pack_products, packs_products
+from .packed_products import PackedProduct, pack_products, packs_products
 from .padded_attention import attending, use_padded_flash_attention
 from .padded_rows import PaddedRows
 from .padding_invariance import PaddingInvariance
+from .passes import Passes
 from .positional_convolution import use_block_convolutions
 
 ClipFeatures = Any
@@ -52,39 +51,8 @@ ClipFeatures = Any
 that reads these."""
 
 
-_LARGE_LAYERS = (Convolution, Int8Product, PackedLinear, PackedProduct, nn.Conv1d, nn.Conv2d, nn.Linear)
-"""Before each of these a pass can stop."""
-
-
-@dataclass
-class _Passes:
-    """The forward passes of a network, of which one runs at a time, whatever the language.
-
-    Attributes:
-        lock: is held during a pass.
-        monitor: of the current pass.
-        modules: the layers of the language that the network has at the moment.
-    """
-
-    modules: LanguageModules
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    monitor: Monitor | None = None
-
-    def raise_if_cancelled(self, _module: nn.Module, _args: Any) -> None:
-        """A hook of the layers."""
-        if self.monitor is not None:
-            self.monitor.raise_if_cancelled()
-
-    def watch(self, layers: Iterable[nn.Module]) -> None:
-        """Ask between these layers whether to stop."""
-        for layer in layers:
-            for module in layer.modules():
-                if isinstance(module, _LARGE_LAYERS):
-                    module.register_forward_pre_hook(self.raise_if_cancelled)
-
-
 class AcousticModel:
-    """A loaded checkpoint. Any thread may call it; one forward pass runs at a time.
+    """A loaded checkpoint. Any thread may call it; see `max_passes`.
 
     Attributes:
         network: the Hugging Face model, in evaluation mode.
@@ -114,29 +82,30 @@ class AcousticModel:
         self._normalize = checkpoint.normalize
         _fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
-        self._uses_flash_attention = False
+        self._uses_flash_attention = self._uses_clip_attention = False
         if self._log_mel:
             self._adapter_padding = AdapterPadding(network)
         else:
             self._prepare_for_waveforms(network)
         if device.precision == "int8":
             quantize(network)
-        elif packs_products(device.torch_device, device.dtype):
+        elif packs_products(device):
             pack_products(network)
         self._language_modules = language_modules(network)
-        self._passes = _Passes(self._language_modules)
-        self._passes.watch([network])
+        self._passes = Passes(network, self._language_modules)
 
     def _prepare_for_waveforms(self, network: Any) -> None:
         """Change a network that reads waveforms so that it reads streams of clips, and ignores padding."""
         if self.device.is_cuda:
             use_block_convolutions(network)
+        elif packs_products(self.device):
+            use_block_convolutions(network, PackedProduct)
         self._uses_flash_attention = use_padded_flash_attention(network, self.device)
+        self._uses_clip_attention = use_clip_attention(network, self.device)
         self._invariance = PaddingInvariance(network)
         # Not `base_model`: that of SEW-D is the whole network in some releases of transformers.
         (encoder,) = (child for child in network.children() if hasattr(child, "feature_extractor"))
-        self._encoder = FeatureEncoder(encoder.feature_extractor, self.grid)
-        encoder.feature_extractor = self._encoder
+        encoder.feature_extractor = FeatureEncoder(encoder.feature_extractor, self.grid)
         # Hugging Face derives the mask of the frames from a mask of the samples, which is 320 times as large.
         encoder._get_feature_vector_attention_mask = lambda _n_frames, frame_mask, **_: frame_mask
 
@@ -181,6 +150,11 @@ class AcousticModel:
         return other
 
     @property
+    def max_passes(self) -> int | None:
+        """How many passes run at a time, at most; None for as many as there are cores."""
+        return self._passes.max_running
+
+    @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
         log_mel_values = self._log_mel.n_mels * SAMPLE_RATE_HZ / self.row_samples if self._log_mel else 0.0
@@ -217,22 +191,13 @@ class AcousticModel:
             RuntimeError: torch fails on the batch.
         """
         stacked = self._stacked(batch)
-        passes = self._passes
-        while not passes.lock.acquire(timeout=POLL_S):
-            monitor.raise_if_cancelled()
         scores = None
         try:
-            passes.monitor = monitor
-            if passes.modules is not self._language_modules:
-                install(self.network, self._language_modules)
-                passes.modules = self._language_modules
-            scores = self._scores(stacked, labels_per_frame)
+            with self._passes.running(self._language_modules, monitor):
+                scores = self._scores(stacked, labels_per_frame)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        finally:
-            passes.monitor = None
-            passes.lock.release()
         # After the `except` block the error, whose traceback kept the tensors of the batch alive, is gone.
         if scores is None:
             self.device.release_memory()
@@ -262,10 +227,12 @@ class AcousticModel:
         frame_mask = None if stream.frame_mask is None else stream.frame_mask.to(device, non_blocking=True)
         with contextlib.ExitStack() as contexts:
             contexts.enter_context(self._invariance.for_batch(stream.moments, frame_mask))
-            contexts.enter_context(self._encoder.reading(stream))
+            contexts.enter_context(reading(stream))
             if self._uses_flash_attention:
                 n_frames = copy_to(device, np.array(stream.n_frames, np.int32))
                 contexts.enter_context(attending(n_frames, max(stream.n_frames)))
+            if self._uses_clip_attention:
+                contexts.enter_context(attending_to(stream.n_frames))
             return self.network(samples, attention_mask=frame_mask, return_dict=True)
 
     def _of_rows(self, batch: PaddedRows) -> Any:

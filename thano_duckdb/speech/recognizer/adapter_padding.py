@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from torch import Tensor, arange, nn
 
 from .log_mel import ADAPTER_STRIDE
+
+_n_rows: ContextVar[Tensor | None] = ContextVar("rows of each clip", default=None)
+"""Of the batch that this thread computes, (batch,); None if nothing is padded."""
 
 
 class AdapterPadding:
@@ -21,28 +25,29 @@ class AdapterPadding:
 
     def __init__(self, network: Any) -> None:
         """Change `network` in place; nothing happens to one without an adapter."""
-        self._n_rows: Tensor | None = None
         adapter = getattr(network.base_model, "adapter", None)
         for level, layer in enumerate(adapter.layers if adapter is not None else ()):
             for convolution in (layer.residual_conv, layer.self_attn_conv):
-                convolution.register_forward_pre_hook(functools.partial(self._zero_padded_rows, level))
+                convolution.register_forward_pre_hook(functools.partial(_zero_padded_rows, level))
 
     @contextlib.contextmanager
     def for_batch(self, n_rows: Tensor | None) -> Iterator[None]:
-        """Run the network on one batch within this context.
+        """Run the network on one batch within this context, on this thread.
 
         Args:
             n_rows: the rows of each clip, (batch,); None if nothing is padded.
         """
-        self._n_rows = n_rows
+        token = _n_rows.set(n_rows)
         try:
             yield
         finally:
-            self._n_rows = None
+            _n_rows.reset(token)
 
-    def _zero_padded_rows(self, level: int, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        if self._n_rows is None:
-            return None
-        (hidden,) = args  # (batch, channels, rows)
-        n_rows = (self._n_rows - 1) // ADAPTER_STRIDE**level + 1
-        return (hidden * (arange(hidden.shape[2], device=hidden.device) < n_rows[:, None])[:, None],)
+
+def _zero_padded_rows(level: int, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    n_rows = _n_rows.get()
+    if n_rows is None:
+        return None
+    (hidden,) = args  # (batch, channels, rows)
+    n_rows = (n_rows - 1) // ADAPTER_STRIDE**level + 1
+    return (hidden * (arange(hidden.shape[2], device=hidden.device) < n_rows[:, None])[:, None],)

@@ -24,6 +24,7 @@ from .audio_settings import audio_settings, read_normalize
 from .log_mel import LogMelInput
 from .log_mel_settings import read_log_mel_input
 from .network_config import LOG_MEL_MODEL_TYPES, read_network_config
+from .settings_files import read_object
 from .vocabulary_files import read_vocabulary
 
 PADDING_INVARIANT_MODEL_TYPES = frozenset(
@@ -174,6 +175,23 @@ class CtcCheckpoint:
         # transformers' CTC loss uses `pad_token_id` as its blank, but decoding uses the tokenizer's pad token.
         config.update({**overrides, "pad_token_id": self.vocabulary.blank_id})
         return config
+
+
+def stored_vocabulary(folder: Path, language: str | None) -> Vocabulary | None:
+    """The vocabulary of a checkpoint by its files alone; None where only transformers knows how many outputs it has.
+
+    Args:
+        folder: of the checkpoint.
+        language: as in `CtcCheckpoint.read`.
+
+    Raises:
+        ModelError: as there; but a network that is not supported is not noticed.
+    """
+    language = chosen_language(folder, language)
+    adapter = find_adapter(folder, language) if language is not None else None
+    config = read_object(folder / "config.json") or {}
+    n_labels = config.get("vocab_size") if adapter is None else count_outputs(adapter)
+    return read_vocabulary(folder, n_labels, language) if isinstance(n_labels, int) else None
 
 
 def fingerprint(folder: Path, language: str | None = None) -> str:

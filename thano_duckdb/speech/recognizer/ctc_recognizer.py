@@ -72,6 +72,11 @@ class CtcRecognizer:
         return self.model.max_clips
 
     @property
+    def max_passes(self) -> int | None:
+        """See `Recognizer`."""
+        return self.model.max_passes
+
+    @property
     def max_batch_samples(self) -> int:
         """See `Recognizer`."""
         return self.model.max_batch_samples

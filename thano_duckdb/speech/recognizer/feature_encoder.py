@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,6 +32,8 @@ GPU_TILE_BYTES = 1024 * 2**20
 """Size of the largest activation of a tile: on a CPU it fits in the cache, on a GPU it keeps all cores busy."""
 GPU_ROW_VALUES = 8
 """The length of a row of a matrix is a multiple of this on a GPU: 16 bytes in half precision."""
+
+_stream: ContextVar[ClipStream | None] = ContextVar("stream of the batch that this thread computes", default=None)
 
 
 class FeatureEncoder(nn.Module):
@@ -53,22 +56,12 @@ class FeatureEncoder(nn.Module):
         weight: Tensor = encoder.conv_layers[0].conv.weight
         tile_bytes = CPU_TILE_BYTES if weight.device.type == "cpu" else GPU_TILE_BYTES
         self._tile_frames = max(1, tile_bytes // (_frame_values(convolutions) * weight.element_size()))
-        self._stream: ClipStream | None = None
-
-    @contextlib.contextmanager
-    def reading(self, stream: ClipStream) -> Iterator[None]:
-        """Within this context, the network reads the samples of `stream`."""
-        self._stream = stream
-        try:
-            yield
-        finally:
-            self._stream = None
 
     def forward(self, samples: Tensor) -> Tensor:
         """The frames of the clips, (batch, channels, longest), from a stream of samples, (1, n_samples)."""
-        stream, grid = self._stream, self._grid
+        stream, grid = _stream.get(), self._grid
         if stream is None:
-            raise RuntimeError("call the network inside FeatureEncoder.reading()")
+            raise RuntimeError("call the network inside reading()")
         samples = samples[0][:, None]  # (n_samples, 1)
         tiles = []
         for first in range(0, stream.n_stream_frames, self._tile_frames):
@@ -81,6 +74,16 @@ class FeatureEncoder(nn.Module):
             tiles.append(hidden)
         frames = torch.cat(tiles)  # (stream frames, channels)
         return frames[stream.rows.to(frames.device, non_blocking=True)].transpose(1, 2)
+
+
+@contextlib.contextmanager
+def reading(stream: ClipStream) -> Iterator[None]:
+    """Within this context, on this thread, networks read the samples of `stream`."""
+    token = _stream.set(stream)
+    try:
+        yield
+    finally:
+        _stream.reset(token)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
+from thano_duckdb.speech.device import Device
+
 from .feature_encoder import Convolution, Product
 from .language_adapter import HEAD
 
@@ -58,11 +60,11 @@ class PackedLinear(nn.Module):
         return result
 
 
-def packs_products(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the products of a network can be computed so on a device and in a precision."""
+def packs_products(device: Device) -> bool:
+    """Whether the products of a network can be computed so on a device, in its precision."""
     is_x86 = platform.machine().lower() in ("x86_64", "amd64")
     has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return device.type == "cpu" and is_x86 and dtype in _PRECISIONS and has_onednn
+    return device.torch_device.type == "cpu" and is_x86 and device.dtype in _PRECISIONS and has_onednn
 
 
 def pack_products(network: nn.Module) -> None:

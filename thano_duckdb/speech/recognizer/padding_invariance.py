@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,15 @@ from .squeezed_frames import SqueezedFrames
 _MIXING_CONVOLUTIONS = ("pos_conv_embed", "conv_module.depthwise_conv")
 """Convolutions over the frames of the whole network, by part of their names: what is padded must be zero in them."""
 
+# Of the batch that this thread computes: several threads share a network.
+_clip_statistics: ContextVar[tuple[Tensor, Tensor] | None] = ContextVar("mean and variance of each clip", default=None)
+"""Both (batch, channels) float32."""
+_frame_mask: ContextVar[Tensor | None] = ContextVar("mask of the frames", default=None)
+"""(batch, frames) bool, True for the frames of a clip; None if nothing is padded."""
+
 
 class ClipNorm(nn.GroupNorm):
     """A GroupNorm with one channel per group that is given mean and variance, instead of using padded activations."""
-
-    clip_mean: Tensor | None = None  # (batch, channels) float32, set for one forward pass
-    clip_variance: Tensor | None = None
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Normalise `hidden`, shape (batch, channels, frames)."""
@@ -46,10 +50,12 @@ class ClipNorm(nn.GroupNorm):
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """The normalisation as a scale and a shift for each channel of each clip, both (batch, channels) float32."""
-        if self.clip_mean is None or self.clip_variance is None:
+        statistics = _clip_statistics.get()
+        if statistics is None:
             raise RuntimeError("ClipNorm has no statistics: call the network inside PaddingInvariance.for_batch()")
-        scale = self.weight * torch.rsqrt(self.clip_variance + self.eps)
-        return scale, self.bias - self.clip_mean * scale
+        mean, variance = statistics
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return scale, self.bias - mean * scale
 
 
 class PaddingInvariance:
@@ -63,7 +69,6 @@ class PaddingInvariance:
         """
         self._norm: ClipNorm | None = None
         self._first: nn.Conv1d | None = None
-        self._frame_mask: Tensor | None = None  # (batch, frames) bool, True for frames of the clip; None if unpadded
         for module in list(network.modules()):
             self._replace_group_norm(module)
             _fold_mask_into_position_bias(module)
@@ -73,9 +78,9 @@ class PaddingInvariance:
             )
         for name, module in network.named_modules():
             if isinstance(module, nn.Conv1d) and any(part in name for part in _MIXING_CONVOLUTIONS):
-                module.register_forward_pre_hook(self._zero_padded_frames)
+                module.register_forward_pre_hook(_zero_padded_frames)
             if SqueezedFrames.is_in(module):
-                SqueezedFrames(module, lambda: self._frame_mask)
+                SqueezedFrames(module, _frame_mask.get)
 
     @property
     def convolution(self) -> FirstConvolution | None:
@@ -86,21 +91,19 @@ class PaddingInvariance:
 
     @contextlib.contextmanager
     def for_batch(self, moments: Sequence[Moments | None], frame_mask: Tensor | None) -> Iterator[None]:
-        """Run the network on one batch within this context.
+        """Run the network on one batch within this context, on this thread.
 
         Args:
             moments: the moments of each clip of the batch.
             frame_mask: (batch, frames), True for the frames of the clip; None if no clip is padded.
         """
+        statistics = None if self._first is None else channel_statistics(self._first, moments)
+        tokens = _frame_mask.set(frame_mask), _clip_statistics.set(statistics)
         try:
-            self._frame_mask = frame_mask
-            if self._norm is not None and self._first is not None:
-                self._norm.clip_mean, self._norm.clip_variance = channel_statistics(self._first, moments)
             yield
         finally:
-            self._frame_mask = None
-            if self._norm is not None:
-                self._norm.clip_mean = self._norm.clip_variance = None
+            _frame_mask.reset(tokens[0])
+            _clip_statistics.reset(tokens[1])
 
     def _replace_group_norm(self, layer: nn.Module) -> None:
         norm, conv = getattr(layer, "layer_norm", None), getattr(layer, "conv", None)
@@ -112,10 +115,10 @@ class PaddingInvariance:
         self._norm.weight, self._norm.bias = norm.weight, norm.bias
         layer.layer_norm = self._norm
 
-    def _zero_padded_frames(self, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        if self._frame_mask is None:
-            return None
-        return (args[0] * self._frame_mask[:, None, :], *args[1:])  # (batch, channels, frames)
+
+def _zero_padded_frames(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    mask = _frame_mask.get()
+    return None if mask is None else (args[0] * mask[:, None, :], *args[1:])  # (batch, channels, frames)
 
 
 def channel_statistics(conv: nn.Conv1d, moments: Sequence[Moments | None]) -> tuple[Tensor, Tensor]:

@@ -92,6 +92,10 @@ class Recognizer(ModelDescription, Protocol[Window, Output, Decoder]):
         """The most windows in a batch; None for no such limit."""
 
     @property
+    def max_passes(self) -> int | None:
+        """How many passes run at a time, at most; None for as many as there are cores."""
+
+    @property
     def max_batch_samples(self) -> int:
         """The highest cost of a batch (see `plan_batches`) to start with on this device."""
 
