@@ -286,7 +286,7 @@ def test_an_unknown_command_stops_a_script_and_lines_are_counted_across_commands
 # At a terminal
 
 
-@pytest.mark.parametrize("columns", [0, 100])
+@pytest.mark.parametrize("columns", [0, pytest.param(100, marks=pytest.mark.nightly)])
 def test_a_terminal_of_any_width_shows_that_a_model_is_loaded(columns: int, an4_clip: str) -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))

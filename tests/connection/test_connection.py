@@ -365,7 +365,14 @@ print(rows[0][1])
 """
 
 
-@pytest.mark.parametrize("close", ["cursor.close(); con.close()", "", "del con, cursor"])
+@pytest.mark.parametrize(
+    "close",
+    [
+        "",
+        pytest.param("cursor.close(); con.close()", marks=pytest.mark.nightly),
+        pytest.param("del con, cursor", marks=pytest.mark.nightly),
+    ],
+)
 def test_nothing_is_printed_when_the_process_ends(close: str, an4_model: Path, an4_clip: str) -> None:
     script = QUIET_EXIT.format(model=an4_model, clip=an4_clip, close=close)
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -44,17 +45,19 @@ def clips(tmp_path: Path) -> str:
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """A model that hangs in its second batch until it is cancelled; the event is set when it hangs."""
-    hangs, released = threading.Event(), threading.Event()
-    forward, n_calls = AcousticModel.forward, 0
+    """A model that hangs after its first batch until it is cancelled; the event is set when it hangs."""
+    hangs, released, is_first_done = threading.Event(), threading.Event(), threading.Event()
+    forward, numbers = AcousticModel.forward, itertools.count()
 
     def slow(self: AcousticModel, batch: list[object], monitor: Monitor, **options: Any) -> list[FrameScores]:
-        nonlocal n_calls
-        n_calls += 1
-        if n_calls > 1:
-            hangs.set()
-            while not released.wait(0.01):
-                monitor.raise_if_cancelled()
+        if next(numbers) == 0:
+            scores = forward(self, batch, monitor, **options)
+            is_first_done.set()
+            return scores
+        is_first_done.wait(60)  # several batches are computed at a time
+        hangs.set()
+        while not released.wait(0.01):
+            monitor.raise_if_cancelled()
         return forward(self, batch, monitor, **options)
 
     monkeypatch.setattr(AcousticModel, "forward", slow)

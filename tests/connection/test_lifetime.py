@@ -364,14 +364,17 @@ con.{stop}()
 thread.join()
 print(ended[0][1], ended[0][0] - started)
 """
+PREDICT_A_CLIP = "PREDICT USING '{model}' AS SELECT '{clip}' AS audio_path"
+BUILD_FROM_A_CLIP = "BUILD MODEL m USING '{model}' AS SELECT '{clip}' AS audio_path, 'a' AS text"
 
 
-@pytest.mark.parametrize("stop", ["interrupt", "close"])
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "stop"),
     [
-        "PREDICT USING '{model}' AS SELECT '{clip}' AS audio_path",
-        "BUILD MODEL m USING '{model}' AS SELECT '{clip}' AS audio_path, 'a' AS text",
+        (PREDICT_A_CLIP, "interrupt"),
+        (BUILD_FROM_A_CLIP, "close"),
+        pytest.param(PREDICT_A_CLIP, "close", marks=pytest.mark.nightly),
+        pytest.param(BUILD_FROM_A_CLIP, "interrupt", marks=pytest.mark.nightly),
     ],
 )
 def test_neither_waits_while_torch_is_imported(

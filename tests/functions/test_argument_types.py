@@ -52,9 +52,9 @@ TEXT_FUNCTIONS = [
 AUDIO_FUNCTIONS = ["thano_audio_info({})", "thano_transcribe('Wav2Vec2TinyEn', {})"]
 
 
-@pytest.fixture
-def con(tmp_path: Path) -> Iterator[thano_duckdb.Connection]:
-    with thano_duckdb.connect(model_home=tmp_path / "models") as connection:
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[thano_duckdb.Connection]:
+    with thano_duckdb.connect(model_home=tmp_path_factory.mktemp("models")) as connection:
         yield connection
 
 
@@ -62,7 +62,7 @@ def con(tmp_path: Path) -> Iterator[thano_duckdb.Connection]:
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
 @pytest.mark.parametrize("function", TEXT_FUNCTIONS + AUDIO_FUNCTIONS)
 def test_a_value_of_another_type_counts_as_its_text(con: thano_duckdb.Connection, function: str, value: str) -> None:
-    con.execute(f"CREATE TABLE t AS SELECT {value} AS x, CAST({value} AS VARCHAR) AS as_text")
+    con.execute(f"CREATE OR REPLACE TABLE t AS SELECT {value} AS x, CAST({value} AS VARCHAR) AS as_text")
     found, expected = con.execute(f"SELECT {function.format('x')}, {function.format('as_text')} FROM t").fetchall()[0]
     assert without_speed(found) == without_speed(expected)
 
@@ -110,7 +110,9 @@ def test_columns_of_data_frames_are_text(con: thano_duckdb.Connection, column: o
 
 def test_many_rows_of_an_enum_keep_their_order(con: thano_duckdb.Connection) -> None:
     con.execute("CREATE TYPE side AS ENUM ('left', 'right')")
-    con.execute("CREATE TABLE t AS SELECT i, [NULL, 'left', 'right'][i % 3 + 1]::side AS x FROM range(5000) r(i)")
+    con.execute(
+        "CREATE OR REPLACE TABLE t AS SELECT i, [NULL, 'left', 'right'][i % 3 + 1]::side AS x FROM range(5000) r(i)"
+    )
     rows = con.sql("SELECT x::VARCHAR, thano_normalize(x) FROM t ORDER BY i").fetchall()
     assert all(text == normalized for text, normalized in rows)
 
@@ -200,7 +202,7 @@ def test_paths_of_other_types_are_transcribed(
 ) -> None:
     paths = [clip.audio_path for clip in an4_test[:2]]
     source = pd.DataFrame({"audio_path": pd.Categorical(paths)})
-    con.execute("CREATE TABLE clips AS FROM source")
+    con.execute("CREATE OR REPLACE TABLE clips AS FROM source")
     if kind == "ENUM":
         names = ", ".join(f"'{path}'" for path in paths)
         con.execute(f"ALTER TABLE clips ALTER audio_path TYPE ENUM({names})")

@@ -87,16 +87,19 @@ def test_a_new_process_imports_torch_only_for_clips_that_are_not_known(clips: Pa
     predict = f"PREDICT USING {MODEL} AS {listed} ORDER BY 1"
     [first], has_torch = run(home, predict)
     assert has_torch
-    [second, _, third, *_], has_torch = run(
+    [second, _, third, _, counts, *_], has_torch = run(
         home,
         predict,
         f"CREATE TABLE t AS {predict}",
         "FROM t",
+        f"CREATE TABLE long AS PREDICT USING {MODEL} AS SELECT audio_path FROM t, range(5000)",  # would be read ahead
+        "SELECT count(DISTINCT audio_path), count(DISTINCT (audio_path, predicted)), count(*) FROM long",
         f"EVALUATE USING {MODEL} AS {listed}",
         f"PREDICT USING {MODEL} AS PREDICT USING {MODEL} OPTIONS (result_col='inner') AS {listed}",
     )
     assert not has_torch
     assert second == third == first
+    assert counts == [[len(first), len(first), 5000 * len(first)]]
     soundfile.write(clips / "new.wav", np.random.default_rng(1).normal(0, 0.1, 16_000), 16_000)
     [fourth], has_torch = run(home, predict)
     assert has_torch

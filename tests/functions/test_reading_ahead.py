@@ -21,7 +21,7 @@ from thano_duckdb.errors import AudioError
 from thano_duckdb.functions import rows_ahead
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.speech.job_runner import Job
-from thano_duckdb.speech.jobs_ahead import MAX_ROWS_AHEAD
+from thano_duckdb.speech.jobs_ahead import MAX_ROWS_AHEAD, JobsAhead
 
 COLUMNS = "SELECT id, audio_path FROM clips"
 
@@ -213,3 +213,42 @@ def test_what_was_transcribed_ahead_is_kept_after_ctrl_c(
     table(f"CREATE TABLE t AS PREDICT USING M AS FROM {files}")
     assert f"{tmp_path}/real19.wav" in calls.locations
     assert len(calls.locations) < 20  # what was under way beside it was not finished
+
+
+def real_files(folder: Path, n_files: int) -> str:
+    """A query of 512 rows for each of some files, four of them in a vector."""
+    for number in range(n_files):
+        (folder / f"real{number}.wav").touch()
+    return f"SELECT i AS id, '{folder}/real' || (i // 512) || '.wav' AS audio_path FROM range({512 * n_files}) t(i)"
+
+
+def test_rows_whose_transcripts_are_all_known_are_not_read_twice(
+    table: Callable[..., list[Any]], calls: Calls, tmp_path: Path
+) -> None:
+    statement = f"CREATE OR REPLACE TABLE t AS PREDICT USING M AS {real_files(tmp_path, 24)}"
+    first = table(statement, "FROM t")
+    assert calls.reads_ahead
+    calls.threads.clear()
+    with mock.patch.object(rows_ahead.RowsAhead, "_read", side_effect=AssertionError):
+        assert table(statement, "FROM t") == first
+    assert calls.threads == []
+
+
+def test_reading_begins_after_the_vector_with_the_first_unknown_clip(
+    table: Callable[..., list[Any]], calls: Calls, tmp_path: Path
+) -> None:
+    query = real_files(tmp_path, 24)
+    table(f"CREATE TABLE known AS PREDICT USING M AS FROM ({query}) WHERE id < 4096")
+    calls.locations.clear()
+    read: list[str] = []
+    original = JobsAhead.read
+
+    def watched(ahead: JobsAhead, *arguments: Any) -> bool:
+        read.extend(Path(job.clip.location).stem for job in arguments[-1])
+        return original(ahead, *arguments)
+
+    with mock.patch.object(JobsAhead, "read", watched):
+        rows = table(f"CREATE TABLE t AS PREDICT USING M AS {query}", "FROM t")
+    assert read == [f"real{number}" for number in range(12, 24)]
+    assert sorted(calls.locations) == sorted(f"{tmp_path}/real{number}.wav" for number in range(8, 24))
+    assert [text for *_, text in rows] == [f"real{i // 512}" for i in range(512 * 24)]

@@ -47,7 +47,11 @@ def write_down_calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         if thread == "thano-ahead":
             time.sleep(0.02)
         elif ahead_threads():
-            time.sleep(0.4)  # so that reading gets ahead, on a busy machine too
+            time.sleep(0.4)  # so that reading gets ahead
+            deadline_s = time.monotonic() + 20  # on a busy machine too, with the headers of thousands of files to read
+            while ahead_threads() and not calls.reads_ahead and time.monotonic() < deadline_s:
+                monitor.raise_if_cancelled()
+                time.sleep(0.02)
         for job in jobs:
             monitor.raise_if_cancelled()
             calls.before(job, monitor)

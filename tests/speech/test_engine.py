@@ -48,8 +48,7 @@ def rounded(transcripts: Sequence[Transcript | None]) -> list[Any]:
     """Everything in transcripts, with probabilities rounded to three digits."""
     return [
         transcript
-        and replace(
-            transcript,
+        and transcript._replace(
             confidence=transcript.confidence and round(transcript.confidence, 3),
             words=cast(Any, transcript.words and tuple((w.word, w.start_s, w.end_s) for w in transcript.words)),
         )

@@ -156,7 +156,7 @@ def test_patience_stops_the_training_and_leaves_the_schedule_as_it_was(
     assert_same(result.entry.path, monitor.weights[1])
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize("keep", ["best", pytest.param("last", marks=pytest.mark.nightly)])
 def test_a_build_that_ran_out_of_patience_does_not_go_on_when_it_is_resumed(
     tmp_path: Path, small_model: Path, clips: list[Example], give_wers: GiveWers, keep: str
 ) -> None:

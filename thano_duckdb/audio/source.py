@@ -128,8 +128,13 @@ class Clip:
         """Whether it is a part of a recording."""
         return self.start_s is not None or self.stop_s is not None
 
+    @property
+    def _is_rooted(self) -> bool:
+        """Whether it is a path from the root, which is neither a URL nor begins with `~`: no pattern must be tried."""
+        return self.location.startswith("/")
+
     def _absolute_path(self) -> str:  # without pathlib, which takes longer than the file system
-        path = self.written_path
+        path = self.location if self._is_rooted else self.written_path
         # After a link, `..` is the parent of the folder that the link leads to, as for the operating system.
         return os.path.realpath(path) if ".." in path else os.path.abspath(path)
 
@@ -142,7 +147,7 @@ class Clip:
         selection = (self.channel, self.start_s, self.stop_s, self.clamps_stop, self.audio_track)
         if self.data is not None:
             return ContentKey(content_hash(self.data), selection)
-        if self.is_url:
+        if not self._is_rooted and self.is_url:
             return None
         try:
             path = self._absolute_path()

@@ -59,7 +59,10 @@ def check_allowed(clips: Iterable[Clip], access: Access) -> None:
 
 def clips(audio: pa.ChunkedArray, access: Access) -> list[Clip | RefusedClip | None]:
     """The clips of a column that `audio_column.audio` gave; None for NULL."""
-    return [clip_of(value, access.allows) for value in audio.to_pylist()]
+    values = audio.to_pylist()
+    if pa.types.is_string(audio.type) and access.is_unrestricted:
+        return [None if location is None else Clip(location) for location in values]
+    return [clip_of(value, access.allows) for value in values]
 
 
 def clip_of(value: AudioValue, may_read: Callable[[str], bool]) -> Clip | RefusedClip | None:
@@ -89,7 +92,12 @@ def _clip_of_struct(struct: Mapping[str, Any]) -> Clip | RefusedClip:
 
 
 def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
-    """What of a clip the options of a statement select: `channel`, `audio_track`, and the part by `start` and `stop`.
+    """What of a clip the options of a statement select, see `selection`."""
+    return selection(options)(clip)
+
+
+def selection(options: Mapping[str, Any]) -> Callable[[Clip], Clip]:
+    """What the options of a statement select of a clip: `channel`, `audio_track`, and the part by `start` and `stop`.
 
     A value that names a part keeps its own.
 
@@ -99,9 +107,20 @@ def selected(clip: Clip, options: Mapping[str, Any]) -> Clip:
     start_s, stop_s = options.get("start"), options.get("stop")
     if start_s is not None and stop_s is not None and stop_s <= start_s:
         raise ThanoError(f"option 'stop' is {stop_s:g} s, which is not after option 'start' ({start_s:g} s)")
-    clip = clip.with_channel(options.get("channel"))
-    if "audio_track" in options:
-        clip = replace(clip, audio_track=options["audio_track"])
-    if clip.is_part or (start_s is None and stop_s is None):
-        return clip
-    return replace(clip, start_s=start_s, stop_s=stop_s, clamps_stop=True)
+
+    if start_s is None and stop_s is None and "channel" not in options and "audio_track" not in options:
+        return _whole
+
+    def select(clip: Clip) -> Clip:
+        clip = clip.with_channel(options.get("channel"))
+        if "audio_track" in options:
+            clip = replace(clip, audio_track=options["audio_track"])
+        if clip.is_part or (start_s is None and stop_s is None):
+            return clip
+        return replace(clip, start_s=start_s, stop_s=stop_s, clamps_stop=True)
+
+    return select
+
+
+def _whole(clip: Clip) -> Clip:
+    return clip

@@ -25,7 +25,7 @@ from thano_duckdb.speech.transcript import Transcript
 from .arrow import option_texts, parse_options
 from .cache_choice import CacheChoice
 from .channels import row_channels
-from .clips import RefusedClip, clips, selected
+from .clips import RefusedClip, clips, selection
 from .decoder_choice import DecoderChoice, row_hotwords
 from .engine_choice import choose_engine
 from .known_rows import KnownTranscripts
@@ -34,10 +34,6 @@ from .row_languages import RowLanguages, problem_of, row_languages
 if TYPE_CHECKING:
     from thano_duckdb.speech.engine import Engine
     from thano_duckdb.speech.job_runner import CallOptions
-
-
-VECTOR_ROWS = 2_048
-"""The rows of a full vector of DuckDB's: a first one with fewer is probably all there is."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,6 @@ def engine_calls(
     choice = DecoderChoice(session, statement, access)
     caches = CacheChoice(session, statement, access)
     known = KnownTranscripts(session, statement, access)
-    # Where rows are read ahead, each one that DuckDB asks for must be counted there.
-    is_read_ahead = statement.second_reading is not None and len(vector.audio) >= VECTOR_ROWS
     for group, rows in _groups(vector.models, vector.options, own_languages).items():
         model, text, language = group
         if model is None:
@@ -128,23 +122,22 @@ def engine_calls(
             continue
         own_language = language or chosen.get("language")
         caches.see(resolved.folder, chosen)
+        select = selection(chosen)
+        allowed: list[int] = []
+        selected: list[Clip | None] = []
         for row in rows:
-            if isinstance(refused := values[row], RefusedClip):
-                yield RefusedRow(row, refused.location, refused.failure.reason, chosen)
-        allowed = [
-            (row, clip and selected(clip, chosen).with_channel(own_channels[row]))
-            for row in rows
-            if not isinstance(clip := values[row], RefusedClip)
-        ]
-        numbers, selection = [row for row, _ in allowed], [clip for _, clip in allowed]
-        own_words = words and [words[row] for row in numbers]
-        limits = access.limited(session.settings.read_limits.changed(chosen))
-        if not is_read_ahead:
-            call = _call_options(None, chosen, limits)
-            found = known.find(resolved, own_language, chosen, call, selection, own_words)
-            if found is not None:
-                yield KnownRows(chosen, numbers, selection, found)
+            if isinstance(clip := values[row], RefusedClip):
+                yield RefusedRow(row, clip.location, clip.failure.reason, chosen)
                 continue
+            allowed.append(row)
+            selected.append(clip and select(clip).with_channel(own_channels[row]))
+        own_words = words and [words[row] for row in allowed]
+        limits = access.limited(session.settings.read_limits.changed(chosen))
+        call = _call_options(None, chosen, limits)
+        found = known.find(resolved, own_language, chosen, call, selected, own_words)
+        if found is not None:
+            yield KnownRows(chosen, allowed, selected, found)
+            continue
         engine = choose_engine(session, statement, access, model, resolved, chosen, language)
         recognizer = engine.recognizer
         statement.used(recognizer.vocabulary)
@@ -161,8 +154,8 @@ def engine_calls(
             engine,
             _call_options(decoder, chosen, limits),
             caches.choose(process_cache(), recognizer.precision, resolved, own_language, chosen, limits),
-            numbers,
-            selection,
+            allowed,
+            selected,
             own_words and choice.with_row_hotwords(decoder, recognizer.vocabulary, own_words),
         )
 

@@ -13,6 +13,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ClusterUnavailableError, ThanoError
 from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
+from thano_duckdb.speech.collector_pause import collector_running
 from thano_duckdb.speech.threads import run_aside
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def choose_engine(
     def loaded(cluster: str) -> Engine:
         if engine := engines.loaded_engine(source, workers=workers, cluster=cluster):
             return engine
-        with statement.loading(model) as show:  # importing torch takes seconds, in which Ctrl-C would have to wait
+        with (
+            collector_running(),
+            statement.loading(model) as show,
+        ):  # importing torch takes seconds, in which Ctrl-C would have to wait
             return run_aside(lambda: obtain(cluster), statement, show)
 
     def load() -> Engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from thano_duckdb.connection.running_statement import FailFast, RunningStatement
 from thano_duckdb.connection.session import Session
 from thano_duckdb.monitoring.monitor import Monitor
 from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.speech.collector_pause import collector_paused
 from thano_duckdb.speech.speeds import process_speeds, speed_key
 from thano_duckdb.speech.transcript import Transcript
 
@@ -57,42 +57,43 @@ def transcribe(
     session = session_of(sessions)
     session.check_not_planning()
     vector = Vector(models, audio, options, hotwords, channels, languages, str(functions[0]))
-    transcripts: list[Transcript | None] = [None] * len(audio)
+    with running_statement(session) as statement, session.access() as access, collector_paused():
+        return to_arrow(_found(vector, session, statement, access))
+
+
+def _found(vector: Vector, session: Session, statement: RunningStatement, access: Access) -> list[Transcript | None]:
+    """The transcript of each row of a vector; None where its audio or its model is NULL."""
+    transcripts: list[Transcript | None] = [None] * len(vector.audio)
     failed: list[str] = []
-    with running_statement(session) as statement, session.access() as access:
-        ahead = functools.cache(lambda: rows_ahead(session, statement, vector))  # imports torch
-        for asked in engine_calls(vector, session, statement, access):
-            monitor = _monitor(statement, asked.chosen)
-            if isinstance(asked, RefusedRow):
-                transcripts[asked.row] = _refused(asked, monitor)
-                failed.append(asked.location)
+    ahead = rows_ahead(session, statement, vector)
+    for asked in engine_calls(vector, session, statement, access):
+        monitor = _monitor(statement, asked.chosen)
+        if isinstance(asked, RefusedRow):
+            transcripts[asked.row] = _refused(asked, monitor)
+            failed.append(asked.location)
+            continue
+        if isinstance(asked, KnownRows):
+            found = _known(asked, monitor)
+        else:
+            with process_speeds().call(_speed_key(asked), monitor) as watched:
+                found = _transcripts(asked, watched, ahead)
+        for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
+            transcripts[row] = transcript
+            if clip is None or transcript is None:
                 continue
-            if isinstance(asked, KnownRows):
-                found = _known(asked, monitor)
-            else:
-                with process_speeds().call(_speed_key(asked), monitor) as watched:
-                    found = _transcripts(asked, watched, ahead())
-            for row, clip, transcript in zip(asked.rows, asked.clips, found, strict=True):
-                transcripts[row] = transcript
-                if clip is None or transcript is None:
-                    continue
-                if transcript.error is not None:
-                    failed.append(clip.location)
-                if transcript.mix_problem and "channel" not in asked.chosen:  # else the user chose it
-                    statement.mixed_clips.add(clip.location, transcript.mix_problem)
-        _remember_speeds(session, access)
-        statement.rows_failed(failed)
-        return to_arrow(transcripts)
+            if transcript.error is not None:
+                failed.append(clip.location)
+            if transcript.mix_problem and "channel" not in asked.chosen:  # else the user chose it
+                statement.mixed_clips.add(clip.location, transcript.mix_problem)
+    _remember_speeds(session, access)
+    statement.rows_failed(failed)
+    return transcripts
 
 
 def _transcripts(asked: EngineCall, monitor: Monitor, ahead: RowsAhead | None) -> Sequence[Transcript | None]:
-    if ahead is None:
-        return asked.engine.transcribe(
-            asked.clips, asked.options, decoders=asked.decoders, cache=asked.cache, monitor=monitor
-        )
-    vector = ahead.asked(asked)
+    cache, compute = (asked.cache, None) if ahead is None else ahead.asked(asked)
     return asked.engine.transcribe(
-        asked.clips, asked.options, decoders=asked.decoders, cache=vector, compute=vector.compute, monitor=monitor
+        asked.clips, asked.options, decoders=asked.decoders, cache=cache, compute=compute, monitor=monitor
     )
 
 

@@ -11,24 +11,49 @@ import gc
 import threading
 from collections.abc import Iterator
 
+
+class _Pauses(threading.local):
+    """How many blocks of `collector_paused` this thread is in."""
+
+    n = 0
+
+
 _lock = threading.Lock()
+_here = _Pauses()
 _n_pauses = 0
+"""Of all threads."""
 _was_enabled = False
 
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
     """No cycles are collected within the block, which should take milliseconds; any threads may be in one."""
-    global _n_pauses, _was_enabled
-    with _lock:
-        if not _n_pauses:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _n_pauses += 1
+    _change(1)
     try:
         yield
     finally:
-        with _lock:
-            _n_pauses -= 1
-            if not _n_pauses and _was_enabled:
-                gc.enable()
+        _change(-1)
+
+
+@contextlib.contextmanager
+def collector_running() -> Iterator[None]:
+    """Within a pause, a block that may take long: the collector works again, unless another thread has a pause too."""
+    n = _here.n
+    _change(-n)
+    try:
+        yield
+    finally:
+        _change(n)
+
+
+def _change(by: int) -> None:
+    """Begin or end pauses of this thread."""
+    global _n_pauses, _was_enabled
+    with _lock:
+        if by and not _n_pauses:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _here.n += by
+        _n_pauses += by
+        if by and not _n_pauses and _was_enabled:
+            gc.enable()

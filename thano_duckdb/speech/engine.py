@@ -15,7 +15,7 @@ from thano_duckdb.audio.source import Clip
 from thano_duckdb.monitoring.monitor import Monitor
 
 from .cache import TranscriptCache
-from .collector_pause import collector_paused
+from .collector_pause import collector_paused, collector_running
 from .job_runner import CallOptions, Job, JobKey, JobRunner
 from .local_runner import Limits, LocalRunner, ReadClip
 from .recognizer.recognizer import ModelDescription, Recognizer
@@ -105,7 +105,8 @@ class Engine:
         if not new_jobs:
             return transcripts
         # Closed at once if the monitor raises, so that what runs for the call ends with it.
-        with contextlib.closing((compute or self.compute)(new_jobs, options, monitor)) as finished:
+        computing = contextlib.closing((compute or self.compute)(new_jobs, options, monitor))
+        with collector_running(), computing as finished:
             for job, transcript in finished:
                 cache.put(job, transcript)
                 for row in job.rows:
@@ -132,12 +133,15 @@ class Engine:
             for row, (clip, decoder) in enumerate(zip(clips, each_decoder, strict=False)):
                 if clip is None:
                     continue
-                if id(decoder) not in fingerprints:
-                    fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
-                fingerprint = fingerprints[id(decoder)]
+                fingerprint = fingerprints.get(id(decoder))
+                if fingerprint is None:
+                    fingerprint = fingerprints[id(decoder)] = self.recognizer.fingerprint(decoder)
                 content = clip.content_key()
                 key = None if content is None else JobKey(fingerprint, preparation, content)
-                found.setdefault(key or (fingerprint, clip), Job(clip, key, decoder)).rows.append(row)
+                identity = key or (fingerprint, clip)
+                if (job := found.get(identity)) is None:
+                    job = found[identity] = Job(clip, key, decoder)
+                job.rows.append(row)
         return list(found.values())
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +94,7 @@ class FoundHotword:
         return replace(self, start_s=self.start_s + by_s, end_s=self.end_s + by_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(NamedTuple):
     """The text of a clip, or the reason why there is none.
 
     Attributes:
@@ -122,7 +122,7 @@ class Transcript:
     def shifted(self, by_s: float) -> Transcript:
         """The same with all times `by_s` seconds later."""
         hotwords = self.hotwords and tuple(each.shifted(by_s) for each in self.hotwords)
-        return replace(self, words=self.words and self.words.shifted(by_s), hotwords=hotwords)
+        return self._replace(words=self.words and self.words.shifted(by_s), hotwords=hotwords)
 
     @classmethod
     def failed(cls, reason: str, duration_s: float | None = None) -> Transcript:

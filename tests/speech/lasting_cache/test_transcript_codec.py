@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from tests.speech.lasting_cache.kit import RICH
-from thano_duckdb.speech.lasting_cache.transcript_codec import TranscriptRow, checksum, from_row, to_row
+from thano_duckdb.speech.lasting_cache.transcript_codec import (
+    TranscriptRow,
+    checksum,
+    from_row,
+    from_trusted_row,
+    to_row,
+)
 from thano_duckdb.speech.transcript import WORD_RECORD, Transcript
 
 
@@ -46,6 +52,16 @@ def records(*n_bytes: int) -> bytes:
 def test_a_row_that_is_no_transcript_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         from_row(to_row(RICH)._replace(**change))
+
+
+def test_checksums_stay_those_of_the_stores_that_exist() -> None:
+    assert checksum(to_row(RICH), b"key") == 2690659612
+    assert checksum(TranscriptRow("한", None, None, None, None, None), b"a", b"b") == 1069300451
+
+
+def test_a_row_whose_checksum_is_right_gives_the_transcript_that_was_kept() -> None:
+    for transcript in (RICH, RICH._replace(words=None, hotwords=None, mix_problem=None), Transcript("", *[None] * 4)):
+        assert from_trusted_row(to_row(transcript)) == from_row(to_row(transcript)) == transcript
 
 
 def test_the_checksum_differs_with_any_column_or_key() -> None:

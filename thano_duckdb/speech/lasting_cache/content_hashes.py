@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from thano_duckdb.audio.source import FileVersion
+from thano_duckdb.speech.collector_pause import collector_running
 from thano_duckdb.speech.threads import CallThreads, Cancellable, result_of
 
 from .store import TranscriptStore, version_key
@@ -44,7 +45,7 @@ class ContentHashes:
             return found
         new: dict[bytes, bytes] = {}
         now_ns = time.time_ns()
-        with CallThreads(min(HASH_THREADS, len(unknown)), "thano-hash") as threads:
+        with collector_running(), CallThreads(min(HASH_THREADS, len(unknown)), "thano-hash") as threads:
             futures = [threads.submit(hash_of, versions[index]) for index in unknown]
             try:
                 for index, future in zip(unknown, futures, strict=True):

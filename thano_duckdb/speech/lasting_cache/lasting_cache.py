@@ -130,10 +130,9 @@ class LastingCache:
                 versions.append(source)
         if files:
             now_ns = time.time_ns()
-            for job, version, content in zip(files, versions, self._hashes.of(versions, monitor), strict=True):
+            for job, content in zip(files, self._hashes.of(versions, monitor), strict=True):
                 job.content_hash = content
-                if may_change_unseen(version, now_ns):
-                    self._unsettled.add(version)
+            self._unsettled.update(version for version in versions if may_change_unseen(version, now_ns))
 
     def _find(self, jobs: Sequence[Job], found: list[Transcript | None]) -> None:
         """Add what the store has to `found`, which has a position for each job."""

@@ -16,16 +16,16 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .sqlite_tables import APPLICATION_ID, FIND, FORMAT, INSERT, TABLES
 from .store import Batch, Known, Recognition, StoreError, UnusableStoreError
-from .transcript_codec import TranscriptRow, checksum, from_row, to_row
+from .transcript_codec import TranscriptRow, checksum, from_trusted_row, to_row
 
 FILE_NAME = "transcripts.sqlite"
-FORMAT = 1
-"""Of the tables, as SQLite's `user_version`."""
-APPLICATION_ID = 0x7468616E
-"""By which `file` and others recognise the database; 'than' in ASCII."""
 BUSY_S = 10.0
 """How long one process waits for another that writes; each transaction takes milliseconds."""
+WRITER_CACHE_KIB = 32_768
+READER_CACHE_KIB = 4_096
+"""Pages are in the memory of the system anyway: what also fits into the cache of the processor is read faster."""
 MAX_KEYS = 512
 """In one query."""
 STALE_S = 24 * 3600
@@ -34,63 +34,8 @@ EVICTED_AT_A_TIME = 1024
 ROOM_SHARE = 0.02
 """When the limit is reached, so much more is deleted that the next batches have room."""
 
-_TABLES = """
-CREATE TABLE recognitions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint BLOB NOT NULL UNIQUE,
-    model TEXT NOT NULL,
-    content TEXT NOT NULL,
-    language TEXT,
-    precision TEXT NOT NULL,
-    decoder TEXT NOT NULL,
-    skip_silence INTEGER NOT NULL,
-    level TEXT NOT NULL,
-    first_used INTEGER NOT NULL,
-    last_used INTEGER NOT NULL,
-    clips INTEGER NOT NULL DEFAULT 0,
-    audio_s REAL NOT NULL DEFAULT 0,
-    n_bytes INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE names (
-    recognition INTEGER NOT NULL REFERENCES recognitions (id),
-    model TEXT NOT NULL COLLATE NOCASE,
-    PRIMARY KEY (recognition, model)
-) WITHOUT ROWID;
-CREATE TABLE transcripts (
-    id INTEGER PRIMARY KEY,
-    recognition INTEGER NOT NULL,
-    clip BLOB NOT NULL,
-    used INTEGER NOT NULL,
-    text TEXT NOT NULL,
-    confidence REAL,
-    duration_s REAL,
-    words_utf8 BLOB,
-    words BLOB,
-    more TEXT,
-    checksum INTEGER NOT NULL,
-    UNIQUE (recognition, clip)
-);
-CREATE INDEX transcripts_used ON transcripts (used);
-CREATE TABLE files (version BLOB PRIMARY KEY, content BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX files_used ON files (used);
-CREATE TRIGGER kept AFTER INSERT ON transcripts BEGIN
-    UPDATE recognitions SET clips = clips + 1, audio_s = audio_s + coalesce(new.duration_s, 0), n_bytes = n_bytes
-        + length(new.text) + coalesce(length(new.words_utf8), 0) + coalesce(length(new.words), 0) + 64
-    WHERE id = new.recognition;
-END;
-CREATE TRIGGER dropped AFTER DELETE ON transcripts BEGIN
-    UPDATE recognitions SET clips = clips - 1, audio_s = audio_s - coalesce(old.duration_s, 0), n_bytes = n_bytes
-        - length(old.text) - coalesce(length(old.words_utf8), 0) - coalesce(length(old.words), 0) - 64
-    WHERE id = old.recognition;
-END;
-"""
 _GIVE_BACK = "PRAGMA incremental_vacuum"
 """Free pages go back to the file system; by `execute` it would be one page only."""
-_INSERT = (
-    "INSERT OR IGNORE INTO transcripts "
-    "(recognition, clip, used, text, confidence, duration_s, words_utf8, words, more, checksum) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 class SqliteStore:
@@ -120,10 +65,10 @@ class SqliteStore:
                 self.inode = os.fstat(file).st_ino
             finally:
                 os.close(file)
-            self._writer = _connect(self.path)
+            self._writer = _connect(self.path, WRITER_CACHE_KIB)
             stack.callback(self._writer.close)
             self._prepare()
-            self._reader = _connect(self.path)
+            self._reader = _connect(self.path, READER_CACHE_KIB)
             stack.pop_all()
 
     def _prepare(self) -> None:
@@ -166,7 +111,7 @@ class SqliteStore:
     def _create_tables(self) -> None:
         if self._has_tables():
             return
-        for statement in _statements(_TABLES):
+        for statement in _statements(TABLES):
             self._writer.execute(statement)
         self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._writer.execute(f"PRAGMA user_version = {FORMAT}")
@@ -188,16 +133,12 @@ class SqliteStore:
         stale_before = int(time.time()) - STALE_S
         with self._errors(), self._reading:
             for part, marks in _in_parts(keys):
-                query = (
-                    "SELECT clip, used, checksum, text, confidence, duration_s, words_utf8, words, more "
-                    "FROM recognitions CROSS JOIN transcripts ON recognition = recognitions.id "  # in this order
-                    f"WHERE fingerprint = ? AND clip IN ({marks})"
-                )
-                for clip, used, expected, *columns in self._reader.execute(query, (recognition.fingerprint, *part)):
-                    row = TranscriptRow(*columns)
+                rows = self._reader.execute(FIND.format(marks), (recognition.fingerprint, *part)).fetchall()
+                for clip, used, expected, *columns in rows:
+                    row = TranscriptRow._make(columns)
                     if checksum(row, recognition.fingerprint, clip) != expected:  # SQLite has none
                         raise ValueError("the checksum of a transcript is wrong")
-                    found.transcripts[clip] = from_row(row, is_trusted=True)
+                    found.transcripts[clip] = from_trusted_row(row)
                     if used < stale_before:
                         found.stale.append(clip)
         return found
@@ -214,7 +155,7 @@ class SqliteStore:
                     if recognition.fingerprint not in numbers:
                         numbers[recognition.fingerprint] = self._kept_number(recognition, now)
                 self._writer.executemany(
-                    _INSERT,
+                    INSERT,
                     [
                         (numbers[each.fingerprint], key, now, *row, checksum(row, each.fingerprint, key))
                         for each, key, row in ((each, key, to_row(text)) for each, key, text in batch.transcripts)
@@ -336,10 +277,10 @@ def _means(model: str, name: str) -> bool:
     return model.casefold() in (name.casefold(), name.casefold().rpartition("@")[0])
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -32768")  # in KiB
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     return connection
 
 

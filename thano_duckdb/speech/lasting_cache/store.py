@@ -73,9 +73,14 @@ def clip_key(content_hash: bytes, selection: Selection) -> bytes:
 
 
 def version_key(version: FileVersion) -> bytes:
-    """What identifies the version of a file, 16 bytes; the store keeps no paths."""
+    """What identifies the version of a file, 16 bytes; the store keeps no paths.
+
+    It begins with some digits of the inode. Files that were made one after the other have inodes close together: their
+    keys then share pages of an index, where those of hashes alone would each need a page of their own.
+    """
     text = f"{version.n_bytes} {version.mtime_ns} {version.ctime_ns} {version.inode} {version.device} {version.path}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    hashed = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12).digest()
+    return (version.inode >> 8 & 0xFFFFFFFF).to_bytes(4) + hashed
 
 
 class Known(NamedTuple):

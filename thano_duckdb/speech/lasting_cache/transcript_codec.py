@@ -66,51 +66,60 @@ def checksum(row: TranscriptRow, *keys: bytes) -> int:
     """
     text, confidence, duration_s, words_utf8, words, more = row
     try:
-        parts = (*keys, text.encode("utf-8", "surrogatepass"), words_utf8 or b"", words or b"", (more or "").encode())
+        text_utf8, more_utf8 = text.encode("utf-8", "surrogatepass"), b"" if more is None else more.encode()
+        utf8, records = words_utf8 or b"", words or b""
         # Zero: -0.0 is read as 0.0. Lengths: a byte does not move from one part to the next unseen.
-        numbers = (_NAN if value is None else value + 0.0 for value in (confidence, duration_s))
-        found = zlib.crc32(_HEAD.pack(*numbers, words is None, *map(len, parts[-4:])))
-        for part in parts:
-            found = zlib.crc32(part, found)
+        head = _HEAD.pack(
+            _NAN if confidence is None else confidence + 0.0,
+            _NAN if duration_s is None else duration_s + 0.0,
+            words is None,
+            len(text_utf8),
+            len(utf8),
+            len(records),
+            len(more_utf8),
+        )
+        return zlib.crc32(b"".join((head, *keys, text_utf8, utf8, records, more_utf8)))
     except (AttributeError, TypeError, struct.error) as error:
         raise ValueError(f"a row is not a transcript: {error}") from error
-    return found
 
 
-def from_row(row: TranscriptRow, *, is_trusted: bool = False) -> Transcript:
-    """The transcript of some columns. Where the row `is_trusted`, by its checksum, it is not checked again.
+def from_row(row: TranscriptRow) -> Transcript:
+    """The transcript of some columns.
 
     Raises:
         ValueError: they are not those of a transcript.
     """
+    _check(isinstance(row.text, str) and _is_number(row.confidence) and _is_number(row.duration_s))
+    return _transcript(row, None if row.words is None else _words(row.words_utf8, row.words))
+
+
+def from_trusted_row(row: TranscriptRow) -> Transcript:
+    """The transcript of some columns that are as they were written: their checksum is right.
+
+    Raises:
+        ValueError: they are of another version of this package.
+    """
+    return _transcript(row, None if row.words is None else Words(row.words_utf8 or b"", row.words))
+
+
+def _transcript(row: TranscriptRow, words: Words | None) -> Transcript:
+    if row.more is None:
+        return Transcript(row.text, row.confidence, row.duration_s, words, None)
     try:
-        return _transcript(row, _trusted_words if is_trusted else _words)
+        extra = json.loads(row.more)
+        problem = extra.get("mix_problem")
+        return Transcript(
+            row.text,
+            row.confidence,
+            row.duration_s,
+            words,
+            None,
+            _tuple(extra.get("alternatives"), _alternative),
+            _tuple(extra.get("hotwords"), _hotword),
+            None if problem is None else MixProblem[problem],
+        )
     except (KeyError, TypeError, AttributeError) as error:  # of JSON with another content
         raise ValueError(f"a row is not a transcript: {error}") from error
-
-
-def _transcript(row: TranscriptRow, make_words: Callable[[bytes | None, bytes], Words]) -> Transcript:
-    text, confidence, duration_s, words_utf8, words, more = row
-    _check(isinstance(text, str) and _is_number(confidence) and _is_number(duration_s))
-    packed = None if words is None else make_words(words_utf8, words)
-    if more is None:
-        return Transcript(text, confidence, duration_s, packed, None)
-    extra = json.loads(more)
-    problem = extra.get("mix_problem")
-    return Transcript(
-        text,
-        confidence,
-        duration_s,
-        packed,
-        None,
-        _tuple(extra.get("alternatives"), _alternative),
-        _tuple(extra.get("hotwords"), _hotword),
-        None if problem is None else MixProblem[problem],
-    )
-
-
-def _trusted_words(utf8: bytes | None, records: bytes) -> Words:
-    return Words(utf8 or b"", records)
 
 
 def _words(utf8: bytes | None, records: bytes) -> Words:
