@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +22,7 @@ from thano_duckdb.speech.batch_runner import BatchRunner
 from thano_duckdb.speech.compute import ComputeThreads
 from thano_duckdb.speech.decoding.decoder import FrameScores
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.recognizer import PreparedClip
@@ -157,3 +161,75 @@ def test_the_recognizer_of_a_network_of_several_batches_gives_the_texts_of_one_t
     several = ids()
     torch.set_num_threads(1)
     assert several == ids()
+
+
+def test_a_thread_that_begins_while_others_compute_may_use_all_threads() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+    described = []
+
+    def compute() -> None:
+        has_begun.set()
+        assert may_end.wait(WAIT_S)
+
+    def begin_later() -> tuple[int, int]:
+        described.append(choose_device("cpu", "float32").hardware)
+        with ComputeThreads() as later:
+            last = later.submit(later.n_threads, torch.get_num_threads)
+            may_end.set()
+            return later.n_threads, last.result(WAIT_S)
+
+    with ComputeThreads() as threads:
+        first = threads.submit(1, compute)
+        assert has_begun.wait(WAIT_S)
+        with ThreadPoolExecutor(1) as new:
+            assert new.submit(begin_later).result(WAIT_S) == (N_THREADS, N_THREADS)
+        first.result(WAIT_S)
+    assert described == [f"{N_THREADS} threads"]
+    with ThreadPoolExecutor(1) as new:
+        assert new.submit(torch.get_num_threads).result() == N_THREADS
+
+
+EXIT_SCRIPT = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from thano_duckdb.monitoring.monitor import SilentMonitor
+from thano_duckdb.speech.batch_runner import BatchRunner
+from thano_duckdb.speech.decoding.greedy import GreedyDecoder
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
+
+model = AcousticModel.load(Path(sys.argv[1]), device="cpu", precision="float32")
+recognizer = CtcRecognizer(model)
+clip = recognizer.prepare(np.ones(16_000, np.float32))
+begun = threading.Event()
+
+def slow(*_):
+    begun.set()
+    time.sleep(0.5)
+
+for module in model.network.modules():
+    module.register_forward_pre_hook(slow)
+
+def transcribe():
+    try:
+        list(BatchRunner(recognizer).run(clip.windows * 99, GreedyDecoder(), max_clips=1, monitor=SilentMonitor()))
+    except BaseException:
+        pass
+
+threading.Thread(target=transcribe, daemon=True).start()
+begun.wait()
+print(time.time(), flush=True)
+"""
+
+
+def test_python_exits_soon_while_a_daemon_thread_transcribes(random_model: Callable[[str], Path]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", EXIT_SCRIPT, str(random_model("wav2vec2-layer"))],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=WAIT_S,
+    )
+    assert time.time() - float(ended.stdout) < 5  # a pass of this network takes more than 10 s
+    assert not ended.stderr

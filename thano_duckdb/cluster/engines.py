@@ -246,9 +246,9 @@ def threads_of_each(n_workers: int) -> int:
 
     OMP_NUM_THREADS, which the user sets, holds for all of them together.
     """
-    import torch
+    from thano_duckdb.speech.cores import n_torch_threads
 
-    return max(1, min(n_processors(), torch.get_num_threads()) // n_workers)
+    return max(1, min(n_processors(), n_torch_threads()) // n_workers)
 
 
 def n_processors() -> int:

@@ -8,19 +8,17 @@ batches than threads.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-import torch
-
+from .cores import cores, n_torch_threads
 from .device import Device
-from .threads import SHUTDOWN_GRACE_S
+from .threads import SHUTDOWN_GRACE_S, is_exiting
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -38,11 +36,11 @@ class ComputeThreads:
     """Access to these threads for the duration of one call; use it as a context manager.
 
     Attributes:
-        n_threads: how many the caller may use: as many as torch may use on its thread.
+        n_threads: how many the caller may use: see `n_torch_threads`.
     """
 
     def __init__(self) -> None:
-        self.n_threads = torch.get_num_threads()
+        self.n_threads = n_torch_threads()
         self._futures: set[Future[Any]] = set()
 
     def __enter__(self) -> Self:
@@ -65,40 +63,9 @@ class ComputeThreads:
         return future
 
 
-class _Cores:
-    """Shares the cores among everything that computes."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-        self._n_taken = 0
-
-    @contextlib.contextmanager
-    def taken(self, n_threads: int, n_in_all: int) -> Iterator[None]:
-        """Within this context, torch uses `n_threads` of `n_in_all` threads on the current thread."""
-        with self._turn, self._changed:  # in turn: one that needs many cores need not wait for ever
-            self._changed.wait_for(lambda: not self._n_taken or self._n_taken + n_threads <= n_in_all)
-            self._n_taken += n_threads
-        try:
-            torch.set_num_threads(n_threads)
-            yield
-        finally:
-            with self._changed:
-                self._n_taken -= n_threads
-                if not self._n_taken:
-                    # New threads, and MKL on all threads, take what was set last: for the user's own use of torch.
-                    torch.set_num_threads(n_in_all)
-                self._changed.notify_all()
-
-
 def _run(n_threads: int, n_in_all: int, work: Callable[[], Result]) -> Result:
-    with _cores().taken(n_threads, n_in_all):
+    with cores().taken(n_threads, n_in_all):
         return work()
-
-
-@functools.cache
-def _cores() -> _Cores:
-    return _Cores()
 
 
 @functools.cache
@@ -108,8 +75,16 @@ def _executor() -> ThreadPoolExecutor:
 
 def _forget() -> None:
     _executor.cache_clear()
-    _cores.cache_clear()
 
 
+def _stop_at_exit() -> None:
+    is_exiting.set()
+    if _executor.cache_info().currsize:
+        _executor().shutdown(wait=False, cancel_futures=True)
+
+
+if hasattr(threading, "_register_atexit"):
+    # Before Python waits for the threads of all executors, which `atexit` comes after.
+    threading._register_atexit(_stop_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)  # a forked child does not have the threads

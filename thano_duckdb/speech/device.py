@@ -12,6 +12,7 @@ from torch import Tensor
 from thano_duckdb.errors import ModelError
 
 from . import processor
+from .cores import n_torch_threads
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -75,7 +76,7 @@ class Device:
             return torch.cuda.get_device_name(self.torch_device)
         if self.torch_device.type == "mps":
             return "Apple GPU"
-        return threads_text(torch.get_num_threads())
+        return threads_text(n_torch_threads())
 
     @property
     def described(self) -> str:

@@ -20,6 +20,9 @@ FETCH_THREADS = 32
 SHUTDOWN_GRACE_S = 0.3
 """How long the end of a call waits for work that is still running; after that, the work is left to finish alone."""
 
+is_exiting = threading.Event()
+"""Set when the interpreter exits: passes that still run stop at their next layer."""
+
 
 class Cancellable(Protocol):
     """As much of a `Monitor` as a wait needs."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from thano_duckdb.speech.threads import POLL_S, Cancellable
+from thano_duckdb.errors import Cancelled
+from thano_duckdb.speech.threads import POLL_S, Cancellable, is_exiting
 
 from .feature_encoder import Convolution
 from .int8 import Int8Product
@@ -98,4 +99,6 @@ def _keeps_state(network: nn.Module) -> bool:
 def _raise_if_cancelled(_module: nn.Module, _args: Any) -> None:
     monitor = _monitor.get()
     if monitor is not None:
+        if is_exiting.is_set():
+            raise Cancelled("Python exits")
         monitor.raise_if_cancelled()
