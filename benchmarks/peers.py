@@ -65,19 +65,20 @@ def subset(mix: ClipSet, n_clips: int, longest_s: float) -> ClipSet:
 
 
 def compare(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
-    """A row for each system; if `clips` has texts, other engines are compared too, on a part of the clips."""
-    start = {"corpus": clips.name, "model": model.name}
-    label = f"peers, {clips.name}, {model.name}"
+    """A row for each system, ours in both runs."""
+    return [
+        *compare_engines(clips, model, n_rounds=n_rounds, n_warm_up=n_warm_up),
+        *compare_with_hugging_face(clips, model, n_rounds=n_rounds, n_warm_up=n_warm_up),
+    ]
+
+
+def compare_engines(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
+    """Ours beside other inference engines; not beside Hugging Face too, because all are in memory at the same time."""
+    label = f"peers, engines, {clips.name}, {model.name}"
     with contextlib.ExitStack() as processes:
         running, skipped = prepare(
             processes,
-            (predict, model),
-            (systems.engine, model, "float32"),
-            (systems.engine, model, "bfloat16"),
-            (systems.engine, model, "int8"),
-            (systems.hugging_face_pipeline, model, 1),
-            (systems.hugging_face_pipeline, model, systems.BATCH_SIZE),
-            (systems.hugging_face_loop, model),
+            *ours(model),
             (inference_engines.onnx_runtime, model, "float32"),
             (inference_engines.onnx_runtime, model, "int8"),
             (inference_engines.openvino, model, "float32"),
@@ -86,13 +87,35 @@ def compare(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None
             (inference_engines.ctranslate2, model),
         )
         rows = compare_all(running, clips, model, n_rounds, n_warm_up, label)
+    start = {"run": "engines", "corpus": clips.name, "model": model.name}
+    return [start | each for each in rows + skipped]
+
+
+def compare_with_hugging_face(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: int | None = None) -> list[Row]:
+    """Ours beside what a user of transformers writes; if `clips` has texts, other recognisers on a part of them too."""
+    label = f"peers, Hugging Face, {clips.name}, {model.name}"
+    with contextlib.ExitStack() as processes:
+        running, skipped = prepare(
+            processes,
+            *ours(model),
+            (systems.hugging_face_pipeline, model, 1),
+            (systems.hugging_face_pipeline, model, systems.BATCH_SIZE),
+            (systems.hugging_face_loop, model),
+        )
+        rows = compare_all(running, clips, model, n_rounds, n_warm_up, label)
         if clips.texts is not None:
             pipeline = next(row for row in rows if row["system"] == PIPELINE)
             pipeline_s = 1 / float(str(pipeline["audio_s_per_s"]))
             others, missing = prepare(processes, (systems.pocketsphinx,), (systems.faster_whisper,))
             rows += [score_other(system, clips, pipeline_s, label) for system in others]
             skipped += missing
+    start = {"run": "Hugging Face", "corpus": clips.name, "model": model.name}
     return [start | each for each in rows + skipped]
+
+
+def ours(model: Path) -> list[tuple[Callable[..., System], *tuple[Any, ...]]]:
+    """What makes our systems, for `prepare`."""
+    return [(predict, model), *((systems.engine, model, precision) for precision in ("float32", "bfloat16", "int8"))]
 
 
 def predict(model: Path) -> System:
@@ -106,7 +129,7 @@ def compare_all(
     """A row for each system that uses the same weights."""
     names = [system.name for system in running]
     sql, engine = names.index("SQL: PREDICT"), names.index("engine, float32")
-    pipeline = names.index(PIPELINE)
+    pipeline = names.index(PIPELINE) if PIPELINE in names else None
 
     flops = corpus_flops(model, clips.durations_s)
     rates: dict[torch.dtype, list[float]] = {dtype: [] for dtype in {system.dtype for system in running}}
@@ -121,7 +144,11 @@ def compare_all(
     rows = []
     for which, system in enumerate(running):
         passes = [of_round[which] for of_round in rounds]
-        ratio = statistics.median(of_round[pipeline].elapsed_s / of_round[which].elapsed_s for of_round in rounds)
+        ratio = (
+            None
+            if pipeline is None
+            else statistics.median(of_round[pipeline].elapsed_s / of_round[which].elapsed_s for of_round in rounds)
+        )
         rate = statistics.median(rates[system.dtype])
         mfu = flops / statistics.median(one.elapsed_s for one in passes) / rate
         rows.append(row(system, clips, passes, ratio) | {"mfu_percent": round(100 * mfu, 1)})
@@ -145,7 +172,7 @@ def prepare(
     return running, skipped
 
 
-def row(system: OwnProcess, clips: ClipSet, passes: Sequence[Pass], ratio: float) -> Row:
+def row(system: OwnProcess, clips: ClipSet, passes: Sequence[Pass], ratio: float | None) -> Row:
     """The figures of one system's passes."""
     elapsed_s = statistics.median(one.elapsed_s for one in passes)
     wer = None if clips.texts is None else error_rate(word_errors(clips.texts, passes[-1].texts))
@@ -156,7 +183,7 @@ def row(system: OwnProcess, clips: ClipSet, passes: Sequence[Pass], ratio: float
         "audio_s": round(clips.audio_s, 1),
         "rounds": len(passes),
         "audio_s_per_s": round(clips.audio_s / elapsed_s, 2),
-        "ratio_to_pipeline_16": round(ratio, 3),
+        "ratio_to_pipeline_16": None if ratio is None else round(ratio, 3),
         "wer_percent": None if wer is None else round(100 * wer, 2),
         "peak_rise_mib": round(max(one.rise_mib for one in passes)),
         "others_percent": round(statistics.median(one.others_percent for one in passes), 1),

@@ -1,4 +1,4 @@
-"""`python -m benchmarks table`: the latest results of `peers` as the Markdown table of the README."""
+"""`python -m benchmarks table`: the latest results of `peers` as the Markdown tables of the documentation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from benchmarks.report import read_results
 
 
 def main() -> None:
-    """Print a row for each system, with its speed on each set of clips."""
+    """Print a table for each run, with a row for each system and its speed on each set of clips."""
     rows = [row for row in read_results("peers") if row["audio_s_per_s"]]
+    for run in dict.fromkeys(row["run"] for row in rows):
+        _print_table([row for row in rows if row["run"] == run])
+        print()
+
+
+def _print_table(rows: list[dict[str, str]]) -> None:
     corpora = list(dict.fromkeys((row["corpus"], row["model"]) for row in rows))
     with_wer, largest = corpora[0], corpora[-1]
     found = {(row["system"], row["corpus"], row["model"]): row for row in rows}
@@ -24,4 +30,5 @@ def main() -> None:
 def _speed(row: dict[str, str] | None) -> str:
     if row is None:
         return ""
-    return f"{float(row['audio_s_per_s']):.3g} ({float(row['ratio_to_pipeline_16']):.2f})"
+    speed, ratio = f"{float(row['audio_s_per_s']):.3g}", row["ratio_to_pipeline_16"]
+    return f"{speed} ({float(ratio):.2f})" if ratio else speed

@@ -14,6 +14,7 @@ from thano_duckdb.errors import ModelError
 from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
+from .heap import trim
 from .libraries import require_libraries
 from .recognizer.ctc_checkpoint import fingerprint
 
@@ -147,6 +148,7 @@ def _load(folder: Path, device: str, precision: str, language: str | None, own_k
     with ComputeThreads() as threads:
         load = functools.partial(AcousticModel.load, folder, device=device, precision=precision, language=language)
         model = threads.submit(threads.n_threads, load).result()
+    trim()  # the weights as they were read: the network keeps packed ones
     engines: LRUCache[str, Engine] = LRUCache(MAX_LANGUAGES)
     engines[own_key] = _engine_of(model)
     return _LoadedModel(model, engines)
