@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_STREAM_SAMPLES = 6 * 16_000
-"""With batches smaller than this, two threads are no faster than both on one batch of twice the size."""
+from .windows import SAMPLE_RATE_HZ
+
+MIN_STREAM_SAMPLES = 6 * SAMPLE_RATE_HZ
+"""Batches are not made smaller than this for more of them to run at a time: each has a cost of its own."""
 
 
 def plan_batches(

@@ -73,10 +73,6 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="thano-compute")
 
 
-def _forget() -> None:
-    _executor.cache_clear()
-
-
 def _stop_at_exit() -> None:
     is_exiting.set()
     if _executor.cache_info().currsize:
@@ -87,4 +83,4 @@ if hasattr(threading, "_register_atexit"):
     # Before Python waits for the threads of all executors, which `atexit` comes after.
     threading._register_atexit(_stop_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)  # a forked child does not have the threads
+    os.register_at_fork(after_in_child=_executor.cache_clear)  # a forked child does not have the threads

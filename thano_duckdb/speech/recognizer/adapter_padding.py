@@ -6,15 +6,15 @@ attention, but not from the convolutions.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
 from torch import Tensor, arange, nn
 
 from .log_mel import ADAPTER_STRIDE
+from .thread_values import assigned
 
 _n_rows: ContextVar[Tensor | None] = ContextVar("rows of each clip", default=None)
 """Of the batch that this thread computes, (batch,); None if nothing is padded."""
@@ -30,18 +30,13 @@ class AdapterPadding:
             for convolution in (layer.residual_conv, layer.self_attn_conv):
                 convolution.register_forward_pre_hook(functools.partial(_zero_padded_rows, level))
 
-    @contextlib.contextmanager
-    def for_batch(self, n_rows: Tensor | None) -> Iterator[None]:
+    def for_batch(self, n_rows: Tensor | None) -> AbstractContextManager[None]:
         """Run the network on one batch within this context, on this thread.
 
         Args:
             n_rows: the rows of each clip, (batch,); None if nothing is padded.
         """
-        token = _n_rows.set(n_rows)
-        try:
-            yield
-        finally:
-            _n_rows.reset(token)
+        return assigned(_n_rows, n_rows)
 
 
 def _zero_padded_rows(level: int, _module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

@@ -7,8 +7,8 @@ need neither a mask nor the products of their padding. On processors with AMX to
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +22,7 @@ from thano_duckdb.speech.device import Device
 
 from .packed_products import packs_products
 from .padded_attention import attends_plainly
+from .thread_values import assigned
 
 NAME = "thano_clip_attention"
 """Under this name Hugging Face's attention layers find `clip_attention`."""
@@ -48,14 +49,9 @@ def use_clip_attention(network: Any, device: Device) -> bool:
     return is_supported
 
 
-@contextlib.contextmanager
-def attending_to(n_frames: Sequence[int]) -> Iterator[None]:
+def attending_to(n_frames: Sequence[int]) -> AbstractContextManager[None]:
     """Within this context, on this thread, networks attend only to the first `n_frames` frames of each clip."""
-    token = _n_frames.set(n_frames)
-    try:
-        yield
-    finally:
-        _n_frames.reset(token)
+    return assigned(_n_frames, n_frames)
 
 
 def clip_attention(

@@ -11,8 +11,8 @@ input, without a copy: row `t` of the first view is the samples `t s .. t s + s 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
@@ -26,6 +26,7 @@ from thano_duckdb.speech.windows import FrameGrid
 
 from .clip_stream import ClipStream
 from .padding_invariance import ClipNorm
+from .thread_values import assigned
 
 CPU_TILE_BYTES = 4 * 2**20
 GPU_TILE_BYTES = 1024 * 2**20
@@ -76,14 +77,9 @@ class FeatureEncoder(nn.Module):
         return frames[stream.rows.to(frames.device, non_blocking=True)].transpose(1, 2)
 
 
-@contextlib.contextmanager
-def reading(stream: ClipStream) -> Iterator[None]:
+def reading(stream: ClipStream) -> AbstractContextManager[None]:
     """Within this context, on this thread, networks read the samples of `stream`."""
-    token = _stream.set(stream)
-    try:
-        yield
-    finally:
-        _stream.reset(token)
+    return assigned(_stream, stream)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ how many of their frames are valid, so flash attention's number of keys for each
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from thano_duckdb.speech.device import Device
+
+from .thread_values import assigned
 
 NAME = "thano_padded_flash"
 """Under this name Hugging Face's attention layers find `padded_flash_attention`."""
@@ -73,8 +74,7 @@ def attends_plainly(config: Any) -> bool:
     return getattr(config, "squeeze_factor", 1) == 1 and not has_bias
 
 
-@contextlib.contextmanager
-def attending(n_frames: Tensor, longest: int) -> Iterator[None]:
+def attending(n_frames: Tensor, longest: int) -> AbstractContextManager[None]:
     """Within this context, on this thread, networks attend only to the first `n_frames` frames of each clip.
 
     Args:
@@ -82,11 +82,7 @@ def attending(n_frames: Tensor, longest: int) -> Iterator[None]:
         longest: frames of the padded batch.
     """
     starts = torch.arange(0, (len(n_frames) + 1) * longest, longest, dtype=torch.int32, device=n_frames.device)
-    token = _frames.set(ClipFrames(starts, n_frames))
-    try:
-        yield
-    finally:
-        _frames.reset(token)
+    return assigned(_frames, ClipFrames(starts, n_frames))
 
 
 def padded_flash_attention(

@@ -29,6 +29,7 @@ from thano_duckdb.speech.device import copy_to
 
 from .features import FirstConvolution, Moments
 from .squeezed_frames import SqueezedFrames
+from .thread_values import assigned
 
 _MIXING_CONVOLUTIONS = ("pos_conv_embed", "conv_module.depthwise_conv")
 """Convolutions over the frames of the whole network, by part of their names: what is padded must be zero in them."""
@@ -98,12 +99,8 @@ class PaddingInvariance:
             frame_mask: (batch, frames), True for the frames of the clip; None if no clip is padded.
         """
         statistics = None if self._first is None else channel_statistics(self._first, moments)
-        tokens = _frame_mask.set(frame_mask), _clip_statistics.set(statistics)
-        try:
+        with assigned(_frame_mask, frame_mask), assigned(_clip_statistics, statistics):
             yield
-        finally:
-            _frame_mask.reset(tokens[0])
-            _clip_statistics.reset(tokens[1])
 
     def _replace_group_norm(self, layer: nn.Module) -> None:
         norm, conv = getattr(layer, "layer_norm", None), getattr(layer, "conv", None)

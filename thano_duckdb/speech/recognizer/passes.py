@@ -17,6 +17,7 @@ from .feature_encoder import Convolution
 from .int8 import Int8Product
 from .language_adapter import LanguageModules, install
 from .packed_products import PackedLinear, PackedProduct
+from .thread_values import assigned
 
 _LARGE_LAYERS = (Convolution, Int8Product, PackedLinear, PackedProduct, nn.Conv1d, nn.Conv2d, nn.Linear)
 """Before each of these a pass can stop."""
@@ -56,11 +57,10 @@ class Passes:
             Cancelled: `monitor` was cancelled while other passes ran.
         """
         self._begin(modules, monitor)
-        token = _monitor.set(monitor)
         try:
-            yield
+            with assigned(_monitor, monitor):
+                yield
         finally:
-            _monitor.reset(token)
             with self._changed:
                 self._n_running -= 1
                 self._changed.notify_all()
