@@ -25,6 +25,11 @@ def has_amx() -> bool:
     return bool(_capabilities().get("amx_bf16"))
 
 
+def has_avx512() -> bool:
+    """Whether the processor computes with vectors of 512 bits."""
+    return bool(_capabilities().get("avx512_f"))
+
+
 def precision_without_torch(device: str, precision: str) -> str | None:
     """The precision that `choose_device` chooses, where that is sure without torch; None where only torch can tell.
 

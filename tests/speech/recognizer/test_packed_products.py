@@ -13,15 +13,13 @@ from torch import nn
 from torch.nn import functional
 
 from thano_duckdb.monitoring.monitor import SilentMonitor
-from thano_duckdb.speech.device import Device
+from thano_duckdb.speech import processor
 from thano_duckdb.speech.recognizer import acoustic_model, packed_products
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.feature_encoder import Product
-from thano_duckdb.speech.recognizer.packed_products import PackedLinear, PackedProduct, packs_products
+from thano_duckdb.speech.recognizer.packed_products import PackedLinear, PackedProduct, can_pack_products
 
-pytestmark = pytest.mark.skipif(
-    not packs_products(Device(torch.device("cpu"), "float32")), reason="torch has no oneDNN on this processor"
-)
+pytestmark = pytest.mark.skipif(not can_pack_products(), reason="torch has no oneDNN on this processor")
 
 
 @pytest.mark.parametrize("n_rows", [1, 300])
@@ -51,6 +49,7 @@ def test_scores_are_those_of_plain_products(
     random_model: Callable[[str], Path], noises: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(packed_products, "MIN_FEATURES", 8)
+    monkeypatch.setattr(processor, "has_avx512", lambda: True)
     packed = AcousticModel.load(random_model(name), device="cpu", precision="float32")
     assert any(isinstance(module, PackedLinear) for module in packed.network.modules())
     monkeypatch.setattr(acoustic_model, "packs_products", lambda *_: False)

@@ -8,15 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from thano_duckdb.speech.device import Device
-from thano_duckdb.speech.recognizer.packed_products import PackedProduct, packs_products
+from thano_duckdb.speech.recognizer.packed_products import PackedProduct, can_pack_products
 from thano_duckdb.speech.recognizer.positional_convolution import BlockConvolution, use_block_convolutions
 
 packed = pytest.param(
     PackedProduct,
-    marks=pytest.mark.skipif(
-        not packs_products(Device(torch.device("cpu"), "float32")), reason="torch has no oneDNN on this processor"
-    ),
+    marks=pytest.mark.skipif(not can_pack_products(), reason="torch has no oneDNN on this processor"),
     id="packed",
 )
 with_and_without_packing = pytest.mark.parametrize("product", [pytest.param(None, id="batched"), packed])

@@ -1,8 +1,9 @@
 """Matrix products by oneDNN, with weights that are packed once, for CPUs of the x86 family.
 
-torch computes float32 products by Intel's MKL, which is slow on AMD's processors: one core of an AMD EPYC with AVX512
-computed 110 GFLOP/s, and 250 by oneDNN. Packed weights save their reordering in every pass, and the activation of a
-feed-forward layer is computed while its results are in the cache.
+torch computes float32 products by Intel's MKL, which does not use AVX512 on AMD's processors: one core of an AMD EPYC
+that has it computed 110 GFLOP/s, and 250 by oneDNN. Packed weights save their reordering in every pass, and the
+activation of a feed-forward layer is computed while its results are in the cache. Without AVX512, MKL is faster: one
+core of an older AMD EPYC computed 91 GFLOP/s, and 74 by oneDNN, which then cannot pack bfloat16 either.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
+from thano_duckdb.speech import processor
 from thano_duckdb.speech.device import Device
 
 from .feature_encoder import Convolution, Product
@@ -60,11 +62,17 @@ class PackedLinear(nn.Module):
         return result
 
 
-def packs_products(device: Device) -> bool:
-    """Whether the products of a network can be computed so on a device, in its precision."""
+def can_pack_products() -> bool:
+    """Whether products can be computed so on the processor."""
     is_x86 = platform.machine().lower() in ("x86_64", "amd64")
     has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return device.torch_device.type == "cpu" and is_x86 and device.dtype in _PRECISIONS and has_onednn
+    return is_x86 and has_onednn
+
+
+def packs_products(device: Device) -> bool:
+    """Whether the products of a network are faster so on a device, in its precision."""
+    is_faster = device.dtype in _PRECISIONS and processor.has_avx512()
+    return device.torch_device.type == "cpu" and is_faster and can_pack_products()
 
 
 def pack_products(network: nn.Module) -> None:
