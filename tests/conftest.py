@@ -7,6 +7,7 @@ import csv
 import faulthandler
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,9 @@ atexit.register(shutil.rmtree, _data_home, ignore_errors=True)
 # For fixtures of modules and sessions, and for processes that they start; each test has its own, see `data_home`.
 os.environ["XDG_DATA_HOME"] = _data_home
 os.environ.pop("THANO_HOME", None)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what it runs in the background so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXIT_S = 120
 """How long Python may take to end after the last test."""
