@@ -7,12 +7,14 @@ HTTPFS_DUCKDB := 1.5.5
 HTTPFS := .venv/httpfs-$(HTTPFS_DUCKDB)
 # An extra that the tests of every change do without: 90 MB to download. constraints.txt has the versions.
 RAY := .venv/ray
+# Another one, which would otherwise run the networks of all tests.
+OPENVINO := .venv/openvino
 
 # Audio and a model of your own for the demo: without them it plays the tutorial, which needs neither.
 MODEL ?=
 AUDIO ?=
 
-.PHONY: demo test test-nightly test-ray test-httpfs lint docs docs-serve bench dist clean
+.PHONY: demo test test-nightly test-ray test-openvino test-httpfs lint docs docs-serve bench dist clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
@@ -25,6 +27,9 @@ test-nightly: $(INSTALLED) $(RAY)
 
 test-ray: $(INSTALLED) $(RAY)
 	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -s -m nightly tests/cluster/test_ray_local.py tests/cluster/test_ray_nodes.py
+
+test-openvino: $(INSTALLED) $(OPENVINO)
+	PYTHONPATH=$(CURDIR)/$(OPENVINO) $(BIN)/python -m pytest -q tests/speech/recognizer/openvino
 
 test-httpfs: $(INSTALLED)
 	test -d $(HTTPFS) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(HTTPFS) \
@@ -61,6 +66,12 @@ $(RAY): pyproject.toml constraints.txt | $(INSTALLED)
 	rm -rf $@
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --target $@ \
 		ray msgpack protobuf grpcio
+	touch $@
+
+$(OPENVINO): pyproject.toml constraints.txt | $(INSTALLED)
+	rm -rf $@
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $@ \
+		openvino nncf
 	touch $@
 
 $(INSTALLED): pyproject.toml constraints.txt

@@ -49,7 +49,8 @@ def main(*arguments: str) -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = write_random_model(Path(name) / "base", **({} if on_gpu else TINY))
-        recognizer = CtcRecognizer(AcousticModel.load(folder, device=chosen.device, precision=PRECISION))
+        model = AcousticModel.load(folder, device=chosen.device, precision=PRECISION)
+        recognizer = CtcRecognizer(model)
         random = np.random.default_rng(0)
         clips = [
             recognizer.prepare(random.standard_normal(round(s * RATE_HZ), dtype=np.float32))
@@ -65,7 +66,7 @@ def main(*arguments: str) -> None:
         ]
         print(f"{sum(lengths) / RATE_HZ:.0f} audio seconds in {len(batches)} batches of {budget / RATE_HZ:.0f} s")
         for batch in (batches[0], batches[len(batches) // 2], batches[-2]):
-            one_batch(recognizer.model, batch, on_gpu)
+            one_batch(model, batch, on_gpu)
         all_batches(recognizer, windows, budget, on_gpu)
 
 

@@ -79,6 +79,7 @@ def compare_engines(clips: ClipSet, model: Path, *, n_rounds: int, n_warm_up: in
         running, skipped = prepare(
             processes,
             *ours(model),
+            *((systems.engine, model, precision, "openvino") for precision in ("float32", "bfloat16", "int8")),
             (inference_engines.onnx_runtime, model, "float32"),
             (inference_engines.onnx_runtime, model, "int8"),
             (inference_engines.openvino, model, "float32"),

@@ -15,7 +15,7 @@ from thano_duckdb.speech.decoding.decoder import Decoder, FrameScores, Hypothesi
 from thano_duckdb.speech.decoding.greedy import GreedyDecoder
 from thano_duckdb.speech.decoding.vocabulary import Vocabulary
 from thano_duckdb.speech.engine import Engine
-from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.clip_scorer import ClipScorer
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 
@@ -61,11 +61,11 @@ class Stages:
         return _TimedDecoder(self)
 
     @contextlib.contextmanager
-    def measuring(self, model: AcousticModel) -> Iterator[None]:
+    def measuring(self, model: ClipScorer) -> Iterator[None]:
         """Time the stages of what runs `model` within this context."""
         features = self.timed("decode_s", model.features, time.thread_time)
-        forward = self.timed("device_s", model.network.forward, time.perf_counter)
-        with mock.patch.object(model, "features", features), mock.patch.object(model.network, "forward", forward):
+        forward = self.timed("device_s", model.forward, time.perf_counter)
+        with mock.patch.object(model, "features", features), mock.patch.object(model, "forward", forward):
             yield
 
 

@@ -70,14 +70,14 @@ def predict(
     return System("SQL: PREDICT", transcribe, dtype=getattr(torch, precision))
 
 
-def engine(model: Path, precision: str = "float32") -> System:
-    """Our engine without SQL, on the CPU, without the cache.
+def engine(model: Path, precision: str = "float32", device: str = "cpu") -> System:
+    """Our engine without SQL, without the cache, on the CPU: by torch, or by OpenVINO (`openvino`).
 
     Raises:
         SkippedError: it does not support this precision.
     """
     try:
-        recognizer = load_engine(model, device="cpu", precision=precision).recognizer
+        recognizer = load_engine(model, device=device, precision=precision).recognizer
     except ModelError as error:
         raise SkippedError(str(error)) from error
     stages = Stages()
@@ -96,7 +96,8 @@ def engine(model: Path, precision: str = "float32") -> System:
         return _without_gaps([None if one is None else one.text for one in found])
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    return System(f"engine, {precision}", transcribe, dtype, stages)
+    name = f"engine, {precision}" if device == "cpu" else f"engine by OpenVINO, {precision}"
+    return System(name, transcribe, dtype, stages)
 
 
 def hugging_face_pipeline(

@@ -153,10 +153,11 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def float32_on_every_processor() -> Iterator[None]:
-    """`precision='auto'` is float32 in tests, which compare texts with those of other programs, on any machine."""
+def the_same_defaults_on_every_machine() -> Iterator[None]:
+    """On a CPU `auto` is torch in float32 in tests, which compare texts with those of other programs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processor, "has_bfloat16", lambda: False)
+        patch.setattr(processor, "has_openvino", lambda: False)
         yield
 
 

@@ -70,7 +70,7 @@ def connect(
         config: DuckDB's settings.
         model_home: folder of the models that UPLOAD and BUILD make. Default: the environment variable THANO_HOME, else
             a folder beside the database file, else the user's data folder.
-        device: 'auto' (all GPUs, if there are any), 'cpu', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
+        device: 'auto' (all GPUs, if there are any), 'cpu', 'openvino', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: a bar on statements that take over two seconds; 'auto' means on a terminal or in a notebook.
         max_bytes: size of a clip at most; None for any.

@@ -14,9 +14,11 @@ _TRAIN = frozenset({StatementKind.BUILD, StatementKind.FIT})
 DEVICE_OPTIONS = (
     Option(
         "device",
-        "`'auto'` (all GPUs, if there are any), `'cpu'`, `'cuda'` (all), `'cuda:N'` (one of them) or `'mps'`",
+        "`'auto'` (all GPUs, if there are any), `'cpu'`, `'openvino'` (the CPU, with "
+        "[OpenVINO](docs/speed.md#openvino), which `'auto'` takes too where it is installed and faster), "
+        "`'cuda'` (all), `'cuda:N'` (one of them) or `'mps'`",
         ValueKind.CHOICE,
-        choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
+        choices=("auto", "cpu", "openvino", "cuda", "cuda:N", "mps"),
         default="auto",
         advice=(_FOR_GPU,),
         used_by=_TRANSCRIBE,
@@ -29,6 +31,7 @@ DEVICE_OPTIONS = (
         default="auto",
         advice=(
             _FOR_GPU,
+            ("openvino", "torch trains: use 'cpu', which is the same processor"),
             (
                 "cuda:N",
                 "training takes the first GPU; the environment variable CUDA_VISIBLE_DEVICES makes another the first",

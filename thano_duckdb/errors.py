@@ -101,6 +101,10 @@ class HubUnavailableError(ModelError):
         super().__init__(message)
 
 
+class OpenVinoError(ModelError):
+    """A model that OpenVINO cannot run, or not on this machine; torch can."""
+
+
 class LanguageError(ModelError):
     """A language that a model of many languages does not have."""
 

@@ -17,6 +17,7 @@ from benchmarks.flops import corpus_flops
 from benchmarks.own_process import OwnProcess
 from tests.conftest import Utterance
 from thano_duckdb.speech.loading import load_engine
+from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 
 
@@ -48,6 +49,7 @@ def test_no_pass_is_served_from_the_cache(con: thano_duckdb.Connection, an4_mode
 
     recognizer = load_engine(an4_model, device="cpu", precision="float32").recognizer
     assert isinstance(recognizer, CtcRecognizer)
+    assert isinstance(recognizer.model, AcousticModel)
     handle = recognizer.model.network.register_forward_hook(count)
     sql.transcribe(clips.paths)
     n_of_one = n_passes

@@ -131,7 +131,7 @@ ERRORS = [
     ("PREDICT USING m OPTIONS (device=@@'cuda:x') AS SELECT 1", "Did you mean 'cuda:N'?"),
     (
         "PREDICT USING m OPTIONS (device=@@'cuda:N') AS SELECT 1",
-        "must be one of 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'",
+        "must be one of 'auto', 'cpu', 'openvino', 'cuda', 'cuda:N', 'mps'",
     ),
     ("COPY t OPTIONS (overwrite=@@'yes') FROM 'x.csv'", "must be True or False, not 'yes'"),
     ("COPY t OPTIONS (overwrite=@@1) FROM 'x.csv'", "must be True or False, not 1"),

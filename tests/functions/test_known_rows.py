@@ -23,7 +23,7 @@ from thano_duckdb.functions import engine_calls, known_rows
 from thano_duckdb.speech import processor
 from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.lasting_cache import content_hashes
-from thano_duckdb.speech.processor import precision_without_torch
+from thano_duckdb.speech.processor import arithmetic_without_torch
 
 MODEL = "Wav2Vec2TinyEn"
 
@@ -180,13 +180,19 @@ def test_a_model_that_was_changed_is_loaded(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only torch can tell")
+@pytest.mark.parametrize("has_openvino", [True, False])
 @pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16", "int8"])
-def test_the_precision_without_torch_is_that_of_torch(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+def test_the_arithmetic_without_torch_is_that_of_torch(
+    monkeypatch: pytest.MonkeyPatch, precision: str, has_openvino: bool
+) -> None:
     monkeypatch.setattr(processor, "has_bfloat16", asked_of_torch)
-    assert precision_without_torch("cpu", precision) == choose_device("cpu", precision).precision
-    if (found := precision_without_torch("auto", precision)) is not None:
-        assert found == choose_device("auto", precision).precision
-    assert precision_without_torch("cuda", precision) is None
+    monkeypatch.setattr(processor, "has_openvino", lambda: has_openvino)
+    for device in ("cpu", "openvino") if has_openvino else ("cpu",):
+        assert arithmetic_without_torch(device, precision) == choose_device(device, precision).arithmetic
+    if (found := arithmetic_without_torch("auto", precision)) is not None:
+        assert found == choose_device("auto", precision).arithmetic
+    assert arithmetic_without_torch("cuda", precision) is None
+    assert has_openvino or arithmetic_without_torch("openvino", precision) is None
 
 
 def test_nothing_is_read_before_the_model_is_loaded(

@@ -185,10 +185,11 @@ def test_ctrl_c_within_a_pass_ends_the_statement_and_the_next_one_works(
 def test_a_clip_too_long_for_the_memory_fails_alone(
     random_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recognizer = CtcRecognizer(AcousticModel.load(random_model("wav2vec2-group"), device="cuda"))
+    model = AcousticModel.load(random_model("wav2vec2-group"), device="cuda")
+    recognizer = CtcRecognizer(model)
     clips = [recognizer.prepare(np.ones(16_000 * seconds, np.float32)) for seconds in (1, 25, 2)]
     windows = [window for clip in clips if isinstance(clip, PreparedClip) for window in clip.windows]
-    encoder = recognizer.model.network.base_model.feature_extractor
+    encoder = model.network.base_model.feature_extractor
     forward = encoder.forward
 
     def full(samples: torch.Tensor) -> Any:

@@ -47,6 +47,41 @@ def test_the_best_device_and_precision_are_chosen(
 
 
 @pytest.mark.parametrize(
+    ("cuda", "has_avx512", "device", "precision", "chosen"),
+    [
+        (None, True, "auto", "auto", "openvino in float32"),
+        (None, False, "auto", "auto", "cpu in float32"),
+        (None, False, "auto", "int8", "openvino in int8"),
+        (None, False, "openvino", "auto", "openvino in float32"),
+        ((9, 0), True, "openvino", "float32", "openvino in float32"),
+        ((9, 0), True, "auto", "auto", "cuda in bfloat16"),
+        (None, True, "cpu", "auto", "cpu in float32"),
+    ],
+)
+def test_openvino_is_the_cpu_where_it_is_installed_and_faster(
+    monkeypatch: pytest.MonkeyPatch,
+    cuda: tuple[int, int] | None,
+    has_avx512: bool,
+    device: str,
+    precision: str,
+    chosen: str,
+) -> None:
+    pretend(monkeypatch, cuda=cuda)
+    monkeypatch.setattr(processor, "has_openvino", lambda: True)
+    monkeypatch.setattr(processor, "has_avx512", lambda: has_avx512)
+    assert str(choose_device(device, precision)) == chosen
+    assert not choose_device(device, "float32", for_training=True).uses_openvino
+
+
+def test_texts_in_8_bits_by_openvino_are_told_from_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    monkeypatch.setattr(processor, "has_openvino", lambda: True)
+    for precision, differ in (("float32", False), ("bfloat16", False), ("int8", True)):
+        arithmetics = {choose_device(device, precision).arithmetic for device in ("cpu", "openvino")}
+        assert (len(arithmetics) == 2) is differ
+
+
+@pytest.mark.parametrize(
     ("has_bfloat16", "precision", "for_training", "chosen"),
     [
         (True, "auto", False, "bfloat16"),
@@ -94,6 +129,7 @@ def test_a_gpu_gets_larger_batches_within_its_free_memory(monkeypatch: pytest.Mo
         (None, "cuda", "auto", "'cuda' needs an NVIDIA GPU"),
         (None, "mps", "auto", "'mps' needs an Apple GPU"),
         ((9, 0), "cuda:3", "auto", r"torch finds 1 NVIDIA GPU"),
+        (None, "openvino", "auto", r"needs OpenVINO, .* pip install 'thano_duckdb\[openvino\]'"),
         (None, "gpu", "auto", "'gpu' is not supported"),
         (None, "meta", "auto", "'meta' is not supported"),
         ((9, 0), "auto", "int8", "'int8' runs on CPUs only"),

@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "-f", "--file", dest="scripts", action="append", type=Path, metavar="FILE", help="run the statements of a file"
     )
     parser.add_argument("--model-home", help="folder of the models that UPLOAD and BUILD make")
-    parser.add_argument("--device", type=_device, default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", type=_device, default="auto", help="auto (default), cpu, openvino, cuda, ..")
     parser.add_argument(
         "--version", action="version", version=f"thano_duckdb {__version__}, DuckDB {duckdb.__version__}"
     )

@@ -54,6 +54,11 @@ class WorkerModel:
         return self.facts.precision
 
     @property
+    def notice(self) -> None:
+        """See `ModelDescription`: workers do not say."""
+        return None
+
+    @property
     def hardware(self) -> str:
         """See `ModelDescription`."""
         return f"{self.n_workers} workers, {self.facts.hardware}"

@@ -10,26 +10,17 @@ import contextlib
 import functools
 import hashlib
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import platformdirs
 
 from thano_duckdb.errors import ModelError
+from thano_duckdb.models.folder_cache import MAX_BYTES, FolderCache
 
 CHUNK_BYTES = 32 * 2**20
 """Of a file that is sent at a time; what a receiver holds in memory."""
-MAX_BYTES = 20 * 2**30
-"""Of all copies on a machine; those that were used last stay."""
-MIN_AGE_S = 3600
-"""A copy that was used within this time is not removed: a worker may be about to load it."""
-LOCK_S = 1800
-"""How long a worker waits for another one on its machine that is receiving the same files."""
 
 
 @dataclass(frozen=True)
@@ -104,28 +95,18 @@ class FolderContent:
 
 
 class NodeFiles:
-    """The copies on this machine.
-
-    <folder>/<digest>/            a copy, complete; the time of the folder is when it was last used
-    <folder>/<digest>.lock        is held by the process that receives it
-    <folder>/<digest>.xxxxxxxx/   is being written, or was left by a process that died
-    """
+    """The copies on this machine, in a `FolderCache` by digest."""
 
     def __init__(self, folder: Path | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         """Keep copies in a folder; None: in the cache folder of the user."""
-        self.folder = folder or platformdirs.user_cache_path("thano_duckdb", appauthor=False) / "shipped"
-        self._max_bytes = max_bytes
+        self._copies = FolderCache("shipped", folder, max_bytes=max_bytes)
+        self.folder = self._copies.folder
 
     def find(self, content: FolderContent) -> Path | None:
         """Where this machine has some files: where the driver has them, or in a copy; None if it lacks them."""
         if content.is_at(content.folder):
             return content.folder
-        copy = self.folder / content.digest
-        with contextlib.suppress(OSError):
-            if content._has_sizes(copy):
-                os.utime(copy)
-                return copy
-        return None
+        return self._copies.find(content.digest, content._has_sizes)
 
     def receive(self, content: FolderContent, chunks: Iterable[bytes]) -> Path:
         """Write a copy; `chunks` are those of `content`, and are not read where another process was faster.
@@ -133,14 +114,16 @@ class NodeFiles:
         Raises:
             ModelError: there is no space, or what came is not the content.
         """
+        if content.is_at(content.folder):
+            return content.folder
+        rest = iter(chunks)
+
+        def write(folder: Path) -> None:
+            for file in content.files:
+                _write_file(folder / file.name, file, rest)
+
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with filelock.FileLock(self.folder / f"{content.digest}.lock", timeout=LOCK_S):
-                if found := self.find(content):
-                    return found
-                self._remove_unfinished(content.digest)
-                self._make_space(content.n_bytes)
-                return self._write(content, chunks)
+            return self._copies.create(content.digest, write, n_bytes=content.n_bytes, is_complete=content._has_sizes)
         except filelock.Timeout:
             raise ModelError("another worker has been receiving the same model for too long") from None
         except OSError as error:
@@ -148,38 +131,6 @@ class NodeFiles:
                 f"the model cannot be copied to {self.folder}: {error.strerror or error}; set XDG_CACHE_HOME to a "
                 "folder with space, or keep models on storage that all machines share"
             ) from error
-
-    def _write(self, content: FolderContent, chunks: Iterable[bytes]) -> Path:
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{content.digest}.", dir=self.folder))
-        try:
-            rest = iter(chunks)
-            for file in content.files:
-                _write_file(unfinished / file.name, file, rest)
-            copy = self.folder / content.digest
-            shutil.rmtree(copy, ignore_errors=True)  # a damaged one
-            unfinished.rename(copy)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-        return copy
-
-    def _remove_unfinished(self, digest: str) -> None:
-        """What a process left that died while it held the lock."""
-        for path in self.folder.glob(f"{digest}.*/"):
-            shutil.rmtree(path, ignore_errors=True)
-
-    def _make_space(self, n_bytes: int) -> None:
-        """Remove copies, those first that were not used for the longest time, so that `n_bytes` more fit."""
-        copies = sorted(
-            (path for path in self.folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
-        )
-        sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in copies}
-        total = sum(sizes.values())
-        for path in copies:
-            if total + n_bytes <= self._max_bytes or time.time() - path.stat().st_mtime < MIN_AGE_S:
-                return
-            shutil.rmtree(path, ignore_errors=True)
-            total -= sizes[path]
 
 
 def _write_file(path: Path, file: FileContent, chunks: Iterator[bytes]) -> None:

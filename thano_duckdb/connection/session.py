@@ -55,7 +55,8 @@ class Settings:
 
     Attributes:
         model_home: folder of the models that UPLOAD and BUILD make; None for the default folder.
-        device: 'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides it.
+        device: 'auto', 'cpu', 'openvino', 'cuda', 'cuda:0', 'cuda:1', .. or 'mps'; an option of a statement overrides
+            it.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'; likewise.
         workers: how many processes transcribe; None for one for each GPU; likewise.
         cluster: 'off', 'auto', 'ray' or the address of a Ray cluster; likewise.

@@ -51,7 +51,7 @@ def load(
     Args:
         connection: where to install; loading it again changes the settings.
         model_home: folder of the models that UPLOAD and BUILD make.
-        device: 'auto' (all GPUs, if there are any), 'cpu', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
+        device: 'auto' (all GPUs, if there are any), 'cpu', 'openvino', 'cuda' (all), 'cuda:0', 'cuda:1', .. or 'mps'.
         precision: 'auto', 'float32', 'bfloat16', 'float16' or 'int8'.
         progress: show a bar on long statements; 'auto' means on a terminal or in a notebook.
         max_bytes, max_duration, timeout: limits on reading one clip (bytes; seconds of audio; seconds that a URL may

@@ -57,7 +57,10 @@ def choose_engine(
             collector_running(),
             statement.loading(model) as show,
         ):  # importing torch takes seconds, in which Ctrl-C would have to wait
-            return run_aside(lambda: obtain(cluster), statement, show)
+            engine = run_aside(lambda: obtain(cluster), statement, show)
+        if reason := engine.recognizer.notice:
+            session.notice(f"torch runs the model {model}, not OpenVINO: {reason}.")
+        return engine
 
     def load() -> Engine:
         try:

@@ -15,7 +15,7 @@ from thano_duckdb.errors import ModelError
 from thano_duckdb.models.resolve import ResolvedModel
 from thano_duckdb.speech.cache import NoCache
 from thano_duckdb.speech.job_runner import CallOptions, Job, JobKey
-from thano_duckdb.speech.processor import precision_without_torch
+from thano_duckdb.speech.processor import arithmetic_without_torch
 from thano_duckdb.speech.recognizer.ctc_checkpoint import stored_vocabulary
 from thano_duckdb.speech.transcript import Transcript
 
@@ -64,7 +64,7 @@ class KnownTranscripts:
         caches = CacheChoice(self.session, self.statement, self.access, before_loading=True)
         if has_torch() or not caches.is_lasting(options) or options.get("cluster", settings.cluster) != "off":
             return None
-        precision = precision_without_torch(
+        precision = arithmetic_without_torch(
             options.get("device", settings.device), options.get("precision", settings.precision)
         )
         if precision is None:

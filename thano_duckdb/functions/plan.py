@@ -145,7 +145,7 @@ class _Planner:
 
     def _cache(self, model: PlannedModel, chosen: dict[str, Any], limits: ReadLimits) -> TranscriptCache:
         """Where the statement would look for transcripts."""
-        precision = model.facts.device.precision
+        precision = model.facts.device.arithmetic
         return self._caches.choose(process_cache(), precision, model.resolved, chosen.get("language"), chosen, limits)
 
     def _model(self, model: str, chosen: dict[str, Any]) -> PlannedModel | str:

@@ -122,11 +122,9 @@ class PlannedModel:
     def _device_text(self) -> str:
         device = self.facts.device
         if self.cluster != "off":
-            return (
-                f"those of the cluster '{self.cluster}'; the other lines are of {device.torch_device} on this machine"
-            )
+            return f"those of the cluster '{self.cluster}'; the other lines are of {device.name} on this machine"
         if not self.processes.n_workers:
-            return f"{device.torch_device} ({device.hardware})"
+            return f"{device.name} ({device.hardware})"
         devices = ", ".join(dict.fromkeys(self.processes.devices))
         return f"{devices} ({self.processes.n_workers} workers)"
 

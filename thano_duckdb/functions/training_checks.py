@@ -5,6 +5,7 @@ from __future__ import annotations
 from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ThanoError
 from thano_duckdb.option import StatementKind
+from thano_duckdb.speech.processor import OPENVINO
 from thano_duckdb.training.training_options import TrainingOptions
 
 from .arrow import parse_options
@@ -30,6 +31,8 @@ def check_build(
         raise ThanoError("a build needs the name of the new model and of its base; one is NULL")
     names = ("device", "precision", "max_bytes", "max_duration", "timeout")
     of_connection = {name: getattr(session.settings, name) for name in names}
+    if of_connection["device"] == OPENVINO:  # torch trains, on the same processor
+        of_connection["device"] = "cpu"
     chosen = TrainingOptions(**{**of_connection, **parse_options(options, "thano_build", StatementKind.BUILD)})
     session.registry.free_name(name, overwrite=chosen.overwrite)
     with session.access() as access:

@@ -13,6 +13,7 @@ from thano_duckdb.errors import ModelError
 
 from . import processor
 from .cores import n_torch_threads
+from .processor import OPENVINO, arithmetic
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -27,7 +28,7 @@ GPU_BATCH_S = 1280
 GPU_MEMORY_SHARE = 0.5
 """Share of the free memory that a batch may use: other programs may need the rest, and the estimate is rough."""
 
-_OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory")
+_OUT_OF_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory", "bad_alloc")
 
 
 class OutOfMemory(Exception):  # noqa: N818 - a signal to the caller, who continues with smaller batches
@@ -41,10 +42,12 @@ class Device:
     Attributes:
         torch_device: the device.
         precision: a key of `PRECISIONS`.
+        uses_openvino: whether OpenVINO runs the network there, a CPU, instead of torch.
     """
 
     torch_device: torch.device
     precision: str
+    uses_openvino: bool = False
 
     @property
     def dtype(self) -> torch.dtype:
@@ -63,6 +66,16 @@ class Device:
             return GPU_BATCH_S
         free, _total = torch.cuda.mem_get_info(self.torch_device)
         return min(GPU_BATCH_S, GPU_MEMORY_SHARE * free / bytes_per_s)
+
+    @property
+    def name(self) -> str:
+        """As users write it."""
+        return OPENVINO if self.uses_openvino else str(self.torch_device)
+
+    @property
+    def arithmetic(self) -> str:
+        """The precision, and how it is obtained where texts depend on that: models in 8-bit integers differ."""
+        return arithmetic(self.precision, uses_openvino=self.uses_openvino)
 
     @property
     def is_cuda(self) -> bool:
@@ -91,7 +104,7 @@ class Device:
             torch.mps.empty_cache()
 
     def __str__(self) -> str:
-        return f"{self.torch_device} in {self.precision}"
+        return f"{self.name} in {self.precision}"
 
 
 @dataclass(frozen=True)
@@ -135,29 +148,36 @@ def choose_device(device: str, precision: str, *, for_training: bool = False) ->
     """The device and precision that the user asked for.
 
     Args:
-        device: `auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1` and so on, or `mps`.
+        device: `auto` (a GPU if there is one, else the CPU, by OpenVINO where that is faster), `cpu`, `openvino`,
+            `cuda`, `cuda:1` and so on, or `mps`.
         precision: `auto` (bfloat16 on a GPU or CPU that has instructions for it, else float32), `float32`, `bfloat16`,
             `float16`, or `int8` (linear layers and convolutions in 8-bit integers, on a CPU).
-        for_training: whether the network is trained; then `auto` is float32 on every CPU.
+        for_training: whether the network is trained, by torch; then `auto` is float32 on every CPU.
 
     Raises:
         ModelError: the device or the precision is not supported, not available, or they do not go together.
     """
-    chosen = _torch_device(device)
+    chosen = _torch_device("cpu" if device == OPENVINO else device)
+    is_faster_by_openvino = chosen.type == "cpu" and processor.is_faster_by_openvino(precision)
+    uses_openvino = (device == OPENVINO or (device == "auto" and is_faster_by_openvino)) and not for_training
+    if device == OPENVINO and not processor.has_openvino():
+        raise ModelError(
+            f"device {device!r} needs OpenVINO, which is not installed: pip install 'thano_duckdb[openvino]'"
+        )
     if precision == "auto":
         is_faster = _has_native_bfloat16(chosen) or (
             chosen.type == "cpu" and not for_training and processor.has_bfloat16()
         )
-        return Device(chosen, "bfloat16" if is_faster else "float32")
+        return Device(chosen, "bfloat16" if is_faster else "float32", uses_openvino)
     if precision not in PRECISIONS:
         raise ModelError(f"precision {precision!r} is not supported: use 'auto', {', '.join(map(repr, PRECISIONS))}")
     if precision == "float16" and chosen.type == "cpu":
-        raise ModelError("precision 'float16' needs a GPU: use 'auto' or 'float32' on the CPU")
+        raise ModelError("precision 'float16' needs a GPU: use 'auto', 'float32', 'bfloat16' or 'int8' on the CPU")
     if precision == "int8" and chosen.type != "cpu":
         raise ModelError(f"precision 'int8' runs on CPUs only: use 'auto', 'bfloat16' or 'float16' on {chosen}")
     if precision == "bfloat16" and chosen.type == "cuda" and not _has_native_bfloat16(chosen):
         raise ModelError(f"{chosen} does not support bfloat16: use precision 'auto', 'float32' or 'float16'")
-    return Device(chosen, precision)
+    return Device(chosen, precision, uses_openvino)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -176,7 +196,9 @@ def _torch_device(device: str) -> torch.device:
     except RuntimeError:
         chosen = None
     if chosen is None or chosen.type not in ("cpu", "cuda", "mps"):
-        raise ModelError(f"device {device!r} is not supported: use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'")
+        raise ModelError(
+            f"device {device!r} is not supported: use 'auto', 'cpu', 'openvino', 'cuda', 'cuda:0' or 'mps'"
+        )
     if chosen.type == "cuda" and not has_cuda:
         raise ModelError(f"device {device!r} needs an NVIDIA GPU, but torch finds none: use device 'auto' or 'cpu'")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,7 +131,7 @@ class NetworkFacts:
             check_checkpoint(folder)
             checkpoint = CtcCheckpoint.read(folder, language=language)
             n_parameters = n_stored(folder)
-        chosen = choose_device(device, precision)
+        chosen = _without_refusal(choose_device(device, precision), checkpoint)
         config = encoder_config(checkpoint.config)
         log_mel = checkpoint.log_mel
         log_mel_values = log_mel.n_mels * SAMPLE_RATE_HZ / log_mel.row_samples if log_mel else 0.0
@@ -203,6 +203,16 @@ class NetworkFacts:
             return MemoryForecast(host_bytes + n_computing * network_bytes, None)
         of_each_bytes = network_bytes + (_CUDA_CONTEXT_BYTES if self.device.is_cuda else 0)
         return MemoryForecast(host_bytes, processes.n_on_each_device * of_each_bytes)
+
+
+def _without_refusal(device: Device, checkpoint: CtcCheckpoint) -> Device:
+    """The device, where torch takes the place of OpenVINO if that is known not to run the network."""
+    if not device.uses_openvino:
+        return device
+    from .recognizer.openvino.export import refusal
+
+    is_refused = refusal(checkpoint, int8=device.precision == "int8") is not None
+    return replace(device, uses_openvino=not is_refused)
 
 
 def default_decoder() -> Decoder:

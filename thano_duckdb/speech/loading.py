@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
-from thano_duckdb.errors import ModelError
+from thano_duckdb.errors import ModelError, OpenVinoError
 from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
 from .heap import trim
 from .libraries import require_libraries
+from .processor import OPENVINO
 from .recognizer.ctc_checkpoint import fingerprint
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .recognizer.acoustic_model import AcousticModel
+    from .recognizer.clip_scorer import ClipScorer
 
 MAX_MODELS = 2
 MAX_LANGUAGES = 64
@@ -93,7 +95,9 @@ def _keys(folder: Path, device: str, precision: str, language: str | None) -> tu
 
     files = fingerprint(folder)  # once: a file that changes in between must not give two keys
     own_key = files if language is None else fingerprint(folder, language)
-    return own_key, f"{files} on {choose_device(device, precision)}"
+    chosen = choose_device(device, precision)
+    instead = " or torch" if chosen.uses_openvino and device != OPENVINO else ""
+    return own_key, f"{files} on {chosen}{instead}"
 
 
 @dataclass
@@ -106,7 +110,7 @@ class _LoadedModel:
         lock: is held while another language is loaded.
     """
 
-    model: AcousticModel
+    model: ClipScorer
     engines: LRUCache[str, Engine]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -132,6 +136,17 @@ class _LoadedModel:
 
 
 _loaded: LRUCache[str, _LoadedModel] = LRUCache(MAX_MODELS)
+_left_behind: list[_LoadedModel] = []
+"""Models of OpenVINO in a forked process, where they cannot compute, nor be destroyed: their threads are missing."""
+
+
+def _leave_openvino_behind() -> None:
+    keys = [key for key, loaded in _loaded.items() if loaded.model.device.uses_openvino]
+    _left_behind.extend(_loaded.pop(key) for key in keys)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_openvino_behind)
 _changing = threading.Condition()
 
 
@@ -143,19 +158,37 @@ _changing = threading.Condition()
 def _load(folder: Path, device: str, precision: str, language: str | None, own_key: str, key: str) -> _LoadedModel:
     """Load a model; see `_keys`."""
     from .compute import ComputeThreads
-    from .recognizer.acoustic_model import AcousticModel
 
     with ComputeThreads() as threads:
-        load = functools.partial(AcousticModel.load, folder, device=device, precision=precision, language=language)
-        model = threads.submit(threads.n_threads, load).result()
+        load = functools.partial(_scorer, folder, device, precision, language)
+        model, notice = threads.submit(threads.n_threads, load).result()
     trim()  # the weights as they were read: the network keeps packed ones
     engines: LRUCache[str, Engine] = LRUCache(MAX_LANGUAGES)
-    engines[own_key] = _engine_of(model)
+    engines[own_key] = _engine_of(model, notice)
     return _LoadedModel(model, engines)
 
 
-def _engine_of(model: AcousticModel) -> Engine:
+def _scorer(folder: Path, device: str, precision: str, language: str | None) -> tuple[ClipScorer, str | None]:
+    """The network, run by OpenVINO or torch, and why it is not OpenVINO where that is installed."""
+    from .device import choose_device
+    from .recognizer.acoustic_model import AcousticModel
+
+    chosen = choose_device(device, precision)
+    if chosen.uses_openvino:
+        from .recognizer.openvino.model import OpenVinoModel
+
+        try:
+            return OpenVinoModel.load(folder, chosen), None
+        except OpenVinoError as error:
+            if device == OPENVINO:
+                raise OpenVinoError(f"{error} ({folder}): write device='cpu', and torch runs it") from error
+            notice = str(error)
+            return AcousticModel.load(folder, device="cpu", precision=precision, language=language), notice
+    return AcousticModel.load(folder, device=device, precision=precision, language=language), None
+
+
+def _engine_of(model: ClipScorer, notice: str | None = None) -> Engine:
     from .engine import Engine
     from .recognizer.ctc_recognizer import CtcRecognizer
 
-    return Engine(CtcRecognizer(model))
+    return Engine(CtcRecognizer(model, notice=notice))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import glob
+import importlib.util
 import sys
 from pathlib import Path
 
 _GPUS = ("/dev/nvidia*", "/dev/nvmap", "/dev/kfd", "/dev/dxg", "/dev/dri/render*")
 """What a GPU that torch may use has at least one of: NVIDIA, Jetson, AMD, WSL, Intel."""
 _PRECISIONS = ("float32", "bfloat16", "int8")
+OPENVINO = "openvino"
+"""The device that is the processor of this machine, used by OpenVINO instead of torch."""
 
 
 def has_bfloat16() -> bool:
@@ -30,13 +33,36 @@ def has_avx512() -> bool:
     return bool(_capabilities().get("avx512_f"))
 
 
-def precision_without_torch(device: str, precision: str) -> str | None:
-    """The precision that `choose_device` chooses, where that is sure without torch; None where only torch can tell.
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    spec = importlib.util.find_spec(OPENVINO)
+    return spec is not None and spec.origin is not None  # any folder of this name that Python finds has no origin
+
+
+def is_faster_by_openvino(precision: str) -> bool:
+    """Whether OpenVINO is installed, and faster than torch on this processor.
+
+    Without AVX512 it was slower with a small network and hardly faster with wav2vec2-base (docs/speed.md), but there
+    torch computes in 8-bit integers many times slower than in float32.
+    """
+    return has_openvino() and (precision == "int8" or has_avx512())
+
+
+def arithmetic(precision: str, *, uses_openvino: bool) -> str:
+    """See `Device.arithmetic`."""
+    return "int8 by OpenVINO" if uses_openvino and precision == "int8" else precision
+
+
+def arithmetic_without_torch(device: str, precision: str) -> str | None:
+    """`Device.arithmetic` of what `choose_device` chooses, where that is sure without torch; else None.
 
     Args:
         device, precision: as the user gives them.
     """
-    if sys.platform != "linux" or not (device == "cpu" or (device == "auto" and not any(map(glob.glob, _GPUS)))):
+    if sys.platform != "linux":
+        return None
+    is_cpu = device == "cpu" or (device == OPENVINO and has_openvino())
+    if not is_cpu and not (device == "auto" and not any(map(glob.glob, _GPUS))):
         return None
     if precision == "auto":
         try:
@@ -44,7 +70,8 @@ def precision_without_torch(device: str, precision: str) -> str | None:
         except OSError:
             return None
         return "float32" if capabilities.isdisjoint(("avx512_bf16", "amx_bf16")) else "bfloat16"
-    return precision if precision in _PRECISIONS else None
+    uses_openvino = device != "cpu" and has_openvino()
+    return arithmetic(precision, uses_openvino=uses_openvino) if precision in _PRECISIONS else None
 
 
 def _capabilities() -> dict[str, object]:

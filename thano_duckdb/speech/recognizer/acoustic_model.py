@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from thano_duckdb.models.checkpoint import check_checkpoint
@@ -29,6 +29,7 @@ from thano_duckdb.speech.windows import SAMPLE_RATE_HZ
 
 from .adapter_padding import AdapterPadding
 from .clip_attention import attending_to, use_clip_attention
+from .clip_scorer import ClipFeatures, most_likely
 from .clip_stream import ClipStream
 from .ctc_checkpoint import CtcCheckpoint, fingerprint
 from .feature_encoder import FeatureEncoder, reading
@@ -46,22 +47,12 @@ from .padding_invariance import PaddingInvariance
 from .passes import Passes
 from .positional_convolution import use_block_convolutions
 
-ClipFeatures = Any
-"""The input of a network for one clip, or for one window of it: `Features`, or `LogMelFeatures` for a network
-that reads these."""
-
 
 class AcousticModel:
-    """A loaded checkpoint. Any thread may call it; see `max_passes`.
+    """A loaded checkpoint: a `ClipScorer` of torch.
 
     Attributes:
         network: the Hugging Face model, in evaluation mode.
-        vocabulary: the meaning of its labels.
-        grid: receptive field and stride of its frames.
-        device: the device on which it runs.
-        fingerprint: identifies the files of the checkpoint and the precision; not the device, which must not matter.
-        min_samples: the length of the shortest clip.
-        row_samples: samples from one row of the features of a clip to the next; 1 where these are the samples.
         max_clips: the most clips in a batch: 1 if the architecture is not known to be padding-invariant, else None.
     """
 
@@ -80,7 +71,7 @@ class AcousticModel:
         self.fingerprint = network_fingerprint(checkpoint, device)
         self.max_clips = None if checkpoint.is_padding_invariant else 1
         self._normalize = checkpoint.normalize
-        _fold_weight_norms(network)
+        fold_weight_norms(network)
         self.network = network.to(device.torch_device, device.dtype).eval()
         self._uses_flash_attention = self._uses_clip_attention = False
         if self._log_mel:
@@ -151,12 +142,12 @@ class AcousticModel:
 
     @property
     def max_passes(self) -> int | None:
-        """How many passes run at a time, at most; None for as many as there are cores."""
+        """See `ClipScorer`."""
         return self._passes.max_running
 
     @property
     def max_batch_samples(self) -> int:
-        """The highest cost of a batch (see `plan_batches`) to start with on this device."""
+        """See `ClipScorer`."""
         log_mel_values = self._log_mel.n_mels * SAMPLE_RATE_HZ / self.row_samples if self._log_mel else 0.0
         n_values = values_per_s(
             encoder_config(self.network.config), self.grid.frame_s, log_mel_values_per_s=log_mel_values
@@ -165,12 +156,7 @@ class AcousticModel:
         return int(self.device.batch_s(bytes_per_s) * SAMPLE_RATE_HZ)
 
     def features(self, samples: NDArray[np.float32], *, level: Level = "robust") -> ClipFeatures:
-        """The input of the model for a clip.
-
-        Args:
-            samples: the whole clip, mono at 16 kHz, at least `min_samples`.
-            level: see `features.features`.
-        """
+        """See `ClipScorer`."""
         if self._log_mel:
             return self._log_mel.features(samples, level=level)
         return features(samples, normalize=self._normalize, convolution=self._invariance.convolution, level=level)
@@ -178,18 +164,7 @@ class AcousticModel:
     def forward(
         self, batch: Sequence[ClipFeatures], monitor: Monitor, *, labels_per_frame: int | None = 1
     ) -> list[FrameScores]:
-        """The scores of each clip of a batch.
-
-        Args:
-            batch: clips or windows of clips.
-            monitor: asked between the layers whether to stop.
-            labels_per_frame: how many of the most likely labels of each frame to return; None for all.
-
-        Raises:
-            OutOfMemory: the batch does not fit in the memory of the device.
-            Cancelled: `monitor` was cancelled, possibly during the pass.
-            RuntimeError: torch fails on the batch.
-        """
+        """See `ClipScorer`."""
         stacked = self._stacked(batch)
         scores = None
         try:
@@ -215,11 +190,7 @@ class AcousticModel:
     @torch.inference_mode()
     def _scores(self, batch: ClipStream | PaddedRows, labels_per_frame: int | None) -> HostCopy:
         output = self._of_waveforms(batch) if isinstance(batch, ClipStream) else self._of_rows(batch)
-        logits = output.logits.float()  # (batch, frames, vocab)
-        best, ids = _most_likely(logits, labels_per_frame)
-        log_probs = best - logits.logsumexp(dim=-1, keepdim=True)
-        small = torch.int16 if logits.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
-        return HostCopy.of(ids.to(small), log_probs)
+        return HostCopy.of(*most_likely(output.logits.float(), labels_per_frame))
 
     def _of_waveforms(self, stream: ClipStream) -> Any:
         device = self.device.torch_device
@@ -246,18 +217,10 @@ class AcousticModel:
 
 def network_fingerprint(checkpoint: CtcCheckpoint, device: Device) -> str:
     """See `AcousticModel.fingerprint`; nothing is loaded."""
-    return f"{fingerprint(checkpoint.folder, checkpoint.language)} in {device.precision}"
+    return f"{fingerprint(checkpoint.folder, checkpoint.language)} in {device.arithmetic}"
 
 
-def _most_likely(logits: Tensor, n_labels: int | None) -> tuple[Tensor, Tensor]:
-    """The highest logits of each frame and their labels, highest first, both (batch, frames, labels)."""
-    n_outputs = logits.shape[-1]
-    if n_labels == 1:
-        return logits.max(dim=-1, keepdim=True)  # several times faster than `topk`
-    return logits.topk(n_outputs if n_labels is None else min(n_labels, n_outputs), dim=-1)
-
-
-def _fold_weight_norms(network: nn.Module) -> None:
+def fold_weight_norms(network: nn.Module) -> None:
     """Compute the normalised weights of the positional convolution once instead of in every pass."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):

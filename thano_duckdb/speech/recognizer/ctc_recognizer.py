@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from thano_duckdb.speech.device import Device
 from thano_duckdb.speech.loudness import Loudness
 from thano_duckdb.speech.windows import SAMPLE_RATE_HZ, Window, is_long, plan_windows, whole_clip
 
-from .acoustic_model import AcousticModel, ClipFeatures
+from .clip_scorer import ClipFeatures, ClipScorer
 from .level import Level
 from .recognizer import ClipFailure, PreparedClip
 
@@ -43,13 +43,16 @@ class CtcWindow:
 
 @dataclass(frozen=True)
 class CtcRecognizer:
-    """Implements `Recognizer` with an acoustic model.
+    """Implements `Recognizer` with a network of CTC outputs.
 
     Attributes:
         model: the loaded checkpoint.
+        notice: see `ModelDescription`.
     """
 
-    model: AcousticModel
+    model: ClipScorer
+    _: KW_ONLY
+    notice: str | None = None
 
     @property
     def device(self) -> Device:
@@ -59,7 +62,7 @@ class CtcRecognizer:
     @property
     def precision(self) -> str:
         """See `Recognizer`."""
-        return self.model.device.precision
+        return self.model.device.arithmetic
 
     @property
     def hardware(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -33,6 +34,11 @@ class FirstConvolution:
 
     kernel: int
     stride: int
+
+    @classmethod
+    def of(cls, conv: Any) -> FirstConvolution:
+        """Those of an `nn.Conv1d`."""
+        return cls(conv.kernel_size[0], conv.stride[0])
 
 
 @dataclass(frozen=True)

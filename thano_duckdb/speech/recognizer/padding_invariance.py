@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -60,7 +61,11 @@ class ClipNorm(nn.GroupNorm):
 
 
 class PaddingInvariance:
-    """Makes a network treat each clip of a batch as if it were alone."""
+    """Makes a network treat each clip of a batch as if it were alone.
+
+    Attributes:
+        normalized: the convolution whose channels are normalised over the clip; None if there is none.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         """Change `network` in place.
@@ -69,7 +74,7 @@ class PaddingInvariance:
             ModelError: it normalises over time in a layer that is not supported.
         """
         self._norm: ClipNorm | None = None
-        self._first: nn.Conv1d | None = None
+        self.normalized: nn.Conv1d | None = None
         for module in list(network.modules()):
             self._replace_group_norm(module)
             _fold_mask_into_position_bias(module)
@@ -86,9 +91,7 @@ class PaddingInvariance:
     @property
     def convolution(self) -> FirstConvolution | None:
         """The convolution whose channels are normalised over the clip, if any; it needs the `Moments` of each clip."""
-        if self._first is None:
-            return None
-        return FirstConvolution(self._first.kernel_size[0], self._first.stride[0])
+        return None if self.normalized is None else FirstConvolution.of(self.normalized)
 
     @contextlib.contextmanager
     def for_batch(self, moments: Sequence[Moments | None], frame_mask: Tensor | None) -> Iterator[None]:
@@ -98,8 +101,8 @@ class PaddingInvariance:
             moments: the moments of each clip of the batch.
             frame_mask: (batch, frames), True for the frames of the clip; None if no clip is padded.
         """
-        statistics = None if self._first is None else channel_statistics(self._first, moments)
-        with assigned(_frame_mask, frame_mask), assigned(_clip_statistics, statistics):
+        statistics = None if self.normalized is None else channel_statistics(self.normalized, moments)
+        with normalizing_by(statistics), assigned(_frame_mask, frame_mask):
             yield
 
     def _replace_group_norm(self, layer: nn.Module) -> None:
@@ -108,9 +111,14 @@ class PaddingInvariance:
             return
         if conv.in_channels != 1 or norm.num_groups != norm.num_channels or self._norm is not None:
             return  # not the layer that reads the waveform
-        self._first, self._norm = conv, ClipNorm(norm.num_groups, norm.num_channels, norm.eps)
+        self.normalized, self._norm = conv, ClipNorm(norm.num_groups, norm.num_channels, norm.eps)
         self._norm.weight, self._norm.bias = norm.weight, norm.bias
         layer.layer_norm = self._norm
+
+
+def normalizing_by(statistics: tuple[Tensor, Tensor] | None) -> AbstractContextManager[None]:
+    """Within this context, on this thread, networks normalise clips by these (see `channel_statistics`)."""
+    return assigned(_clip_statistics, statistics)
 
 
 def _zero_padded_frames(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

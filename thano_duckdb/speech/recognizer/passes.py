@@ -99,6 +99,11 @@ def _keeps_state(network: nn.Module) -> bool:
 def _raise_if_cancelled(_module: nn.Module, _args: Any) -> None:
     monitor = _monitor.get()
     if monitor is not None:
-        if is_exiting.is_set():
-            raise Cancelled("Python exits")
-        monitor.raise_if_cancelled()
+        raise_if_stopped(monitor)
+
+
+def raise_if_stopped(monitor: Cancellable) -> None:
+    """Raise `Cancelled` if the user wants to stop, or Python exits."""
+    if is_exiting.is_set():
+        raise Cancelled("Python exits")
+    monitor.raise_if_cancelled()

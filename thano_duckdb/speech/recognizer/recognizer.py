@@ -69,6 +69,10 @@ class ModelDescription(Protocol):
     def hardware(self) -> str:
         """The device and the processor, or the devices, that compute: speeds depend on them."""
 
+    @property
+    def notice(self) -> str | None:
+        """Why it does not run as the user may expect; None where it does."""
+
     def fingerprint(self, decoder: Any) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""
 
