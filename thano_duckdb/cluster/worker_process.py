@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from thano_duckdb.speech.libraries import module_paths
+
 EXIT_S = 2.0
 """How long a process may take to end after its pipe was closed."""
 MAX_STDERR_LINES = 20
@@ -61,7 +63,7 @@ class WorkerProcess:
         self.kill_reason = ""
         self._connection: Connection[Any, Any]
         self._connection, other = _pipe()
-        paths = _absolute_paths()
+        paths = module_paths()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, str(other.fileno()), *paths],
@@ -176,15 +178,6 @@ def _above_stderr(connection: Connection[Any, Any]) -> Connection[Any, Any]:
 
     with connection:
         return Connection(fcntl.fcntl(connection.fileno(), fcntl.F_DUPFD_CLOEXEC, 3))
-
-
-def _absolute_paths() -> list[str]:
-    """Where Python looks for modules; without those in a working folder that was deleted."""
-    paths = []
-    for path in sys.path:
-        with contextlib.suppress(OSError):
-            paths.append(os.path.abspath(path))
-    return paths
 
 
 def _shut_down(connection: Connection[Any, Any]) -> None:

@@ -67,6 +67,15 @@ def sleeping_threads() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def module_paths() -> list[str]:
+    """Where Python looks for modules, for a process that is to find the same; without deleted working folders."""
+    paths = []
+    for path in sys.path:
+        with contextlib.suppress(OSError):
+            paths.append(os.path.abspath(path))
+    return paths
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error of a library; pages of details may follow it."""
     return (str(error).splitlines() or [type(error).__name__])[0]

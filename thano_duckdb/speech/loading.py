@@ -182,8 +182,7 @@ def _scorer(folder: Path, device: str, precision: str, language: str | None) -> 
         except OpenVinoError as error:
             if device == OPENVINO:
                 raise OpenVinoError(f"{error} ({folder}): write device='cpu', and torch runs it") from error
-            notice = str(error)
-            return AcousticModel.load(folder, device="cpu", precision=precision, language=language), notice
+            return AcousticModel.load(folder, device="cpu", precision=precision, language=language), str(error)
     return AcousticModel.load(folder, device=device, precision=precision, language=language), None
 
 

@@ -61,7 +61,7 @@ class Export:
     """The files of a network for OpenVINO.
 
     Attributes:
-        network: the path for `Network.compile`.
+        network: the path for `read`.
         first: the convolution whose channels are normalised over the clip; None if there is none.
     """
 

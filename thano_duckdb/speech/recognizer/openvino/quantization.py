@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thano_duckdb.errors import Cancelled
+from thano_duckdb.speech.libraries import module_paths
 from thano_duckdb.speech.threads import POLL_S, is_exiting
+
+from .runtime import TELEMETRY
 
 FLOATING = (".*conv_layers.0.conv.*Convolution", ".*lm_head.*MatMul")
 """Layers that stay in float32, by patterns of their names: the one that reads the waveform, and the outputs. The first
 costs accuracy: `an4-small` makes six more errors in 773 words."""
 _PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[2:]; sys.modules['openvino_telemetry'] = None; "
-    f"from {__name__} import main; main()"
+    f"import sys; sys.path[:] = sys.argv[2:]; sys.modules['{TELEMETRY}'] = None; from {__name__} import main; main()"
 )
 _MAX_CHARS = 300
 _NOT_WRITTEN = 75
@@ -54,9 +55,8 @@ def quantize(network: Path, clips: Sequence[Mapping[str, NDArray[np.float32]]], 
 
 
 def _run(folder: str) -> None:
-    paths = [os.path.abspath(path) for path in sys.path]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _PROGRAM, folder, *paths],
+        [sys.executable, "-P", "-c", _PROGRAM, folder, *module_paths()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
