@@ -6,6 +6,7 @@ texts. Their packages are the extra `benchmarks`.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,7 +42,9 @@ def onnx_runtime(model: Path, precision: str = "float32") -> System:
     except ImportError as error:
         raise SkippedError(f"ONNX Runtime: {INSTALL}") from error
     path = exported_models.onnx_int8(model) if precision == "int8" else exported_models.onnx_float32(model)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))  # by default all cores, even those that `taskset` forbids
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(batches: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         return [session.run(None, {"samples": batch})[0] for batch in batches]

@@ -47,28 +47,30 @@ def test_the_best_device_and_precision_are_chosen(
 
 
 @pytest.mark.parametrize(
-    ("cuda", "has_avx512", "device", "precision", "chosen"),
+    ("cuda", "instructions", "device", "precision", "chosen"),
     [
-        (None, True, "auto", "auto", "openvino in float32"),
-        (None, False, "auto", "auto", "cpu in float32"),
-        (None, False, "auto", "int8", "openvino in int8"),
-        (None, False, "openvino", "auto", "openvino in float32"),
-        ((9, 0), True, "openvino", "float32", "openvino in float32"),
-        ((9, 0), True, "auto", "auto", "cuda in bfloat16"),
-        (None, True, "cpu", "auto", "cpu in float32"),
+        (None, ("avx512_f",), "auto", "auto", "openvino in float32"),
+        (None, ("avx512_f", "amx_bf16"), "auto", "auto", "cpu in float32"),
+        (None, ("avx512_f", "amx_bf16"), "auto", "int8", "openvino in int8"),
+        (None, (), "auto", "auto", "cpu in float32"),
+        (None, (), "auto", "int8", "openvino in int8"),
+        (None, (), "openvino", "auto", "openvino in float32"),
+        ((9, 0), ("avx512_f",), "openvino", "float32", "openvino in float32"),
+        ((9, 0), ("avx512_f",), "auto", "auto", "cuda in bfloat16"),
+        (None, ("avx512_f",), "cpu", "auto", "cpu in float32"),
     ],
 )
 def test_openvino_is_the_cpu_where_it_is_installed_and_faster(
     monkeypatch: pytest.MonkeyPatch,
     cuda: tuple[int, int] | None,
-    has_avx512: bool,
+    instructions: tuple[str, ...],
     device: str,
     precision: str,
     chosen: str,
 ) -> None:
     pretend(monkeypatch, cuda=cuda)
     monkeypatch.setattr(processor, "has_openvino", lambda: True)
-    monkeypatch.setattr(processor, "has_avx512", lambda: has_avx512)
+    monkeypatch.setattr(processor, "_capabilities", lambda: dict.fromkeys(instructions, True))
     assert str(choose_device(device, precision)) == chosen
     assert not choose_device(device, "float32", for_training=True).uses_openvino
 

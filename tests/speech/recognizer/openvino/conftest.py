@@ -29,4 +29,5 @@ def _exports(exports_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are written once for all tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(exports_home))
     monkeypatch.setattr(processor, "has_openvino", lambda: True)
-    monkeypatch.setattr(processor, "has_avx512", lambda: True)  # where `auto` is OpenVINO
+    monkeypatch.setattr(processor, "has_avx512", lambda: True)
+    monkeypatch.setattr(processor, "has_amx", lambda: False)  # so `auto` is OpenVINO
