@@ -43,7 +43,8 @@ def onnx_runtime(model: Path, precision: str = "float32") -> System:
         raise SkippedError(f"ONNX Runtime: {INSTALL}") from error
     path = exported_models.onnx_int8(model) if precision == "int8" else exported_models.onnx_float32(model)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))  # by default all cores, even those that `taskset` forbids
+    # By default it takes all cores, even those that `taskset` forbids.
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(batches: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

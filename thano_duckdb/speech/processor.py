@@ -42,8 +42,8 @@ def has_openvino() -> bool:
 def is_faster_by_openvino(precision: str) -> bool:
     """Whether OpenVINO is installed, and faster than torch on this processor.
 
-    With AMX torch was faster, and without AVX512 hardly slower (docs/speed.md), but in 8-bit integers OpenVINO was faster
-    on both: without AVX512 torch computes in them many times slower than in float32.
+    With AMX torch was faster, and without AVX512 hardly slower (docs/speed.md). But in 8-bit integers OpenVINO was
+    faster on both: without AVX512 torch computes in them many times slower than in float32.
     """
     return has_openvino() and (precision == "int8" or (has_avx512() and not has_amx()))
 
