@@ -130,6 +130,13 @@ def load_engine(
     return pool.engine
 
 
+def converts_first(source: ModelSource, *, workers: int | None, cluster: str = "off") -> bool:
+    """Whether `load_engine` first converts the model for OpenVINO, in this process; see `speech.loading`."""
+    if cluster != "off" or len(devices := devices_of(source.device, workers)) > 1:
+        return False
+    return loading.converts_first(source.folder, devices[0], source.precision)
+
+
 def loaded_engine(source: ModelSource, *, workers: int | None, cluster: str = "off") -> Engine | None:
     """What `load_engine` returns, where it need not load or start anything; else None."""
     if cluster != "off":

@@ -16,7 +16,7 @@ import duckdb
 from thano_duckdb.audio.mixed_clips import REMEDY, REMEDY_OF_FUNCTION, MixedClips
 from thano_duckdb.caller import warn
 from thano_duckdb.errors import AudioError, Cancelled, counted, located, named_characters
-from thano_duckdb.monitoring.statement_bar import Progress
+from thano_duckdb.monitoring.statement_bar import Loading, Progress
 
 if TYPE_CHECKING:
     from thano_duckdb.dialect import ChangingCall
@@ -266,10 +266,10 @@ class RunningStatement:
             self._work_endings.pop()()
 
     @contextlib.contextmanager
-    def loading(self, model: str) -> Iterator[Callable[[], None]]:
-        """Within the block, calling what this gives shows that `model` is being loaded."""
+    def loading(self, model: str) -> Iterator[Loading]:
+        """Within the block, this shows that `model` is being loaded."""
         try:
-            yield lambda: self._progress.show_loading(model)
+            yield Loading(self._progress, f"loading model {model}")
         finally:
             self._progress.hide_loading()
 

@@ -219,8 +219,8 @@ class DecoderChoice:
         model = decoder.language_model
 
         def load() -> bool:
-            with self.statement.loading("the beam search" if model is None else model.name) as show:
-                run_aside(lambda: decoder.load(vocabulary), self.statement, show)
+            with self.statement.loading("the beam search" if model is None else model.name) as loading:
+                run_aside(lambda: decoder.load(vocabulary), self.statement, loading.show)
             return True
 
         self.statement.pinned(("decoder", decoder, vocabulary), load)

@@ -13,6 +13,7 @@ from thano_duckdb.connection.session import Session
 from thano_duckdb.errors import ClusterUnavailableError, ThanoError
 from thano_duckdb.models.hub import fetch_language
 from thano_duckdb.models.resolve import ResolvedModel
+from thano_duckdb.monitoring.statement_bar import Loading
 from thano_duckdb.speech.collector_pause import collector_running
 from thano_duckdb.speech.threads import run_aside
 
@@ -46,8 +47,10 @@ def choose_engine(
     # What fails and is caught while torch is imported keeps the frames of the import, and all that they refer to.
     monitor = weakref.proxy(statement)
 
-    def obtain(cluster: str) -> Engine:
+    def obtain(cluster: str, loading: Loading) -> Engine:
         fetch_language(model, resolved.folder, language)
+        if engines.converts_first(source, workers=workers, cluster=cluster):
+            loading.text = f"converting model {model} for OpenVINO, once"
         return engines.load_engine(source, model=model, workers=workers, monitor=monitor, cluster=cluster)
 
     def loaded(cluster: str) -> Engine:
@@ -55,9 +58,9 @@ def choose_engine(
             return engine
         with (
             collector_running(),
-            statement.loading(model) as show,
+            statement.loading(model) as loading,
         ):  # importing torch takes seconds, in which Ctrl-C would have to wait
-            engine = run_aside(lambda: obtain(cluster), statement, show)
+            engine = run_aside(lambda: obtain(cluster, loading), statement, loading.show)
         if reason := engine.recognizer.notice:
             session.notice(f"torch runs the model {model}, not OpenVINO: {reason}.")
         return engine

@@ -108,9 +108,12 @@ class PlannedModel:
         )
         n_workers = self.processes.n_workers
         held = f"about {bytes_text(memory.host_bytes)} at most{f', in {n_workers + 1} processes' if n_workers else ''}"
+        loading = "loading the model"
+        if self.facts.is_to_convert:
+            loading = "converting the model for OpenVINO, once, and loading it"
         rows = [
             PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),
-            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus loading the model"),
+            PlanRow.of("seconds", seconds, f"{time_text(seconds)}, plus {loading}"),
             PlanRow.of("memory_bytes", exactly(memory.host_bytes), held),
         ]
         if memory.device_bytes is not None:

@@ -59,11 +59,15 @@ class Progress:
             if share > 0:
                 self._draw()
 
-    def show_loading(self, model: str) -> None:
-        """Say that a model is being loaded, which takes seconds the first time."""
+    def show_loading(self, text: str) -> None:
+        """Say what is being loaded, or done before, which takes seconds the first time."""
         with self._lock:
-            if self._shown and not self._closed and self._loading is None:
-                self._loading = open_bar(desc=f"loading model {model}", total=1, bar_format="{desc} ..")
+            if not self._shown or self._closed:
+                return
+            if self._loading is None:
+                self._loading = open_bar(desc=text, total=1, bar_format="{desc} ..")
+            elif text != self._loading.desc:
+                self._loading.set_description_str(text)
 
     def hide_loading(self) -> None:
         """Take that away."""
@@ -104,3 +108,19 @@ class Progress:
             if self._bar is not None:
                 close_bar(self._bar)
                 self._bar = None
+
+
+class Loading:
+    """Says on the bar of a statement what is being loaded.
+
+    Attributes:
+        text: what it says; any thread may change it.
+    """
+
+    def __init__(self, progress: Progress, text: str) -> None:
+        self._progress = progress
+        self.text = text
+
+    def show(self) -> None:
+        """Say it, until `Progress.hide_loading`."""
+        self._progress.show_loading(self.text)

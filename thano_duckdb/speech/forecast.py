@@ -104,6 +104,7 @@ class NetworkFacts:
         batch_s: padded seconds of audio in a batch, at most.
         batch_bytes: memory of such a batch.
         max_clips: the most clips in a batch; None for any number.
+        is_to_convert: whether it is first converted for OpenVINO.
     """
 
     fingerprint: str
@@ -114,6 +115,7 @@ class NetworkFacts:
     batch_s: float
     batch_bytes: float
     max_clips: int | None
+    is_to_convert: bool
 
     @classmethod
     def read(cls, folder: Path, *, device: str, precision: str, language: str | None) -> NetworkFacts:
@@ -148,6 +150,7 @@ class NetworkFacts:
             batch_s,
             batch_s * bytes_per_s,
             None if checkpoint.is_padding_invariant else 1,
+            chosen.uses_openvino and not _is_converted(checkpoint, chosen),
         )
 
     def fingerprint_with(self, decoder: Decoder) -> str:
@@ -213,6 +216,12 @@ def _without_refusal(device: Device, checkpoint: CtcCheckpoint) -> Device:
 
     is_refused = refusal(checkpoint, int8=device.precision == "int8") is not None
     return replace(device, uses_openvino=not is_refused)
+
+
+def _is_converted(checkpoint: CtcCheckpoint, device: Device) -> bool:
+    from .recognizer.openvino.export import is_written
+
+    return is_written(checkpoint, int8=device.precision == "int8")
 
 
 def default_decoder() -> Decoder:

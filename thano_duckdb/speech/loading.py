@@ -89,6 +89,26 @@ def loaded_engine(
     return found.loaded_engine(own_key) if found else None
 
 
+def converts_first(folder: Path, device: str = "auto", precision: str = "auto") -> bool:
+    """Whether `load_engine` first converts the network of a checkpoint for OpenVINO: that takes seconds to minutes.
+
+    Raises:
+        ModelError: see `load_engine`.
+    """
+    with reading_model(folder):
+        check_checkpoint(folder)
+        require_libraries()
+        from .device import choose_device
+
+        chosen = choose_device(device, precision)
+        if not chosen.uses_openvino:
+            return False
+        from .recognizer.ctc_checkpoint import CtcCheckpoint
+        from .recognizer.openvino.export import is_written
+
+        return not is_written(CtcCheckpoint.read(folder), int8=chosen.precision == "int8")
+
+
 def _keys(folder: Path, device: str, precision: str, language: str | None) -> tuple[str, str]:
     """What identifies the present files of a checkpoint in a language, and those of its network on the device."""
     from .device import choose_device

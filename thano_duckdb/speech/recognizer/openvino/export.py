@@ -121,6 +121,12 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
     return Export(folder)
 
 
+def is_written(checkpoint: CtcCheckpoint, *, int8: bool) -> bool:
+    """Whether `export_of` need not write anything: it is in the cache, or is known not to work."""
+    folder = FolderCache("openvino").folder / _key(checkpoint, int8=int8)
+    return (folder / _FILES).is_file() or refusal(checkpoint, int8=int8) is not None
+
+
 def refusal(checkpoint: CtcCheckpoint, *, int8: bool) -> str | None:
     """Why OpenVINO cannot run the network of a checkpoint, as far as that is known before it is tried."""
     if checkpoint.log_mel or checkpoint.language is not None:
