@@ -208,15 +208,15 @@ def _write_network(checkpoint: CtcCheckpoint, folder: Path, *, int8: bool) -> No
         for clip in calibration_clips()
     ]
     try:
-        converted = _converted(logits, clips[0])
-        _save(converted, export.network)
+        _save(_converted(logits, clips[0]), export.network)
         _check(export, logits, checkpoint, clips)
         if int8:
             floating = folder / "float32.xml"
-            _save(converted, floating)
+            for suffix in (".xml", ".bin"):
+                export.network.with_suffix(suffix).rename(floating.with_suffix(suffix))
             quantize(floating, clips, export.network)
-            for path in (floating, floating.with_suffix(".bin")):
-                path.unlink()
+            for suffix in (".xml", ".bin"):
+                floating.with_suffix(suffix).unlink()
             _check_int8(export, logits, clips)
     except OpenVinoError as error:
         _refuse(folder, str(error))
