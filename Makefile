@@ -10,6 +10,9 @@ RAY := .venv/ray
 # Another one, which would otherwise run the networks of all tests.
 OPENVINO := .venv/openvino
 
+# Processes that run the tests; each takes about 2 GB.
+JOBS ?= 2
+
 # Audio and a model of your own for the demo: without them it plays the tutorial, which needs neither.
 MODEL ?=
 AUDIO ?=
@@ -20,7 +23,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m thano_duckdb demo $(if $(MODEL),--model '$(MODEL)') $(if $(AUDIO),--audio '$(AUDIO)')
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-nightly: $(INSTALLED) $(RAY)
 	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -q -m nightly
