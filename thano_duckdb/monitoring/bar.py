@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-WIDTH_CHARS = 80
-"""Of a terminal that does not say how wide it is."""
+WIDTH_CHARS, HEIGHT_LINES = 80, 20
+"""Of a terminal that does not say how large it is."""
 
 
 def is_shown(wanted: bool | str) -> bool:
@@ -30,14 +30,18 @@ def open_bar(**settings: Any) -> tqdm[Any]:
         from tqdm.notebook import tqdm_notebook as bar_class
     else:
         from tqdm import tqdm as bar_class
-    return bar_class(leave=False, **_width(), file=sys.stderr, **settings)
+    return bar_class(leave=False, **_size(), file=sys.stderr, **settings)
 
 
-def _width() -> dict[str, Any]:
-    """The width as tqdm takes it: that of the terminal, where it has one. A pseudo-terminal often has 0 columns."""
+def _size() -> dict[str, Any]:
+    """The size as tqdm takes it: that of the terminal, where it has one.
+
+    A pseudo-terminal often has 0 columns and 0 rows. There tqdm counts -1 rows, and shows nothing.
+    """
     with contextlib.suppress(OSError, ValueError):  # no terminal, or no file
-        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
-            return {"ncols": WIDTH_CHARS}
+        size = os.get_terminal_size(sys.stderr.fileno())
+        if 0 in size:
+            return {"ncols": size.columns or WIDTH_CHARS, "nrows": size.lines or HEIGHT_LINES}
     return {"dynamic_ncols": True}
 
 
