@@ -110,6 +110,7 @@ class PlannedModel:
         held = f"about {bytes_text(memory.host_bytes)} at most{f', in {n_workers + 1} processes' if n_workers else ''}"
         loading = "loading the model"
         if self.facts.is_to_convert:
+            held += ", and more while the model is converted"
             loading = "converting the model for OpenVINO, once, and loading it"
         rows = [
             PlanRow.of("speed", speed.per_s, f"{_speed(speed.per_s)} {MEASURED_BY[speed.source]}"),

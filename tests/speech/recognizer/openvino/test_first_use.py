@@ -12,6 +12,7 @@ import soundfile
 import thano_duckdb
 
 CONVERTING = "converting model {} for OpenVINO, once .."
+MORE_MEMORY = "and more while the model is converted"
 PLANNED = "plus converting the model for OpenVINO, once, and loading it"
 
 
@@ -36,8 +37,10 @@ def test_the_bar_and_the_plan_say_that_a_model_is_converted_once(
             return "\n".join(row[1] for row in con.execute(f"EXPLAIN {statement(precision)}").fetchall())
 
         assert PLANNED in plan("float32")
+        assert MORE_MEMORY in plan("float32")
         con.execute(statement("float32"))
         assert CONVERTING.format(model) in capsys.readouterr().err
         assert PLANNED not in plan("float32")
+        assert MORE_MEMORY not in plan("float32")
         con.execute(statement("bfloat16"))  # of the same network
         assert CONVERTING.format(model) not in capsys.readouterr().err
