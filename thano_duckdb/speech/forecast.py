@@ -27,7 +27,7 @@ from .windows import SAMPLE_RATE_HZ
 
 SpeedSource = Literal["measured", "remembered", "scaled", "calibrated"]
 
-# By how much a run may be faster or slower than each kind of estimate (docs/plan.md has what was compared).
+# By how much a run may be faster or slower than each kind of estimate (docs/plans.md has what was compared).
 _FACTORS: dict[SpeedSource, float] = {"measured": 1.3, "remembered": 1.5, "scaled": 3.0, "calibrated": 3.0}
 
 _EFFICIENCY, _EFFICIENCY_OF_BFLOAT16_ON_CPU = 0.45, 0.2
