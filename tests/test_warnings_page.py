@@ -22,6 +22,7 @@ SENTENCES_MADE_BY = {
     "dialect/statements/transcription.py": ("warnings",),
     "audio/mixed_clips.py": ("warning",),
     "models/resolve.py": ("_stand_in",),
+    "speech/loading.py": ("_notice",),
     "speech/alphabet.py": ("describe_dropped", "describe_lost_accents"),
     "training/build.py": ("_describe_unwritten",),
     "training/comparison.py": ("warning", "warning_without_base"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from thano_duckdb.errors import ModelError
-from thano_duckdb.speech import loading
+from thano_duckdb.speech import loading, processor
 from thano_duckdb.speech.loading import MAX_MODELS, load_engine, loaded_engine
 
 
@@ -55,6 +55,17 @@ def test_threads_that_need_the_same_model_load_it_once(folders: list[Path], n_lo
         engines = {future.result() for future in [threads.submit(load) for _ in range(4)]}
     assert len(engines) == 1
     assert n_loads == [folders[0]]
+
+
+@pytest.mark.parametrize(
+    ("precision", "lacks", "is_told"), [("int8", True, True), ("int8", False, False), ("float32", True, False)]
+)
+def test_the_user_is_told_where_8_bits_take_longer(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch, precision: str, lacks: bool, is_told: bool
+) -> None:
+    monkeypatch.setattr(processor, "lacks_int8_products", lambda: lacks)
+    notice = load_engine(folders[0], "cpu", precision).recognizer.notice
+    assert ("takes longer in int8" in (notice or "")) is is_told
 
 
 def test_a_missing_model_folder_is_reported(tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ def choose_engine(
             statement.loading(model) as loading,
         ):  # importing torch takes seconds, in which Ctrl-C would have to wait
             engine = run_aside(lambda: obtain(cluster, loading), statement, loading.show)
-        if reason := engine.recognizer.notice:
-            session.notice(f"torch runs the model {model}, not OpenVINO: {reason}.")
+        if notice := engine.recognizer.notice:
+            sentence = f"The model {model} {notice}."
+            session.notice(sentence)
         return engine
 
     def load() -> Engine:

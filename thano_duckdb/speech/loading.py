@@ -15,12 +15,14 @@ from thano_duckdb.errors import ModelError, OpenVinoError
 from thano_duckdb.models.adapters import chosen_language
 from thano_duckdb.models.checkpoint import check_checkpoint, reading_model
 
+from . import processor
 from .heap import trim
 from .libraries import require_libraries
 from .processor import OPENVINO
 from .recognizer.ctc_checkpoint import fingerprint
 
 if TYPE_CHECKING:
+    from .device import Device
     from .engine import Engine
     from .recognizer.clip_scorer import ClipScorer
 
@@ -181,15 +183,29 @@ def _load(folder: Path, device: str, precision: str, language: str | None, own_k
 
     with ComputeThreads() as threads:
         load = functools.partial(_scorer, folder, device, precision, language)
-        model, notice = threads.submit(threads.n_threads, load).result()
+        model, refusal = threads.submit(threads.n_threads, load).result()
     trim()  # the weights as they were read: the network keeps packed ones
     engines: LRUCache[str, Engine] = LRUCache(MAX_LANGUAGES)
-    engines[own_key] = _engine_of(model, notice)
+    engines[own_key] = _engine_of(model, _notice(model.device, refusal))
     return _LoadedModel(model, engines)
 
 
-def _scorer(folder: Path, device: str, precision: str, language: str | None) -> tuple[ClipScorer, str | None]:
-    """The network, run by OpenVINO or torch, and why it is not OpenVINO where that is installed."""
+def _notice(device: Device, refusal: OpenVinoError | None) -> str | None:
+    """What the user may not expect of a model that runs on this device, to follow its name."""
+    if refusal is not None:
+        return f"is run by torch, not OpenVINO: {refusal}"
+    if device.torch_device.type != "cpu" or device.arithmetic != "int8" or not processor.lacks_int8_products():
+        return None
+    instead = (
+        "write device='openvino'"
+        if processor.has_openvino()
+        else "install OpenVINO (pip install 'thano_duckdb[openvino]')"
+    )
+    return f"takes longer in int8 than in float32 on this processor: omit precision='int8', or {instead}"
+
+
+def _scorer(folder: Path, device: str, precision: str, language: str | None) -> tuple[ClipScorer, OpenVinoError | None]:
+    """The network, run by OpenVINO or torch, and why it is not OpenVINO where that was tried."""
     from .device import choose_device
     from .recognizer.acoustic_model import AcousticModel
 
@@ -202,7 +218,7 @@ def _scorer(folder: Path, device: str, precision: str, language: str | None) -> 
         except OpenVinoError as error:
             if device == OPENVINO:
                 raise OpenVinoError(f"{error} ({folder}): write device='cpu', and torch runs it") from error
-            return AcousticModel.load(folder, device="cpu", precision=precision, language=language), str(error)
+            return AcousticModel.load(folder, device="cpu", precision=precision, language=language), error
     return AcousticModel.load(folder, device=device, precision=precision, language=language), None
 
 

@@ -33,6 +33,13 @@ def has_avx512() -> bool:
     return bool(_capabilities().get("avx512_f"))
 
 
+def lacks_int8_products() -> bool:
+    """Whether torch computes in 8-bit integers more slowly than in float32: an x86 processor without VNNI and AMX."""
+    capabilities = _capabilities()
+    names = ("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8")
+    return capabilities.get("architecture") == "x86_64" and not any(map(capabilities.get, names))
+
+
 def has_openvino() -> bool:
     """Whether OpenVINO is installed."""
     spec = importlib.util.find_spec(OPENVINO)

@@ -71,7 +71,7 @@ class ModelDescription(Protocol):
 
     @property
     def notice(self) -> str | None:
-        """Why it does not run as the user may expect; None where it does."""
+        """What the user may not expect of how it runs, to follow its name; None where there is nothing."""
 
     def fingerprint(self, decoder: Any) -> str:
         """Identifies everything that influences the texts: the checkpoint, the precision, the decoder."""

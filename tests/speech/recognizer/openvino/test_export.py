@@ -90,7 +90,7 @@ def test_the_user_is_told_which_models_torch_runs(
         f"PREDICT USING '{sew}' OPTIONS (device='{{}}') AS FROM thano_audio('{dataset_folder('telephone_data')}/*.wav')"
     )
     limited = f"FROM ({predict}) LIMIT 2"
-    with pytest.warns(thano_duckdb.ThanoWarning, match=r"torch runs the model .*sew, not OpenVINO: OpenVINO"):
+    with pytest.warns(thano_duckdb.ThanoWarning, match=r"The model .*sew is run by torch, not OpenVINO: OpenVINO"):
         assert len(con.execute(limited.format("auto")).fetchall()) == 2
     con.execute(limited.format("auto"))  # it is told once
     with pytest.raises(ModelError, match=r"OpenVINO .* write device='cpu', and torch runs it"):
