@@ -12,6 +12,7 @@ alone needs neither padding nor a mask.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import warnings
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from thano_duckdb.errors import OpenVinoError, ThanoError
+from thano_duckdb.errors import Cancelled, OpenVinoError, ThanoError
 from thano_duckdb.models.folder_cache import FolderCache
 from thano_duckdb.speech.device import is_out_of_memory
 from thano_duckdb.speech.libraries import one_sentence, quiet_transformers
@@ -36,6 +37,7 @@ from thano_duckdb.speech.recognizer.acoustic_model import fold_weight_norms
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, fingerprint
 from thano_duckdb.speech.recognizer.features import Features, FirstConvolution, features
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance, channel_statistics, normalizing_by
+from thano_duckdb.speech.threads import is_exiting
 
 from .calibration_clips import calibration_clips
 from .quantization import has_nncf, quantize
@@ -95,6 +97,7 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
     Raises:
         OpenVinoError: OpenVINO cannot run it or be imported, or there is no space for it.
         ModelError: the checkpoint cannot be loaded.
+        Cancelled: Python exits.
     """
     if reason := refusal(checkpoint, int8=int8):
         raise OpenVinoError(reason)
@@ -108,8 +111,11 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
                 lambda folder: _write(checkpoint, folder, int8=int8),
                 n_bytes=n_bytes,
                 is_complete=_is_complete,
+                gives_up=is_exiting.is_set,
             )
         except filelock.Timeout:
+            if is_exiting.is_set():
+                raise Cancelled("Python exits") from None
             raise OpenVinoError("another process has been writing the same network for OpenVINO too long") from None
         except MemoryError as error:
             raise OpenVinoError("there is not enough memory to write the network for OpenVINO") from error
@@ -124,7 +130,10 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
 def is_written(checkpoint: CtcCheckpoint, *, int8: bool) -> bool:
     """Whether `export_of` need not write anything: it is in the cache, or is known not to work."""
     folder = FolderCache("openvino").folder / _key(checkpoint, int8=int8)
-    return (folder / _FILES).is_file() or refusal(checkpoint, int8=int8) is not None
+    with contextlib.suppress(OSError):  # a folder of somebody else: writing it says so
+        if (folder / _FILES).is_file():
+            return True
+    return refusal(checkpoint, int8=int8) is not None
 
 
 def refusal(checkpoint: CtcCheckpoint, *, int8: bool) -> str | None:
@@ -140,8 +149,11 @@ def refusal(checkpoint: CtcCheckpoint, *, int8: bool) -> str | None:
         return f"OpenVINO cannot be imported: {one_sentence(error)}"
     if int8 and not has_nncf():
         return "precision 'int8' with OpenVINO needs NNCF: pip install 'thano_duckdb[openvino]'"
-    reason = FolderCache("openvino").folder / _key(checkpoint, int8=int8) / _NOT_SUPPORTED
-    return reason.read_text(encoding="utf-8") if reason.is_file() else None
+    folder = FolderCache("openvino").folder / _key(checkpoint, int8=int8)
+    with contextlib.suppress(OSError):
+        if (folder / _NOT_SUPPORTED).is_file() and _is_complete(folder):
+            return (folder / _NOT_SUPPORTED).read_text(encoding="utf-8")
+    return None
 
 
 def _key(checkpoint: CtcCheckpoint, *, int8: bool) -> str:
@@ -168,7 +180,7 @@ class _Logits(nn.Module):
 def _is_complete(folder: Path) -> bool:
     """Whether the files of an export are those that were written."""
     path = folder / _FILES
-    return path.is_file() and path.read_text(encoding="utf-8") == _listed(folder)
+    return path.is_file() and path.read_bytes() == _listed(folder).encode()  # a damaged file is no text
 
 
 def _listed(folder: Path) -> str:
