@@ -226,6 +226,24 @@ def test_a_lack_of_space_is_not_remembered(folder: Path, monkeypatch: pytest.Mon
     assert load(folder)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_a_lack_of_space_for_the_first_layer_is_not_remembered(
+    random_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = random_model("wav2vec2-group")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        with pytest.raises(OpenVinoError, match="no space"):
+            load(model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load(model)
+
+
 def test_without_nncf_8_bits_are_left_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "has_nncf", lambda: False)
     assert runs(folder, "auto", "int8") is AcousticModel

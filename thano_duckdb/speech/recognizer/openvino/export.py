@@ -26,6 +26,7 @@ import filelock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -51,6 +52,7 @@ MAX_INT8_ERROR = 0.5
 """Of the logits in 8-bit integers: the root of their squared errors, relative to their deviation from the mean."""
 N_CHECKED = 3
 """Clips that are compared in 8-bit integers: the error is much the same in all."""
+NO_SPACE = "there is no space for the network"
 _PACKAGES = ("openvino", "nncf", "torch", "transformers")
 _NETWORK, _FIRST_LAYER, _NOT_SUPPORTED = "network.xml", "first_layer.safetensors", "not_supported.txt"
 _FILES = "files.json"
@@ -256,7 +258,7 @@ def _save(network: Any, path: Path) -> None:
     try:
         openvino().save_model(network, path, compress_to_fp16=False)
     except RuntimeError as error:  # "iostream error": it does not say which
-        raise OSError("there is no space for the network") from error
+        raise OSError(NO_SPACE) from error
 
 
 def _check(export: Export, logits: _Logits, checkpoint: CtcCheckpoint, clips: list[Inputs]) -> None:
@@ -311,7 +313,10 @@ def _write_first_layer(conv: nn.Conv1d, path: Path) -> None:
     tensors = {"weight": conv.weight.detach()}
     if conv.bias is not None:
         tensors["bias"] = conv.bias.detach()
-    save_file(tensors | {"stride": torch.tensor(conv.stride)}, path)
+    try:
+        save_file(tensors | {"stride": torch.tensor(conv.stride)}, path)
+    except SafetensorError as error:
+        raise OSError(NO_SPACE) from error
 
 
 def _read_first_layer(path: Path) -> nn.Conv1d | None:
