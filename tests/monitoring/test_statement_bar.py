@@ -93,3 +93,22 @@ def test_the_total_grows_when_more_rows_arrive_than_were_counted(monkeypatch: py
     bar.close()
     assert "5/5 " in terminal.getvalue()
     assert "5.00 h of audio" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("stderr", ["TQDM_DISABLE", "closed", "None"])
+def test_a_statement_runs_where_no_bar_can_be_drawn(
+    an4_con: thano_duckdb.Connection, an4_model: Path, monkeypatch: pytest.MonkeyPatch, stderr: str
+) -> None:
+    terminal = terminal_on_stderr(monkeypatch)
+    monkeypatch.setattr(statement_bar, "APPEARS_AFTER_S", 0.0)
+    if stderr == "TQDM_DISABLE":
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+    elif stderr == "closed":
+        closed = io.TextIOWrapper(io.BytesIO())
+        closed.close()
+        monkeypatch.setattr(sys, "stderr", closed)
+    else:
+        monkeypatch.setattr(sys, "stderr", None)
+    query = f"PREDICT USING '{an4_model}' OPTIONS (batch_size=2) AS SELECT * FROM an4 LIMIT 4"
+    assert len(an4_con.execute(query).fetchall()) == 4
+    assert terminal.getvalue() == ""

@@ -19,6 +19,8 @@ MIN_AGE_S = 3600
 """A folder that was used within this time is not removed: a process may be about to read it."""
 LOCK_S = 1800
 """How long a process waits for another one that is writing the same folder."""
+POLL_S = 0.5
+"""How often it asks meanwhile whether to give up."""
 
 
 class FolderCache:
@@ -51,6 +53,7 @@ class FolderCache:
         *,
         n_bytes: int,
         is_complete: Callable[[Path], bool] = Path.is_dir,
+        gives_up: Callable[[], bool] = lambda: False,
     ) -> Path:
         """The folder of a key, written unless another process was faster.
 
@@ -59,13 +62,14 @@ class FolderCache:
             write: writes the files into the folder that it is given.
             n_bytes: of the files, about; others are removed to make space for so many.
             is_complete: whether a folder need not be written again.
+            gives_up: is asked from time to time while another process writes it: whether to wait no longer.
 
         Raises:
-            filelock.Timeout: another process has been writing it for too long.
+            filelock.Timeout: another process has been writing it for too long, or `gives_up` said so.
             OSError: it cannot be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with filelock.FileLock(self.folder / f"{key}.lock", timeout=LOCK_S):
+        with _locked(self.folder / f"{key}.lock", gives_up):
             if found := self.find(key, is_complete):
                 return found
             for left in self.folder.glob(f"{key}.*/"):  # by a process that died while it held the lock
@@ -96,6 +100,23 @@ class FolderCache:
                 return
             shutil.rmtree(path, ignore_errors=True)
             total -= size
+
+
+@contextlib.contextmanager
+def _locked(path: Path, gives_up: Callable[[], bool]) -> Iterator[None]:
+    until_s = time.monotonic() + LOCK_S
+    lock = filelock.FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=POLL_S)
+            break
+        except filelock.Timeout:
+            if gives_up() or time.monotonic() > until_s:
+                raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _use_of(folder: Path) -> Iterator[tuple[float, int]]:

@@ -20,6 +20,8 @@ def is_shown(wanted: bool | str) -> bool:
     Args:
         wanted: True, False, or 'auto': where somebody can see it, that is in a terminal or a notebook.
     """
+    if sys.stderr is None or getattr(sys.stderr, "closed", False) or os.environ.get("TQDM_DISABLE"):
+        return False
     return sys.stderr.isatty() or _in_notebook() if wanted == "auto" else bool(wanted)
 
 
@@ -30,7 +32,8 @@ def open_bar(**settings: Any) -> tqdm[Any]:
         from tqdm.notebook import tqdm_notebook as bar_class
     else:
         from tqdm import tqdm as bar_class
-    return bar_class(leave=False, **_size(), file=sys.stderr, **settings)
+    # `disable=False`: a bar that TQDM_DISABLE has disabled lacks most attributes; `is_shown` looks at that variable.
+    return bar_class(leave=False, disable=False, **_size(), file=sys.stderr, **settings)
 
 
 def _size() -> dict[str, Any]:

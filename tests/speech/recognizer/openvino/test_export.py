@@ -12,6 +12,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 import thano_duckdb
@@ -25,6 +26,7 @@ from thano_duckdb.speech import processor
 from thano_duckdb.speech.device import choose_device
 from thano_duckdb.speech.loading import load_engine
 from thano_duckdb.speech.recognizer.acoustic_model import AcousticModel
+from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint
 from thano_duckdb.speech.recognizer.ctc_recognizer import CtcRecognizer
 from thano_duckdb.speech.recognizer.openvino import export, quantization, runtime
 from thano_duckdb.speech.recognizer.openvino.model import OpenVinoModel
@@ -156,6 +158,42 @@ def test_a_damaged_network_is_written_again(
     assert again[0] == content[0]
 
 
+@pytest.mark.parametrize("name", ["files.json", "not_supported.txt"])
+def test_a_damaged_text_counts_for_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    load(folder)
+    (written() / name).write_bytes(b"\xff\xfe")
+    load(folder)
+    assert sorted(path.name for path in written().iterdir()) == ["files.json", "network.bin", "network.xml"]
+
+
+WAITS = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from thano_duckdb.speech.device import choose_device
+from thano_duckdb.speech.recognizer.openvino.model import OpenVinoModel
+ThreadPoolExecutor().submit(OpenVinoModel.load, Path('{model}'), choose_device('openvino', 'float32'))
+time.sleep(3)
+print('exits', flush=True)
+"""
+
+
+def test_a_process_that_waits_for_the_network_of_another_can_end(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    exports = FolderCache("openvino").folder
+    exports.mkdir(parents=True)
+    with filelock.FileLock(exports / f"{export._key(CtcCheckpoint.read(folder), int8=False)}.lock"):
+        script = WAITS.format(model=folder)
+        run = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    assert run.stdout == "exits\n"
+    assert not list(exports.glob("*/"))  # it did wait
+
+
 def test_a_network_outlives_its_files(
     folder: Path, noises: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +224,24 @@ def test_a_lack_of_space_is_not_remembered(folder: Path, monkeypatch: pytest.Mon
         with pytest.raises(OpenVinoError, match="no space"):
             load(folder)
     assert load(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_a_lack_of_space_for_the_first_layer_is_not_remembered(
+    random_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = random_model("wav2vec2-group")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        with pytest.raises(OpenVinoError, match="no space"):
+            load(model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load(model)
 
 
 def test_without_nncf_8_bits_are_left_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ alone needs neither padding nor a mask.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import warnings
@@ -25,10 +26,11 @@ import filelock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from thano_duckdb.errors import OpenVinoError, ThanoError
+from thano_duckdb.errors import Cancelled, OpenVinoError, ThanoError
 from thano_duckdb.models.folder_cache import FolderCache
 from thano_duckdb.speech.device import is_out_of_memory
 from thano_duckdb.speech.libraries import one_sentence, quiet_transformers
@@ -36,6 +38,7 @@ from thano_duckdb.speech.recognizer.acoustic_model import fold_weight_norms
 from thano_duckdb.speech.recognizer.ctc_checkpoint import CtcCheckpoint, fingerprint
 from thano_duckdb.speech.recognizer.features import Features, FirstConvolution, features
 from thano_duckdb.speech.recognizer.padding_invariance import PaddingInvariance, channel_statistics, normalizing_by
+from thano_duckdb.speech.threads import is_exiting
 
 from .calibration_clips import calibration_clips
 from .quantization import has_nncf, quantize
@@ -49,6 +52,7 @@ MAX_INT8_ERROR = 0.5
 """Of the logits in 8-bit integers: the root of their squared errors, relative to their deviation from the mean."""
 N_CHECKED = 3
 """Clips that are compared in 8-bit integers: the error is much the same in all."""
+NO_SPACE = "there is no space for the network"
 _PACKAGES = ("openvino", "nncf", "torch", "transformers")
 _NETWORK, _FIRST_LAYER, _NOT_SUPPORTED = "network.xml", "first_layer.safetensors", "not_supported.txt"
 _FILES = "files.json"
@@ -95,6 +99,7 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
     Raises:
         OpenVinoError: OpenVINO cannot run it or be imported, or there is no space for it.
         ModelError: the checkpoint cannot be loaded.
+        Cancelled: Python exits.
     """
     if reason := refusal(checkpoint, int8=int8):
         raise OpenVinoError(reason)
@@ -108,8 +113,11 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
                 lambda folder: _write(checkpoint, folder, int8=int8),
                 n_bytes=n_bytes,
                 is_complete=_is_complete,
+                gives_up=is_exiting.is_set,
             )
         except filelock.Timeout:
+            if is_exiting.is_set():
+                raise Cancelled("Python exits") from None
             raise OpenVinoError("another process has been writing the same network for OpenVINO too long") from None
         except MemoryError as error:
             raise OpenVinoError("there is not enough memory to write the network for OpenVINO") from error
@@ -124,7 +132,10 @@ def export_of(checkpoint: CtcCheckpoint, *, int8: bool) -> Export:
 def is_written(checkpoint: CtcCheckpoint, *, int8: bool) -> bool:
     """Whether `export_of` need not write anything: it is in the cache, or is known not to work."""
     folder = FolderCache("openvino").folder / _key(checkpoint, int8=int8)
-    return (folder / _FILES).is_file() or refusal(checkpoint, int8=int8) is not None
+    with contextlib.suppress(OSError):  # a folder of somebody else: writing it says so
+        if (folder / _FILES).is_file():
+            return True
+    return refusal(checkpoint, int8=int8) is not None
 
 
 def refusal(checkpoint: CtcCheckpoint, *, int8: bool) -> str | None:
@@ -140,8 +151,11 @@ def refusal(checkpoint: CtcCheckpoint, *, int8: bool) -> str | None:
         return f"OpenVINO cannot be imported: {one_sentence(error)}"
     if int8 and not has_nncf():
         return "precision 'int8' with OpenVINO needs NNCF: pip install 'thano_duckdb[openvino]'"
-    reason = FolderCache("openvino").folder / _key(checkpoint, int8=int8) / _NOT_SUPPORTED
-    return reason.read_text(encoding="utf-8") if reason.is_file() else None
+    folder = FolderCache("openvino").folder / _key(checkpoint, int8=int8)
+    with contextlib.suppress(OSError):
+        if (folder / _NOT_SUPPORTED).is_file() and _is_complete(folder):
+            return (folder / _NOT_SUPPORTED).read_text(encoding="utf-8")
+    return None
 
 
 def _key(checkpoint: CtcCheckpoint, *, int8: bool) -> str:
@@ -168,7 +182,7 @@ class _Logits(nn.Module):
 def _is_complete(folder: Path) -> bool:
     """Whether the files of an export are those that were written."""
     path = folder / _FILES
-    return path.is_file() and path.read_text(encoding="utf-8") == _listed(folder)
+    return path.is_file() and path.read_bytes() == _listed(folder).encode()  # a damaged file is no text
 
 
 def _listed(folder: Path) -> str:
@@ -244,7 +258,7 @@ def _save(network: Any, path: Path) -> None:
     try:
         openvino().save_model(network, path, compress_to_fp16=False)
     except RuntimeError as error:  # "iostream error": it does not say which
-        raise OSError("there is no space for the network") from error
+        raise OSError(NO_SPACE) from error
 
 
 def _check(export: Export, logits: _Logits, checkpoint: CtcCheckpoint, clips: list[Inputs]) -> None:
@@ -299,7 +313,10 @@ def _write_first_layer(conv: nn.Conv1d, path: Path) -> None:
     tensors = {"weight": conv.weight.detach()}
     if conv.bias is not None:
         tensors["bias"] = conv.bias.detach()
-    save_file(tensors | {"stride": torch.tensor(conv.stride)}, path)
+    try:
+        save_file(tensors | {"stride": torch.tensor(conv.stride)}, path)
+    except SafetensorError as error:
+        raise OSError(NO_SPACE) from error
 
 
 def _read_first_layer(path: Path) -> nn.Conv1d | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +25,7 @@ FLOATING = (".*conv_layers.0.conv.*Convolution", ".*lm_head.*MatMul")
 """Layers that stay in float32, by patterns of their names: the one that reads the waveform, and the outputs. The first
 costs accuracy: `an4-small` makes six more errors in 773 words."""
 _PROGRAM = (
-    f"import sys; sys.path[:] = sys.argv[2:]; sys.modules['{TELEMETRY}'] = None; from {__name__} import main; main()"
+    f"import sys; sys.path[:] = sys.argv[3:]; sys.modules['{TELEMETRY}'] = None; from {__name__} import main; main()"
 )
 _MAX_CHARS = 300
 _NOT_WRITTEN = 75
@@ -56,7 +59,7 @@ def quantize(network: Path, clips: Sequence[Mapping[str, NDArray[np.float32]]], 
 
 def _run(folder: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _PROGRAM, folder, *module_paths()],
+        [sys.executable, "-P", "-c", _PROGRAM, folder, str(os.getpid()), *module_paths()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -80,7 +83,8 @@ def _run(folder: str) -> None:
 
 
 def main() -> None:
-    """What the process does; its first argument is the folder of `quantize`."""
+    """What the process does; its arguments are the folder of `quantize` and the process that waits for it."""
+    threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
     import nncf
     import openvino
 
@@ -98,3 +102,11 @@ def main() -> None:
         openvino.save_model(found, quantized, compress_to_fp16=False)
     except RuntimeError:
         sys.exit(_NOT_WRITTEN)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that waits for it was killed: nobody would use the network."""
+    if os.name == "posix":  # on Windows the parent's id stays
+        while os.getppid() == parent:
+            time.sleep(POLL_S)
+        os._exit(1)
