@@ -220,7 +220,7 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
     """
     from thano_duckdb.speech.libraries import require_libraries
     from thano_duckdb.speech.loading import load_engine
-    from thano_duckdb.speech.local_runner import Limits, LocalRunner
+    from thano_duckdb.speech.local_runner import Limits, LocalRunner, n_decode_threads
     from thano_duckdb.speech.recognizer.ctc_checkpoint import fingerprint
 
     require_libraries()
@@ -229,7 +229,7 @@ def load(source: ModelSource, n_threads: int | None) -> tuple[JobRunner, ModelFa
         import torch
 
         torch.set_num_threads(n_threads)
-        limits = Limits(decode_threads=max(2, n_threads), search_threads=n_threads)
+        limits = Limits(decode_threads=n_decode_threads(n_threads), search_threads=n_threads)
     model = load_engine(source.folder, source.device, source.precision, source.language).recognizer
     # The same as the model's own, so that a transcript is found in the cache wherever it was computed.
     own = f"{fingerprint(source.folder, chosen_language(source.folder, source.language))} in {model.precision}"
